@@ -1,0 +1,1 @@
+"""AWS: function URL, SQS, Secrets Manager, DynamoDB."""

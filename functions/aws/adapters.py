@@ -1,0 +1,127 @@
+"""The AWS ports: SQS, DynamoDB, Secrets Manager, CloudWatch. Every SDK is imported on first need and kept."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from shared.claim import Claim, State
+
+if TYPE_CHECKING:
+    from shared.run import RunRequest
+
+NAMESPACE = "gitlab-claude-trigger"
+
+# `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
+_QUICK = {"connect_timeout": 1.0, "read_timeout": 1.2, "retries": {"total_max_attempts": 1}}
+_PATIENT = {"connect_timeout": 3.0, "read_timeout": 5.0, "retries": {"total_max_attempts": 3, "mode": "standard"}}
+
+
+class SqsQueue:
+    """An SQS FIFO queue: one group per thread, one deduplication id per run."""
+
+    def __init__(self, url: str) -> None:
+        """Take the queue's URL."""
+        self._url = url
+
+    def put(self, run: "RunRequest") -> None:
+        """Send the request; a connection that died while the function was frozen is replaced once."""
+        from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  not on the cold path
+
+        send = client("sqs", quick=True).send_message
+        message = {"MessageBody": run.to_json(), "MessageGroupId": run.thread, "MessageDeduplicationId": run.id}
+        try:
+            send(QueueUrl=self._url, **message)
+        except ConnectionClosedError:
+            send(QueueUrl=self._url, **message)
+
+    def later(self, receipt_handle: str, after: float) -> None:
+        """Let a message that was received come again after so many seconds (at most SQS's 12 hours)."""
+        seconds = max(0, min(int(after) + 1, 43200))
+        client("sqs").change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+
+class DynamoClaims:
+    """A DynamoDB table with the key `run` and the TTL attribute `expires`."""
+
+    def __init__(self, table: str) -> None:
+        """Take the table's name."""
+        self._table = table
+
+    def read(self, run: str) -> tuple[Claim | None, object]:
+        """Return the claim and its version, read consistently."""
+        found = client("dynamodb").get_item(TableName=self._table, Key={"run": {"S": run}}, ConsistentRead=True)
+        item = found.get("Item")
+        if not item:
+            return None, None
+        data = json.loads(item["claim"]["S"])
+        return Claim(**data | {"state": State(data["state"])}), int(item["version"]["N"])
+
+    def write(self, claim: Claim, version: object) -> object:
+        """Put the item on condition that the version is still the one read."""
+        dynamodb = client("dynamodb")
+        following = 1 if version is None else int(str(version)) + 1
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#v)"}
+        if version is not None:
+            condition = {
+                "ConditionExpression": "#v = :read",
+                "ExpressionAttributeValues": {":read": {"N": str(version)}},
+            }
+        item = {
+            "run": {"S": claim.run},
+            "version": {"N": str(following)},
+            "claim": {"S": json.dumps(claim._asdict())},
+            "expires": {"N": str(claim.expires)},
+        }
+        names = {"#v": "version"}
+        try:
+            dynamodb.put_item(TableName=self._table, Item=item, ExpressionAttributeNames=names, **condition)
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return following
+
+
+def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
+    """Return how to read a secret of Secrets Manager now; `shared.secret.Cached` keeps what it returns."""
+
+    def read() -> str:
+        value = _secrets(quick=quick).get(secret_id, force_fetch=True)
+        return value if isinstance(value, str) else ""
+
+    return read
+
+
+def log(severity: str, fields: Mapping[str, object]) -> None:
+    """Write one line through Powertools' Logger and count it under its reason."""
+    from aws_lambda_powertools import single_metric  # noqa: PLC0415  not on the cold path
+    from aws_lambda_powertools.metrics import MetricUnit  # noqa: PLC0415
+
+    reason = str(fields.get("reason", fields.get("error")))
+    _logger().log({"INFO": 20, "WARNING": 30, "ERROR": 40}[severity], reason, extra=dict(fields))
+    with single_metric(name="Runs", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        metric.add_dimension(name="reason", value=reason)
+
+
+@cache
+def client(service: str, *, quick: bool = False) -> Any:  # noqa: ANN401  boto3's clients have no static type
+    """Return the SDK's client for a service, made once per process."""
+    import boto3  # noqa: PLC0415  not on the cold path
+    from botocore.config import Config  # noqa: PLC0415
+
+    return boto3.client(service, config=Config(**(_QUICK if quick else _PATIENT)))
+
+
+@cache
+def _secrets(*, quick: bool) -> Any:  # noqa: ANN401
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415  not on the cold path
+
+    return SecretsProvider(boto3_client=client("secretsmanager", quick=quick))
+
+
+@cache
+def _logger() -> Any:  # noqa: ANN401
+    from aws_lambda_powertools import Logger  # noqa: PLC0415  not on the cold path
+
+    return Logger(service=NAMESPACE)

@@ -1,0 +1,84 @@
+"""The Lambda handlers: `receive` behind a function URL, `dispatch` behind the queue."""
+
+import os
+import time
+from base64 import b64decode
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from functions.aws.adapters import DynamoClaims, SqsQueue, log, secret
+from shared.delivery import Delivery
+from shared.receive import receive as answer
+from shared.secret import Cached, GitLabSecrets, WebhookSecrets
+from shared.settings import Settings, required
+
+if TYPE_CHECKING:
+    from shared.dispatch import World
+
+_NEEDS = {
+    "receive": {"QUEUE_URL": "the SQS queue's URL", "WEBHOOK_SECRETS_ID": "a secret's name or ARN"},
+    "dispatch": {
+        "QUEUE_URL": "the SQS queue's URL",
+        "CLAIMS_TABLE": "the DynamoDB table's name",
+        "GITLAB_SECRETS_ID": "a secret's name or ARN",
+    },
+}
+
+# Lambda names the function's handler here: what that one needs is checked at cold start.
+for _name, _expected in _NEEDS.get(os.environ.get("_HANDLER", "").rpartition(".")[2], {}).items():
+    required(os.environ, _name, _expected)
+
+SETTINGS = Settings.read(os.environ)
+QUEUE = SqsQueue(os.environ.get("QUEUE_URL", ""))
+TOKENS = Cached(secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), quick=True), WebhookSecrets.parse, time.time)
+
+
+def receive(event: dict[str, Any], _context: object) -> dict[str, object]:
+    """Answer a function URL's request (payload format 2.0)."""
+    delivery = _delivery(event)
+    answered = answer(delivery, settings=SETTINGS, secrets=TOKENS, queue=QUEUE, now=time.time, log=log)
+    return {"statusCode": answered.status, "headers": {"content-type": answered.content_type}, "body": answered.body}
+
+
+def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
+    """Carry a batch of the queue; what is to come again is returned as `batchItemFailures`."""
+    from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response  # noqa: PLC0415
+
+    processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+    processor.raise_on_entire_batch_failure = False  # its constructor does not take it
+    return dict(process_partial_response(event, _carry, processor, context))  # type: ignore[arg-type]
+
+
+def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by this name
+    from shared.dispatch import dispatch as carry  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.outcome import Retry  # noqa: PLC0415
+    from shared.run import RunRequest  # noqa: PLC0415
+
+    try:
+        carry(RunRequest.from_json(record.body), _world())
+    except Retry as error:
+        QUEUE.later(record.receipt_handle, error.after)
+        raise
+    except Exception as error:
+        log("ERROR", {"outcome": "error", "error": type(error).__name__})  # its text may quote the record
+        raise
+
+
+@cache
+def _world() -> "World":
+    from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.dispatch import World  # noqa: PLC0415
+
+    secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"]), GitLabSecrets.parse, time.time)
+    claims = DynamoClaims(os.environ["CLAIMS_TABLE"])
+    return World(SETTINGS, secrets, claims, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
+
+
+def _delivery(event: dict[str, Any]) -> Delivery:
+    method = event.get("requestContext", {}).get("http", {}).get("method", "")
+    text = event.get("body") or ""
+    try:
+        body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except ValueError:  # not base64, or not even text
+        body = b""  # no signature fits it
+    return Delivery(method.upper(), {name.lower(): value for name, value in event.get("headers", {}).items()}, body)

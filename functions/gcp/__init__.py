@@ -1,0 +1,1 @@
+"""Google Cloud: HTTP functions, Cloud Tasks, Secret Manager, Firestore."""

@@ -1,0 +1,131 @@
+"""The Google ports: Cloud Tasks, Firestore, Secret Manager, logs. Each client is made on first need and kept."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from shared.claim import Claim, State
+
+if TYPE_CHECKING:
+    from shared.run import RunRequest
+
+QUICK = 1.2  # seconds: `receive` answers within 3 whatever hangs
+PATIENT = 5.0
+SAME = 300  # seconds in which a second request for a run is the first one again; after that it may be a Resend
+
+
+class TasksQueue:
+    """A Cloud Tasks queue whose tasks call the private `dispatch` function; a task is named after its run."""
+
+    def __init__(self, queue: str, url: str, service_account: str) -> None:
+        """Take the queue's resource name, `dispatch`'s URL, and the account whose ID token opens it."""
+        self._queue, self._url, self._service_account = queue, url, service_account
+
+    def put(self, run: "RunRequest") -> None:
+        """Create the task; one of the same name is the same run, already stored.
+
+        Cloud Tasks keeps a name up to 24 hours after its task is gone, also one that failed: the name holds the time.
+        """
+        from google.api_core.exceptions import Conflict  # noqa: PLC0415  not on the cold path
+
+        request = {
+            "url": self._url,
+            "http_method": "POST",
+            "headers": {"Content-Type": "application/json"},
+            "body": run.to_json().encode(),
+            "oidc_token": {"service_account_email": self._service_account, "audience": self._url},
+        }
+        name = f"{self._queue}/tasks/{run.id}-{int(time.time() / SAME)}"
+        task = {"name": name, "http_request": request, "dispatch_deadline": {"seconds": 120}}
+        try:
+            _tasks().create_task(parent=self._queue, task=task, timeout=QUICK, retry=None)
+        except Conflict:
+            return
+
+
+class FirestoreClaims:
+    """A Firestore collection, one document per run, with a TTL policy on `expires`."""
+
+    def __init__(self, project: str, collection: str) -> None:
+        """Take the project and the collection's name."""
+        self._project, self._collection = project, collection
+
+    def read(self, run: str) -> tuple[Claim | None, object]:
+        """Return the claim and the time of its last change, which is its version."""
+        found = self._document(run).get(timeout=PATIENT, retry=None)
+        if not found.exists:
+            return None, None
+        data = json.loads(found.get("claim"))
+        return Claim(**data | {"state": State(data["state"])}), found.update_time
+
+    def write(self, claim: Claim, version: object) -> object:
+        """Create or update the document on condition that it did not change since it was read."""
+        from datetime import UTC, datetime  # noqa: PLC0415  with the rest of Firestore
+
+        from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound  # noqa: PLC0415
+
+        document = self._document(claim.run)
+        fields = {"claim": json.dumps(claim._asdict()), "expires": datetime.fromtimestamp(claim.expires, UTC)}
+        try:
+            if version is None:
+                done = document.create(fields, timeout=PATIENT, retry=None)
+            else:
+                unchanged = _firestore(self._project).write_option(last_update_time=version)
+                done = document.update(fields, option=unchanged, timeout=PATIENT, retry=None)
+        except (Conflict, FailedPrecondition, NotFound):
+            return None
+        return done.update_time
+
+    def _document(self, run: str) -> Any:  # noqa: ANN401
+        return _firestore(self._project).collection(self._collection).document(run)
+
+
+def secret(name: str, *, timeout: float) -> Callable[[], str]:
+    """Return how to read a secret's newest version now; `shared.secret.Cached` keeps what it returns."""
+
+    def read() -> str:
+        version = name if "/versions/" in name else f"{name}/versions/latest"
+        found = _secret_manager().access_secret_version(name=version, timeout=timeout, retry=None)
+        return str(found.payload.data.decode())
+
+    return read
+
+
+def log(severity: str, fields: Mapping[str, object]) -> None:
+    """Write one line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
+    print(json.dumps({"severity": severity, "message": str(fields.get("reason")), **fields}), flush=True)  # noqa: T201
+
+
+@cache
+def _secret_manager() -> Any:  # noqa: ANN401
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415  not on the cold path
+
+    return _client(SecretManagerServiceClient, "SECRET_MANAGER_ENDPOINT")
+
+
+@cache
+def _tasks() -> Any:  # noqa: ANN401
+    from google.cloud.tasks_v2 import CloudTasksClient  # noqa: PLC0415  not on the cold path
+
+    return _client(CloudTasksClient, "CLOUD_TASKS_ENDPOINT")
+
+
+@cache
+def _firestore(project: str) -> Any:  # noqa: ANN401  the SDK itself heeds FIRESTORE_EMULATOR_HOST
+    from google.cloud.firestore import Client  # noqa: PLC0415  not on the cold path
+
+    return Client(project=project)
+
+
+def _client(kind: Any, variable: str) -> Any:  # noqa: ANN401
+    """Make a client over REST: half of gRPC's start, and the same code path as against a stand-in."""
+    endpoint = os.environ.get(variable)
+    if not endpoint:
+        return kind(transport="rest")
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  a stand-in knows no accounts
+
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    return kind(transport="rest", credentials=nobody, client_options={"api_endpoint": endpoint})

@@ -1,0 +1,170 @@
+"""The local platform's ports: queue and claims in one SQLite file, log lines on standard error."""
+
+import fcntl
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition, Lock
+from typing import Any, NamedTuple
+
+from shared.claim import Claim, State
+from shared.outcome import Reason, Retry
+from shared.run import RunRequest
+
+WAIT = 2.0  # seconds to wait for the store: the answer to GitLab has to leave within 3
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS requests (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, thread TEXT NOT NULL,
+    body TEXT NOT NULL, due REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS requests_thread ON requests (thread, seq);
+CREATE TABLE IF NOT EXISTS claims (
+    run TEXT PRIMARY KEY, version INTEGER NOT NULL, claim TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+# The oldest request that is due and first in its thread.
+_NEXT = """
+SELECT run, body, attempts FROM requests AS r WHERE due <= ?
+AND NOT EXISTS (SELECT 1 FROM requests AS earlier WHERE earlier.thread = r.thread AND earlier.seq < r.seq)
+ORDER BY seq LIMIT 1
+"""
+
+
+class Store:
+    """The SQLite file in STATE_DIR: one process at a time, every write on disk before it counts."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or create the file; raise RuntimeError while another process has it."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._owner = (folder / "owner.lock").open("w")
+        try:
+            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._owner.close()
+            message = f"STATE_DIR: {folder} is in use by another process; give each its own"
+            raise RuntimeError(message) from None
+        self._lock = Lock()
+        self._connection = sqlite3.connect(
+            folder / "state.sqlite3", timeout=WAIT, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.executescript(_TABLES)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one atomic change; raise Retry when the store is not free in time."""
+        if not self._lock.acquire(timeout=WAIT):
+            raise Retry(Reason.QUEUE_UNAVAILABLE)
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Close the file and let others have it."""
+        with self._lock:
+            self._connection.close()
+        self._owner.close()
+
+
+class Taken(NamedTuple):
+    """A request that a worker has taken, and how many attempts there were before."""
+
+    run: RunRequest
+    attempts: int
+
+
+class SqliteQueue:
+    """The queue: one row per run, handed to one worker at a time, in order within a thread."""
+
+    def __init__(self, store: Store) -> None:
+        """Use the store; what a killed process had taken is free again, as the store has one owner only."""
+        self._store, self.filled = store, Condition()
+        with store.transaction() as db:
+            db.execute("UPDATE requests SET due = 0")
+
+    def put(self, run: RunRequest) -> None:
+        """Store the request; one that is stored already stays as it is."""
+        with self._store.transaction() as db:
+            db.execute(
+                "INSERT INTO requests (run, thread, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (run.id, run.thread, run.to_json()),
+            )
+        with self.filled:
+            self.filled.notify()
+
+    def take(self, now: float, until: float) -> Taken | None:
+        """Take the next request and hide it from other workers until the given time (Unix seconds)."""
+        with self._store.transaction() as db:
+            row = db.execute(_NEXT, (now,)).fetchone()
+            if row is None:
+                return None
+            run, body, attempts = row
+            db.execute("UPDATE requests SET due = ?, attempts = attempts + 1 WHERE run = ?", (until, run))
+        return Taken(RunRequest.from_json(body), attempts)
+
+    def done(self, run: RunRequest) -> None:
+        """Forget a request that came to its end: the claim remembers it."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM requests WHERE run = ?", (run.id,))
+
+    def later(self, run: RunRequest, due: float) -> None:
+        """Offer the request again at the given time (Unix seconds)."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, run.id))
+
+
+class SqliteClaims:
+    """The claims: one row per run, changed by compare-and-set on its version number."""
+
+    def __init__(self, store: Store, now: float) -> None:
+        """Use the store; forget expired claims and end the leases of a killed process."""
+        self._store = store
+        with store.transaction() as db:
+            db.execute("DELETE FROM claims WHERE expires < ?", (now,))
+            for run, text in db.execute("SELECT run, claim FROM claims").fetchall():
+                claim = _claim(text)
+                if claim.until > now:
+                    db.execute("UPDATE claims SET claim = ? WHERE run = ?", (_text(claim.released(now)), run))
+
+    def read(self, run: str) -> tuple[Claim | None, object]:
+        """Return the claim and its version number."""
+        with self._store.transaction() as db:
+            row = db.execute("SELECT claim, version FROM claims WHERE run = ?", (run,)).fetchone()
+        return (_claim(row[0]), row[1]) if row else (None, None)
+
+    def write(self, claim: Claim, version: object) -> object:
+        """Store the claim where the version is still the one read."""
+        with self._store.transaction() as db:
+            if version is None:
+                done = db.execute(
+                    "INSERT INTO claims (run, version, claim, expires) VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
+                    (claim.run, _text(claim), claim.expires),
+                )
+            else:
+                done = db.execute(
+                    "UPDATE claims SET version = version + 1, claim = ? WHERE run = ? AND version = ?",
+                    (_text(claim), claim.run, version),
+                )
+        following = 1 if version is None else int(str(version)) + 1
+        return following if done.rowcount else None
+
+
+def log(severity: str, fields: Mapping[str, object]) -> None:
+    """Write one JSON line to standard error."""
+    sys.stderr.write(json.dumps({"severity": severity, **fields}) + "\n")
+
+
+def _text(claim: Claim) -> str:
+    return json.dumps(claim._asdict())
+
+
+def _claim(text: str) -> Claim:
+    data: dict[str, Any] = json.loads(text)
+    return Claim(**data | {"state": State(data["state"])})

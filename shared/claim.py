@@ -1,0 +1,66 @@
+"""The durable record that a run is being worked on or done: states and steps. It writes nothing itself."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from shared.outcome import Reason
+
+LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
+SETTLE = 75.0  # seconds until a call that may have reached GitLab has surely ended there (its workers stop at 60)
+KEPT = 31 * 24 * 3600  # seconds a claim is kept: longer than any delivery can be sent again
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    CLAIMED = "claimed"
+    TRIGGERING = "triggering"
+    TRIGGERED = "triggered"
+    FINISHED = "finished"
+    REFUSED = "refused"
+
+
+ENDED = frozenset({State.FINISHED, State.REFUSED})
+
+
+class Claim(NamedTuple):
+    """A run's record; times in Unix seconds, `since` the start of a trigger call whose end is not known."""
+
+    run: str
+    state: State
+    until: float
+    expires: int
+    attempt: int = 1
+    since: float = 0.0
+    pipeline_id: int = 0
+    pipeline_url: str = ""
+    reason: str = ""
+
+    def take(self, now: float) -> "Claim":
+        """Return the claim for one more attempt."""
+        return self._replace(until=now + LEASE, attempt=self.attempt + 1)
+
+    def triggering(self, now: float) -> "Claim":
+        """Return the claim as it must be stored before the trigger call leaves."""
+        return self._replace(state=State.TRIGGERING, since=now)
+
+    def not_triggered(self) -> "Claim":
+        """Return the claim after GitLab said that no pipeline was created."""
+        return self._replace(state=State.CLAIMED, since=0.0)
+
+    def triggered(self, pipeline_id: int, pipeline_url: str) -> "Claim":
+        """Return the claim once the pipeline is known: from here on nothing is triggered again."""
+        return self._replace(state=State.TRIGGERED, pipeline_id=pipeline_id, pipeline_url=pipeline_url)
+
+    def ended(self, state: State, reason: Reason) -> "Claim":
+        """Return the claim of a run that is over."""
+        return self._replace(state=state, reason=str(reason), until=0.0)
+
+    def released(self, now: float) -> "Claim":
+        """Return the claim for the next attempt; one that waits for GitLab to settle stays taken until then."""
+        return self._replace(until=self.since + SETTLE if self.state is State.TRIGGERING else now)
+
+
+def new_claim(run: str, now: float) -> Claim:
+    """Return the first claim on a run."""
+    return Claim(run=run, state=State.CLAIMED, until=now + LEASE, expires=int(now) + KEPT)

@@ -1,0 +1,181 @@
+"""The use case behind the queue: claim, authorise, acknowledge, trigger, reply. Each step may be the last that runs."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from shared import flow, mention, replies
+from shared.access import authorise
+from shared.claim import ENDED, Claim, State, new_claim
+from shared.log import entry, severity
+from shared.outcome import Outcome, Reason, Retry, Stop
+from shared.ports import Claims, GitLab, GitLabError, Log, Pipeline
+from shared.run import RunRequest, digest
+from shared.secret import Cached, GitLabSecrets, Secret
+from shared.settings import Settings
+
+
+class World(NamedTuple):
+    """What `dispatch` works with: one per platform, made by its handlers."""
+
+    settings: Settings
+    secrets: Cached[GitLabSecrets]
+    claims: Claims
+    gitlab: GitLab
+    now: Callable[[], float]
+    log: Log
+
+
+def dispatch(run: RunRequest, world: World) -> Reason:
+    """Take a run as far as it goes and return its end; raise Retry where the same request is to come again.
+
+    Any number of calls for one run, at once or one after the other, create one pipeline.
+    """
+    held = _Held(run, world)
+    try:
+        reason = _end(run, held, world)
+    except Retry as error:
+        held.release()
+        error.after = max(error.after, held.claim.until - world.now())
+        world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt))
+        raise
+    world.log(severity(reason), entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id))
+    return reason
+
+
+def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
+    try:
+        return _serve(run, held, world)
+    except Stop as error:
+        if error.reason.outcome is not Outcome.IGNORED:
+            _reply(run, replies.stopped(run.id, error.reason), held, world)
+        held.write(held.claim.ended(State.REFUSED, error.reason))
+        return error.reason
+
+
+def _serve(run: RunRequest, held: "_Held", world: World) -> Reason:
+    if held.claim.state in ENDED:
+        return Reason.DUPLICATE
+    if held.claim.state is not State.TRIGGERED:
+        pipeline = _lost_pipeline(run, held, world) or _start(run, held, world)
+        held.write(held.claim.triggered(pipeline.id, pipeline.url))
+    started = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
+    _reply(run, replies.started(run.id, started), held, world)
+    held.write(held.claim.ended(State.FINISHED, Reason.TRIGGERED))
+    return Reason.TRIGGERED
+
+
+def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | None:
+    """Return the pipeline of an earlier attempt whose end nobody knows, if GitLab has it."""
+    if held.claim.state is not State.TRIGGERING:
+        return None
+    try:
+        return world.gitlab.find_pipeline(run.note.project_id, run.id, held.claim.since)
+    except GitLabError as error:
+        raise flow.unavailable(error) from error
+
+
+def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
+    """Authorise the author, show 👀 and trigger."""
+    role = _authorised(run, world)
+    secrets = world.secrets.get()
+    token = secrets.trigger_token(run.note.project_id, run.note.project_path)
+    if token is None:
+        raise Stop(Reason.TRIGGER_TOKEN_MISSING)
+    body = flow.body(run, _instruction(run, world), role, world.settings)
+    _award(run, world)
+    try:
+        return _trigger(run, token, body, held, world)
+    except Stop as error:
+        if error.reason is not Reason.VARIABLES_FORBIDDEN:
+            raise
+    # The project forbids pipeline variables: our own job needs none, a job that waits for them does not run.
+    try:
+        return _trigger(run, token, {name: value for name, value in body.items() if name != "variables"}, held, world)
+    except Stop as again:
+        raise Stop(Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason) from again
+
+
+def _trigger(run: RunRequest, token: Secret, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+    held.write(held.claim.triggering(world.now()))
+    try:
+        return world.gitlab.trigger(run.note.project_id, token, body)
+    except GitLabError as error:
+        if not error.unsure:
+            held.write(held.claim.not_triggered())
+        raise flow.refused(error) from error
+
+
+def _authorised(run: RunRequest, world: World) -> int:
+    note, settings = run.note, world.settings
+    try:
+        user = world.gitlab.user(note.author_id)
+        member = world.gitlab.member(note.project_id, note.author_id)
+    except GitLabError as error:
+        raise flow.unavailable(error) from error
+    today = datetime.fromtimestamp(world.now(), UTC).date().isoformat()
+    authorise(user, member, minimum=settings.minimum_role, allowed_bots=settings.allowed_bots, today=today)
+    return member.access_level if member else 0
+
+
+def _instruction(run: RunRequest, world: World) -> str:
+    if run.instruction is not None:
+        return run.instruction
+    try:
+        text = world.gitlab.note_text(run.note)
+    except GitLabError as error:
+        if error.status == 404:  # noqa: PLR2004
+            raise Stop(Reason.NOTE_CHANGED) from error
+        raise flow.unavailable(error) from error
+    instruction = mention.instruction(text, world.settings.phrases)
+    if instruction is None or digest(instruction) != run.digest:
+        raise Stop(Reason.NOTE_CHANGED)
+    return instruction
+
+
+def _award(run: RunRequest, world: World) -> None:
+    try:
+        world.gitlab.award(run.note, "eyes")
+    except GitLabError as error:  # a missing 👀 stops nobody
+        world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status))
+
+
+def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
+    """Answer once: after a first attempt that may have got as far as here, look before writing."""
+    try:
+        if held.claim.attempt > 1 and world.gitlab.replied(run.note, replies.marker(run.id)):
+            return
+        world.gitlab.reply(run.note, text)
+    except GitLabError as error:
+        if error.unsure or not 400 <= error.status < 500 or error.status in (408, 429):  # noqa: PLR2004
+            raise flow.unavailable(error) from error
+        # The thread is locked or gone: nobody can be told there, so the log is.
+        world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))
+
+
+class _Held:
+    """The claim this attempt holds, and its version in the store."""
+
+    def __init__(self, run: RunRequest, world: World) -> None:
+        """Take the claim; raise Retry(BUSY) while another attempt has it."""
+        self._claims, self._now = world.claims, world.now
+        now = world.now()
+        stored, self._version = self._claims.read(run.id)
+        self.claim = stored or new_claim(run.id, now)
+        if stored is None or stored.state not in ENDED:
+            if stored is not None and stored.until > now:
+                raise Retry(Reason.BUSY, after=stored.until - now)
+            self.write(stored.take(now) if stored else self.claim)
+
+    def write(self, claim: Claim) -> None:
+        """Store the next step; raise Retry(BUSY) when another attempt has taken the claim meanwhile."""
+        version = self._claims.write(claim, self._version)
+        if version is None:
+            raise Retry(Reason.BUSY)
+        self.claim, self._version = claim, version
+
+    def release(self) -> None:
+        """Let the next attempt begin when it may; a claim already lost to another attempt stays theirs."""
+        with suppress(Retry):
+            self.write(self.claim.released(self._now()))

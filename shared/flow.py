@@ -1,0 +1,155 @@
+"""The hand-over to the job: what the trigger call carries and what GitLab's answer means. It makes no call."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from shared.event import MERGE_REQUEST, NoteEvent
+from shared.outcome import Reason, Retry, Stop, TriggerError
+from shared.ports import GitLabError
+from shared.run import RunRequest
+from shared.settings import Settings
+
+MAX_VALUE = 96 * 1024  # bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG)
+VERSION = 1
+
+_PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
+_UNTRUSTED = ("merge_request.source_branch", "merge_request.target_branch", "position.old_path", "position.new_path")
+
+# GitLab's answers to the trigger call: gitlabhq lib/api/ci/triggers.rb and the pipeline chain's messages.
+_REFUSALS = (
+    ("Reference not found", Reason.REF_NOT_FOUND),
+    ("Ref is ambiguous", Reason.REF_NOT_FOUND),
+    ("sufficient permission to run a pipeline on", Reason.REF_NOT_PERMITTED),
+    ("Insufficient permissions to create a new pipeline", Reason.REF_NOT_PERMITTED),
+    ("workflow:rules", Reason.WORKFLOW_RULES),
+    ("filtered out by workflow rules", Reason.WORKFLOW_RULES),
+    ("would have been empty", Reason.NO_JOB),
+    ("No stages / jobs for this pipeline", Reason.NO_JOB),
+    ("set pipeline variables", Reason.VARIABLES_FORBIDDEN),
+)
+
+
+def ref(note: NoteEvent, pipeline_ref: str) -> str:
+    """Return the branch to run on; raise Stop for a fork's merge request or where there is no branch.
+
+    The source branch is used only by choice (`source`) and only inside the same project: a pipeline on it runs that
+    branch's own .gitlab-ci.yml with the trigger owner's rights.
+    """
+    branches = note.branches
+    if branches and branches.source_project_id != note.project_id:
+        raise Stop(Reason.FORK_MERGE_REQUEST)
+    branch = branches.source if branches and pipeline_ref == "source" else note.default_branch
+    if not branch or branch.startswith("refs/"):
+        raise Stop(Reason.REF_NOT_FOUND)
+    return branch
+
+
+def context(run: RunRequest, role: int) -> dict[str, object]:
+    """Return AI_FLOW_CONTEXT, version 1: ids the job can use; names that people chose are listed under `untrusted`."""
+    note = run.note
+    target: dict[str, object] = {"iid": note.iid}
+    if note.branches:
+        target |= {
+            "source_branch": note.branches.source,
+            "target_branch": note.branches.target,
+            "sha": note.branches.sha,
+        }
+    parts: dict[str, object] = {
+        "version": VERSION,
+        "event": run.event,
+        "project": {"id": note.project_id, "path": note.project_path, "default_branch": note.default_branch},
+        note.kind: target,
+        "note": {"id": note.note_id, "internal": note.internal},
+        "thread": {"discussion_id": note.discussion_id},
+        "position": note.position,
+        "author": {"id": note.author_id, "username": note.author, "access_level": role},
+    }
+    present = {f"{name}.{key}" for name in (MERGE_REQUEST, "position") for key in _keys(parts.get(name))}
+    return parts | {"untrusted": [name for name in _UNTRUSTED if name in present]}
+
+
+def body(run: RunRequest, instruction: str, role: int, settings: Settings) -> dict[str, object]:
+    """Return the trigger call's body, token excepted.
+
+    `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for jobs that others
+    wrote; GitLab and its runner expand them, so each value is made safe and short enough.
+    """
+    surroundings = context(run, role)
+    variables = {
+        "AI_FLOW_INPUT": instruction,
+        "AI_FLOW_EVENT": run.event,
+        "AI_FLOW_ID": run.id,
+        "AI_FLOW_PROJECT_PATH": run.note.project_path,
+        "AI_FLOW_GITLAB_HOSTNAME": settings.host,
+        "AI_FLOW_DISCUSSION_ID": run.note.discussion_id or "",
+        **settings.model.variables(),
+    }
+    return {
+        "ref": ref(run.note, settings.pipeline_ref),
+        "variables": {
+            "AI_FLOW_CONTEXT": safe_json(surroundings),
+            **{name: safe(value) for name, value in variables.items()},
+        },
+        "ai_flow": {
+            "version": VERSION,
+            "id": run.id,
+            "event": run.event,
+            "input": instruction,
+            "context": surroundings,
+            "model": {
+                "provider": settings.model.provider.name,
+                "region": settings.model.region,
+                "id": settings.model.id,
+            },
+        },
+    }
+
+
+def safe(text: str) -> str:
+    """Return text that GitLab's two expanders leave as it was meant, of at most MAX_VALUE bytes of UTF-8.
+
+    GitLab replaces $NAME, ${NAME} and %NAME%, the runner $NAME and ${NAME} again, turning $$ into $. So $ is doubled
+    and the % that could begin a name becomes U+FF05; what is cut off is marked.
+    Source: gitlabhq lib/gitlab/ci/variables/collection/item.rb, gitlab-runner common/spec/variables.go.
+    """
+    escaped = _PERCENT_NAME.sub("\uff05", text.replace("\0", "").replace("$", "$$"))
+    data = escaped.encode("utf-8", "replace")
+    if len(data) <= MAX_VALUE:
+        return data.decode()
+    mark = f"\n[cut here: the text has {len(text)} characters]"
+    kept = data[: MAX_VALUE - len(mark)].decode("utf-8", "ignore")
+    dollars = len(kept) - len(kept.rstrip("$"))
+    return kept[: len(kept) - dollars % 2] + mark
+
+
+def safe_json(value: object) -> str:
+    """Return JSON that no expander touches and that reads back as the value: ASCII, $ and % spelled as escapes."""
+    return json.dumps(value, separators=(",", ":")).replace("$", "\\u0024").replace("%", "\\u0025")
+
+
+def refused(error: GitLabError) -> TriggerError:
+    """Return what GitLab's refusal of the trigger call means: Stop where only a person can heal it, else Retry."""
+    status = error.status
+    if status == 404 or status == 401:  # noqa: PLR1714, PLR2004
+        return Stop(Reason.TRIGGER_TOKEN_REJECTED)
+    if "Too many pipelines" in error.message:
+        return Retry(Reason.PIPELINE_RATE_LIMIT, after=60)
+    if status == 422:  # noqa: PLR2004
+        return Stop(Reason.CI_CONFIG_INVALID)
+    if 400 <= status < 500 and status not in (408, 429):  # noqa: PLR2004
+        return Stop(next((reason for text, reason in _REFUSALS if text in error.message), Reason.GITLAB_REFUSED))
+    return unavailable(error)
+
+
+def unavailable(error: GitLabError) -> Retry:
+    """Return the retry for an answer that says nothing about the request itself."""
+    if error.status in (401, 403):
+        return Retry(Reason.API_TOKEN_REJECTED)
+    if 300 <= error.status < 400:  # noqa: PLR2004
+        return Retry(Reason.GITLAB_REDIRECTS)
+    return Retry(Reason.GITLAB_UNAVAILABLE, after=error.after)
+
+
+def _keys(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}

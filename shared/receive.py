@@ -1,0 +1,99 @@
+"""The use case behind the public URL: verify, detect, store, answer. It calls no GitLab and waits for nobody."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared import delivery, event, mention, replies, run
+from shared.log import entry, severity
+from shared.outcome import Outcome, Reason, Stop, TriggerError
+
+if TYPE_CHECKING:
+    from shared.ports import Log, Queue
+    from shared.secret import Cached, WebhookSecrets
+    from shared.settings import Settings
+
+HEALTH = "gitlab-claude-trigger listens for GitLab webhooks here.\n"
+
+_STATUS = {Outcome.QUEUED: 202, Outcome.IGNORED: 200, Outcome.REFUSED: 401, Outcome.ERROR: 503}
+
+
+class Answer(NamedTuple):
+    """An HTTP answer: status, content type, body."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+def receive(  # noqa: PLR0913  one argument per port
+    request: delivery.Delivery,
+    *,
+    settings: "Settings",
+    secrets: "Cached[WebhookSecrets]",
+    queue: "Queue",
+    now: Callable[[], float],
+    log: "Log",
+) -> Answer:
+    """Answer one request. 202 means stored; a verified delivery is never answered 4xx or 5xx for what is in it."""
+    if request.method in ("GET", "HEAD"):
+        return Answer(200, "text/plain; charset=utf-8", HEALTH)
+    try:
+        verified = _verify(request, secrets, now)
+    except TriggerError as error:
+        return _answer(error.reason)
+    try:
+        asked = _mention(verified, settings)
+    except Stop as error:
+        return _answer(error.reason)
+    except Exception as error:  # noqa: BLE001  no comment may make us answer 500: GitLab would switch the hook off
+        log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
+        return _answer(Reason.DEFECT)
+    try:
+        queue.put(asked)
+    except Exception as error:  # noqa: BLE001  the store's own errors are many; each of them means: not stored
+        log("ERROR", entry(Reason.QUEUE_UNAVAILABLE, asked, error=type(error).__name__))
+        return _answer(Reason.QUEUE_UNAVAILABLE, asked.id)
+    log(severity(Reason.QUEUED), entry(Reason.QUEUED, asked))
+    return _answer(Reason.QUEUED, asked.id)
+
+
+def _verify(
+    request: delivery.Delivery, secrets: "Cached[WebhookSecrets]", now: Callable[[], float]
+) -> delivery.VerifiedDelivery:
+    if request.method != "POST":
+        raise Stop(Reason.METHOD_NOT_ALLOWED)
+    if len(request.body) > delivery.MAX_BODY:
+        raise Stop(Reason.BODY_TOO_LARGE)
+    if not delivery.has_credentials(request):
+        raise Stop(Reason.UNSIGNED)
+    tokens = secrets.get()
+    try:
+        return delivery.verify(request, tokens, now())
+    except Stop:
+        rotated = secrets.get(fresh=True)
+        if rotated is tokens:
+            raise
+        return delivery.verify(request, rotated, now())
+
+
+def _mention(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.RunRequest:
+    if not mention.may_occur(verified.body, settings.phrases):
+        raise Stop(Reason.NO_MENTION)
+    note = event.parse(verified)
+    if replies.MARK in note.text:
+        raise Stop(Reason.OWN_NOTE)
+    instruction = mention.instruction(note.text, settings.phrases)
+    if instruction is None:
+        raise Stop(Reason.NO_MENTION)
+    if not settings.serves(note.project_id, note.project_path):
+        raise Stop(Reason.PROJECT_NOT_ALLOWED)
+    if not settings.enabled:
+        raise Stop(Reason.DISABLED)
+    return run.request(note, instruction, settings.host)
+
+
+def _answer(reason: Reason, run_id: str | None = None) -> Answer:
+    status = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}.get(reason, _STATUS[reason.outcome])
+    body = {"outcome": str(reason.outcome), "reason": str(reason), "run": run_id}
+    return Answer(status, "application/json", json.dumps(body))

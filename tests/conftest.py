@@ -1,0 +1,1 @@
+"""Fixtures: the three platforms, each in front of its own GitLab stand-in."""

@@ -1,0 +1,213 @@
+"""Hand-written fakes of the ports: they keep what they were told, and misbehave on request."""
+
+import base64
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from shared.access import Member, User
+from shared.claim import Claim
+from shared.delivery import Delivery
+from shared.dispatch import World
+from shared.event import NoteEvent
+from shared.ports import GitLabError, Pipeline
+from shared.run import RunRequest, request
+from shared.secret import Cached, GitLabSecrets, Secret, WebhookSecrets
+from shared.settings import Settings
+
+NOW = 1_770_000_000.0
+SIGNING_TOKEN = "whsec_" + base64.b64encode(b"canary-signing-key-of-32-bytes!!").decode()
+SECRET_TOKEN = "canary-secret-token"
+API_TOKEN = "glpat-canary-api-token"
+TRIGGER_TOKEN = "glptt-canary-trigger-token"
+WEBHOOK_SECRETS = json.dumps({"signing_tokens": [SIGNING_TOKEN]})
+GITLAB_SECRETS = json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}})
+
+NOTE = NoteEvent(
+    project_id=7,
+    project_path="group/app",
+    default_branch="main",
+    kind="issue",
+    iid=5,
+    branches=None,
+    note_id=101,
+    discussion_id="d" * 40,
+    internal=False,
+    author_id=42,
+    author="ada",
+    text="@claude fix it",
+    position=None,
+)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class Queue:
+    """A queue in a list."""
+
+    def __init__(self) -> None:
+        self.runs: list[RunRequest] = []
+        self.error: Exception | None = None
+
+    def put(self, run: RunRequest) -> None:
+        if self.error:
+            raise self.error
+        self.runs.append(run)
+
+
+class Claims:
+    """Claims in a dictionary; `before_write` is called with each claim about to be written."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, tuple[Claim, int]] = {}
+        self.before_write: Callable[[Claim], None] = lambda _: None
+
+    def read(self, run: str) -> tuple[Claim | None, object]:
+        return self.stored.get(run, (None, None))
+
+    def write(self, claim: Claim, version: object) -> object:
+        self.before_write(claim)
+        if self.stored.get(claim.run, (None, None))[1] != version:
+            return None
+        following = self.stored[claim.run][1] + 1 if claim.run in self.stored else 1
+        self.stored[claim.run] = claim, following
+        return following
+
+
+class GitLab:
+    """A GitLab where user 42 is a developer of project 7; `faults[method]` are raised, one per call."""
+
+    def __init__(self) -> None:
+        self.users = {42: User(42, "ada", bot=False, state="active")}
+        self.members = {(7, 42): Member(42, 30, "active", "active", None)}
+        self.text = "@claude fix it"
+        self.awards: list[str] = []
+        self.replies: list[str] = []
+        self.triggered: list[tuple[int, str, Mapping[str, Any]]] = []
+        self.faults: dict[str, list[Exception | None]] = {}
+
+    def _meet(self, method: str) -> None:
+        waiting = self.faults.get(method)
+        error = waiting.pop(0) if waiting else None
+        if error:
+            raise error
+
+    def user(self, user_id: int) -> User:
+        self._meet("user")
+        return self.users[user_id]
+
+    def member(self, project_id: int, user_id: int) -> Member | None:
+        self._meet("member")
+        return self.members.get((project_id, user_id))
+
+    def note_text(self, note: NoteEvent) -> str:  # noqa: ARG002
+        self._meet("note_text")
+        return self.text
+
+    def award(self, note: NoteEvent, emoji: str) -> None:  # noqa: ARG002
+        self._meet("award")
+        self.awards.append(emoji)
+
+    def reply(self, note: NoteEvent, body: str) -> None:  # noqa: ARG002
+        self._meet("reply")
+        self.replies.append(body)
+
+    def replied(self, note: NoteEvent, marker: str) -> bool:  # noqa: ARG002
+        self._meet("replied")
+        return any(marker in reply for reply in self.replies)
+
+    def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:
+        try:
+            self._meet("trigger")
+        except GitLabError as error:
+            if error.message == "acted":
+                self.triggered.append((project_id, token.reveal(), body))
+            raise
+        self.triggered.append((project_id, token.reveal(), body))
+        return self._pipeline(len(self.triggered))
+
+    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
+        self._meet("find_pipeline")
+        ids = [body["ai_flow"]["id"] for _, _, body in self.triggered]
+        return self._pipeline(ids.index(run_id) + 1) if run_id in ids else None
+
+    @staticmethod
+    def _pipeline(number: int) -> Pipeline:
+        return Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}")
+
+
+class Log:
+    """The lines written."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, Mapping[str, object]]] = []
+
+    def __call__(self, severity: str, fields: Mapping[str, object]) -> None:
+        self.lines.append((severity, fields))
+
+
+def settings(**environment: str) -> Settings:
+    return Settings.read(environment)
+
+
+def world(gitlab: GitLab, claims: Claims, clock: Clock, log: Log, **environment: str) -> World:
+    secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, clock)
+    return World(settings(**environment), secrets, claims, gitlab, clock, log)
+
+
+def tokens(document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW) -> Cached[WebhookSecrets]:
+    return Cached(lambda: document, WebhookSecrets.parse, now)
+
+
+def run(note: NoteEvent = NOTE, instruction: str = "fix it") -> RunRequest:
+    return request(note, instruction, "gitlab.com")
+
+
+def payload(text: object = "@claude fix it", **changes: Any) -> dict[str, Any]:
+    """Return a Note Hook's body as GitLab 19 sends it, in the shape of its docs; `changes` go into object_attributes."""
+    return {
+        "object_kind": "note",
+        "event_type": "note",
+        "user": {"id": 42, "name": "Ada", "username": "ada"},
+        "project_id": 7,
+        "project": {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"},
+        "object_attributes": {
+            "id": 101,
+            "author_id": 42,
+            "note": text,
+            "noteable_type": "Issue",
+            "discussion_id": "d" * 40,
+            "system": False,
+            "action": "create",
+            **changes,
+        },
+        "issue": {"id": 900, "iid": 5, "title": "It breaks"},
+    }
+
+
+def sign(body: bytes, now: float = NOW, webhook_id: str = "msg-1") -> dict[str, str]:
+    """Return the headers of a delivery that GitLab signed with SIGNING_TOKEN."""
+    key = base64.b64decode(SIGNING_TOKEN.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{webhook_id}.{int(now)}.".encode() + body, sha256)
+    return {
+        "content-type": "application/json",
+        "x-gitlab-event": "Note Hook",
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(now)),
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+    }
+
+
+def delivery(body: object = None, now: float = NOW) -> Delivery:
+    data = body if isinstance(body, bytes) else json.dumps(payload() if body is None else body).encode()
+    return Delivery("POST", sign(data, now), data)

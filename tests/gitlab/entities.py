@@ -1,0 +1,263 @@
+"""How GitLab writes its records in API answers: one function an entity, from a record of the state to JSON."""
+
+from datetime import UTC, datetime
+
+from .records import MAINTAINER, Json, Project, Record, digest
+from .state import State
+
+
+def iso(seconds: float | None) -> str | None:
+    """A time as GitLab writes it: UTC with milliseconds."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def user_basic(state: State, user_id: int) -> Json:
+    """`Entities::UserBasic`: what every answer says of a person; it does not say whether they are a bot."""
+    user = state.users[user_id]
+    return {
+        "id": user.id,
+        "username": user.username,
+        "public_email": None,
+        "name": user.name,
+        "state": user.state,
+        "locked": False,
+        "avatar_url": None,
+        "web_url": f"{state.url}/{user.username}",
+    }
+
+
+def user(state: State, user_id: int, *, whole: bool) -> Json:
+    """`Entities::User`: has `bot`; `external` only in the whole form, for administrators and for the answer about oneself."""
+    record = state.users[user_id]
+    answer = {
+        **user_basic(state, user_id),
+        "created_at": iso(record.created_at),
+        "bio": "",
+        "location": "",
+        "linkedin": "",
+        "twitter": "",
+        "discord": "",
+        "website_url": "",
+        "github": "",
+        "job_title": "",
+        "pronouns": None,
+        "organization": "",
+        "bot": record.bot,
+        "work_information": None,
+        "local_time": None,
+    }
+    if whole:
+        answer["external"] = record.external
+    return answer
+
+
+def member(state: State, project_id: int, user_id: int) -> Json:
+    """`Entities::Member`: `state` is the user's, `membership_state` the membership's."""
+    record = state.members[project_id, user_id]
+    return {
+        **user_basic(state, user_id),
+        "access_level": record["access_level"],
+        "created_at": iso(record["created_at"]),
+        "expires_at": record["expires_at"],
+        "membership_state": record["membership_state"],
+    }
+
+
+def project(state: State, record: Project, *, level: int) -> Json:
+    """`Entities::ProjectWithAccess`, the fields a client may need; the variables role shows for Maintainers only."""
+    parents, _, name = record.path.rpartition("/")
+    home = f"{state.url}/{record.path}"
+    answer: Json = {
+        "id": record.id,
+        "description": None,
+        "name": name,
+        "name_with_namespace": record.path.replace("/", " / "),
+        "path": name,
+        "path_with_namespace": record.path,
+        "created_at": iso(record.created_at),
+        "default_branch": record.default_branch,
+        "topics": [],
+        "ssh_url_to_repo": f"git@{state.url.split('//')[1].split(':')[0]}:{record.path}.git",
+        "http_url_to_repo": f"{home}.git",
+        "web_url": home,
+        "avatar_url": None,
+        "last_activity_at": iso(record.created_at),
+        "visibility": record.visibility,
+        "namespace": {
+            "id": record.id + 100_000,
+            "name": parents,
+            "path": parents.rpartition("/")[2],
+            "kind": "group",
+            "full_path": parents,
+            "web_url": f"{state.url}/groups/{parents}",
+        },
+        "empty_repo": False,
+        "archived": False,
+        "issues_enabled": True,
+        "merge_requests_enabled": True,
+        "jobs_enabled": True,
+        "builds_access_level": "enabled",
+        "public_jobs": True,
+        "ci_config_path": "",
+        "permissions": {
+            "project_access": {"access_level": level, "notification_level": 3} if level else None,
+            "group_access": None,
+        },
+    }
+    if level >= MAINTAINER:
+        answer["ci_pipeline_variables_minimum_override_role"] = record.variables_role
+    return answer
+
+
+def noteable_url(state: State, record: Record) -> str:
+    """The page of an issue or merge request."""
+    kind = "issues" if record["noteable_type"] == "Issue" else "merge_requests"
+    return f"{state.url}/{state.projects[record['project_id']].path}/-/{kind}/{record['iid']}"
+
+
+def _noteable(state: State, record: Record) -> Json:
+    mark = "#" if record["noteable_type"] == "Issue" else "!"
+    author = user_basic(state, record["author_id"])
+    return {
+        **{name: record[name] for name in ("id", "iid", "project_id", "title", "description", "state")},
+        "labels": list(record["labels"]),
+        "created_at": iso(record["created_at"]),
+        "updated_at": iso(record["updated_at"]),
+        "closed_at": None,
+        "author": author,
+        "assignees": [],
+        "assignee": None,
+        "milestone": None,
+        "user_notes_count": sum(not state.notes[n]["system"] for n in state.ids("notes", record["id"])),
+        "discussion_locked": None,
+        "web_url": noteable_url(state, record),
+        "references": {
+            "short": f"{mark}{record['iid']}",
+            "relative": f"{mark}{record['iid']}",
+            "full": f"{state.projects[record['project_id']].path}{mark}{record['iid']}",
+        },
+        "imported": False,
+        "imported_from": "none",
+    }
+
+
+def issue(state: State, record: Record) -> Json:
+    """`Entities::Issue`."""
+    return {
+        **_noteable(state, record),
+        "confidential": record["confidential"],
+        "type": "ISSUE",
+        "issue_type": "issue",
+        "severity": "UNKNOWN",
+    }
+
+
+def merge_request(state: State, record: Record) -> Json:
+    """`Entities::MergeRequest`."""
+    refs = {"base_sha": digest("base"), "head_sha": record["sha"], "start_sha": digest("base")}
+    return {**merge_request_basic(state, record), "changes_count": str(len(record["diffs"])), "diff_refs": refs}
+
+
+def merge_request_basic(state: State, record: Record) -> Json:
+    """`Entities::MergeRequestBasic`, as lists show it."""
+    return {
+        **_noteable(state, record),
+        **{
+            name: record[name]
+            for name in ("source_branch", "target_branch", "source_project_id", "target_project_id", "sha")
+        },
+        "reviewers": [],
+        "draft": record["title"].startswith("Draft:"),
+        "merge_status": "can_be_merged",
+        "detailed_merge_status": "mergeable",
+        "merge_commit_sha": None,
+        "squash": False,
+        "has_conflicts": False,
+    }
+
+
+def diff(record: Record) -> Json:
+    """`Entities::Diff`; a test gives as little as a path and a diff."""
+    new_path = record.get("new_path") or record["old_path"]
+    return {
+        "diff": "", "collapsed": False, "too_large": False, "new_path": new_path, "old_path": record.get("old_path") or new_path,
+        "a_mode": "100644", "b_mode": "100644", "new_file": False, "renamed_file": False, "deleted_file": False, "generated_file": False, **record,
+    }  # fmt: skip
+
+
+def note(state: State, record: Record) -> Json:
+    """`Entities::Note`; `resolvable` for threads on merge requests only."""
+    resolvable = record["noteable_type"] == "MergeRequest" and record["type"] is not None and not record["system"]
+    answer = {
+        **{
+            name: record[name]
+            for name in (
+                "id",
+                "type",
+                "body",
+                "system",
+                "noteable_id",
+                "noteable_type",
+                "project_id",
+                "noteable_iid",
+                "internal",
+            )
+        },
+        "author": user_basic(state, record["author_id"]),
+        "created_at": iso(record["created_at"]),
+        "updated_at": iso(record["updated_at"]),
+        "resolvable": resolvable,
+        "confidential": record["internal"],
+        "imported": False,
+        "imported_from": "none",
+        "commands_changes": {},
+    }
+    if record["position"]:
+        answer["position"] = record["position"]
+    if resolvable:
+        answer |= {"resolved": False, "resolved_by": None, "resolved_at": None}
+    return answer
+
+
+def discussion(state: State, notes: list[Record]) -> Json:
+    """`Entities::Discussion` from the notes this caller may read."""
+    return {
+        "id": notes[0]["discussion_id"],
+        "individual_note": notes[0]["type"] is None,
+        "notes": [note(state, record) for record in notes],
+    }
+
+
+def award(state: State, record: Record) -> Json:
+    """`Entities::AwardEmoji`."""
+    return {
+        **{name: record[name] for name in ("id", "name", "awardable_id", "awardable_type")},
+        "user": user_basic(state, record["user_id"]),
+        "created_at": iso(record["created_at"]),
+        "updated_at": iso(record["created_at"]),
+        "url": None,
+    }
+
+
+def event(state: State, record: Record) -> Json:
+    """`Entities::Event` of a comment; `target_type` is the note's class, which is not always `Note`."""
+    kind = "issue" if record["noteable_type"] == "Issue" else "merge_request"
+    noteable = state.noteable(kind, record["project_id"], record["noteable_iid"])
+    return {
+        "id": record["id"] + 1_000_000,
+        "project_id": record["project_id"],
+        "action_name": "commented on",
+        "target_id": record["id"],
+        "target_iid": record["id"],
+        "target_type": record["type"] or "Note",
+        "author_id": record["author_id"],
+        "target_title": noteable["title"] if noteable else None,
+        "created_at": iso(record["created_at"]),
+        "note": note(state, record),
+        "author": user_basic(state, record["author_id"]),
+        "imported": False,
+        "imported_from": "none",
+        "author_username": state.users[record["author_id"]].username,
+    }

@@ -1,0 +1,228 @@
+"""The pipeline trigger and what one may read and do with pipelines, as lib/api/ci/{triggers,pipelines}.rb answer it."""
+
+import json
+
+from . import ci_entities
+from .records import DEVELOPER, MAINTAINER, VARIABLES_ROLES, Json, Project, Record
+from .routing import Answer, Refused, Request, invalid, no_record, not_found, refused, route
+from .state import State
+
+_LIVE = ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")
+_STATUSES = (*_LIVE, "waiting_for_callback", "success", "failed", "canceling", "canceled", "skipped")
+_SOURCES = (
+    "unknown push web trigger schedule api external pipeline chat webide merge_request_event external_pull_request_event parent_pipeline "
+    "ondemand_dast_scan ondemand_dast_validation security_orchestration_policy container_registry_push duo_workflow "
+    "pipeline_execution_policy_schedule dependency_management_security_update"
+).split()
+INVALID_YAML = "jobs:claude config should implement the script:, run:, or trigger: keyword"
+
+
+def _failed(text: str) -> Refused:
+    """A pipeline that was not made: ActiveModel's errors, as a hash of lists."""
+    return refused(400, {"base": [text]})
+
+
+@route("POST", "projects/:id/trigger/pipeline", "projects/:id/ref/:ref/trigger/pipeline", token=False)
+def trigger(state: State, request: Request) -> Answer:
+    """`PipelineTriggerService` and the chain behind it, refusals in GitLab's order; the body's other keys travel in TRIGGER_PAYLOAD."""
+    params = {**request.params, **({"ref": request.values["ref"]} if "ref" in request.values else {})}
+    if missing := [f"{name} is missing" for name in ("token", "ref") if params.get(name) is None]:
+        raise invalid(", ".join(missing))
+    if params["ref"] == "":
+        raise invalid("ref is empty")
+    if request.headers.get("x-gitlab-event") == "Pipeline Hook":
+        raise refused(403, "403 Forbidden")
+    variables = {} if params.get("variables") is None else params["variables"]
+    if not isinstance(variables, dict):
+        raise invalid("variables is invalid")
+    if not all(isinstance(value, str) for value in variables.values()):
+        raise refused(400, "variables needs to be a map of key-valued strings")
+    project, token = state.find_project(request.values["id"]), state.trigger_tokens.get(str(params["token"]))
+    if project is None or token is None or token["project_id"] != project.id:
+        raise not_found()
+    owner = state.users[token["owner_id"]]
+    if not state.can_see(owner, project):
+        raise not_found()
+    _check_rights(state, project, owner.id, variables)
+    ref, commit = _find_ref(state, project, owner.id, str(params["ref"]))
+    if state.limits.over("pipelines", (project.id, owner.id, commit)):
+        raise _failed("Too many pipelines created in the last minute. Try again later.")
+    if "TRIGGER_PAYLOAD" in variables:
+        raise refused(422, "Duplicate variable name: TRIGGER_PAYLOAD")
+    if project.ci == "filtered":
+        raise _failed("The pipeline did not run. Review the workflow:rules configuration for the pipeline.")
+    if project.ci == "none" or (project.ci == "theirs" and "AI_FLOW_EVENT" not in variables):
+        raise _failed(
+            "The resulting pipeline would have been empty. Review the rules configuration for the relevant jobs."
+        )
+    token["last_used"] = state.clock()
+    pipeline = _create(
+        state, project, owner.id, ref, commit, variables, _payload(params, request.values["id"], variables)
+    )
+    if project.ci == "invalid":
+        pipeline.update(status="failed", yaml_errors=INVALID_YAML, jobs=[])
+        raise refused(422, INVALID_YAML)
+    return Answer(201, ci_entities.pipeline(state, pipeline))
+
+
+def _check_rights(state: State, project: Project, owner_id: int, variables: Json) -> None:
+    level = state.level(project.id, owner_id)
+    if variables and level < VARIABLES_ROLES[project.variables_role]:
+        raise _failed("Insufficient permissions to set pipeline variables")
+    if level < DEVELOPER:
+        raise _failed("Insufficient permissions to create a new pipeline")
+
+
+def _find_ref(state: State, project: Project, owner_id: int, ref: str) -> tuple[str, str]:
+    """The short name of a branch or tag and its commit; protected branches ask for more than Developer."""
+    branch = ref.removeprefix("refs/heads/") if not ref.startswith("refs/tags/") else ""
+    tag = ref.removeprefix("refs/tags/") if not ref.startswith("refs/heads/") else ""
+    if branch in project.branches and tag in project.tags:
+        raise _failed("Ref is ambiguous")
+    if branch in project.branches and state.level(project.id, owner_id) < project.protected.get(branch, 0):
+        raise _failed(
+            f"You do not have sufficient permission to run a pipeline on '{branch}'. "
+            "Please select a different branch or contact your administrator for assistance."
+        )
+    if branch in project.branches:
+        return branch, project.branches[branch]
+    if tag in project.tags:
+        return tag, project.tags[tag]
+    raise _failed("Reference not found")
+
+
+def _payload(params: Json, project_id: str, variables: Json) -> str:
+    """TRIGGER_PAYLOAD: every parameter but the token, the project as the path had it, `variables` even when none came; as Rails writes JSON."""
+    whole = {name: value for name, value in params.items() if name != "token"} | {
+        "id": project_id,
+        "variables": variables,
+    }
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _create(
+    state: State, project: Project, owner_id: int, ref: str, commit: str, variables: dict[str, str], payload: str
+) -> Record:
+    now, made = state.clock(), state.ids("pipelines", project.id)
+    pipeline: Record = {
+        "id": state.number(), "iid": len(made) + 1, "project_id": project.id, "sha": commit, "ref": ref, "status": "created", "source": "trigger",
+        "user_id": owner_id, "name": None, "created_at": now, "updated_at": now, "started_at": None, "finished_at": None, "yaml_errors": None,
+        "variables": [
+            *({"key": key, "value": value, "variable_type": "env_var", "raw": False} for key, value in variables.items()),
+            {"key": "TRIGGER_PAYLOAD", "value": payload, "variable_type": "file", "raw": True},
+        ],
+    }  # fmt: skip
+    pipeline["jobs"] = [
+        {
+            "id": state.number(),
+            "name": "claude",
+            "stage": "test",
+            "status": "created",
+            "failure_reason": None,
+            "started_at": None,
+            "finished_at": None,
+        }
+    ]
+    pipeline["name"] = project.workflow_name(pipeline) if project.workflow_name else None
+    state.pipelines[pipeline["id"]] = pipeline
+    made.append(pipeline["id"])
+    return pipeline
+
+
+def _pipeline(state: State, request: Request) -> tuple[Project, Record]:
+    project = request.project()
+    pipeline = state.pipelines.get(request.id("pipeline_id"))
+    if pipeline is None or pipeline["project_id"] != project.id:
+        raise no_record()
+    return project, pipeline
+
+
+@route("GET", "projects/:id/pipelines")
+def list_pipelines(state: State, request: Request) -> Answer:
+    """Newest first unless asked otherwise; times are inclusive; the list shows neither variables nor who triggered."""
+    project = request.project()
+    order = request.choice("order_by", ("id", "status", "ref", "updated_at", "user_id"), "id")
+    newest_first = request.choice("sort", ("asc", "desc"), "desc") == "desc"
+    found = [state.pipelines[n] for n in state.ids("pipelines", project.id)]
+    for name, values in (("source", _SOURCES), ("status", _STATUSES)):
+        if name in request.query:
+            wanted = request.choice(name, values, "")
+            found = [pipeline for pipeline in found if pipeline[name] == wanted]
+    for name in ("ref", "sha", "name"):
+        if name in request.query:
+            found = [pipeline for pipeline in found if pipeline[name] == request.text(name)]
+    if "username" in request.query:
+        found = [
+            pipeline for pipeline in found if state.users[pipeline["user_id"]].username == request.text("username")
+        ]
+    for column in ("created", "updated"):
+        after, before = request.moment(f"{column}_after"), request.moment(f"{column}_before")
+        if after is not None:
+            found = [pipeline for pipeline in found if pipeline[f"{column}_at"] >= after]
+        if before is not None:
+            found = [pipeline for pipeline in found if pipeline[f"{column}_at"] <= before]
+    if order != "id" or not newest_first:
+        found.sort(key=lambda pipeline: (pipeline[order], pipeline["id"]), reverse=newest_first)
+    else:
+        found.reverse()
+    page, headers = request.page(found)
+    return Answer(200, [ci_entities.pipeline_basic(state, pipeline) for pipeline in page], headers)
+
+
+@route("GET", "projects/:id/pipelines/:pipeline_id")
+def show_pipeline(state: State, request: Request) -> Answer:
+    """One pipeline."""
+    _, pipeline = _pipeline(state, request)
+    return Answer(200, {**ci_entities.pipeline(state, pipeline), "name": pipeline["name"]})
+
+
+@route("GET", "projects/:id/pipelines/:pipeline_id/variables")
+def list_variables(state: State, request: Request) -> Answer:
+    """In clear, TRIGGER_PAYLOAD included; for Maintainers and for whoever the pipeline runs as."""
+    project, pipeline = _pipeline(state, request)
+    if pipeline["user_id"] != request.user.id:
+        request.require(project, MAINTAINER)
+    return Answer(200, [dict(variable) for variable in pipeline["variables"]])
+
+
+@route("GET", "projects/:id/pipelines/:pipeline_id/jobs")
+def list_jobs(state: State, request: Request) -> Answer:
+    """The pipeline's jobs, with their failure reasons."""
+    _, pipeline = _pipeline(state, request)
+    page, headers = request.page(pipeline["jobs"])
+    return Answer(200, [ci_entities.job(state, job, pipeline) for job in page], headers)
+
+
+@route("POST", "projects/:id/pipelines/:pipeline_id/cancel")
+def cancel(state: State, request: Request) -> Answer:
+    """200, also where there was nothing left to cancel."""
+    project, pipeline = _pipeline(state, request)
+    request.require(project, DEVELOPER)
+    if pipeline["status"] in _LIVE:
+        state.set_pipeline(pipeline["id"], "canceled")
+    return Answer(200, ci_entities.pipeline(state, pipeline))
+
+
+@route("GET", "projects/:id/triggers")
+def list_triggers(state: State, request: Request) -> Answer:
+    """The project's trigger tokens, cut short for all but their owners."""
+    project = request.project()
+    request.require(project, MAINTAINER)
+    page, headers = request.page(
+        [token for token in state.trigger_tokens.values() if token["project_id"] == project.id]
+    )
+    return Answer(200, [ci_entities.trigger(state, token, caller=request.user) for token in page], headers)
+
+
+@route("POST", "projects/:id/triggers")
+def create_trigger(state: State, request: Request) -> Answer:
+    """A new trigger token, owned by the caller."""
+    project = request.project()
+    request.require(project, MAINTAINER)
+    token = f"glptt-{state.number():020d}"
+    state.trigger_token(token, project.id, request.user.id)
+    state.trigger_tokens[token]["description"] = request.text("description")
+    return Answer(201, ci_entities.trigger(state, state.trigger_tokens[token], caller=request.user))

@@ -1,0 +1,162 @@
+"""Users, projects, members, issues, merge requests, events and the version, as lib/api answers them."""
+
+from datetime import UTC, date, datetime
+
+from . import entities
+from .records import DEVELOPER, Record
+from .routing import Answer, Request, invalid, no_record, not_found, refused, route
+from .state import State
+
+VERSION = "19.3.0-pre"
+
+
+@route("GET", "version")
+def version(_state: State, _request: Request) -> Answer:
+    """What GitLab this claims to be."""
+    return Answer(200, {"version": VERSION, "revision": "0123456789a", "enterprise": True})
+
+
+@route("GET", "user")
+def current_user(state: State, request: Request) -> Answer:
+    """Whose token this is."""
+    return Answer(200, entities.user(state, request.user.id, whole=True))
+
+
+@route("GET", "users/:user_id")
+def show_user(state: State, request: Request) -> Answer:
+    """Anyone may ask about anyone; `bot` is here and nowhere else."""
+    request.charge("users")
+    if request.id("user_id") not in state.users:
+        raise not_found("User")
+    return Answer(200, entities.user(state, request.id("user_id"), whole=request.user.admin))
+
+
+@route("GET", "projects/:id")
+def show_project(state: State, request: Request) -> Answer:
+    """By id or path."""
+    project = request.project()
+    return Answer(200, entities.project(state, project, level=state.level(project.id, request.user.id)))
+
+
+@route("GET", "projects/:id/members/all/:user_id")
+def show_member(state: State, request: Request) -> Answer:
+    """Direct and inherited memberships alike; 404 for anyone else, administrators included."""
+    project, user_id = request.project(), request.id("user_id")
+    if (project.id, user_id) not in state.members:
+        raise no_record()
+    return Answer(200, entities.member(state, project.id, user_id))
+
+
+@route("GET", "projects/:id/issues/:iid")
+def show_issue(state: State, request: Request) -> Answer:
+    """An issue that one may not read does not exist."""
+    issue = state.issues.get((request.project().id, request.id("iid")))
+    if issue is None or not state.can_read(request.user, issue):
+        raise no_record()
+    return Answer(200, entities.issue(state, issue))
+
+
+def _merge_request(state: State, request: Request) -> Record:
+    merge_request = state.merge_requests.get((request.project().id, request.id("iid")))
+    if merge_request is None:
+        raise no_record()
+    if not state.can_read(request.user, merge_request):
+        raise refused(403, "403 Forbidden")
+    return merge_request
+
+
+@route("GET", "projects/:id/merge_requests/:iid")
+def show_merge_request(state: State, request: Request) -> Answer:
+    """One merge request."""
+    return Answer(200, entities.merge_request(state, _merge_request(state, request)))
+
+
+@route("GET", "projects/:id/merge_requests/:iid/diffs")
+def list_diffs(state: State, request: Request) -> Answer:
+    """The diffs the test gave, page by page."""
+    page, headers = request.page(_merge_request(state, request)["diffs"])
+    return Answer(200, [entities.diff(record) for record in page], headers)
+
+
+@route("GET", "projects/:id/merge_requests")
+def list_merge_requests(state: State, request: Request) -> Answer:
+    """Newest first, by state and branches."""
+    project = request.project()
+    wanted = request.choice("state", ("opened", "closed", "locked", "merged", "all"), "all")
+    found = [
+        record
+        for record in state.merge_requests.values()
+        if record["project_id"] == project.id and state.can_read(request.user, record)
+    ]
+    found = [record for record in found if wanted in ("all", record["state"])]
+    for name in ("source_branch", "target_branch"):
+        if name in request.query:
+            found = [record for record in found if record[name] == request.text(name)]
+    page, headers = request.page(sorted(found, key=lambda record: -record["id"]))
+    return Answer(200, [entities.merge_request_basic(state, record) for record in page], headers)
+
+
+@route("POST", "projects/:id/merge_requests")
+def create_merge_request(state: State, request: Request) -> Answer:
+    """A Developer's; one open merge request for each pair of branches, the second is a 409 that names the first."""
+    project = request.project()
+    request.require(project, DEVELOPER)
+    title, source, target = (request.text(name) for name in ("title", "source_branch", "target_branch"))
+    mine = [record for (project_id, _), record in state.merge_requests.items() if project_id == project.id]
+    for record in mine:
+        if record["state"] == "opened" and (
+            record["source_branch"],
+            record["target_branch"],
+            record["source_project_id"],
+        ) == (source, target, project.id):
+            raise refused(409, [f"Another open merge request already exists for this source branch: !{record['iid']}"])
+    labels = request.params.get("labels") or []
+    record = state.merge_request(
+        project.id,
+        max((record["iid"] for record in mine), default=0) + 1,
+        source_branch=source,
+        target_branch=target,
+        title=title,
+        description=request.text("description", required=False),
+        labels=labels.split(",") if isinstance(labels, str) else labels,
+        author_id=request.user.id,
+    )
+    return Answer(201, entities.merge_request(state, record))
+
+
+@route("GET", "projects/:id/events")
+def list_events(state: State, request: Request) -> Answer:
+    """Comments only. `after` and `before` are whole days, both exclusive; `target_type=note` misses replies and diff notes."""
+    project = request.project()
+    notes = [state.notes[n] for n in state.ids("project notes", project.id)]
+    notes = [note for note in notes if not note["system"] and request.params.get("action", "commented") == "commented"]
+    if "target_type" in request.query:  # the column holds the class name: Note, DiscussionNote, DiffNote
+        notes = [note for note in notes if request.text("target_type") == "note" and note["type"] is None]
+    if (after := _day(request, "after")) is not None:
+        notes = [note for note in notes if note["created_at"] >= after + 86_400]
+    if (before := _day(request, "before")) is not None:
+        notes = [note for note in notes if note["created_at"] < before]
+    if request.choice("sort", ("asc", "desc"), "desc") == "desc":
+        notes.reverse()
+    page, headers = request.page(notes)
+    visible = [
+        note for note in page if state.can_read_note(request.user, note) and _can_read_target(state, request, note)
+    ]
+    return Answer(200, [entities.event(state, note) for note in visible], headers)
+
+
+def _can_read_target(state: State, request: Request, note: Record) -> bool:
+    noteable = state.noteable(
+        "issue" if note["noteable_type"] == "Issue" else "merge_request", note["project_id"], note["noteable_iid"]
+    )
+    return noteable is not None and state.can_read(request.user, noteable)
+
+
+def _day(request: Request, name: str) -> float | None:
+    if name not in request.query:
+        return None
+    try:
+        day = date.fromisoformat(request.text(name)[:10])
+    except ValueError:
+        raise invalid(f"{name} is invalid") from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()

@@ -1,0 +1,429 @@
+"""What only AWS has: the cold path, the function URL's events, batches, visibility, CloudWatch lines."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from shared.claim import State, new_claim
+from shared.delivery import VerifiedDelivery
+from shared.event import parse
+from shared.run import RunRequest, request
+from tests import fakes
+from tests.gitlab.server import Fault, GitLab
+from tests.platforms.aws import Aws
+from tests.platforms.aws_events import url_event
+from tests.platforms.aws_runtime import ROOT, FunctionError, Sandbox
+
+NOWHERE = "http://127.0.0.1:9"
+REQUIRED = {
+    "QUEUE_URL": "the SQS queue's URL",
+    "WEBHOOK_SECRETS_ID": "a secret's name or ARN",
+    "CLAIMS_TABLE": "the DynamoDB table's name",
+    "GITLAB_SECRETS_ID": "a secret's name or ARN",
+}
+LOGGED = {
+    *("level", "location", "message", "timestamp", "service", "xray_trace_id"),  # Powertools' own
+    *("outcome", "reason", "run", "project_id", "kind", "iid", "note_id", "author_id"),
+    *("attempt", "pipeline_id", "error", "status"),
+}
+
+# Invokes `receive` with each event on standard input; tells which modules each step loaded and what it printed.
+PROBE = """
+import contextlib, io, json, sys
+known = set(sys.modules)
+def step(action):
+    global known
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = action()
+    loaded, known = sorted(set(sys.modules) - known), set(sys.modules)
+    print(json.dumps({"status": status, "loaded": loaded, "printed": printed.getvalue()}))
+def load():
+    global handlers
+    import functions.aws.handlers as handlers
+step(load)
+for line in sys.stdin:
+    step(lambda: handlers.receive(json.loads(line), None)["statusCode"])
+"""
+
+
+@pytest.fixture
+def gitlab() -> Iterator[GitLab]:
+    with GitLab() as gitlab:
+        gitlab.user(1, "claude", bot=True)
+        gitlab.user(42, "ada")
+        gitlab.user(43, "bob")
+        gitlab.project(7, "group/app")
+        for user_id, level in ((1, 40), (42, 30), (43, 30)):
+            gitlab.member(7, user_id, level)
+        gitlab.api_token(fakes.API_TOKEN, 1)
+        gitlab.trigger_token(fakes.TRIGGER_TOKEN, 7, 1)
+        for iid in (5, 6):
+            gitlab.issue(7, iid)
+        yield gitlab
+
+
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    """An installation whose queue nobody reads."""
+    platform = Aws(NOWHERE, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    platform.polls = False
+    with platform:
+        yield platform
+
+
+@pytest.fixture
+def served(gitlab: GitLab) -> Iterator[Aws]:
+    """An installation in front of the GitLab, whose queue is read only when a test does."""
+    platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    platform.polls, platform.visibility = False, 60
+    with platform:
+        yield platform
+
+
+def body(text: str) -> bytes:
+    return json.dumps(fakes.payload(text)).encode()
+
+
+def signed(data: bytes) -> dict[str, str]:
+    return fakes.sign(data, time.time())
+
+
+def event(data: bytes, *, encode: bool = False) -> dict[str, Any]:
+    return url_event("POST", "/", signed(data), data, encode=encode)
+
+
+def mention(gitlab: GitLab, iid: int = 5, author_id: int = 42) -> RunRequest:
+    note = gitlab.note(7, "issue", iid, author_id=author_id, body="@claude fix it")
+    _, data = gitlab.note_hook(note)
+    return request(parse(VerifiedDelivery(data)), "fix it", urlsplit(gitlab.url).netloc)
+
+
+def lines(platform: Aws) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the log lines and the metric lines."""
+    written = [json.loads(line) for line in platform.output().splitlines()]
+    return [line for line in written if "_aws" not in line], [line for line in written if "_aws" in line]
+
+
+# The cold path
+
+
+def probe(platform: Aws, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        input="".join(json.dumps(each) + "\n" for each in events),
+        cwd=ROOT,
+        env=platform.environment("receive"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert ran.stderr == ""
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def foreign(loaded: list[str]) -> set[str]:
+    return {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - {"shared", "functions"}
+
+
+def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
+    unsigned = url_event("POST", "/", {"x-gitlab-event": "Note Hook"}, body("@claude fix it"))
+    start, rejected = probe(aws, unsigned)
+    assert "shared.receive" in start["loaded"]
+    assert foreign(start["loaded"]) == set()
+    assert not {"asyncio", "dataclasses", "http", "inspect", "logging", "ssl"} & set(start["loaded"])
+    assert rejected == {"status": 401, "loaded": [], "printed": ""}
+
+
+def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_nothing(aws: Aws) -> None:
+    idle, forged = event(body("nothing for you")), event(body("@claude fix it"))
+    forged["headers"]["webhook-signature"] = "v1,AAAA"
+    _, first, second, third = probe(aws, idle, idle, forged)
+    assert "boto3" in foreign(first["loaded"])
+    assert first["printed"] == ""
+    assert second == {"status": 200, "loaded": [], "printed": ""}
+    assert third == {"status": 401, "loaded": [], "printed": ""}
+
+
+def test_a_client_is_made_once_and_its_connection_kept(aws: Aws) -> None:
+    for _ in range(3):
+        data = body("@claude fix it")
+        assert aws.deliver("POST", signed(data), data).status == 202
+        forged = signed(data) | {"webhook-signature": "v1,AAAA"}
+        assert aws.deliver("POST", forged, data).status == 401
+    assert aws.connections("queue") == 1
+    assert aws.connections("secrets") == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "missing"),
+    [
+        ("receive", "QUEUE_URL"),
+        ("receive", "WEBHOOK_SECRETS_ID"),
+        ("dispatch", "QUEUE_URL"),
+        ("dispatch", "CLAIMS_TABLE"),
+        ("dispatch", "GITLAB_SECRETS_ID"),
+    ],
+)
+def test_a_function_that_lacks_a_setting_does_not_start_and_names_it(function: str, missing: str) -> None:
+    environment = {name: "set" for name in REQUIRED if name != missing}
+    with tempfile.TemporaryFile() as output:
+        sandbox = Sandbox(f"functions.aws.handlers.{function}", environment, output)
+        try:
+            with pytest.raises(FunctionError) as failed:
+                sandbox.wait_ready()
+        finally:
+            sandbox.stop()
+    assert f"(exit 1): {missing}: found None, expected {REQUIRED[missing]}" in str(failed.value)
+
+
+def test_a_function_needs_only_its_own_settings() -> None:
+    with tempfile.TemporaryFile() as output:
+        sandbox = Sandbox("functions.aws.handlers.receive", {"QUEUE_URL": "set", "WEBHOOK_SECRETS_ID": "set"}, output)
+        try:
+            sandbox.wait_ready()
+        finally:
+            sandbox.stop()
+
+
+# The function URL's events
+
+
+def test_a_body_in_base64_is_the_same_delivery(aws: Aws) -> None:
+    data = body("@claude räum auf")
+    answers = [aws.receive(event(data, encode=encode)) for encode in (False, True)]
+    assert [answer["statusCode"] for answer in answers] == [202, 202]
+    assert answers[0] == answers[1]
+
+
+def test_a_body_that_is_no_text_reaches_verification_byte_for_byte(aws: Aws) -> None:
+    data = b"\xff\x00\xfe no text"
+    assert aws.deliver("POST", signed(data), data).status == 200
+    assert aws.deliver("POST", signed(data), data + b"\xff").status == 401
+
+
+@pytest.mark.parametrize("broken", ["A", "=", "****", "ä", "\udc80"])
+def test_broken_base64_is_not_verified(aws: Aws, broken: str) -> None:
+    received = event(body("@claude fix it"), encode=True)
+    assert aws.receive(received | {"body": broken + received["body"]})["statusCode"] == 401
+    assert aws.output() == ""
+
+
+def test_header_names_may_come_in_any_case(aws: Aws) -> None:
+    received = event(body("@claude fix it"))
+    received["headers"] = {name.upper(): value for name, value in received["headers"].items()}
+    assert aws.receive(received)["statusCode"] == 202
+
+
+def test_a_get_request_without_body_is_answered_with_health(aws: Aws) -> None:
+    answer = aws.deliver("GET", {}, b"")
+    assert (answer.status, answer.body.startswith("gitlab-claude-trigger")) == (200, True)
+    assert aws.connections("secrets") == 0
+
+
+# What hangs or fails
+
+
+@pytest.mark.parametrize("fault", ["stall", "fail"])
+def test_a_queue_that_hangs_or_fails_is_answered_503_in_time_and_forgotten_afterwards(aws: Aws, fault: str) -> None:
+    data = body("@claude fix it")
+    with aws.faulty("queue", fault):
+        answer = aws.deliver("POST", signed(data), data)
+    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "queue_unavailable")
+    assert answer.seconds < 3
+    assert aws.take() == []
+    assert aws.deliver("POST", signed(data), data).status == 202
+    assert len(aws.take()) == 1
+
+
+@pytest.mark.parametrize("fault", ["stall", "fail"])
+def test_secrets_that_hang_or_fail_are_answered_503_in_time_and_read_again(aws: Aws, fault: str) -> None:
+    data = body("@claude fix it")
+    with aws.faulty("secrets", fault):
+        answer = aws.deliver("POST", signed(data), data)
+    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "secrets_unavailable")
+    assert answer.seconds < 3
+    assert aws.deliver("POST", signed(data), data).status == 202
+
+
+def test_secrets_that_hang_later_do_not_matter_to_a_function_that_has_read_them(aws: Aws) -> None:
+    data = body("@claude fix it")
+    assert aws.deliver("POST", signed(data), data).status == 202
+    with aws.stalled("secrets"):
+        assert aws.deliver("POST", signed(data), data).status == 202
+        aws.cold_start()
+        assert aws.deliver("POST", signed(data), data).status == 503
+
+
+def test_a_connection_that_died_while_the_function_was_frozen_is_replaced(aws: Aws) -> None:
+    data = body("@claude fix it")
+    assert aws.deliver("POST", signed(data), data).status == 202
+    with aws.faulty("queue", "drop"):
+        assert aws.deliver("POST", signed(data), data).status == 202
+    assert aws.connections("queue") == 2
+
+
+# Batches
+
+
+def test_of_a_batch_only_what_must_come_again_is_returned(gitlab: GitLab, served: Aws) -> None:
+    gitlab.fault("GET /api/v4/users/43", Fault.status(503))
+    queue = served.queue()
+    done, again, behind = mention(gitlab), mention(gitlab, 6, 43), mention(gitlab, 6, 42)
+    for run in (done, again, behind):
+        queue.put(run)
+    malformed = served.send("not a run request", "other")
+    records = served.take()
+    by_run = {json.loads(record["body"])["id"]: record["messageId"] for record in records[:3]}
+    failed = served.dispatch(records)["batchItemFailures"]
+    assert [item["itemIdentifier"] for item in failed] == [by_run[again.id], by_run[behind.id], malformed]
+    assert [claim and claim.state for claim, _ in map(served.claims().read, (done.id, behind.id))] == [
+        State.FINISHED,
+        None,
+    ]
+    assert len(gitlab.pipelines) == 1
+
+
+def test_a_batch_that_fails_as_a_whole_is_returned_and_not_raised(served: Aws) -> None:
+    for number in range(3):
+        served.send("not a run request", f"group {number}")
+    records = served.take()
+    failed = served.dispatch(records)["batchItemFailures"]
+    assert [item["itemIdentifier"] for item in failed] == [record["messageId"] for record in records]
+    assert len(failed) == 3
+
+
+def test_a_message_that_is_no_run_request_ends_in_the_dead_letter_queue(gitlab: GitLab) -> None:
+    platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    platform.visibility, platform.receives = 1, 2
+    with platform:
+        platform.send('{"canary": "not a run request"}', "other")
+        platform.settle(10)
+        assert platform.dead_letters() == ['{"canary": "not a run request"}']
+        log, metrics = lines(platform)
+        assert [line["error"] for line in log] == ["ValueError", "ValueError"]
+        assert [line["reason"] for line in metrics] == ["ValueError", "ValueError"]
+        assert "canary" not in platform.output()
+
+
+def test_a_retry_comes_again_when_gitlab_said_and_not_before(gitlab: GitLab, served: Aws) -> None:
+    gitlab.fault("GET /api/v4/users/42", Fault.status(503, retry_after=1))
+    served.queue().put(mention(gitlab))
+    records = served.take()
+    assert len(served.dispatch(records)["batchItemFailures"]) == 1
+    returned = time.monotonic()
+    while not (again := served.take()):
+        assert time.monotonic() - returned < 5  # the queue's own visibility timeout is 60 seconds
+        threading.Event().wait(0.05)
+    assert time.monotonic() - returned > 0.9
+    assert again[0]["attributes"]["ApproximateReceiveCount"] == "2"
+    assert served.dispatch(again) == {"batchItemFailures": []}
+    assert len(gitlab.pipelines) == 1
+
+
+# Claims
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_of_twelve_writers_of_a_claim_one_wins(aws: Aws, *, exists: bool) -> None:
+    claims, claim = aws.claims(), new_claim("run", fakes.NOW)
+    read = claims.write(claim, None) if exists else None
+    barrier, versions = threading.Barrier(12), []
+
+    def write(number: int) -> None:
+        barrier.wait()
+        versions.append((claims.write(claim._replace(attempt=number), read), number))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [(version, number) for version, number in versions if version is not None]
+    assert len(versions) == 12
+    assert len(won) == 1
+    stored, version = claims.read("run")
+    assert (version, stored) == (won[0][0], claim._replace(attempt=won[0][1]))
+
+
+def test_a_claim_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) -> None:
+    claim = new_claim("run", fakes.NOW)
+    aws.claims().write(claim, None)
+    assert aws.items() == [
+        {
+            "run": {"S": "run"},
+            "version": {"N": "1"},
+            "claim": {"S": json.dumps(claim)},
+            "expires": {"N": str(claim.expires)},
+        }
+    ]
+
+
+# Logs and metrics
+
+
+def test_a_mention_writes_one_log_line_and_one_metric_at_each_function(gitlab: GitLab) -> None:
+    note = gitlab.note(7, "issue", 5, author_id=42, body="@claude fix the canary")
+    headers, data = gitlab.note_hook(note)
+    platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    with platform:
+        answer = platform.deliver("POST", gitlab.sign(headers, data, fakes.SIGNING_TOKEN), data)
+        assert answer.status == 202
+        platform.settle()
+        log, metrics = lines(platform)
+        assert "canary" not in platform.output()
+    assert [line["reason"] for line in log] == ["queued", "triggered"]
+    assert [set(line) - LOGGED for line in log] == [set(), set()]
+    assert [(line["run"], line["note_id"], line["level"]) for line in log] == [
+        (json.loads(answer.body)["run"], note["id"], "INFO")
+    ] * 2
+    for metric, reason in zip(metrics, ("queued", "triggered"), strict=True):
+        directive = metric["_aws"]["CloudWatchMetrics"]
+        assert directive == [
+            {
+                "Namespace": "gitlab-claude-trigger",
+                "Dimensions": [["reason"]],
+                "Metrics": [{"Name": "Runs", "Unit": "Count"}],
+            }
+        ]
+        assert (metric["reason"], metric["Runs"]) == (reason, [1.0])
+    assert len(gitlab.pipelines) == 1
+
+
+def test_what_is_rejected_or_without_a_mention_writes_nothing(aws: Aws) -> None:
+    idle, asked = body("nothing for you"), body("@claude fix it")
+    assert aws.deliver("POST", signed(idle), idle).status == 200
+    assert aws.deliver("POST", signed(idle), asked).status == 401
+    assert aws.deliver("POST", {}, asked).status == 401
+    assert aws.deliver("PUT", signed(asked), asked).status == 405
+    assert aws.output() == ""
+
+
+# The stand-in itself
+
+
+def test_a_stopped_installation_leaves_no_process_thread_or_port() -> None:
+    threads = set(threading.enumerate())
+    platform = Aws(NOWHERE, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    with platform:
+        data = body("@claude fix it")
+        assert platform.deliver("POST", signed(data), data).status == 202
+        processes, port = platform.processes(), platform.port
+        assert len(processes) == 3
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert set(threading.enumerate()) <= threads

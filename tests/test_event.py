@@ -1,0 +1,233 @@
+import contextlib
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.delivery import VerifiedDelivery
+from shared.event import Branches, NoteEvent, parse
+from shared.outcome import Reason, Stop
+from tests.fakes import NOTE, payload
+
+PAYLOADS = Path(__file__).parent / "data" / "payloads"
+
+
+def event(body: object) -> NoteEvent:
+    return parse(VerifiedDelivery(body if isinstance(body, bytes) else json.dumps(body).encode()))
+
+
+def reason(body: object) -> Reason:
+    with pytest.raises(Stop) as stop:
+        event(body)
+    return stop.value.reason
+
+
+def test_a_new_comment_on_an_issue_is_understood() -> None:
+    assert event(payload()) == NOTE
+
+
+def test_a_new_comment_on_a_merge_request_carries_its_branches() -> None:
+    body = payload(noteable_type="MergeRequest")
+    body["merge_request"] = {
+        "iid": 3,
+        "source_branch": "feature",
+        "target_branch": "main",
+        "source_project_id": 7,
+        "last_commit": {"id": "abc"},
+    }
+    note = event(body)
+    assert (note.kind, note.iid) == ("merge_request", 3)
+    assert note.branches == Branches("feature", "main", 7, "abc")
+
+
+def test_a_fork_that_is_gone_has_no_source_project() -> None:
+    body = payload(noteable_type="MergeRequest")
+    body["merge_request"] = {"iid": 3, "source_branch": "f", "target_branch": "main", "source_project_id": None}
+    assert event(body).branches == Branches("f", "main", None, "")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "iid", "author_id", "internal"),
+    [
+        ("fedora-w2fm-note-issue-2025", "issue", 1, 16997011, False),
+        ("packit-issue_comment", "issue", 1, 5647360, False),
+        ("zulip-confidential_note_hook__issue_note", "issue", 1, 14613894, True),
+        ("xanzy-go-gitlab-note_merge_request", "merge_request", 1, 1, False),
+        ("gitlab-docs/doc-comment-events-comment-on-a-merge-request", "merge_request", 1, 1, False),
+        ("gitlab-docs/doc-comment-events-comment-on-an-issue", "issue", 17, 1, False),
+    ],
+)
+def test_comments_of_every_vintage_are_understood(file: str, kind: str, iid: int, author_id: int, internal: bool) -> None:  # noqa: FBT001
+    note = event((PAYLOADS / f"{file}.json").read_bytes())
+    assert (note.kind, note.iid, note.author_id, note.internal) == (kind, iid, author_id, internal)
+    assert note.default_branch
+    assert note.text
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("xanzy-go-gitlab-note_commit", Reason.TARGET_NOT_SERVED),
+        ("gitlab-docs/doc-comment-events-comment-on-a-commit", Reason.TARGET_NOT_SERVED),
+        ("gitlab-docs/doc-comment-events-comment-on-a-code-snippet", Reason.TARGET_NOT_SERVED),
+        ("gitlab-docs/doc-emoji-events", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-job-events", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-merge-request-events-complete-payload-example", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-merge-request-events-re-request-review-events", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-merge-request-events-changes-field", Reason.MALFORMED),
+        ("gitlab-docs/doc-pipeline-events", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-push-events", Reason.EVENT_NOT_SERVED),
+        ("gitlab-docs/doc-work-item-events", Reason.EVENT_NOT_SERVED),
+    ],
+)
+def test_other_events_are_understood_and_ignored(file: str, expected: Reason) -> None:
+    assert reason((PAYLOADS / f"{file}.json").read_bytes()) is expected
+
+
+def test_an_absent_action_means_a_new_comment() -> None:
+    body = payload()
+    del body["object_attributes"]["action"]
+    assert event(body) == NOTE
+
+
+def test_the_author_is_known_even_where_the_user_has_no_id() -> None:
+    body = payload()
+    body["user"] = {"username": "ada"}
+    assert event(body).author_id == 42
+    del body["object_attributes"]["author_id"]
+    assert reason(body) is Reason.MALFORMED
+    body["user"] = {"id": 43, "username": "ada"}
+    assert event(body).author_id == 43
+
+
+@pytest.mark.parametrize("action", ["update", "Update", "destroy", 7])
+def test_an_edited_comment_is_ignored(action: object) -> None:
+    assert reason(payload(action=action)) is Reason.EDITED_NOTE
+
+
+def test_a_system_note_is_ignored() -> None:
+    assert reason(payload(system=True)) is Reason.SYSTEM_NOTE
+
+
+@pytest.mark.parametrize("kind", ["Commit", "Snippet", "Epic", "DesignManagement::Design", "WikiPage::Meta", None, {}, "x"])
+def test_a_comment_on_anything_else_is_ignored(kind: object) -> None:
+    assert reason(payload(noteable_type=kind)) is Reason.TARGET_NOT_SERVED
+
+
+def test_a_work_item_is_an_issue() -> None:
+    assert event(payload(noteable_type="WorkItem")).kind == "issue"
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    body = payload()
+    parent = body
+    *parents, last = path.split(".")
+    for name in parents:
+        parent = parent[name]
+    parent[last] = value
+    return body
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("event_type", "confidential_note"), ("object_attributes.internal", True), ("issue.confidential", True)],
+)
+def test_what_few_may_read_is_known_as_internal(path: str, value: object) -> None:
+    assert event(changed(path, value)).internal
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe{}",
+        b"[]",
+        b"null",
+        b"7",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"object_kind": "note", "project_id": ' + b"9" * 5000 + b"}",
+        {},
+        {"object_kind": None},
+        {"object_kind": ["note"]},
+    ],
+)
+def test_what_is_no_event_is_ignored_without_an_exception(body: object) -> None:
+    assert reason(body) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["object_attributes.id", "object_attributes.author_id", "object_attributes.note", "issue.iid", "project_id"],
+)
+@pytest.mark.parametrize("value", [None, True, -1, 0, 1.5, 2**63, [], {}, b"".hex()])
+def test_a_field_that_a_run_needs_must_be_what_gitlab_sends(path: str, value: object) -> None:
+    if path == "object_attributes.note" and isinstance(value, str):
+        pytest.skip("an empty note is a text")
+    assert reason(changed(path, value)) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("path", ["object_attributes", "issue"])
+@pytest.mark.parametrize("value", [None, [], "x"])
+def test_a_missing_block_is_no_exception(path: str, value: object) -> None:
+    assert reason(changed(path, value)) in (Reason.MALFORMED, Reason.TARGET_NOT_SERVED)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("user", None),
+        ("project", None),
+        ("project.default_branch", None),
+        ("project.path_with_namespace", "x" * 5000),
+        ("object_attributes.discussion_id", "../../users"),
+        ("object_attributes.discussion_id", 7),
+        ("object_attributes.position", "x"),
+        ("object_attributes.position", {"new_path": None, "extra": {}}),
+    ],
+)
+def test_an_unusable_extra_is_left_out(path: str, value: object) -> None:
+    note = event(changed(path, value))
+    assert note.note_id == 101
+    assert note.position is None
+    assert note.discussion_id in (None, "d" * 40)
+
+
+def test_the_place_of_a_diff_note_travels_along() -> None:
+    position = {"base_sha": "a", "head_sha": "b", "new_path": "x.py", "old_path": "x.py", "new_line": 3, "old_line": None}
+    assert event(payload(position=position | {"line_range": {}})).position == {
+        "base_sha": "a",
+        "head_sha": "b",
+        "old_path": "x.py",
+        "new_path": "x.py",
+        "new_line": 3,
+    }
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
+    body = json.dumps(payload("@claude x")).replace("@claude x", "@claude \\ud800").encode()
+    assert event(body).text == "@claude ?"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+PATHS = st.sampled_from(
+    [name for name in payload() if name != "object_kind"]
+    + [f"object_attributes.{name}" for name in payload()["object_attributes"]]
+    + ["issue.iid", "project.id", "user.id"],
+)
+
+
+@given(PATHS, JSON)
+def test_any_value_anywhere_gives_an_event_or_a_reason(path: str, value: object) -> None:
+    body = copy.deepcopy(changed(path, value))
+    with contextlib.suppress(Stop):
+        event(body)

@@ -1,0 +1,234 @@
+"""The GitLab port over python-gitlab, against the stand-in; every call is checked against GitLab's OpenAPI file."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from functions import gitlab as adapter
+from functions.gitlab import GitLab
+from shared.access import Member, User
+from shared.event import MERGE_REQUEST, NoteEvent
+from shared.ports import GitLabError
+from shared.secret import MIN_AGE, Cached, GitLabSecrets, Secret
+from tests.fakes import API_TOKEN, NOTE, TRIGGER_TOKEN, Clock
+from tests.gitlab import contract
+from tests.gitlab.server import Fault
+from tests.gitlab.server import GitLab as StandIn
+
+BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"id": "0123abcd"}}
+TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        server.user(42, "ada")
+        server.user(99, "claude", bot=True)
+        server.project(7, "group/app")
+        server.member(7, 42, 30)
+        server.member(7, 99, 40)
+        server.api_token(API_TOKEN, 99)
+        server.trigger_token(TRIGGER_TOKEN, 7, 99)
+        server.issue(7, 5)
+        yield server
+        assert not server.unknown_calls
+        assert not [problem for call in server.calls for problem in contract.check(call)]
+
+
+def secrets(*tokens: str, clock: Clock | None = None) -> Cached[GitLabSecrets]:
+    waiting = list(tokens)
+    document = {"trigger_tokens": {"*": TRIGGER_TOKEN}}
+    return Cached(lambda: json.dumps(document | {"api_token": waiting.pop(0)}), GitLabSecrets.parse, clock or Clock())
+
+
+@pytest.fixture
+def gitlab(server: StandIn) -> GitLab:
+    return GitLab(server.url, secrets(API_TOKEN))
+
+
+def comment(server: StandIn, *, internal: bool = False) -> NoteEvent:
+    note = server.note(7, "issue", 5, author_id=42, body="@claude fix it", internal=internal)
+    return NOTE._replace(note_id=note["id"], discussion_id=note["discussion_id"], internal=internal)
+
+
+def replies(server: StandIn, note: NoteEvent) -> list[dict[str, object]]:
+    return [each for each in server.notes.values() if each["id"] != note.note_id]
+
+
+def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
+    assert gitlab.user(42) == User(42, "ada", bot=False, state="active")
+    assert gitlab.user(99).bot
+
+
+def test_a_member_is_known_by_id(server: StandIn, gitlab: GitLab) -> None:
+    assert gitlab.member(7, 42) == Member(42, 30, "active", "active", None)
+    server.remove_member(7, 42)
+    assert gitlab.member(7, 42) is None
+
+
+def test_a_project_our_token_cannot_see_is_no_answer_about_the_author(server: StandIn, gitlab: GitLab) -> None:
+    server.remove_member(7, 99)
+    with pytest.raises(GitLabError) as error:
+        gitlab.member(7, 42)
+    assert error.value.status == 404
+
+
+def test_eyes_are_put_on_the_note_once(server: StandIn, gitlab: GitLab) -> None:
+    note = comment(server)
+    for _ in range(2):
+        gitlab.award(note, "eyes")
+    assert [award["name"] for award in server.emoji.values()] == ["eyes"]
+
+
+@pytest.mark.parametrize("internal", [False, True])
+def test_a_reply_joins_the_discussion_and_its_confidentiality(server: StandIn, gitlab: GitLab, internal: bool) -> None:  # noqa: FBT001
+    note = comment(server, internal=internal)
+    gitlab.reply(note, "on it <!-- mark -->")
+    [reply] = replies(server, note)
+    assert (reply["discussion_id"], reply["internal"]) == (note.discussion_id, internal)
+    assert gitlab.replied(note, "<!-- mark -->")
+    assert not gitlab.replied(note, "<!-- other -->")
+
+
+@pytest.mark.parametrize("internal", [False, True])
+def test_where_there_is_no_discussion_the_reply_stands_alone(server: StandIn, gitlab: GitLab, internal: bool) -> None:  # noqa: FBT001
+    note = comment(server, internal=internal)._replace(discussion_id=None)
+    gitlab.reply(note, "on it <!-- mark -->")
+    [reply] = replies(server, note)
+    assert reply["internal"] is internal
+    assert gitlab.replied(note, "<!-- mark -->")
+
+
+def test_a_discussion_that_takes_no_reply_gets_a_note_beside_it(server: StandIn, gitlab: GitLab) -> None:
+    note = comment(server)
+    refusal = Fault.status(400, message="400 Bad request - Discussion can not be replied to.")
+    server.fault(f"POST /api/v4/projects/7/issues/5/discussions/{note.discussion_id}/notes", refusal)
+    gitlab.reply(note, "on it")
+    assert len(replies(server, note)) == 1
+
+
+def test_merge_requests_are_answered_under_their_own_path(server: StandIn, gitlab: GitLab) -> None:
+    server.merge_request(7, 5, source_branch="feature")
+    note = server.note(7, "merge_request", 5, author_id=42, body="@claude")
+    here = NOTE._replace(kind=MERGE_REQUEST, note_id=note["id"], discussion_id=note["discussion_id"])
+    gitlab.award(here, "eyes")
+    gitlab.reply(here, "on it")
+    assert gitlab.note_text(here) == "@claude"
+    assert all("/merge_requests/5/" in call.path for call in server.calls)
+
+
+def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(server: StandIn, gitlab: GitLab) -> None:
+    pipeline = gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert pipeline.id in server.pipelines
+    assert pipeline.url == f"{server.url}/group/app/-/pipelines/{pipeline.id}"
+    [call] = server.calls
+    assert call.json == BODY | {"token": TRIGGER_TOKEN}
+    assert TRIGGER_TOKEN not in f"{call.path} {call.query} {call.headers}"
+    assert "private-token" not in call.headers
+
+
+def test_a_refusal_brings_gitlab_s_message_for_comparing(gitlab: GitLab) -> None:
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ref": "gone"})
+    assert (error.value.status, error.value.unsure) == (400, False)
+    assert "Reference not found" in error.value.message
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret("glptt-other"), BODY)
+    assert error.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "unsure"),
+    [
+        (Fault.status(500), 500, True),
+        (Fault.status(502), 502, True),
+        (Fault.status(429, retry_after=7), 429, False),
+        (Fault.reset_before(), 0, True),
+        (Fault.act_then_reset(), 0, True),
+        (Fault.broken_json(), 0, True),
+        (Fault.redirect("http://127.0.0.1:1/elsewhere"), 302, False),
+        (Fault.redirect("/api/v4/elsewhere", status=307), 307, False),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_what_may_have_reached_gitlab_is_told_from_what_did_not(
+    server: StandIn, gitlab: GitLab, fault: Fault, status: int, unsure: bool  # noqa: FBT001
+) -> None:
+    server.fault(TRIGGER, fault)
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert (error.value.status, error.value.unsure) == (status, unsure)
+    assert error.value.after == (7 if status == 429 else 0)
+    assert len(server.calls) == 1
+    assert not server.pending_faults
+
+
+def test_reading_is_never_unsure_and_follows_no_redirect(server: StandIn, gitlab: GitLab) -> None:
+    for fault in (Fault.status(503), Fault.reset_before(), Fault.broken_json(), Fault.redirect(f"{server.url}/api/v4/user")):
+        server.fault("GET /api/v4/users/42", fault)
+        with pytest.raises(GitLabError) as error:
+            gitlab.user(42)
+        assert not error.value.unsure
+    assert {call.path for call in server.calls} == {"/api/v4/users/42"}
+
+
+def test_nobody_listening_means_never_sent() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gitlab = GitLab(f"http://127.0.0.1:{free.getsockname()[1]}", secrets(API_TOKEN))
+        with pytest.raises(GitLabError) as error:
+            gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert (error.value.status, error.value.unsure) == (0, False)
+
+
+def test_a_silent_gitlab_is_waited_for_no_longer_than_the_limit(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "TIMEOUT", (0.2, 0.2))
+    server.fault("GET /api/v4/users/42", Fault.hang(30))
+    began = time.monotonic()
+    with pytest.raises(GitLabError):
+        GitLab(server.url, secrets(API_TOKEN)).user(42)
+    assert time.monotonic() - began < 2
+
+
+def test_an_api_token_rotated_in_the_store_is_read_on_the_first_401(server: StandIn) -> None:
+    clock = Clock()
+    gitlab = GitLab(server.url, secrets("glpat-old", API_TOKEN, clock=clock))
+    with pytest.raises(GitLabError) as error:
+        gitlab.user(42)
+    assert error.value.status == 401
+    clock.time += MIN_AGE
+    assert gitlab.user(42).username == "ada"
+
+
+def test_an_error_holds_nothing_that_was_sent_or_said(server: StandIn, gitlab: GitLab) -> None:
+    server.fault(TRIGGER, Fault.status(400, message=f"canary {TRIGGER_TOKEN}"))
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert "canary" not in f"{error.value} {error.value!r} {error.value.__cause__!r}"
+
+
+def test_a_pipeline_is_found_again_by_its_run_id(server: StandIn, gitlab: GitLab) -> None:
+    before = server.clock() - 100
+    for run_id in ("aaaa", "bbbb"):
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
+    gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": "dddd", "input": '{"ai_flow": {"id": "bbbb"}}'}})
+    found = gitlab.find_pipeline(7, "bbbb", before)
+    assert found
+    assert found.id == sorted(server.pipelines)[1]
+    assert gitlab.find_pipeline(7, "cccc", before) is None
+    assert gitlab.find_pipeline(7, "bbbb", server.clock() + 200) is None
+
+
+def test_many_pipelines_are_read_page_by_page(server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_PAGE", 2)
+    for run_id in ("aaaa", "bbbb", "cccc", "dddd"):
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
+    found = gitlab.find_pipeline(7, "aaaa", server.clock() - 100)
+    assert found
+    assert found.id == min(server.pipelines)
+    assert gitlab.find_pipeline(7, "eeee", server.clock() - 100) is None

@@ -1,0 +1,75 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.event import Branches
+from shared.run import MAX_REQUEST, RunRequest, digest, request, run_id
+from tests.fakes import NOTE, run
+
+
+@given(st.text())
+def test_a_request_reads_back_as_it_was_written(instruction: str) -> None:
+    asked = request(NOTE._replace(branches=Branches("f", "main", None, "abc"), position={"new_line": 3}), instruction, "h")
+    back = RunRequest.from_json(asked.to_json())
+    assert back == asked._replace(instruction=back.instruction)
+    assert back.instruction == instruction or len(instruction) > MAX_REQUEST // 12
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "好", "🚀", '"', "\x00", "\uffff"])
+def test_a_request_is_small_whatever_the_note(letter: str) -> None:
+    for length in (0, 5_000, 60_000, 1_000_000):
+        text = request(NOTE, letter * length, "gitlab.com").to_json()
+        assert text.isascii()
+        assert len(text) <= MAX_REQUEST
+        assert RunRequest.from_json(text).digest == digest(letter * length)
+
+
+def test_a_text_too_long_to_travel_leaves_its_digest() -> None:
+    back = RunRequest.from_json(request(NOTE, "a" * MAX_REQUEST, "gitlab.com").to_json())
+    assert back.instruction is None
+    assert back.digest == digest("a" * MAX_REQUEST)
+
+
+def test_the_longest_names_leave_room_for_the_request() -> None:
+    long = "好" * 1024
+    note = NOTE._replace(
+        project_path=long,
+        default_branch=long,
+        author=long,
+        branches=Branches(long, long, 7, long),
+        position={"old_path": long, "new_path": long},
+    )
+    assert len(request(note, "x" * 100_000, "gitlab.com").to_json()) <= MAX_REQUEST
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}', '{"version": 1, "note": {}}', "7"])
+def test_anything_else_is_no_request(text: str) -> None:
+    with pytest.raises(ValueError, match=r"request|JSON|Expecting"):
+        RunRequest.from_json(text)
+
+
+def test_an_unknown_field_is_no_request() -> None:
+    data = json.loads(run().to_json()) | {"extra": 1}
+    with pytest.raises(ValueError, match="request"):
+        RunRequest.from_json(json.dumps(data))
+
+
+def test_the_run_id_names_the_object_and_nothing_else() -> None:
+    ids = {
+        run_id("gitlab.com", 7, "note", 77),
+        run_id("gitlab.com", 7, "issue", 77),
+        run_id("gitlab.com", 8, "note", 77),
+        run_id("gitlab.com", 7, "note", 78),
+        run_id("gitlab.example.com", 7, "note", 77),
+    }
+    assert len(ids) == 5
+    assert run_id("gitlab.com", 7, "note", 77) == run_id("gitlab.com", 7, "note", 77)
+    assert all(len(each) == 32 and each.isalnum() for each in ids)
+
+
+def test_a_thread_is_an_issue_or_merge_request() -> None:
+    assert run().thread == "7/issue/5"
+    assert run(NOTE._replace(note_id=102, discussion_id="e" * 40)).thread == run().thread
+    assert run(NOTE._replace(kind="merge_request")).thread != run().thread

@@ -1,0 +1,106 @@
+import pytest
+
+from shared.settings import Settings, SettingsError, required
+from tests.fakes import settings
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    found = settings()
+    assert found.gitlab_url == "https://gitlab.com"
+    assert found.host == "gitlab.com"
+    assert found.phrases == ("@claude",)
+    assert (found.model.provider.name, found.model.region, found.model.id) == ("anthropic", "", "")
+    assert (found.pipeline_ref, found.minimum_role, found.enabled) == ("default", 30, True)
+    assert found.serves(1, "any/project/at/all")
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert settings(GITLAB_URL="", MINIMUM_ROLE=" ", TRIGGER_PHRASE="") == settings()
+
+
+def test_lists_and_letter_case_are_forgiving() -> None:
+    found = settings(TRIGGER_PHRASE=" @claude , @ai.bot-2 ", ALLOWED_BOTS="Renovate, x", MINIMUM_ROLE="Maintainer", ENABLED="False")
+    assert found.phrases == ("@claude", "@ai.bot-2")
+    assert found.allowed_bots == {"renovate", "x"}
+    assert (found.minimum_role, found.enabled) == (40, False)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "served"),
+    [("*", True), ("group/app", True), ("Group/App", True), ("group/*", True), ("7", True), ("x, 7", True)]
+    + [("group", False), ("8", False), ("77", False), ("group/ap", False), ("*/other", False), ("group/[b-z]*", False)],
+)
+def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> None:  # noqa: FBT001
+    assert settings(ALLOWED_PROJECTS=allowed).serves(7, "group/app") is served
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "model", "variables"),
+    [
+        ("anthropic", "", "claude-opus-5-5", {"ANTHROPIC_MODEL": "claude-opus-5-5"}),
+        ("anthropic", "eu", "", {}),
+        ("bedrock", "eu-central-1", "", {"AWS_REGION": "eu-central-1"}),
+        (
+            "bedrock",
+            "us-gov-west-1",
+            "us-gov.anthropic.claude-opus-4-5-20251101-v1:0",
+            {"AWS_REGION": "us-gov-west-1", "ANTHROPIC_MODEL": "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"},
+        ),
+        ("vertex", "global", "claude-haiku-4-5@20251001", {"CLOUD_ML_REGION": "global", "ANTHROPIC_MODEL": "claude-haiku-4-5@20251001"}),
+        ("vertex", "europe-west1", "", {"CLOUD_ML_REGION": "europe-west1"}),
+    ],
+)
+def test_region_and_model_travel_under_the_provider_s_own_names(
+    provider: str, region: str, model: str, variables: dict[str, str]
+) -> None:
+    assert settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model).model.variables() == variables
+
+
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [
+        ({"GITLAB_URL": "gitlab.com"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "http://gitlab.example.com"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "ftp://gitlab.com"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "https://"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "https://gitlab.com:99999"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "https://gitlab.com/?x=1"}, "GITLAB_URL"),
+        ({"TRIGGER_PHRASE": "claude"}, "TRIGGER_PHRASE"),
+        ({"TRIGGER_PHRASE": "@claude, /ai"}, "TRIGGER_PHRASE"),
+        ({"TRIGGER_PHRASE": "@"}, "TRIGGER_PHRASE"),
+        ({"TRIGGER_PHRASE": ","}, "TRIGGER_PHRASE"),
+        ({"MODEL_PROVIDER": "openai"}, "MODEL_PROVIDER"),
+        ({"MODEL_PROVIDER": "bedrock"}, "MODEL_REGION"),
+        ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "global"}, "MODEL_REGION"),
+        ({"MODEL_PROVIDER": "vertex"}, "MODEL_REGION"),
+        ({"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu-central-1"}, "MODEL_REGION"),
+        ({"MODEL": "opus"}, "MODEL"),
+        ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "claude-opus-5-5"}, "MODEL"),
+        ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "apac.anthropic.claude-opus-5"}, "MODEL"),
+        ({"PIPELINE_REF": "main"}, "PIPELINE_REF"),
+        ({"MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE"),
+        ({"ENABLED": "yes"}, "ENABLED"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_found_and_expected(environment: dict[str, str], variable: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.read(environment)
+    assert str(error.value).startswith(f"{variable}: found ")
+    assert "expected " in str(error.value)
+
+
+def test_a_password_in_the_address_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as error:
+        settings(GITLAB_URL="https://oauth2:canary@gitlab.com")
+    assert "canary" not in str(error.value)
+
+
+def test_plain_http_is_for_this_machine() -> None:
+    assert settings(GITLAB_URL="http://127.0.0.1:3000/gitlab/").gitlab_url == "http://127.0.0.1:3000/gitlab"
+
+
+def test_what_a_platform_needs_must_be_there() -> None:
+    assert required({"QUEUE_URL": " x "}, "QUEUE_URL", "a URL") == "x"
+    for environment in ({}, {"QUEUE_URL": " "}):
+        with pytest.raises(SettingsError, match=r"QUEUE_URL: found .* expected a URL"):
+            required(environment, "QUEUE_URL", "a URL")
