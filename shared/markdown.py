@@ -84,7 +84,6 @@ _CODE = re.compile(r"(`++)(?:[^`\0]++|(?!\1(?!`))`++)*+\1")
 _TICKS = re.compile(r"`++")
 _NAME = re.compile(r"[A-Za-z]++")
 _NAMED = re.compile(_LABEL)
-_REFERENCE = re.compile(rf"\[\]|{_LABEL}")
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]++://[^\s<]*+|(?<![A-Za-z0-9])(?ai:www\.|mailto:)[^\s<]++")
 
 
@@ -266,53 +265,94 @@ class _Blocks:
 
 
 class _Inlines:
-    """The spans inside running text that a reader does not see as such: code, tags, comments, links."""
+    """What a reader does not see inside running text: code, tags, comments, whole elements, links."""
 
     def __init__(self, text: str, labels: set[str]) -> None:
-        """Read a text with edges, of which the last character is one."""
+        """Read a text with edges, one of them its last character."""
         self.hidden: list[tuple[int, int]] = []
         self._text = text
         self._labels = labels
         self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
         self._edge = -1
         self._openers: list[int] = []
-        self._dead = 0  # so many openers, from the first, hold a link already and cannot become one
-        self._ticks: dict[int, int] | None = None  # where the last run of so many backticks starts in this block
+        self._dead = 0  # so many of the openers, the first ones, hold a link and so are none themselves
+        self._ticks: dict[int, int] | None = None  # where this block's last run of so many backticks starts
+        self._readers: dict[str, Callable[[int, int], int]] = {
+            "open": self._open,
+            "close": self._close,
+            "pair": self._link,
+            "link": self._simple_link,
+            "ticks": self._code,
+            "comment": lambda start, _: self._hide(start, _comment(text, start)),
+            "element": lambda start, end: self._hide(start, end if text[end - 2] == "/" else _element(text, start, end)),
+        }
         at = 0
         while at < len(text):
             at = self._read(at)
 
     def _read(self, at: int) -> int:
-        """Take in what is found from a position on; return where to go on when that lies elsewhere than expected."""
-        text = self._text
-        for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(text, at):
+        """Take in what is found from a position on, until something reaches further than its pattern: return where."""
+        for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
             kind = found.lastgroup
             if kind == "hidden":
                 self.hidden.append(found.span())
-                continue
-            if kind is None:
-                continue
-            start, end = found.span()
-            if start > self._edge:
-                self._enter(start)
-            if kind == "open":
-                if start > self._last_link:
-                    return start
-                self._openers += range(start, end)
-                continue
-            after = end
-            if kind == "ticks":
-                after = self._code(start, end)
-            elif kind == "comment":
-                self._hide(start, after := _comment(text, start))
-            elif kind == "element":
-                self._hide(start, after := end if text[end-2] == "/" else _element(text, start, end))
-            elif kind == "pair":
-                after = self._link(start, end)
-            elif kind == "close":
-                after = self._close(start, end)
-            elif text[start] != "!":   # link
-                ...
-            if after != end:
-                return after
-        return len(text)
+            elif kind:
+                start, end = found.span()
+                if start > self._edge:
+                    self._edge = self._text.find(_EDGE, start)
+                    self._openers, self._dead, self._ticks = [], 0, None
+                if (after := self._readers[kind](start, end)) != end:
+                    return after
+        return len(self._text)
+
+    def _hide(self, start: int, end: int) -> int:
+        while self.hidden and self.hidden[-1][0] >= start:
+            self.hidden.pop()
+        self.hidden.append((start, end))
+        return end
+
+    def _code(self, start: int, end: int) -> int:
+        if self._ticks is None or self._ticks.get(end - start, -1) > start:
+            if (after := _end(_CODE, self._text, start)) > start:
+                return self._hide(start, after)
+            runs = _TICKS.finditer(self._text, end, self._edge)
+            self._ticks = {run.end() - run.start(): run.start() for run in runs}
+        return end
+
+    def _open(self, start: int, end: int) -> int:
+        self._openers += range(start, end)
+        return end if start <= self._last_link else start
+
+    def _close(self, start: int, end: int) -> int:
+        """Read a run of closing brackets: only the first can end a label, only the last a link."""
+        if (more := end - start - 1) and self._openers:
+            self._link(self._openers.pop(), start + 1)
+            del self._openers[len(self._openers) - min(more - 1, len(self._openers)) :]
+            self._dead = min(self._dead, len(self._openers))
+        return self._link(self._openers.pop(), end) if self._openers else end
+
+    def _simple_link(self, start: int, end: int) -> int:
+        if self._text[start] == "[":
+            self._dead = len(self._openers)
+        return self._hide(start, end)
+
+    def _link(self, opener: int, end: int) -> int:
+        """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""
+        image = self._text[opener - 1] == "!"
+        depth = len(self._openers)
+        target = self._target(opener, end) if image or depth >= self._dead else None
+        self._dead = min(self._dead, depth) if image or target is None else depth
+        return end if target is None else self._hide(opener - image, target)
+
+    def _target(self, opener: int, end: int) -> int | None:
+        text, labels = self._text, self._labels
+        if text[end] == "(" and end <= self._last_link + 1 and (after := _end(_destination(), text, end)) > end:
+            return after
+        if not labels:
+            return None
+        if named := _NAMED.match(text, end):
+            return named.end() if _label(named[0]) in labels else None
+        own = _NAMED.match(text, opener)
+        if not own or own.end() != end or _label(own[0]) not in labels:
+            return None
+        return end + 2 if text.startswith("[]", end) else end

@@ -43,7 +43,9 @@ class Demo:
         signed = sign(headers(self.gitlab, "Note Hook"), body, SIGNING_TOKEN)
         answer = self.local.deliver("POST", signed, body.replace(b"Issue 1", b"Issue 2") if forged else body)
         said = json.loads(answer.body)
-        say(f"   delivery: {len(body)} bytes, signed → {answer.status} {said['reason']} after {answer.seconds * 1000:.0f} ms")
+        say(
+            f"   delivery: {len(body)} bytes, signed → {answer.status} {said['reason']} after {answer.seconds * 1000:.0f} ms"
+        )
         return answer.status, said["reason"]
 
     def calls(self, began: float, since: int) -> None:
@@ -70,7 +72,7 @@ def mention(demo: Demo) -> None:
     demo.local.settle()
     demo.calls(began, 0)
     triggers = [call for call in demo.gitlab.calls if call.path.endswith("/trigger/pipeline") and call.status == 201]
-    demo.expect("202: the mention is stored", happened=status == 202)  # noqa: PLR2004
+    demo.expect("202: the mention is stored", happened=status == 202)
     demo.expect("one pipeline", happened=len(demo.gitlab.pipelines) == len(triggers) == 1)
     demo.expect("👀 on the comment", happened=[award["name"] for award in demo.gitlab.emoji.values()] == ["eyes"])
     for reply in demo.replies(notes):

@@ -91,9 +91,9 @@ class GitLab:
         self.users = {42: User(42, "ada", bot=False, state="active")}
         self.members = {(7, 42): Member(42, 30, "active", "active", None)}
         self.text = "@claude fix it"
-        self.awards: list[str] = []
-        self.replies: list[str] = []
-        self.triggered: list[tuple[int, str, Mapping[str, Any]]] = []
+        self.awards: list[Any] = []
+        self.replies: list[Any] = []
+        self.triggered: list[Any] = []
         self.faults: dict[str, list[Exception | None]] = {}
 
     def _meet(self, method: str) -> None:

@@ -49,7 +49,9 @@ def test_a_membership_that_ends_tomorrow_counts() -> None:
     assert verdict(USER, MEMBER._replace(expires_at="2026-11-24")) is None
 
 
-@pytest.mark.parametrize("state", ["blocked", "deactivated", "banned", "ldap_blocked", "blocked_pending_approval", "", "None"])
+@pytest.mark.parametrize(
+    "state", ["blocked", "deactivated", "banned", "ldap_blocked", "blocked_pending_approval", "", "None"]
+)
 def test_an_account_that_is_not_active_is_refused(state: str) -> None:
     assert verdict(USER._replace(state=state), MEMBER) is Reason.USER_NOT_ACTIVE
 

@@ -43,7 +43,9 @@ def test_no_platform_imports_another(platform: str) -> None:
         assert not {name for name in imports(path) if name.partition(".")[0] in ("tests", "job", "cli")}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "functions").rglob("*.py")) + CORE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "functions").rglob("*.py")) + CORE, ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_file_opens_with_what_it_is_for_and_stays_readable(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert len(path.read_text().splitlines()) <= 300

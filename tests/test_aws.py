@@ -37,7 +37,8 @@ LOGGED = {
     *("attempt", "pipeline_id", "error", "status"),
 }
 
-# Invokes `receive` with each event on standard input; tells which modules each step loaded and what it printed.
+# Invokes `receive` with each event on standard input; tells which modules each step loaded, what it printed, and how
+# many clients have been made so far.
 PROBE = """
 import contextlib, io, json, sys
 known = set(sys.modules)
@@ -47,10 +48,11 @@ def step(action):
     with contextlib.redirect_stdout(printed):
         status = action()
     loaded, known = sorted(set(sys.modules) - known), set(sys.modules)
-    print(json.dumps({"status": status, "loaded": loaded, "printed": printed.getvalue()}))
+    clients = adapters.client.cache_info().misses
+    print(json.dumps({"status": status, "loaded": loaded, "printed": printed.getvalue(), "clients": clients}))
 def load():
-    global handlers
-    import functions.aws.handlers as handlers
+    global adapters, handlers
+    import functions.aws.adapters as adapters, functions.aws.handlers as handlers
 step(load)
 for line in sys.stdin:
     step(lambda: handlers.receive(json.loads(line), None)["statusCode"])
@@ -77,7 +79,7 @@ def gitlab() -> Iterator[GitLab]:
 def aws() -> Iterator[Aws]:
     """An installation whose queue nobody reads."""
     platform = Aws(NOWHERE, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    platform.polls = False
+    platform.dispatchers = 0
     with platform:
         yield platform
 
@@ -86,7 +88,7 @@ def aws() -> Iterator[Aws]:
 def served(gitlab: GitLab) -> Iterator[Aws]:
     """An installation in front of the GitLab, whose queue is read only when a test does."""
     platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    platform.polls, platform.visibility = False, 60
+    platform.polls, platform.dispatchers, platform.visibility = False, 1, 60
     with platform:
         yield platform
 
@@ -143,7 +145,7 @@ def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
     assert "shared.receive" in start["loaded"]
     assert foreign(start["loaded"]) == set()
     assert not {"asyncio", "dataclasses", "http", "inspect", "logging", "ssl"} & set(start["loaded"])
-    assert rejected == {"status": 401, "loaded": [], "printed": ""}
+    assert rejected == {"status": 401, "loaded": [], "printed": "", "clients": 0}
 
 
 def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_nothing(aws: Aws) -> None:
@@ -152,18 +154,15 @@ def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_n
     _, first, second, third = probe(aws, idle, idle, forged)
     assert "boto3" in foreign(first["loaded"])
     assert first["printed"] == ""
-    assert second == {"status": 200, "loaded": [], "printed": ""}
-    assert third == {"status": 401, "loaded": [], "printed": ""}
+    assert second == {"status": 200, "loaded": [], "printed": "", "clients": 1}
+    assert third == {"status": 401, "loaded": [], "printed": "", "clients": 1}
 
 
-def test_a_client_is_made_once_and_its_connection_kept(aws: Aws) -> None:
-    for _ in range(3):
-        data = body("@claude fix it")
-        assert aws.deliver("POST", signed(data), data).status == 202
-        forged = signed(data) | {"webhook-signature": "v1,AAAA"}
-        assert aws.deliver("POST", forged, data).status == 401
-    assert aws.connections("queue") == 1
+def test_a_client_is_made_once_and_kept(aws: Aws) -> None:
+    asked = event(body("@claude fix it"))
+    assert [step["clients"] for step in probe(aws, asked, asked, asked)] == [0, 2, 2, 2]
     assert aws.connections("secrets") == 1
+    assert aws.connections("queue") == 3
 
 
 @pytest.mark.parametrize(
@@ -213,11 +212,11 @@ def test_a_body_that_is_no_text_reaches_verification_byte_for_byte(aws: Aws) -> 
     assert aws.deliver("POST", signed(data), data + b"\xff").status == 401
 
 
-@pytest.mark.parametrize("broken", ["A", "=", "****", "ä", "\udc80"])
-def test_broken_base64_is_not_verified(aws: Aws, broken: str) -> None:
+def test_broken_base64_is_not_verified(aws: Aws) -> None:
     received = event(body("@claude fix it"), encode=True)
-    assert aws.receive(received | {"body": broken + received["body"]})["statusCode"] == 401
-    assert aws.output() == ""
+    for broken in ("A", "=", "****", "ä", "\udc80"):
+        assert aws.receive(received | {"body": broken + received["body"]})["statusCode"] == 401
+    assert aws.receive(received)["statusCode"] == 202
 
 
 def test_header_names_may_come_in_any_case(aws: Aws) -> None:
@@ -269,9 +268,11 @@ def test_secrets_that_hang_later_do_not_matter_to_a_function_that_has_read_them(
 def test_a_connection_that_died_while_the_function_was_frozen_is_replaced(aws: Aws) -> None:
     data = body("@claude fix it")
     assert aws.deliver("POST", signed(data), data).status == 202
+    before = aws.connections("queue")
     with aws.faulty("queue", "drop"):
         assert aws.deliver("POST", signed(data), data).status == 202
-    assert aws.connections("queue") == 2
+    assert aws.connections("queue") == before + 2
+    assert len(aws.take()) == 1
 
 
 # Batches
@@ -306,7 +307,7 @@ def test_a_batch_that_fails_as_a_whole_is_returned_and_not_raised(served: Aws) -
 
 def test_a_message_that_is_no_run_request_ends_in_the_dead_letter_queue(gitlab: GitLab) -> None:
     platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    platform.visibility, platform.receives = 1, 2
+    platform.dispatchers, platform.visibility, platform.receives = 1, 1, 2
     with platform:
         platform.send('{"canary": "not a run request"}', "other")
         platform.settle(10)
@@ -326,7 +327,7 @@ def test_a_retry_comes_again_when_gitlab_said_and_not_before(gitlab: GitLab, ser
     while not (again := served.take()):
         assert time.monotonic() - returned < 5  # the queue's own visibility timeout is 60 seconds
         threading.Event().wait(0.05)
-    assert time.monotonic() - returned > 0.9
+    assert time.monotonic() - returned > 1.5
     assert again[0]["attributes"]["ApproximateReceiveCount"] == "2"
     assert served.dispatch(again) == {"batchItemFailures": []}
     assert len(gitlab.pipelines) == 1
@@ -364,7 +365,7 @@ def test_a_claim_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) 
         {
             "run": {"S": "run"},
             "version": {"N": "1"},
-            "claim": {"S": json.dumps(claim)},
+            "claim": {"S": json.dumps(claim._asdict())},
             "expires": {"N": str(claim.expires)},
         }
     ]

@@ -99,12 +99,16 @@ def test_the_signature_covers_every_byte_of_the_body() -> None:
         assert verdict(BOTH, sign(body), changed, NOW) == "reject"
 
 
-@pytest.mark.parametrize("token", ["", "wrong", SECRET_TOKEN + "x", SECRET_TOKEN[:-1], "é", "\udcff", f"{SECRET_TOKEN},x"])
+@pytest.mark.parametrize(
+    "token", ["", "wrong", SECRET_TOKEN + "x", SECRET_TOKEN[:-1], "é", "\udcff", f"{SECRET_TOKEN},x"]
+)
 def test_a_wrong_secret_token_is_refused_without_an_exception(token: str) -> None:
     assert verdict({"secret_tokens": [SECRET_TOKEN]}, {"x-gitlab-token": token}, b"", NOW) == "reject"
 
 
-@given(st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text()), st.binary())
+@given(
+    st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text()), st.binary()
+)
 def test_no_header_makes_verification_fail_otherwise_than_by_refusing(headers: dict[str, str], body: bytes) -> None:
     assert verdict(BOTH, headers, body, NOW) == "reject"
 

@@ -111,7 +111,7 @@ def test_a_refusal_by_gitlab_is_told_once_and_for_good(stage: Stage) -> None:
 def test_a_stranger_is_told_why_and_gets_no_eyes(stage: Stage) -> None:
     stage.gitlab.members.clear()
     assert stage.dispatch() is Reason.NOT_A_MEMBER
-    assert stage.gitlab.awards == stage.gitlab.triggered == []
+    assert not stage.gitlab.awards + stage.gitlab.triggered
     assert "Only members" in stage.gitlab.replies[0]
 
 
@@ -123,7 +123,7 @@ def test_the_bar_is_the_installation_s(stage: Stage) -> None:
 def test_a_bot_gets_no_answer_at_all(stage: Stage) -> None:
     stage.gitlab.users[42] = User(42, "helper", bot=True, state="active")
     assert stage.dispatch() is Reason.BOT_AUTHOR
-    assert stage.gitlab.replies == stage.gitlab.awards == stage.gitlab.triggered == []
+    assert not stage.gitlab.replies + stage.gitlab.awards + stage.gitlab.triggered
 
 
 def test_a_named_bot_may_ask(stage: Stage) -> None:
@@ -137,7 +137,7 @@ def test_a_named_bot_may_ask(stage: Stage) -> None:
 def test_without_an_answer_about_the_author_nothing_starts(stage: Stage, call: str, status: int) -> None:
     stage.gitlab.faults[call] = [GitLabError(status)]
     stage.retried()
-    assert stage.gitlab.triggered == stage.gitlab.replies == []
+    assert not stage.gitlab.triggered + stage.gitlab.replies
     assert stage.dispatch() is Reason.TRIGGERED
 
 
@@ -308,7 +308,7 @@ def test_an_attempt_that_lost_its_claim_leaves_it_to_the_other(stage: Stage) -> 
         stage.gitlab.award = lambda *_: None  # type: ignore[method-assign]
         assert stage.dispatch() is Reason.TRIGGERED
 
-    stage.gitlab.award = overtaken  # type: ignore[method-assign]
+    stage.gitlab.award = overtaken  # type: ignore[method-assign,assignment]
     assert stage.retried().reason is Reason.BUSY
     assert len(stage.gitlab.triggered) == 1
     assert stage.claim().state is State.FINISHED

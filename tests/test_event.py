@@ -61,7 +61,9 @@ def test_a_fork_that_is_gone_has_no_source_project() -> None:
         ("gitlab-docs/doc-comment-events-comment-on-an-issue", "issue", 17, 1, False),
     ],
 )
-def test_comments_of_every_vintage_are_understood(file: str, kind: str, iid: int, author_id: int, internal: bool) -> None:  # noqa: FBT001
+def test_comments_of_every_vintage_are_understood(
+    file: str, kind: str, iid: int, author_id: int, internal: bool
+) -> None:
     note = event((PAYLOADS / f"{file}.json").read_bytes())
     assert (note.kind, note.iid, note.author_id, note.internal) == (kind, iid, author_id, internal)
     assert note.default_branch
@@ -113,7 +115,9 @@ def test_a_system_note_is_ignored() -> None:
     assert reason(payload(system=True)) is Reason.SYSTEM_NOTE
 
 
-@pytest.mark.parametrize("kind", ["Commit", "Snippet", "Epic", "DesignManagement::Design", "WikiPage::Meta", None, {}, "x"])
+@pytest.mark.parametrize(
+    "kind", ["Commit", "Snippet", "Epic", "DesignManagement::Design", "WikiPage::Meta", None, {}, "x"]
+)
 def test_a_comment_on_anything_else_is_ignored(kind: object) -> None:
     assert reason(payload(noteable_type=kind)) is Reason.TARGET_NOT_SERVED
 
@@ -199,7 +203,14 @@ def test_an_unusable_extra_is_left_out(path: str, value: object) -> None:
 
 
 def test_the_place_of_a_diff_note_travels_along() -> None:
-    position = {"base_sha": "a", "head_sha": "b", "new_path": "x.py", "old_path": "x.py", "new_line": 3, "old_line": None}
+    position = {
+        "base_sha": "a",
+        "head_sha": "b",
+        "new_path": "x.py",
+        "old_path": "x.py",
+        "new_line": 3,
+        "old_line": None,
+    }
     assert event(payload(position=position | {"line_range": {}})).position == {
         "base_sha": "a",
         "head_sha": "b",

@@ -19,7 +19,9 @@ from tests.fakes import NOTE, run
 SECRETS = {"ANTHROPIC_API_KEY": "sk-ant-canary", "CI_JOB_TOKEN": "canary-job-token", "PATH": "/bin", "A": "canary-a"}
 
 # gitlabhq lib/gitlab/ci/variables/collection/item.rb, VARIABLES_REGEXP
-RAILS = re.compile(r"\$\$|%%|\$(?P<a>[a-zA-Z_][a-zA-Z0-9_]*)|\$\{(?P<b>[a-zA-Z_][a-zA-Z0-9_]*)?\}|%(?P<c>[a-zA-Z_][a-zA-Z0-9_]*)%")
+RAILS = re.compile(
+    r"\$\$|%%|\$(?P<a>[a-zA-Z_][a-zA-Z0-9_]*)|\$\{(?P<b>[a-zA-Z_][a-zA-Z0-9_]*)?\}|%(?P<c>[a-zA-Z_][a-zA-Z0-9_]*)%"
+)
 
 
 def rails(text: str, variables: dict[str, str]) -> str:
@@ -73,7 +75,9 @@ def seen_by_the_job(value: str) -> str:
 
 CASES = json.loads((Path(__file__).parent / "data" / "ci-variable-expansion.json").read_text())["cases"]
 LEAKING = st.lists(
-    st.sampled_from(["$", "%", "{", "}", "$$", "%%", "A", "CI_JOB_TOKEN", "ANTHROPIC_API_KEY", "x", "5", " ", "\n", "％", "\0"]),
+    st.sampled_from(
+        ["$", "%", "{", "}", "$$", "%%", "A", "CI_JOB_TOKEN", "ANTHROPIC_API_KEY", "x", "5", " ", "\n", "％", "\0"]
+    ),
     max_size=20,
 ).map("".join)
 
@@ -125,7 +129,9 @@ def test_a_program_starts_with_the_longest_values() -> None:
 
 def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() -> None:
     text = "print $ANTHROPIC_API_KEY ${CI_JOB_TOKEN} %PATH%"
-    body: dict[str, Any] = flow.body(run(), text, 40, fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1"))
+    body: dict[str, Any] = flow.body(
+        run(), text, 40, fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1")
+    )
     assert body["ref"] == "main"
     assert body["ai_flow"]["input"] == text
     assert body["ai_flow"]["id"] == run().id
@@ -147,7 +153,9 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
     assert variables["AI_FLOW_GITLAB_HOSTNAME"] == "gitlab.com"
 
 
-MERGE_REQUEST = NOTE._replace(kind="merge_request", branches=Branches("feature", "main", 7, "abc"), position={"new_path": "a"})
+MERGE_REQUEST = NOTE._replace(
+    kind="merge_request", branches=Branches("feature", "main", 7, "abc"), position={"new_path": "a"}
+)
 
 
 def test_the_context_names_what_people_chose_as_untrusted() -> None:
@@ -156,8 +164,17 @@ def test_the_context_names_what_people_chose_as_untrusted() -> None:
     assert "merge_request" not in issue
     assert issue["untrusted"] == []
     merge_request = flow.context(run(MERGE_REQUEST), 30)
-    assert merge_request["merge_request"] == {"iid": 5, "source_branch": "feature", "target_branch": "main", "sha": "abc"}
-    assert merge_request["untrusted"] == ["merge_request.source_branch", "merge_request.target_branch", "position.new_path"]
+    assert merge_request["merge_request"] == {
+        "iid": 5,
+        "source_branch": "feature",
+        "target_branch": "main",
+        "sha": "abc",
+    }
+    assert merge_request["untrusted"] == [
+        "merge_request.source_branch",
+        "merge_request.target_branch",
+        "position.new_path",
+    ]
     assert merge_request["author"] == {"id": 42, "username": "ada", "access_level": 30}
     assert (merge_request["version"], merge_request["event"]) == (1, "mention")
 
@@ -193,9 +210,17 @@ def test_only_a_branch_is_run_on(branch: str) -> None:
         (400, "{'base': ['Reference not found']}", Reason.REF_NOT_FOUND),
         (400, "ref is missing", Reason.GITLAB_REFUSED),
         (400, "{'base': ['Ref is ambiguous']}", Reason.REF_NOT_FOUND),
-        (400, "{'base': [\"You do not have sufficient permission to run a pipeline on 'main'. …\"]}", Reason.REF_NOT_PERMITTED),
+        (
+            400,
+            "{'base': [\"You do not have sufficient permission to run a pipeline on 'main'. …\"]}",
+            Reason.REF_NOT_PERMITTED,
+        ),
         (400, "Insufficient permissions to create a new pipeline", Reason.REF_NOT_PERMITTED),
-        (400, "The pipeline did not run. Review the workflow:rules configuration for the pipeline.", Reason.WORKFLOW_RULES),
+        (
+            400,
+            "The pipeline did not run. Review the workflow:rules configuration for the pipeline.",
+            Reason.WORKFLOW_RULES,
+        ),
         (400, "Pipeline filtered out by workflow rules.", Reason.WORKFLOW_RULES),
         (400, "The resulting pipeline would have been empty. Review the rules configuration …", Reason.NO_JOB),
         (400, "No stages / jobs for this pipeline.", Reason.NO_JOB),
@@ -221,7 +246,11 @@ def test_a_refusal_that_only_a_person_can_heal_is_told_at_once(status: int, mess
         (GitLabError(408), Reason.GITLAB_UNAVAILABLE, 0),
         (GitLabError(429, after=30), Reason.GITLAB_UNAVAILABLE, 30),
         (GitLabError(302), Reason.GITLAB_REDIRECTS, 0),
-        (GitLabError(400, "Too many pipelines created in the last minute. Try again later."), Reason.PIPELINE_RATE_LIMIT, 60),
+        (
+            GitLabError(400, "Too many pipelines created in the last minute. Try again later."),
+            Reason.PIPELINE_RATE_LIMIT,
+            60,
+        ),
     ],
 )
 def test_what_heals_is_tried_again(error: GitLabError, reason: Reason, after: float) -> None:

@@ -1,7 +1,5 @@
 """What the GitLab stand-in promises: GitLab's own answers, faults on request, and a contract that a typo cannot pass."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
@@ -70,6 +68,18 @@ def client(gl: GitLab, user: int = BOT) -> python_gitlab.Gitlab:
     return python_gitlab.Gitlab(gl.url, private_token=f"token-{user}", timeout=5)
 
 
+def project(gl: GitLab, user: int = BOT) -> Any:
+    return project(gl, user)
+
+
+def issue(gl: GitLab, user: int = BOT) -> Any:
+    return project(gl, user).issues.get(5, lazy=True)
+
+
+def merge_request(gl: GitLab, user: int = BOT) -> Any:
+    return project(gl, user).mergerequests.get(9, lazy=True)
+
+
 def http_call(
     gl: GitLab, method: str, path: str, body: Any = None, user: int | None = BOT, **headers: str
 ) -> tuple[int, dict[str, str], Any]:
@@ -129,7 +139,7 @@ def test_a_blocked_users_token_is_refused(gl: GitLab) -> None:
 def test_bot_shows_on_the_user_and_not_on_the_member(gl: GitLab) -> None:
     assert client(gl).users.get(BOT).bot is True
     assert client(gl).users.get(ALICE).bot is False
-    assert "bot" not in client(gl).projects.get(7, lazy=True).members_all.get(BOT).attributes
+    assert "bot" not in project(gl).members_all.get(BOT).attributes
 
 
 def test_external_shows_to_administrators_only(gl: GitLab) -> None:
@@ -166,7 +176,7 @@ def test_a_project_that_one_may_not_see_does_not_exist(
 
 def test_a_member_has_a_level_a_state_and_an_end(gl: GitLab) -> None:
     gl.member(7, ALICE, 30, state="awaiting", expires_at="2026-12-31")
-    member = client(gl).projects.get(7, lazy=True).members_all.get(ALICE)
+    member = project(gl).members_all.get(ALICE)
     assert (member.access_level, member.state, member.membership_state, member.expires_at) == (
         30,
         "active",
@@ -179,7 +189,7 @@ def test_a_user_who_is_no_member_is_404(gl: GitLab) -> None:
     gl.remove_member(7, ALICE)
     assert http_call(gl, "GET", "/api/v4/projects/7/members/all/1")[::2] == (404, {"message": "404 Not found"})
     with pytest.raises(python_gitlab.GitlabGetError):
-        client(gl).projects.get(7, lazy=True).members_all.get(STRANGER)
+        project(gl).members_all.get(STRANGER)
 
 
 # --- the trigger -------------------------------------------------------------------------------------------------------------------------
@@ -187,7 +197,7 @@ def test_a_user_who_is_no_member_is_404(gl: GitLab) -> None:
 
 def test_a_trigger_starts_a_pipeline_as_the_tokens_owner(gl: GitLab) -> None:
     pipeline = (
-        client(gl, ALICE).projects.get(7, lazy=True).trigger_pipeline("main", "glptt-bot", {"AI_FLOW_EVENT": "mention"})
+        project(gl, ALICE).trigger_pipeline("main", "glptt-bot", {"AI_FLOW_EVENT": "mention"})
     )
     assert (pipeline.source, pipeline.status, pipeline.ref, pipeline.user["id"], pipeline.iid) == (
         "trigger",
@@ -353,7 +363,7 @@ def test_too_many_pipelines_is_a_400(gl: GitLab, clock: Clock) -> None:
 
 
 def test_pipelines_are_listed_newest_first_by_source_ref_and_time(gl: GitLab, clock: Clock) -> None:
-    pipelines = client(gl).projects.get(7, lazy=True).pipelines
+    pipelines = project(gl).pipelines
     for ref in ("main", "fix", "main"):
         trigger(gl, ref=ref)
         clock.now += 10
@@ -385,8 +395,8 @@ def test_a_pipeline_can_be_found_by_the_name_its_workflow_gives_it(gl: GitLab) -
     )
     trigger(gl, ai_flow={"id": "r1"})
     trigger(gl, ai_flow={"id": "r2"})
-    found = client(gl).projects.get(7, lazy=True).pipelines.list(name="Claude r2", get_all=True)
-    assert [client(gl).projects.get(7, lazy=True).pipelines.get(each.id).name for each in found] == ["Claude r2"]
+    found = project(gl).pipelines.list(name="Claude r2", get_all=True)
+    assert [project(gl).pipelines.get(each.id).name for each in found] == ["Claude r2"]
 
 
 def test_variables_are_for_maintainers_and_for_whoever_triggered(gl: GitLab) -> None:
@@ -395,7 +405,7 @@ def test_variables_are_for_maintainers_and_for_whoever_triggered(gl: GitLab) -> 
     pipeline = next(iter(gl.pipelines))
     for user in (ALICE, BOB):
         variables = (
-            client(gl, user).projects.get(7, lazy=True).pipelines.get(pipeline, lazy=True).variables.list(get_all=True)
+            project(gl, user).pipelines.get(pipeline, lazy=True).variables.list(get_all=True)
         )
         assert [each.key for each in variables] == ["A", "TRIGGER_PAYLOAD"]
     assert http_call(gl, "GET", f"/api/v4/projects/7/pipelines/{pipeline}/variables", user=GUEST)[::2] == (
@@ -408,7 +418,7 @@ def test_a_pipeline_has_jobs_moves_on_and_can_be_canceled(gl: GitLab, clock: Clo
     trigger(gl)
     trigger(gl)
     first, second = gl.pipelines
-    pipelines = client(gl).projects.get(7, lazy=True).pipelines
+    pipelines = project(gl).pipelines
     gl.set_pipeline(first, "running")
     clock.now += 30
     gl.set_pipeline(first, "failed", failure_reason="script_failure")
@@ -429,7 +439,7 @@ def test_a_pipeline_has_jobs_moves_on_and_can_be_canceled(gl: GitLab, clock: Clo
 
 def test_issues_and_merge_requests_are_shown_to_those_who_may_read_them(gl: GitLab) -> None:
     gl.issue(7, 6, confidential=True, author_id=ALICE)
-    project = client(gl).projects.get(7, lazy=True)
+    project = project(gl)
     assert (project.issues.get(5).title, project.issues.get(5).labels) == ("A bug", ["bug"])
     merge_request = project.mergerequests.get(9)
     assert (merge_request.source_branch, merge_request.source_project_id, merge_request.sha) == (
@@ -450,8 +460,8 @@ def test_issues_and_merge_requests_are_shown_to_those_who_may_read_them(gl: GitL
 
 def test_a_note_is_written_read_changed_and_deleted(gl: GitLab) -> None:
     for noteable in (
-        client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True),
-        client(gl).projects.get(7, lazy=True).mergerequests.get(9, lazy=True),
+        issue(gl),
+        merge_request(gl),
     ):
         note = noteable.notes.create({"body": "one"})
         note.body = "two"
@@ -473,7 +483,7 @@ def test_only_the_author_or_a_maintainer_changes_a_note(gl: GitLab) -> None:
 def test_notes_come_newest_first_and_in_pages(gl: GitLab) -> None:
     for number in range(45):
         gl.note(7, "issue", 5, author_id=ALICE, body=str(number), system=number == 0)
-    issue = client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True)
+    issue = issue(gl)
     assert [each.body for each in issue.notes.list(iterator=True, per_page=10)] == [
         str(number) for number in range(44, -1, -1)
     ]
@@ -513,14 +523,14 @@ def test_an_internal_note_is_hidden_and_its_reply_is_internal_too(gl: GitLab) ->
         .notes.create({"body": "hi"})
     )
     assert (reply.internal, reply.confidential) == (True, True)
-    top = client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True).notes.create({"body": "hi"})
+    top = issue(gl).notes.create({"body": "hi"})
     assert top.internal is False
     assert http_call(gl, "POST", NOTES, {"body": "hi", "internal": True})[2]["internal"] is True
 
 
 def test_a_reply_makes_a_thread_of_a_single_note(gl: GitLab) -> None:
     note = gl.note(7, "merge_request", 9, author_id=ALICE, body="one")
-    discussions = client(gl).projects.get(7, lazy=True).mergerequests.get(9, lazy=True).discussions
+    discussions = merge_request(gl).discussions
     assert discussions.get(note["discussion_id"]).individual_note is True
     discussions.get(note["discussion_id"], lazy=True).notes.create({"body": "two"})
     thread = discussions.get(note["discussion_id"])
@@ -562,7 +572,7 @@ def test_a_new_discussion_may_hang_on_a_line(gl: GitLab) -> None:
     note = discussion.attributes["notes"][0]
     assert (note["type"], note["position"], note["resolvable"]) == ("DiffNote", position, True)
     assert (
-        client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True).discussions.create({"body": "x"}).individual_note
+        issue(gl).discussions.create({"body": "x"}).individual_note
         is False
     )
 
@@ -577,7 +587,7 @@ def test_a_system_note_takes_no_reply_and_no_emoji(gl: GitLab) -> None:
 
 
 def test_quick_actions_are_taken_out_and_written_down(gl: GitLab) -> None:
-    issue = client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True)
+    issue = issue(gl)
     assert (
         issue.notes.create({"body": "Done.\n/close\n```\n/merge\n```\n /approve"}).body
         == "Done.\n```\n/merge\n```\n /approve"
@@ -639,7 +649,7 @@ def test_a_locked_discussion_is_for_members(gl: GitLab) -> None:
 
 def test_an_emoji_can_be_given_once_and_taken_back(gl: GitLab) -> None:
     note = gl.note(7, "issue", 5, author_id=ALICE, body="hi")
-    awards = client(gl).projects.get(7, lazy=True).issues.get(5, lazy=True).notes.get(note["id"], lazy=True).awardemojis
+    awards = issue(gl).notes.get(note["id"], lazy=True).awardemojis
     award = awards.create({"name": "eyes"})
     with pytest.raises(python_gitlab.GitlabCreateError) as error:
         awards.create({"name": "eyes"})
@@ -658,7 +668,7 @@ def test_an_emoji_can_be_given_once_and_taken_back(gl: GitLab) -> None:
 
 
 def test_emoji_stick_to_issues_and_merge_requests_too(gl: GitLab) -> None:
-    project = client(gl).projects.get(7, lazy=True)
+    project = project(gl)
     for noteable in (project.issues.get(5), project.mergerequests.get(9)):
         noteable.awardemojis.create({"name": "eyes"})
         assert [each.awardable_id for each in noteable.awardemojis.list(get_all=True)] == [noteable.id]
@@ -669,7 +679,7 @@ def test_emoji_stick_to_issues_and_merge_requests_too(gl: GitLab) -> None:
 
 
 def test_a_merge_request_is_opened_once_for_a_branch(gl: GitLab) -> None:
-    merge_requests = client(gl).projects.get(7, lazy=True).mergerequests
+    merge_requests = project(gl).mergerequests
     made = merge_requests.create(
         {"title": "Draft: x", "source_branch": "claude/1", "target_branch": "main", "labels": ["a"]}
     )
@@ -689,7 +699,7 @@ def test_comment_events_are_cut_by_whole_days_on_both_sides(gl: GitLab, clock: C
     for day in range(3):
         clock.now = 1_780_000_000.0 + day * 86_400  # 28, 29 and 30 May 2026
         gl.note(7, "issue", 5, author_id=ALICE, body=f"day {day}")
-    events = client(gl).projects.get(7, lazy=True).events
+    events = project(gl).events
     assert [each.note["body"] for each in events.list(action="commented", get_all=True)] == ["day 2", "day 1", "day 0"]
     assert [each.note["body"] for each in events.list(after="2026-05-28", sort="asc", get_all=True)] == [
         "day 1",
@@ -717,7 +727,7 @@ def test_events_leave_out_system_notes_and_what_one_may_not_read(gl: GitLab) -> 
     ]
     kinds = [
         (each.target_type, each.note["body"])
-        for each in client(gl).projects.get(7, lazy=True).events.list(get_all=True)
+        for each in project(gl).events.list(get_all=True)
     ]
     assert kinds == [("DiffNote", "line"), ("Note", "internal"), ("Note", "seen")]
     gl.note(7, "issue", 5, author_id=BOB, body="reply", discussion_id=note["discussion_id"])
@@ -727,7 +737,7 @@ def test_events_leave_out_system_notes_and_what_one_may_not_read(gl: GitLab) -> 
 
 
 def test_trigger_tokens_show_whole_to_their_owner(gl: GitLab) -> None:
-    triggers = client(gl, BOB).projects.get(7, lazy=True).triggers
+    triggers = project(gl, BOB).triggers
     made = triggers.create({"description": "claude"})
     assert made.token.startswith("glptt-")
     assert trigger(gl, made.token)[0] == 201
@@ -743,7 +753,7 @@ def test_the_version_is_gitlabs(gl: GitLab) -> None:
 
 
 def test_a_hook_keeps_its_tokens_to_itself(gl: GitLab) -> None:
-    hooks = client(gl).projects.get(7, lazy=True).hooks
+    hooks = project(gl).hooks
     hook = hooks.create(
         {
             "url": "https://example.com",
@@ -809,7 +819,7 @@ def test_a_failed_delivery_is_logged_and_can_be_sent_again(
 ) -> None:
     url, got, statuses = receiver
     statuses += [503]
-    hook = client(gl).projects.get(7, lazy=True).hooks.create({"url": url, "signing_token": WHSEC, "token": "shared"})
+    hook = project(gl).hooks.create({"url": url, "signing_token": WHSEC, "token": "shared"})
     note = gl.note(7, "issue", 5, author_id=ALICE, body="@claude hi")
     assert gl.deliver(hook.id, gl.note_hook(note))["response_status"] == "503"
     clock.now += 100
@@ -837,7 +847,7 @@ def test_a_failed_delivery_is_logged_and_can_be_sent_again(
 
 
 def test_a_delivery_that_nobody_answers_is_an_internal_error(gl: GitLab) -> None:
-    hook = client(gl).projects.get(7, lazy=True).hooks.create({"url": "http://127.0.0.1:9/closed"})
+    hook = project(gl).hooks.create({"url": "http://127.0.0.1:9/closed"})
     event = gl.deliver(hook.id, gl.note_hook(gl.note(7, "issue", 5, author_id=ALICE, body="hi")))
     log = f"/api/v4/projects/7/hooks/{hook.id}/events"
     assert [each["response_status"] for each in http_call(gl, "GET", f"{log}?status=server_failure")[2]] == [
@@ -852,7 +862,7 @@ def test_a_delivery_that_nobody_answers_is_an_internal_error(gl: GitLab) -> None
 
 def test_sending_again_has_a_limit_of_its_own(gl: GitLab) -> None:
     gl.rate_limit("resend", 0)
-    hook = client(gl).projects.get(7, lazy=True).hooks.create({"url": "http://127.0.0.1:9/closed"})
+    hook = project(gl).hooks.create({"url": "http://127.0.0.1:9/closed"})
     event = gl.deliver(hook.id, gl.note_hook(gl.note(7, "issue", 5, author_id=ALICE, body="hi")))
     assert http_call(gl, "POST", f"/api/v4/projects/7/hooks/{hook.id}/events/{event['id']}/resend")[0] == 429
 
@@ -930,7 +940,7 @@ def test_internal_notes_and_confidential_issues_make_confidential_deliveries(gl:
 
 def test_an_edit_names_the_author_as_user_and_the_editor_only_by_id(gl: GitLab) -> None:
     note = gl.note(7, "merge_request", 9, author_id=ALICE, body="one", position={"new_path": "a.py", "new_line": 3})
-    client(gl, BOB).projects.get(7, lazy=True).mergerequests.get(9, lazy=True).notes.update(note["id"], {"body": "two"})
+    project(gl, BOB).mergerequests.get(9, lazy=True).notes.update(note["id"], {"body": "two"})
     payload = json.loads(gl.note_hook(note, action="update")[1])
     assert (
         payload["user"]["id"],
@@ -1086,7 +1096,7 @@ def test_a_dropped_connection_tells_nothing_about_what_was_done(gl: GitLab, faul
 def test_a_spoilt_answer_may_hide_a_deed(gl: GitLab, fault: Fault, status: int, made: int) -> None:
     gl.fault("POST *", fault)
     with pytest.raises((python_gitlab.GitlabParsingError, python_gitlab.GitlabCreateError)):
-        client(gl).projects.get(7, lazy=True).trigger_pipeline("main", "glptt-bot")
+        project(gl).trigger_pipeline("main", "glptt-bot")
     assert (gl.calls[-1].status, len(gl.pipelines)) == (status, made)
 
 

@@ -66,7 +66,8 @@ def test_of_many_at_once_one_wins(claims: Claims) -> None:
     for expected in (version, None):
         run_id = "race" if expected else "race-to-create"
         with ThreadPoolExecutor(12) as pool:
-            won = list(pool.map(lambda n: claims.write(new_claim(run_id, NOW)._replace(attempt=n), expected), range(12)))  # noqa: B023
+            attempts = [new_claim(run_id, NOW)._replace(attempt=number) for number in range(12)]
+            won = list(pool.map(claims.write, attempts, [expected] * 12))
         winners = [number for number, each in enumerate(won) if each is not None]
         assert len(winners) == 1
         found = claims.read(run_id)[0]

@@ -4,15 +4,27 @@ from typing import Any
 import pytest
 
 from shared import delivery as deliveries
-from shared import receive as use_case
+from shared import event
 from shared.delivery import MAX_BODY, Delivery
 from shared.outcome import Reason, Retry
 from shared.receive import HEALTH, Answer, receive
 from shared.replies import marker
 from shared.run import request
 from shared.secret import MIN_AGE, Cached, WebhookSecrets
-from tests.fakes import NOTE, NOW, SECRET_TOKEN, WEBHOOK_SECRETS, Clock, Log, Queue, delivery, payload, settings, sign, tokens
-
+from tests.fakes import (
+    NOTE,
+    NOW,
+    SECRET_TOKEN,
+    WEBHOOK_SECRETS,
+    Clock,
+    Log,
+    Queue,
+    delivery,
+    payload,
+    settings,
+    sign,
+    tokens,
+)
 
 CANARY = "canary"
 
@@ -43,7 +55,9 @@ def front() -> Front:
 def test_a_mention_is_stored_and_answered_202(front: Front) -> None:
     answer = front.answer(delivery())
     run = request(NOTE, "fix it", "gitlab.com")
-    assert answer == Answer(202, "application/json", json.dumps({"outcome": "queued", "reason": "queued", "run": run.id}))
+    assert answer == Answer(
+        202, "application/json", json.dumps({"outcome": "queued", "reason": "queued", "run": run.id})
+    )
     assert front.queue.runs == [run]
     assert front.log.lines == [
         (
@@ -128,7 +142,7 @@ def test_a_body_beyond_gitlab_s_limit_is_413_before_it_is_looked_at(front: Front
 def test_an_unverified_delivery_is_401_before_any_parsing(
     front: Front, headers: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_case.event, "parse", lambda _: pytest.fail("parsed"))
+    monkeypatch.setattr(event, "parse", lambda _: pytest.fail("parsed"))
     answer = front.answer(Delivery("POST", headers, b"{}"))
     assert (answer.status, json.loads(answer.body)["reason"]) == (401, reason)
     assert front.log.lines == []
@@ -169,7 +183,7 @@ def test_a_defect_of_ours_does_not_switch_the_hook_off(front: Front, monkeypatch
     def broken(_: object) -> None:
         raise ZeroDivisionError(CANARY)
 
-    monkeypatch.setattr(use_case.event, "parse", broken)
+    monkeypatch.setattr(event, "parse", broken)
     assert front.outcome() == (200, "ignored", "defect")
     assert front.log.lines == [("ERROR", {"reason": "defect", "error": "ZeroDivisionError"})]
 

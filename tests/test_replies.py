@@ -15,7 +15,9 @@ def test_the_reply_links_the_pipeline() -> None:
     assert reply.endswith(replies.marker(RUN))
 
 
-@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://x)\n/close", "https://x y", "https://x/`@all`", "https://x/@all"])
+@pytest.mark.parametrize(
+    "url", ["", "javascript:alert(1)", "https://x)\n/close", "https://x y", "https://x/`@all`", "https://x/@all"]
+)
 def test_an_address_that_is_none_is_left_out(url: str) -> None:
     assert replies.started(RUN, Pipeline(12, url)).startswith("Claude is on it: pipeline 12.")
 

@@ -11,7 +11,9 @@ from tests.fakes import NOTE, run
 
 @given(st.text())
 def test_a_request_reads_back_as_it_was_written(instruction: str) -> None:
-    asked = request(NOTE._replace(branches=Branches("f", "main", None, "abc"), position={"new_line": 3}), instruction, "h")
+    asked = request(
+        NOTE._replace(branches=Branches("f", "main", None, "abc"), position={"new_line": 3}), instruction, "h"
+    )
     back = RunRequest.from_json(asked.to_json())
     assert back == asked._replace(instruction=back.instruction)
     assert back.instruction == instruction or len(instruction) > MAX_REQUEST // 12
@@ -44,7 +46,9 @@ def test_the_longest_names_leave_room_for_the_request() -> None:
     assert len(request(note, "x" * 100_000, "gitlab.com").to_json()) <= MAX_REQUEST
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}', '{"version": 1, "note": {}}', "7"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}', '{"version": 1, "note": {}}', "7"]
+)
 def test_anything_else_is_no_request(text: str) -> None:
     with pytest.raises(ValueError, match=r"request|JSON|Expecting"):
         RunRequest.from_json(text)

@@ -13,7 +13,9 @@ from tests.fakes import API_TOKEN, NOW, SIGNING_TOKEN, TRIGGER_TOKEN, Clock
 def test_a_secret_shows_itself_only_when_asked() -> None:
     secret = Secret("canary")
     assert secret.reveal() == "canary"
-    assert not any("canary" in shown for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", f"{[secret]}"))
+    assert not any(
+        "canary" in shown for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", f"{[secret]}")
+    )
 
 
 def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
@@ -54,7 +56,13 @@ def test_a_wrong_webhook_document_is_explained_without_being_quoted(document: st
 
 @pytest.mark.parametrize(
     "changes",
-    [{"api_token": None}, {"api_token": ""}, {"trigger_tokens": None}, {"trigger_tokens": {}}, {"trigger_tokens": {"*": 1}}],
+    [
+        {"api_token": None},
+        {"api_token": ""},
+        {"trigger_tokens": None},
+        {"trigger_tokens": {}},
+        {"trigger_tokens": {"*": 1}},
+    ],
 )
 def test_both_tokens_of_gitlab_secrets_are_required(changes: dict[str, Any]) -> None:
     document = {"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}} | changes
@@ -69,7 +77,7 @@ def test_a_trigger_token_is_found_by_id_then_path_then_for_all() -> None:
 
     def found(project_id: int, path: str) -> str | None:
         token = secrets.trigger_token(project_id, path)
-        return token and token.reveal()
+        return token.reveal() if token else None
 
     assert [found(7, "group/app"), found(8, "group/app"), found(8, "x/y")] == ["glptt-id", "glptt-path", "glptt-all"]
     only = GitLabSecrets.parse(json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"7": "glptt-id"}}))
@@ -103,7 +111,9 @@ def cached(store: Store, clock: Clock) -> Cached[WebhookSecrets]:
     return Cached(store, WebhookSecrets.parse, clock)
 
 
-def test_a_document_is_read_once_for_its_maximum_age(store: Store, cached: Cached[WebhookSecrets], clock: Clock) -> None:
+def test_a_document_is_read_once_for_its_maximum_age(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
     assert cached.get() is cached.get()
     clock.time = NOW + MAX_AGE - 1
     cached.get()
@@ -135,7 +145,9 @@ def test_a_failed_read_is_not_kept(store: Store, cached: Cached[WebhookSecrets])
     assert cached.get().signing_keys
 
 
-def test_the_copy_at_hand_serves_while_the_store_is_down(store: Store, cached: Cached[WebhookSecrets], clock: Clock) -> None:
+def test_the_copy_at_hand_serves_while_the_store_is_down(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
     document = cached.get()
     store.content = RuntimeError()
     clock.time = NOW + MAX_AGE

@@ -19,7 +19,9 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_lists_and_letter_case_are_forgiving() -> None:
-    found = settings(TRIGGER_PHRASE=" @claude , @ai.bot-2 ", ALLOWED_BOTS="Renovate, x", MINIMUM_ROLE="Maintainer", ENABLED="False")
+    found = settings(
+        TRIGGER_PHRASE=" @claude , @ai.bot-2 ", ALLOWED_BOTS="Renovate, x", MINIMUM_ROLE="Maintainer", ENABLED="False"
+    )
     assert found.phrases == ("@claude", "@ai.bot-2")
     assert found.allowed_bots == {"renovate", "x"}
     assert (found.minimum_role, found.enabled) == (40, False)
@@ -27,10 +29,22 @@ def test_lists_and_letter_case_are_forgiving() -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "served"),
-    [("*", True), ("group/app", True), ("Group/App", True), ("group/*", True), ("7", True), ("x, 7", True)]
-    + [("group", False), ("8", False), ("77", False), ("group/ap", False), ("*/other", False), ("group/[b-z]*", False)],
+    [
+        ("*", True),
+        ("group/app", True),
+        ("Group/App", True),
+        ("group/*", True),
+        ("7", True),
+        ("x, 7", True),
+        ("group", False),
+        ("8", False),
+        ("77", False),
+        ("group/ap", False),
+        ("*/other", False),
+        ("group/[b-z]*", False),
+    ],
 )
-def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> None:  # noqa: FBT001
+def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> None:
     assert settings(ALLOWED_PROJECTS=allowed).serves(7, "group/app") is served
 
 
@@ -46,7 +60,12 @@ def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> N
             "us-gov.anthropic.claude-opus-4-5-20251101-v1:0",
             {"AWS_REGION": "us-gov-west-1", "ANTHROPIC_MODEL": "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"},
         ),
-        ("vertex", "global", "claude-haiku-4-5@20251001", {"CLOUD_ML_REGION": "global", "ANTHROPIC_MODEL": "claude-haiku-4-5@20251001"}),
+        (
+            "vertex",
+            "global",
+            "claude-haiku-4-5@20251001",
+            {"CLOUD_ML_REGION": "global", "ANTHROPIC_MODEL": "claude-haiku-4-5@20251001"},
+        ),
         ("vertex", "europe-west1", "", {"CLOUD_ML_REGION": "europe-west1"}),
     ],
 )

@@ -1,4 +1,5 @@
 """Project webhooks: their settings, their log of deliveries and sending one again, as lib/api/project_hooks.rb answers it."""
+# ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import http.client
 import json

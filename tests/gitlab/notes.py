@@ -1,7 +1,9 @@
 """Notes, discussions and emoji on issues and merge requests, as lib/api/{notes,discussions,award_emoji}.rb answer them."""
+# ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from . import entities, quick_actions
 from .records import MAINTAINER, Record
@@ -48,10 +50,8 @@ def _thread(state: State, request: Request, noteable: Record, what: str) -> list
     return notes
 
 
-def _write(
-    state: State, request: Request, noteable: Record, *, internal: bool, discussion_id: str | None, kind: str | None
-) -> Record | Answer:
-    """A new note; a body of nothing but quick actions is answered with 202 and no note."""
+def _write(state: State, request: Request, noteable: Record, **fields: Any) -> Record | Answer:
+    """Store a new note; a body of nothing but quick actions is answered with 202 and no note."""
     body = request.text("body")
     request.charge("notes")
     if noteable.get("discussion_locked") and not state.level(noteable["project_id"], request.user.id):
@@ -60,15 +60,7 @@ def _write(
     if commands and not text.strip():
         return _only_commands(commands)
     _check_body(text)
-    return state.add_note(
-        noteable,
-        request.user.id,
-        text,
-        discussion_id=discussion_id,
-        internal=internal,
-        type=kind,
-        position=request.body.get("position"),
-    )
+    return state.add_note(noteable, request.user.id, text, position=request.body.get("position"), **fields)
 
 
 def _run(state: State, request: Request, noteable: Record, body: str) -> tuple[str, list[tuple[str, str]]]:
@@ -114,7 +106,7 @@ def create_note(state: State, request: Request) -> Answer:
     """A top-level note; it is internal only when it says so itself."""
     noteable = _noteable(state, request)
     internal = request.flag("internal") or request.flag("confidential")
-    note = _write(state, request, noteable, internal=internal, discussion_id=None, kind=None)
+    note = _write(state, request, noteable, internal=internal)
     return note if isinstance(note, Answer) else Answer(201, entities.note(state, note))
 
 
@@ -171,7 +163,7 @@ def create_discussion(state: State, request: Request) -> Answer:
     """A new thread; with a position it hangs on a line of the diff."""
     noteable = _noteable(state, request)
     kind = "DiffNote" if request.body.get("position") else "DiscussionNote"
-    note = _write(state, request, noteable, internal=False, discussion_id=None, kind=kind)
+    note = _write(state, request, noteable, type=kind)
     return note if isinstance(note, Answer) else Answer(201, entities.discussion(state, [note]))
 
 
@@ -202,7 +194,7 @@ def reply(state: State, request: Request) -> Answer:
         noteable,
         internal=first["internal"],
         discussion_id=first["discussion_id"],
-        kind=first["type"] or "DiscussionNote",
+        type=first["type"] or "DiscussionNote",
     )
     return note if isinstance(note, Answer) else Answer(201, entities.note(state, note))
 

@@ -1,6 +1,8 @@
 """The pipeline trigger and what one may read and do with pipelines, as lib/api/ci/{triggers,pipelines}.rb answer it."""
+# ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 import json
+from typing import Any
 
 from . import ci_entities
 from .records import DEVELOPER, MAINTAINER, VARIABLES_ROLES, Json, Project, Record
@@ -9,11 +11,11 @@ from .state import State
 
 _LIVE = ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")
 _STATUSES = (*_LIVE, "waiting_for_callback", "success", "failed", "canceling", "canceled", "skipped")
-_SOURCES = (
-    "unknown push web trigger schedule api external pipeline chat webide merge_request_event external_pull_request_event parent_pipeline "
-    "ondemand_dast_scan ondemand_dast_validation security_orchestration_policy container_registry_push duo_workflow "
-    "pipeline_execution_policy_schedule dependency_management_security_update"
-).split()
+_SOURCES = """
+unknown push web trigger schedule api external pipeline chat webide merge_request_event external_pull_request_event
+parent_pipeline ondemand_dast_scan ondemand_dast_validation security_orchestration_policy container_registry_push
+duo_workflow pipeline_execution_policy_schedule dependency_management_security_update
+"""
 INVALID_YAML = "jobs:claude config should implement the script:, run:, or trigger: keyword"
 
 
@@ -24,8 +26,39 @@ def _failed(text: str) -> Refused:
 
 @route("POST", "projects/:id/trigger/pipeline", "projects/:id/ref/:ref/trigger/pipeline", token=False)
 def trigger(state: State, request: Request) -> Answer:
-    """`PipelineTriggerService` and the chain behind it, refusals in GitLab's order; the body's other keys travel in TRIGGER_PAYLOAD."""
+    """`PipelineTriggerService` and the chain behind it, refusals in GitLab's order."""
     params = {**request.params, **({"ref": request.values["ref"]} if "ref" in request.values else {})}
+    variables = _check_parameters(request, params)
+    project, token = state.find_project(request.values["id"]), state.trigger_tokens.get(str(params["token"]))
+    if project is None or token is None or token["project_id"] != project.id:
+        raise not_found()
+    if not state.can_see(state.users[token["owner_id"]], project):
+        raise not_found()
+    _check_rights(state, project, token["owner_id"], variables)
+    ref, commit = _find_ref(state, project, token["owner_id"], str(params["ref"]))
+    if state.limits.over("pipelines", (project.id, token["owner_id"], commit)):
+        raise _failed("Too many pipelines created in the last minute. Try again later.")
+    _check_ci(project, variables)
+    token["last_used"] = state.clock()
+    pipeline = _create(state, project, user_id=token["owner_id"], ref=ref, sha=commit)
+    pipeline["variables"] = [
+        *({"key": key, "value": value, "variable_type": "env_var", "raw": False} for key, value in variables.items()),
+        {
+            "key": "TRIGGER_PAYLOAD",
+            "value": _payload(params, request.values["id"], variables),
+            "variable_type": "file",
+            "raw": True,
+        },
+    ]
+    pipeline["name"] = project.workflow_name(pipeline) if project.workflow_name else None
+    if project.ci == "invalid":
+        pipeline.update(status="failed", yaml_errors=INVALID_YAML, jobs=[])
+        raise refused(422, INVALID_YAML)
+    return Answer(201, ci_entities.pipeline(state, pipeline))
+
+
+def _check_parameters(request: Request, params: Json) -> dict[str, str]:
+    """Return the variables; what Grape and the endpoint itself refuse."""
     if missing := [f"{name} is missing" for name in ("token", "ref") if params.get(name) is None]:
         raise invalid(", ".join(missing))
     if params["ref"] == "":
@@ -37,32 +70,18 @@ def trigger(state: State, request: Request) -> Answer:
         raise invalid("variables is invalid")
     if not all(isinstance(value, str) for value in variables.values()):
         raise refused(400, "variables needs to be a map of key-valued strings")
-    project, token = state.find_project(request.values["id"]), state.trigger_tokens.get(str(params["token"]))
-    if project is None or token is None or token["project_id"] != project.id:
-        raise not_found()
-    owner = state.users[token["owner_id"]]
-    if not state.can_see(owner, project):
-        raise not_found()
-    _check_rights(state, project, owner.id, variables)
-    ref, commit = _find_ref(state, project, owner.id, str(params["ref"]))
-    if state.limits.over("pipelines", (project.id, owner.id, commit)):
-        raise _failed("Too many pipelines created in the last minute. Try again later.")
+    return variables
+
+
+def _check_ci(project: Project, variables: dict[str, str]) -> None:
+    """Refuse where the project's CI configuration has nothing to run."""
     if "TRIGGER_PAYLOAD" in variables:
         raise refused(422, "Duplicate variable name: TRIGGER_PAYLOAD")
     if project.ci == "filtered":
         raise _failed("The pipeline did not run. Review the workflow:rules configuration for the pipeline.")
     if project.ci == "none" or (project.ci == "theirs" and "AI_FLOW_EVENT" not in variables):
-        raise _failed(
-            "The resulting pipeline would have been empty. Review the rules configuration for the relevant jobs."
-        )
-    token["last_used"] = state.clock()
-    pipeline = _create(
-        state, project, owner.id, ref, commit, variables, _payload(params, request.values["id"], variables)
-    )
-    if project.ci == "invalid":
-        pipeline.update(status="failed", yaml_errors=INVALID_YAML, jobs=[])
-        raise refused(422, INVALID_YAML)
-    return Answer(201, ci_entities.pipeline(state, pipeline))
+        text = "The resulting pipeline would have been empty. Review the rules configuration for the relevant jobs."
+        raise _failed(text)
 
 
 def _check_rights(state: State, project: Project, owner_id: int, variables: Json) -> None:
@@ -103,30 +122,13 @@ def _payload(params: Json, project_id: str, variables: Json) -> str:
     return text
 
 
-def _create(
-    state: State, project: Project, owner_id: int, ref: str, commit: str, variables: dict[str, str], payload: str
-) -> Record:
+def _create(state: State, project: Project, **fields: Any) -> Record:
     now, made = state.clock(), state.ids("pipelines", project.id)
-    pipeline: Record = {
-        "id": state.number(), "iid": len(made) + 1, "project_id": project.id, "sha": commit, "ref": ref, "status": "created", "source": "trigger",
-        "user_id": owner_id, "name": None, "created_at": now, "updated_at": now, "started_at": None, "finished_at": None, "yaml_errors": None,
-        "variables": [
-            *({"key": key, "value": value, "variable_type": "env_var", "raw": False} for key, value in variables.items()),
-            {"key": "TRIGGER_PAYLOAD", "value": payload, "variable_type": "file", "raw": True},
-        ],
-    }  # fmt: skip
-    pipeline["jobs"] = [
-        {
-            "id": state.number(),
-            "name": "claude",
-            "stage": "test",
-            "status": "created",
-            "failure_reason": None,
-            "started_at": None,
-            "finished_at": None,
-        }
-    ]
-    pipeline["name"] = project.workflow_name(pipeline) if project.workflow_name else None
+    pipeline: Record = {"id": state.number(), "iid": len(made) + 1, "project_id": project.id, **fields}
+    pipeline |= {"status": "created", "source": "trigger", "created_at": now, "updated_at": now, "yaml_errors": None}
+    job = {"id": state.number(), "name": "claude", "stage": "test", "status": "created", "failure_reason": None}
+    never = {"started_at": None, "finished_at": None}
+    pipeline |= {"jobs": [job | never], **never}
     state.pipelines[pipeline["id"]] = pipeline
     made.append(pipeline["id"])
     return pipeline
@@ -147,7 +149,7 @@ def list_pipelines(state: State, request: Request) -> Answer:
     order = request.choice("order_by", ("id", "status", "ref", "updated_at", "user_id"), "id")
     newest_first = request.choice("sort", ("asc", "desc"), "desc") == "desc"
     found = [state.pipelines[n] for n in state.ids("pipelines", project.id)]
-    for name, values in (("source", _SOURCES), ("status", _STATUSES)):
+    for name, values in (("source", _SOURCES.split()), ("status", _STATUSES)):
         if name in request.query:
             wanted = request.choice(name, values, "")
             found = [pipeline for pipeline in found if pipeline[name] == wanted]

@@ -1,4 +1,5 @@
 """Users, projects, members, issues, merge requests, events and the version, as lib/api answers them."""
+# ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 from datetime import UTC, date, datetime
 

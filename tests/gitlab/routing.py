@@ -1,9 +1,10 @@
 """From a request to the function that answers it: routes, parameters, refusals, pages; it knows no endpoint."""
-# ruff: noqa: EM102  (the sentences are Grape's)
+# ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -238,7 +239,7 @@ def nested(text: str) -> Json:
     for name, value in parse_qsl(text, keep_blank_values=True):
         keys = name.replace("]", "").split("[")
         place: Any = params
-        for key, following in zip(keys, keys[1:], strict=False):
+        for key, following in pairwise(keys):
             if not isinstance(place, dict):
                 raise invalid(f"{keys[0]} is invalid")
             place = place.setdefault(key, {} if following else [])

@@ -153,16 +153,21 @@ class GitLab(State):
     def _answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> _Sent | None:
         """Record one request, let its fault happen, answer; None: drop the connection."""
         path, _, query = target.partition("?")
-        call = Call(method, path, {}, headers, {}, self.clock())
+        call, problem = Call(method, path, {}, headers, {}, self.clock()), None
+        try:
+            call.query = nested(query) if query else {}
+            call.json = _parameters(headers, body) if body and path.startswith("/api/v4/") else {}
+        except Refused as error:
+            problem = error.answer
         self.calls.append(call)
         fault = self._next_fault(method, path) if self._scripts else None
         if fault is None:
-            sent = self._act(call, query, body)
+            sent = self._act(call, problem, body)
             call.status = sent[0]
             return sent
         call.fault = fault.name
         self._wait(fault.waits)
-        own = self._act(call, query, body) if fault.acts else None
+        own = self._act(call, problem, body) if fault.acts else None
         self._wait(fault.hangs)
         answer = None if fault.drops else fault.answer or own
         call.status = answer[0] if answer else None
@@ -173,14 +178,12 @@ class GitLab(State):
         if seconds and self._server is not None:
             self._server.closing.wait(seconds)
 
-    def _act(self, call: Call, query: str, body: bytes) -> _Sent:
-        """Do what GitLab does with the request."""
+    def _act(self, call: Call, problem: Answer | None, body: bytes) -> _Sent:
+        """Do what GitLab does with the request, or with one it could not read."""
         if not call.path.startswith("/api/v4/"):
             return self.outside_api(call, body)
         try:
-            call.query = nested(query) if query else {}
-            call.json = _parameters(call.headers, body) if body else {}
-            answer = self._endpoint(call)
+            answer = problem or self._endpoint(call)
         except Refused as error:
             answer = error.answer
         except Exception:  # noqa: BLE001  (whatever it is, it is a mistake of the stand-in; __exit__ reports it)

@@ -3,7 +3,7 @@
 Records are plain dicts with GitLab's field names; times in them are seconds since 1970 (`entities` writes them as GitLab
 does).
 """
-# ruff: noqa: PLR0913, A002, EM102, TRY003  (a seed has as many keywords as the thing has properties, and names what is missing)
+# ruff: noqa: A002, EM102, TRY003  (a seed has as many keywords as the thing has properties, and names what is missing)
 
 import itertools
 import threading
@@ -251,7 +251,7 @@ class State:
         if number in self.notes:
             raise ValueError(f"note {number} exists")
         thread = discussion_id or digest(f"discussion {number}")
-        note = {"id": number, "type": None, "body": body, "author_id": author_id, "discussion_id": thread}
+        note: Record = {"id": number, "type": None, "body": body, "author_id": author_id, "discussion_id": thread}
         note |= {"system": False, "internal": False, "position": None, "created_at": now, "updated_at": now}
         note |= {"updated_by_id": None, "project_id": noteable["project_id"], "noteable_id": noteable["id"]}
         note |= {"noteable_type": noteable["noteable_type"], "noteable_iid": noteable["iid"], **fields}

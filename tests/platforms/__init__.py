@@ -66,4 +66,3 @@ class Platform(ABC):
     @abstractmethod
     def stalled(self, dependency: str) -> AbstractContextManager[None]:
         """While entered, the dependency ("queue" or "secrets") accepts connections of `receive` and never answers."""
-

@@ -34,8 +34,8 @@ class Aws(Platform):
 
     name = "aws"
     encodes = False  # whether the function URL sends every body as base64
-    dispatchers = 2  # sandboxes of `dispatch`
-    polls = True  # whether `dispatch` is fed from the queue
+    dispatchers = 2  # sandboxes of `dispatch`, each fed by a poller of its own
+    polls = True  # False: only the test reads the queue
     batch_size = 1
     visibility = 10  # seconds until a message comes again that was neither deleted nor given another time
     receives = 4  # times a message is received before it goes to the dead-letter queue

@@ -34,7 +34,7 @@ _PATIENCE = 30.0  # seconds for a process to answer
 class Process:
     """A server in a process group of its own: ended as a whole, and with us where the system can do that."""
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], folder: Path, port: int) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int) -> None:
         self.port = port
         self._output = folder / "output"
         ends_with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
@@ -69,12 +69,10 @@ class Process:
         return self._process.wait(_PATIENCE)
 
     def stop(self) -> None:
-        """End the whole group: politely, then not."""
-        for number, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, _PATIENCE)):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
+        """End the whole group at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(_PATIENCE)
 
 
 class Function(Process):
@@ -86,7 +84,7 @@ class Function(Process):
         source.mkdir()
         (source / "main.py").write_text("from functions.gcp.handlers import dispatch, receive  # noqa: F401\n")
         port = free_port()
-        program = Path(sys.executable).with_name("functions-framework")
+        program = str(Path(sys.executable).with_name("functions-framework"))
         command = [program, "--source", "main.py", "--target", target, "--host", "127.0.0.1", "--port", str(port)]
         given = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "TRUE"} | environment
         super().__init__(command, given, source, port)
@@ -215,9 +213,9 @@ def request(
 def tasks_queue(tasks: CloudTasks, url: str) -> Queue:
     """Return the real adapter with a real client on a stand-in."""
     os.environ["CLOUD_TASKS_ENDPOINT"] = tasks.url
-    adapters._tasks.cache_clear()  # noqa: SLF001  the client keeps its endpoint
+    adapters._tasks.cache_clear()
     try:
-        adapters._tasks()  # noqa: SLF001
+        adapters._tasks()
     finally:
         del os.environ["CLOUD_TASKS_ENDPOINT"]
     return adapters.TasksQueue(tasks.queue, url, INVOKER)
@@ -227,7 +225,7 @@ def firestore_claims(project: str) -> Claims:
     """Return the real adapter with a real client on the emulator."""
     os.environ["FIRESTORE_EMULATOR_HOST"] = emulator()
     try:
-        adapters._firestore(project)  # noqa: SLF001  the client keeps its endpoint
+        adapters._firestore(project)
     finally:
         del os.environ["FIRESTORE_EMULATOR_HOST"]
     return adapters.FirestoreClaims(project, "claims")
