@@ -1,4 +1,4 @@
-"""Holds a recorded call against GitLab's own OpenAPI file: endpoint, parameters, status, fields and types of the answer.
+"""Holds a recorded call against GitLab's own OpenAPI file: endpoint, parameters, status, fields and types.
 
 `openapi_slice.json` is cut from that file (`cut.py`). Where the file and GitLab's source disagree the source wins; the
 deviation stands below with its reason.
@@ -23,7 +23,7 @@ PARAMETERS = {
     (r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)", "per_page"): "python-gitlab pages all lists; ignored",
     (r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)", "page"): "the same",
 }
-# (METHOD path pattern, status): the status whose schema the answer has, or a schema's name, or None: no schema; and why.
+# (METHOD path pattern, status): the status whose schema the answer has, or a schema's name, or None; and why.
 STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
     (r"GET .*/discussions/\w+/notes", 200): ("APIEntitiesNote", "the file says Discussion; discussions.rb shows Note"),
     (r"POST .*/trigger/pipeline", 422): (None, "the file lacks it; PipelineTriggerService: unprocessable_entity"),

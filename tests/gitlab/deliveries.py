@@ -1,4 +1,4 @@
-"""The webhook deliveries GitLab 19 would send for what the state holds: headers and minified body, unsigned until `sign` is called."""
+"""The webhook deliveries GitLab 19 would send for what the state holds; unsigned until `sign` is called."""
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import base64
@@ -24,7 +24,7 @@ def signing_key(token: object) -> bytes | None:
 
 
 def sign(headers: Headers, body: bytes, token: str, now: float | None = None) -> Headers:
-    """The same headers with `webhook-signature` (Standard Webhooks, v1) under a `whsec_…` token; `now` resets the timestamp first."""
+    """Return the headers with `webhook-signature` (Standard Webhooks, v1); `now` sets the timestamp anew first."""
     key = signing_key(token)
     if key is None:
         raise ValueError("a signing token is whsec_ and 32 bytes in base64")
@@ -35,7 +35,7 @@ def sign(headers: Headers, body: bytes, token: str, now: float | None = None) ->
 
 
 def with_token(headers: Headers, token: str) -> Headers:
-    """The same headers with the secret token, the older way to authenticate."""
+    """Return the headers with the secret token, the older way to authenticate."""
     return {**headers, "X-Gitlab-Token": token}
 
 
@@ -61,7 +61,7 @@ def minified(payload: Json) -> bytes:
 
 
 def note(state: State, record: Record, *, action: str = "create") -> tuple[str, Json]:
-    """The event name and the payload of a comment; on `update` the user is still the author, the editor is only `updated_by_id`."""
+    """Return event name and payload of a comment; on `update` the user is still the author, the editor only an id."""
     project = _project(state, record["project_id"])
     kind = "issue" if record["noteable_type"] == "Issue" else "merge_request"
     noteable = state.noteable(kind, record["project_id"], record["noteable_iid"])
@@ -150,34 +150,84 @@ def _project(state: State, project_id: int) -> Json:
     ssh = f"git@{state.url.split('//')[1].split(':')[0]}:{project.path}.git"
     parents, _, name = project.path.rpartition("/")
     return {
-        "id": project.id, "name": name, "description": None, "web_url": home, "avatar_url": None, "git_ssh_url": ssh, "git_http_url": f"{home}.git",
-        "namespace": parents, "visibility_level": {"private": 0, "internal": 10, "public": 20}[project.visibility], "path_with_namespace": project.path,
-        "default_branch": project.default_branch, "ci_config_path": "", "homepage": home, "url": ssh, "ssh_url": ssh, "http_url": f"{home}.git",
-    }  # fmt: skip
+        "id": project.id,
+        "name": name,
+        "description": None,
+        "web_url": home,
+        "avatar_url": None,
+        "git_ssh_url": ssh,
+        "git_http_url": f"{home}.git",
+        "namespace": parents,
+        "visibility_level": {"private": 0, "internal": 10, "public": 20}[project.visibility],
+        "path_with_namespace": project.path,
+        "default_branch": project.default_branch,
+        "ci_config_path": "",
+        "homepage": home,
+        "url": ssh,
+        "ssh_url": ssh,
+        "http_url": f"{home}.git",
+    }
 
 
 def _noteable(state: State, record: Record) -> Json:
     return {
-        "assignee_id": None, "assignee_ids": [], "author_id": record["author_id"], "created_at": entities.iso(record["created_at"]),
-        "description": record["description"], "id": record["id"], "iid": record["iid"], "last_edited_at": None, "last_edited_by_id": None,
-        "milestone_id": None, "state": record["state"], "state_id": {"opened": 1, "closed": 2, "merged": 3, "locked": 4}[record["state"]],
-        "time_estimate": 0, "title": record["title"], "updated_at": entities.iso(record["updated_at"]), "updated_by_id": None,
-        "url": entities.noteable_url(state, record), "total_time_spent": 0, "time_change": 0, "human_total_time_spent": None,
-        "human_time_change": None, "human_time_estimate": None,
+        "assignee_id": None,
+        "assignee_ids": [],
+        "author_id": record["author_id"],
+        "created_at": entities.iso(record["created_at"]),
+        "description": record["description"],
+        "id": record["id"],
+        "iid": record["iid"],
+        "last_edited_at": None,
+        "last_edited_by_id": None,
+        "milestone_id": None,
+        "state": record["state"],
+        "state_id": {"opened": 1, "closed": 2, "merged": 3, "locked": 4}[record["state"]],
+        "time_estimate": 0,
+        "title": record["title"],
+        "updated_at": entities.iso(record["updated_at"]),
+        "updated_by_id": None,
+        "url": entities.noteable_url(state, record),
+        "total_time_spent": 0,
+        "time_change": 0,
+        "human_total_time_spent": None,
+        "human_time_change": None,
+        "human_time_estimate": None,
         "labels": [
-            {"id": number, "title": title, "color": "#d9534f", "project_id": record["project_id"], "created_at": entities.iso(record["created_at"]),
-             "updated_at": entities.iso(record["created_at"]), "template": False, "description": None, "type": "ProjectLabel", "group_id": None}
+            {
+                "id": number,
+                "title": title,
+                "color": "#d9534f",
+                "project_id": record["project_id"],
+                "created_at": entities.iso(record["created_at"]),
+                "updated_at": entities.iso(record["created_at"]),
+                "template": False,
+                "description": None,
+                "type": "ProjectLabel",
+                "group_id": None,
+            }
             for number, title in enumerate(record["labels"], 1)
         ],
-    }  # fmt: skip
+    }
 
 
 def _issue(state: State, record: Record) -> Json:
     return {
-        **_noteable(state, record), "closed_at": None, "confidential": record["confidential"], "discussion_locked": None, "due_date": None,
-        "moved_to_id": None, "duplicated_to_id": None, "project_id": record["project_id"], "relative_position": 513, "weight": None,
-        "health_status": None, "type": "Issue", "severity": "unknown", "customer_relations_contacts": [],
-    }  # fmt: skip
+        **_noteable(state, record),
+        "closed_at": None,
+        "confidential": record["confidential"],
+        "discussion_locked": None,
+        "due_date": None,
+        "moved_to_id": None,
+        "duplicated_to_id": None,
+        "project_id": record["project_id"],
+        "relative_position": 513,
+        "weight": None,
+        "health_status": None,
+        "type": "Issue",
+        "severity": "unknown",
+        "customer_relations_contacts": [],
+    }
 
 
 def _merge_request(state: State, record: Record) -> Json:
@@ -185,13 +235,27 @@ def _merge_request(state: State, record: Record) -> Json:
     return {
         **_noteable(state, record),
         **{name: record[name] for name in ("source_branch", "target_branch", "source_project_id", "target_project_id")},
-        "draft": draft, "work_in_progress": draft, "head_pipeline_id": None, "merge_commit_sha": None, "merge_error": None, "merge_params": {},
-        "merge_status": "can_be_merged", "detailed_merge_status": "mergeable", "merge_user_id": None, "merge_when_pipeline_succeeds": False,
-        "blocking_discussions_resolved": True, "first_contribution": False, "reviewer_ids": [], "prepared_at": entities.iso(record["created_at"]),
-        "source": _project(state, record["source_project_id"]) if record["source_project_id"] in state.projects else None,
-        "target": _project(state, record["target_project_id"]), "last_commit": _commit(state, record["target_project_id"], record["sha"]),
+        "draft": draft,
+        "work_in_progress": draft,
+        "head_pipeline_id": None,
+        "merge_commit_sha": None,
+        "merge_error": None,
+        "merge_params": {},
+        "merge_status": "can_be_merged",
+        "detailed_merge_status": "mergeable",
+        "merge_user_id": None,
+        "merge_when_pipeline_succeeds": False,
+        "blocking_discussions_resolved": True,
+        "first_contribution": False,
+        "reviewer_ids": [],
+        "prepared_at": entities.iso(record["created_at"]),
+        "source": _project(state, record["source_project_id"])
+        if record["source_project_id"] in state.projects
+        else None,
+        "target": _project(state, record["target_project_id"]),
+        "last_commit": _commit(state, record["target_project_id"], record["sha"]),
         "target_branch_protected": record["target_branch"] in state.projects[record["target_project_id"]].protected,
-    }  # fmt: skip
+    }
 
 
 def _commit(state: State, project_id: int, sha: str) -> Json:
@@ -209,11 +273,20 @@ def _commit(state: State, project_id: int, sha: str) -> Json:
 
 def _build(state: State, pipe: Record, job: Record) -> Json:
     return {
-        **{name: job[name] for name in ("id", "stage", "name", "status", "failure_reason")}, "created_at": entities.iso(pipe["created_at"]),
-        "started_at": entities.iso(job["started_at"]), "finished_at": entities.iso(job["finished_at"]), "duration": None, "queued_duration": None,
-        "when": "on_success", "manual": False, "allow_failure": False, "user": _user(state, pipe["user_id"]), "runner": None,
-        "artifacts_file": {"filename": None, "size": None}, "environment": None,
-    }  # fmt: skip
+        **{name: job[name] for name in ("id", "stage", "name", "status", "failure_reason")},
+        "created_at": entities.iso(pipe["created_at"]),
+        "started_at": entities.iso(job["started_at"]),
+        "finished_at": entities.iso(job["finished_at"]),
+        "duration": None,
+        "queued_duration": None,
+        "when": "on_success",
+        "manual": False,
+        "allow_failure": False,
+        "user": _user(state, pipe["user_id"]),
+        "runner": None,
+        "artifacts_file": {"filename": None, "size": None},
+        "environment": None,
+    }
 
 
 def _line_code(position: Record | None) -> str | None:

@@ -29,7 +29,7 @@ def user_basic(state: State, user_id: int) -> Json:
 
 
 def user(state: State, user_id: int, *, whole: bool) -> Json:
-    """`Entities::User`: has `bot`; `external` only in the whole form, for administrators and for the answer about oneself."""
+    """`Entities::User`: has `bot`; `external` only in the whole form, for administrators and about oneself."""
     record = state.users[user_id]
     answer = {
         **user_basic(state, user_id),
@@ -182,9 +182,19 @@ def diff(record: Record) -> Json:
     """`Entities::Diff`; a test gives as little as a path and a diff."""
     new_path = record.get("new_path") or record["old_path"]
     return {
-        "diff": "", "collapsed": False, "too_large": False, "new_path": new_path, "old_path": record.get("old_path") or new_path,
-        "a_mode": "100644", "b_mode": "100644", "new_file": False, "renamed_file": False, "deleted_file": False, "generated_file": False, **record,
-    }  # fmt: skip
+        "diff": "",
+        "collapsed": False,
+        "too_large": False,
+        "new_path": new_path,
+        "old_path": record.get("old_path") or new_path,
+        "a_mode": "100644",
+        "b_mode": "100644",
+        "new_file": False,
+        "renamed_file": False,
+        "deleted_file": False,
+        "generated_file": False,
+        **record,
+    }
 
 
 def note(state: State, record: Record) -> Json:

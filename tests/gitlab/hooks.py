@@ -1,4 +1,4 @@
-"""Project webhooks: their settings, their log of deliveries and sending one again, as lib/api/project_hooks.rb answers it."""
+"""Project webhooks: settings, the log of deliveries, sending one again; as lib/api/project_hooks.rb answers."""
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import http.client
@@ -13,18 +13,42 @@ from .state import State
 
 _HOOK = "projects/:id/hooks/:hook_id"
 _SETTINGS = (
-    "url", "name", "description", "enable_ssl_verification", "token", "signing_token", "push_events_branch_filter", "custom_webhook_template",
-    "branch_filter_strategy", "custom_headers", "url_variables",
-)  # fmt: skip
+    "url",
+    "name",
+    "description",
+    "enable_ssl_verification",
+    "token",
+    "signing_token",
+    "push_events_branch_filter",
+    "custom_webhook_template",
+    "branch_filter_strategy",
+    "custom_headers",
+    "url_variables",
+)
 _FILTERS = {"successful": range(200, 300), "client_failure": range(400, 500), "server_failure": range(500, 600)}
 _TIMEOUT = 10.0  # GitLab's webhook_timeout
 _FAILED = "internal error"  # what GitLab logs as the status when no answer came
 
 
 _HOOK_EVENTS = (
-    "push", "tag_push", "merge_requests", "repository_update", "issues", "confidential_issues", "note", "confidential_note", "pipeline", "wiki_page",
-    "deployment", "feature_flag", "job", "releases", "milestone", "emoji", "resource_access_token",
-)  # fmt: skip
+    "push",
+    "tag_push",
+    "merge_requests",
+    "repository_update",
+    "issues",
+    "confidential_issues",
+    "note",
+    "confidential_note",
+    "pipeline",
+    "wiki_page",
+    "deployment",
+    "feature_flag",
+    "job",
+    "releases",
+    "milestone",
+    "emoji",
+    "resource_access_token",
+)
 
 
 def _entity(record: Record) -> Json:
@@ -142,7 +166,7 @@ def _matches(status: str, word: str) -> bool:
 
 @route("POST", f"{_HOOK}/events/:event_id/resend", locked=False)
 def resend(state: State, request: Request) -> Answer:
-    """The same body under the same webhook-id, with a new time and signature; 422 when the URL has changed or nobody answers."""
+    """The same body and webhook-id with a new time and signature; 422 if the URL has changed or nobody answers."""
     with state.lock:
         hook = _hook(state, request)
         request.charge("resend")
@@ -174,7 +198,7 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str
 
 
 def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigger: str) -> Record:
-    """Delivers to the hook's URL with the hook's tokens, as GitLab does: once, at most ten seconds, and into the log; returns the log entry."""
+    """Deliver to the hook's URL with the hook's tokens, once and for ten seconds at most; return the log entry."""
     fresh = {
         name: value for name, value in headers.items() if name.lower() not in ("x-gitlab-token", "webhook-signature")
     }
@@ -190,11 +214,19 @@ def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigg
         status, answer_headers, answer = _FAILED, {}, str(error).encode()
     with state.lock:
         event = {
-            "id": state.number(), "url": hook["url"], "trigger": trigger, "request_data": json.loads(body), "response_headers": answer_headers,
-            "request_headers": {name: "[REDACTED]" if name == "X-Gitlab-Token" else value for name, value in fresh.items()},
-            "response_body": answer[:8192].decode(errors="replace"), "response_status": status,
-            "execution_duration": time.monotonic() - started, "created_at": state.clock(),
-        }  # fmt: skip
+            "id": state.number(),
+            "url": hook["url"],
+            "trigger": trigger,
+            "request_data": json.loads(body),
+            "response_headers": answer_headers,
+            "request_headers": {
+                name: "[REDACTED]" if name == "X-Gitlab-Token" else value for name, value in fresh.items()
+            },
+            "response_body": answer[:8192].decode(errors="replace"),
+            "response_status": status,
+            "execution_duration": time.monotonic() - started,
+            "created_at": state.clock(),
+        }
         state.hook_events[event["id"]] = event
         state.ids("hook events", hook["id"]).append(event["id"])
     return event

@@ -1,4 +1,4 @@
-"""Notes, discussions and emoji on issues and merge requests, as lib/api/{notes,discussions,award_emoji}.rb answer them."""
+"""Notes, discussions and emoji, as lib/api/{notes,discussions,award_emoji}.rb answer them."""
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import re
@@ -118,7 +118,7 @@ def show_note(state: State, request: Request) -> Answer:
 
 @route("PUT", f"{_NOTES}/:note_id")
 def update_note(state: State, request: Request) -> Answer:
-    """Its author or a Maintainer may change the text; quick actions run here too, and if nothing else is left the note is deleted."""
+    """Its author or a Maintainer may; quick actions run here too, and a note of nothing else is deleted."""
     note, noteable = _owned(state, request), _noteable(state, request)
     if "body" in request.body:
         body = request.text("body")
@@ -227,8 +227,13 @@ def create_emoji(state: State, request: Request) -> Answer:
     if any(state.emoji[n]["name"] == name and state.emoji[n]["user_id"] == request.user.id for n in awards):
         raise not_found("Award Emoji Name has already been taken")
     award: Record = {
-        "id": state.number(), "name": name, "user_id": request.user.id, "awardable_type": kind, "awardable_id": number, "created_at": state.clock(),
-    }  # fmt: skip
+        "id": state.number(),
+        "name": name,
+        "user_id": request.user.id,
+        "awardable_type": kind,
+        "awardable_id": number,
+        "created_at": state.clock(),
+    }
     state.emoji[award["id"]] = award
     awards.append(award["id"])
     return Answer(201, entities.award(state, award))

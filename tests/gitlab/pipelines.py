@@ -111,7 +111,7 @@ def _find_ref(state: State, project: Project, owner_id: int, ref: str) -> tuple[
 
 
 def _payload(params: Json, project_id: str, variables: Json) -> str:
-    """TRIGGER_PAYLOAD: every parameter but the token, the project as the path had it, `variables` even when none came; as Rails writes JSON."""
+    """TRIGGER_PAYLOAD, as Rails writes JSON: all parameters but the token, the path's id, always `variables`."""
     whole = {name: value for name, value in params.items() if name != "token"} | {
         "id": project_id,
         "variables": variables,

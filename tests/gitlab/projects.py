@@ -127,7 +127,7 @@ def create_merge_request(state: State, request: Request) -> Answer:
 
 @route("GET", "projects/:id/events")
 def list_events(state: State, request: Request) -> Answer:
-    """Comments only. `after` and `before` are whole days, both exclusive; `target_type=note` misses replies and diff notes."""
+    """Comments only; `after` and `before` are days and exclusive, `target_type=note` misses replies and diff notes."""
     project = request.project()
     notes = [state.notes[n] for n in state.ids("project notes", project.id)]
     notes = [note for note in notes if not note["system"] and request.params.get("action", "commented") == "commented"]

@@ -1,4 +1,4 @@
-"""GitLab's quick actions: which lines of a note are commands, and what is left of the note; nothing is executed here."""
+"""GitLab's quick actions: which lines of a note are commands, and what is left of it; nothing is executed here."""
 
 import re
 
@@ -21,7 +21,7 @@ _FENCES = ("```", "~~~", ">>>")
 
 
 def split(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """The text without its command lines, and the commands as (name, arguments); code and quote blocks are left alone."""
+    """Return the text without its commands, and these as (name, arguments); code and quote blocks are left alone."""
     if "/" not in text:
         return text, []
     kept: list[str] = []

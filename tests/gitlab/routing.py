@@ -142,7 +142,7 @@ class Request:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
     def page(self, items: Sequence[Any], *, most: int | None = None) -> tuple[Sequence[Any], Headers]:
-        """Return the page asked for and GitLab's pagination headers; `per_page` is cut at 100, or refused over `most`."""
+        """Return the page asked for and its headers; `per_page` is cut at 100, or refused over `most`."""
         number, size = max(self._count("page", 1), 1), self._count("per_page", 20)
         if size == 0:
             raise invalid("per_page has a value not allowed")

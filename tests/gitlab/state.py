@@ -1,7 +1,6 @@
-"""What the GitLab stand-in remembers, and who may see what; it answers no request.
+"""What the GitLab stand-in remembers; it answers no request.
 
-Records are plain dicts with GitLab's field names; times in them are seconds since 1970 (`entities` writes them as GitLab
-does).
+Records are plain dicts with GitLab's field names; times in them are seconds since 1970.
 """
 # ruff: noqa: A002, EM102, TRY003  (a seed has as many keywords as the thing has properties, and names what is missing)
 
@@ -12,25 +11,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from .limits import RateLimits
-from .records import CI, MAINTAINER, OWNER, PLANNER, VARIABLES_ROLES, Clock, Project, Record, User, digest
+from .records import CI, MAINTAINER, VARIABLES_ROLES, Clock, Project, Record, User, digest
+from .rights import Rights
 
 _NOTEABLES = {"issue": "Issue", "merge_request": "MergeRequest"}
 _ENDED = ("success", "failed", "canceled", "skipped")
 
 
-class State:
+class State(Rights):
     """Seeds (one method a thing) and the tables they fill; `lock` guards them all."""
 
     url = "http://127.0.0.1"
 
     def __init__(self, clock: Clock = time.time) -> None:
         """Begin empty; the clock dates whatever is made."""
+        super().__init__()
         self.clock = clock
         self.lock = threading.RLock()
         self.limits = RateLimits(clock)
-        self.users: dict[int, User] = {}
-        self.projects: dict[int, Project] = {}
-        self.members: dict[tuple[int, int], Record] = {}
         self.api_tokens: dict[str, tuple[int, frozenset[str]]] = {}
         self.trigger_tokens: dict[str, Record] = {}
         self.issues: dict[tuple[int, int], Record] = {}
@@ -218,7 +216,7 @@ class State:
             return pipeline
 
     def rate_limit(self, name: str, requests: int, *, window: float = 60.0) -> None:
-        """Switch a limit on: `api`, `users`, `notes`, `resend` (429, for each user), `pipelines` (400, owner and commit)."""
+        """Switch a limit on: `api`, `users`, `notes`, `resend` (429, a user), `pipelines` (400, owner and commit)."""
         self.limits.set(name, requests, window)
 
     # --- tables ------------------------------------------------------------------------------------------------------
@@ -228,11 +226,11 @@ class State:
         return next(self._numbers)
 
     def ids(self, *key: object) -> list[int]:
-        """Return the ids, oldest first, under a key such as `("pipelines", project_id)`; the list itself, to append to."""
+        """Return the list of ids, oldest first, under a key such as `("pipelines", project_id)`; append to it."""
         return self._index.setdefault(key, [])
 
     def noteable(self, kind: str, project_id: int, iid: int) -> Record | None:
-        """Return an issue or merge request; kind in the singular, or in the plural as in URLs, or as `noteable_type`."""
+        """Return an issue or merge request; kind as in the seeds, as in URLs or as `noteable_type`."""
         table = self.issues if kind.lower().startswith("issue") else self.merge_requests
         return table.get((project_id, iid))
 
@@ -291,37 +289,3 @@ class State:
             raise KeyError(f"no project {project_id}; call gl.project({project_id}, 'group/name') first")
         if user_id not in self.users:
             raise KeyError(f"no user {user_id}; call gl.user({user_id}, 'name') first")
-
-    # --- rights ------------------------------------------------------------------------------------------------------
-
-    def find_project(self, name: str) -> Project | None:
-        """Find by id or, if the name has a slash, by path."""
-        if name.isdecimal():
-            return self.projects.get(int(name))
-        same = (project for project in self.projects.values() if project.path.lower() == name.lower())
-        return next(same, None) if "/" in name else None
-
-    def level(self, project_id: int, user_id: int) -> int:
-        """Return the access level that counts: 0 without an active membership or for a user who is not active."""
-        member = self.members.get((project_id, user_id))
-        if self.users[user_id].state != "active" or member is None or member["membership_state"] != "active":
-            return 0
-        return int(member["access_level"])
-
-    def can_see(self, user: User, project: Project) -> bool:
-        """Tell whether this user may know that the project exists."""
-        if project.visibility == "public" or user.admin:
-            return True
-        return (project.visibility == "internal" and not user.external) or self.level(project.id, user.id) > 0
-
-    def can_read(self, user: User, noteable: Record) -> bool:
-        """Tell whether this user may read an issue or merge request of a project they can see."""
-        project = self.projects[noteable["project_id"]]
-        level = OWNER if user.admin else self.level(project.id, user.id)
-        if noteable["noteable_type"] == "MergeRequest":
-            return project.visibility != "private" or level >= PLANNER
-        return not noteable["confidential"] or level >= PLANNER or noteable["author_id"] == user.id
-
-    def can_read_note(self, user: User, note: Record) -> bool:
-        """Tell whether this user may read a note: internal ones are for Planner and above."""
-        return not note["internal"] or user.admin or self.level(note["project_id"], user.id) >= PLANNER
