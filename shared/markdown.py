@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import cache
 
+Span = tuple[int, int]
+
 _TAB = 4
 _DEEPEST = 99  # columns; what a list holds further right is hidden: nobody reads it, and each column costs a pattern
 _EDGE = "\0"  # stands where a block ends: no code span, tag or link reaches over it
@@ -37,54 +39,63 @@ _DEFINED = (
     rf":[ \t]*+(?:\n[ \t]*+)?+(?:{_ANGLED}|(?!<)[^\0-\x20\x7f]++)"
     rf"(?:(?:[ \t]++(?:\n[ \t]*+)?+|\n[ \t]*+){_TITLE}{_BLANK}|{_BLANK})"
 )
-_LINE = re.compile(
-    rf"[ \t]*+(?:(?P<blank>\n)|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))|(?P<quote>>)"
-    rf"|(?P<heading>{_HEADING})|(?P<item>{_ITEM})|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>))",
+_SIBLINGS = rf"(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*+"
+_KINDS = (
+    rf"(?P<blank>\n(?:{_BLANK})*+)|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))|(?P<quote>>)"
+    rf"|(?P<heading>{_HEADING})|(?P<entry>(?P<marker>{_ITEM} {{1,4}}+)(?!\[){_WORDS}{_PARAGRAPH})|(?P<item>{_ITEM})"
+    rf"|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>)"
 )
-_line_at: Callable[[str, int], re.Match[str]] = _LINE.match  # type: ignore[assignment]  # any line is of some kind
 _REST = re.compile(r"[^\n]*+\n")
-_BLANKS = re.compile(rf"(?:{_BLANK})++")
 _LAZY = re.compile(_PARAGRAPH)
+_EMPTY = re.compile(_BLANK)
 _GAP = re.compile(r"[ \t]*+")
 _RULE = re.compile(r"([-*_])[ \t]*+(?:\1[ \t]*+){2,}+\n")
 _UNDERLINE = re.compile(rf"(?:=++|-++){_BLANK}")
 _INTERRUPTING = re.compile(r"(?:[-+*]|0{0,8}1[.)])[ \t]++[^\n]")
 _DEFINITIONS = re.compile(rf"(?:[ \t]*+{_LABEL}{_DEFINED})++")
 _DEFINITION = re.compile(rf"({_LABEL}){_DEFINED}")
+_CONTENT = re.compile(rf"([ \t]*+)(?P<run>)(?:{_KINDS})")
+_LINE = re.compile(rf"([ \t]*+)(?P<run>{_SIBLINGS})(?:{_KINDS})")
+_Match = Callable[[str, int], re.Match[str]]
+_content_at: _Match = _CONTENT.match  # type: ignore[assignment]  # any line is of some kind
+_line_at: _Match = _LINE.match  # type: ignore[assignment]
 # Lines of one kind and one indent have one context: a run of them is passed at once.
-_SIBLINGS = re.compile(rf"([ \t]*+)(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*+")
 _RUNS = {
     "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1>(?!>>++{_BLANK})[^\n]*+\n)*+"),
     "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1{_HEADING}[^\n]*+\n)*+"),
     "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1[^\n]*+\n|{_BLANK})*+"),
     "text": re.compile(rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?:(?:{_BLANK})++\1(?!\[){_WORDS}{_PARAGRAPH})*+"),
 }
+_HIDDEN = ("fence", "quote", "indented")
 
 # Inlines
 
+_ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
 _ATTRIBUTES = (
     rf"(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+"
     rf"""(?:{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+"))?+)*+{_SPACES}"""
 )
+_TAG = (
+    rf"(?:(?!{_ELEMENT}[ \t\n/>])[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTES}/?+>|/[A-Za-z][A-Za-z0-9-]*+{_SPACES}>"
+    r"|!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>)"
+)
 _INLINE = (
-    r"(?:\\[!-/:-?\[-`{-~])++"
-    r"|(?P<hidden>(?:`[^`\0]++`(?!`)|\\@|<!--(?:-?>|[^-\0]*+-->)"
-    rf"|<(?!(?ai:pre|code|a|style|script|textarea)[ \t\n/>])[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTES}/?+>"
-    rf"|</[A-Za-z][A-Za-z0-9-]*+{_SPACES}>|<\?[^<>\0]*+>|<![A-Za-z\[][^<>\0]*+>"
-    r"|<[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>)++)"
-    rf"|(?P<element><(?ai:pre|code|a|style|script|textarea){_ATTRIBUTES}/?+>)"
-    r"|(?P<comment><!--)|(?P<ticks>`++)"
+    r"(?:(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?:\\[!-/:-?\[-`{-~])*+)|@)"
+    r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
+    rf"|(?<=<)(?:{_TAG}(?:<{_TAG})*+|(?P<comment>!--)|(?P<element>{_ELEMENT}{_ATTRIBUTES}/?+>))"
 )
 _BRACKETS = (
-    r"|(?P<link>!?+\[[^][\\`<\0]*+\]\([^\0- ()<>\\\x7f]*+\))|(?P<pair>\[[^][\\`<\0]*+\])|(?P<open>\[++)|(?P<close>\]++)"
+    r"|(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
+    r"|(?<=\])(?P<close>\]*+)"
 )
-_PLAIN = re.compile(_INLINE)
-_LINKED = re.compile(_INLINE + _BRACKETS)
+_PLAIN = re.compile(rf"[\\`<]{_INLINE})")
+_LINKED = re.compile(rf"[][\\`<]{_INLINE}{_BRACKETS})")
 _CODE = re.compile(r"(`++)(?:[^`\0]++|(?!\1(?!`))`++)*+\1")
 _TICKS = re.compile(r"`++")
 _NAME = re.compile(r"[A-Za-z]++")
 _NAMED = re.compile(_LABEL)
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]++://[^\s<]*+|(?<![A-Za-z0-9])(?ai:www\.|mailto:)[^\s<]++")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]++://[^\s<]*+")
+_ADDRESS = re.compile(r"[wWmM](?<![A-Za-z0-9].)(?ai:(?<=w)ww\.|(?<=m)ailto:)[^\s<]++")
 
 
 def visible(text: str) -> str:
@@ -93,10 +104,18 @@ def visible(text: str) -> str:
     blocks = _Blocks(source)
     inlines = _Inlines(blocks.marked(), blocks.labels)
     seen = _blanked(_blanked(text, blocks.hidden), inlines.hidden)
-    return _URL.sub(lambda url: " " * len(url[0]), seen)
+    if "://" in seen:
+        seen = _URL.sub(_spaces, seen)
+    return _ADDRESS.sub(_spaces, seen)
 
 
-def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
+def _spaces(match: re.Match[str]) -> str:
+    return " " * (match.end() - match.start())
+
+
+def _blanked(text: str, spans: list[Span]) -> str:
+    if not spans:
+        return text
     blank = text.encode("latin-1", "replace").translate(_INK).decode("latin-1")
     pieces, done = [], 0
     for start, end in spans:
@@ -107,13 +126,13 @@ def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
 
 @cache
 def _fence(char: str, base: int) -> re.Pattern[str]:
-    """Return the pattern of a fenced block in a container whose content starts at a column."""
+    """Return the pattern of fenced blocks, one after the other, in a container whose content starts at a column."""
     groups, rest = divmod(base, _TAB)
     inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else "")
     closing = rf"{inside} {{0,3}}\1{char}*+{_BLANK}"
-    return re.compile(
-        rf"({char}{{3,}}+)[^\n]*+\n(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*+(?:{closing})?+",
-    )
+    again = {"`": r"(?=[^\n`]*+\n)", "~": "", ">": rf"(?={_BLANK})"}[char]
+    body = rf"[^\n]*+\n(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*+"
+    return re.compile(rf"({char}{{3,}}+){body}(?:{closing}{inside} {{0,3}}\1(?!{char}){again}{body})*+(?:{closing})?+")
 
 
 @cache
@@ -126,17 +145,13 @@ def _destination() -> re.Pattern[str]:
     """Return the pattern of what follows a link's text; compiled late, as 32 levels of parentheses take 3 ms."""
     words = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
     nested = rf"(?:{words})*+"
-    for _ in range(31):
+    for _ in range(32):
         nested = rf"(?:{words}|\({nested}\))*+"
     return re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){nested})(?:[ \t\n]++{_TITLE})?+{_SPACES}\)")
 
 
 def _label(bracketed: str) -> str:
     return " ".join(bracketed[1:-1].split()).casefold()
-
-
-def _width(indent: str) -> int:
-    return len(indent.expandtabs(_TAB))
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -161,106 +176,111 @@ class _Blocks:
 
     def __init__(self, text: str) -> None:
         """Read a text that ends with a newline."""
-        self.hidden: list[tuple[int, int]] = []
+        self.hidden: list[Span] = []
         self.labels: set[str] = set()
         self._text = text
-        self._marked: list[str] = []
-        self._done = 0
+        self._tabs = "\t" in text
+        self._edges: list[Span] = []
         self._offsets: list[int] = []  # the columns where the content of the open list items starts
         self._paragraph = False
         at = 0
         while at < len(text):
-            at = self._line(at)
+            at = self._line(at, at)
 
     def marked(self) -> str:
-        """Return the text with edges in place of hidden blocks, of a block's first mark and of its last newline."""
-        text = "".join([*self._marked, self._text[self._done :], _EDGE]).replace("\n\n", _EDGE + "\n")
+        """Return the text without hidden blocks, with an edge where one ends: its first mark or its last newline."""
+        text, pieces, done = _blanked(self._text, self.hidden), [], 0
+        for start, end in self._edges:
+            pieces += text[done:start], _EDGE, text[start + 1 : end].replace("\n", _EDGE)
+            done = end
+        text = "".join([*pieces, text[done:], _EDGE]).replace("\n\n", _EDGE + "\n")
         return re.sub(r"\n(?=[ \t]++\n)", _EDGE, text)
 
-    def _hide(self, start: int, end: int) -> None:
-        self.hidden.append((start, end))
-        self._mark(start, end, _EDGE * (end - start))
+    def _column(self, start: int, at: int) -> int:
+        return len(self._text[start:at].expandtabs(_TAB)) if self._tabs else at - start
 
-    def _edge(self, start: int, end: int) -> None:
-        self._mark(start, end, _EDGE + self._text[start + 1 : end].replace("\n", _EDGE))
-
-    def _mark(self, start: int, end: int, marks: str) -> None:
-        self._marked += self._text[self._done : start], marks
-        self._done = end
-
-    def _line(self, start: int) -> int:
-        """Read the line at a position, or the run of its kind; return where the next one starts."""
-        text, position, bullet = self._text, start, ""
-        while True:
-            line = _line_at(text, position)
-            kind = line.lastgroup or ""
-            if kind == "blank":
-                self._paragraph = False
-                return _end(_BLANKS, text, position)
-            at = line.start(kind)
-            column = _width(text[start:at])
-            depth = bisect_right(self._offsets, column)
-            base = self._offsets[depth - 1] if depth else 0
-            if column - base >= _TAB or column > _DEEPEST:
-                kind = "text" if self._paragraph else "indented"
-            elif kind in ("item", "rule"):
-                kind = self._listed(kind, at, bullet, directly=self._paragraph and depth == len(self._offsets))
-            if self._paragraph and kind in ("text", "definition"):
-                return _end(_LAZY, text, _end(_REST, text, at))
-            del self._offsets[depth:]
-            if kind != "item":
-                run = _RUNS.get(kind, _REST) if position == start else _REST
-                return self._block(kind, at, _end(run, text, position), base)
+    def _line(self, start: int, position: int, bullet: str = "") -> int:
+        """Read the line at a position, or what of it is left, or the run of its kind; return where the next starts."""
+        text, offsets = self._text, self._offsets
+        line = (_line_at if position == start else _content_at)(text, position)
+        kind = line.lastgroup or ""
+        if kind == "blank":
             self._paragraph = False
-            if position == start and (last := _end(_SIBLINGS, text, start) - (at - start)) > start:
-                self._edge(at, last)
-                return last
-            self._edge(at, at + 1)
-            bullet = text[at]
-            position = self._item(start, at, column, line.end())
-            if text[position - 1] == "\n":
-                return position
-
-    def _listed(self, kind: str, at: int, bullet: str, *, directly: bool) -> str:
-        """Return what a line that begins with a bullet, a number or a rule's character is; `directly` after words."""
-        if directly and _UNDERLINE.match(self._text, at):
-            return "rule"
-        # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
-        if self._text[at] != bullet and _RULE.match(self._text, at):
-            return "rule"
-        return "text" if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at)) else "item"
+            return line.end()
+        begin = line.end(1)
+        at = line.end("run")
+        column = self._column(start, begin)
+        depth = bisect_right(offsets, column)
+        directly = self._paragraph and depth == len(offsets)
+        base = offsets[depth - 1] if depth else 0
+        indented = column - base >= _TAB or column > _DEEPEST
+        if at > begin and (directly or indented):
+            line = _content_at(text, position)
+            kind, at = line.lastgroup or "", begin
+        if indented:
+            kind = "text" if self._paragraph else "indented"
+        elif kind in ("entry", "item", "rule"):
+            if directly and _UNDERLINE.match(text, at):
+                kind = "rule"
+            # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
+            elif kind != "entry" and text[at] != bullet and _RULE.match(text, at):
+                kind = "rule"
+            elif kind == "rule" or (directly and not _INTERRUPTING.match(text, at)):
+                kind = "text"
+        if self._paragraph and kind in ("text", "definition"):
+            return _end(_LAZY, text, _end(_REST, text, at))
+        del offsets[depth:]
+        if kind == "entry":
+            self._edges.append((begin, at + 1))
+            offsets.append(column + line.end("marker") - at)
+            self._paragraph = True
+            return line.end()
+        if kind == "item":
+            self._edges.append((begin, at + 1))
+            self._paragraph = False
+            following = self._item(start, at, column, line.end())
+            return following if text[following - 1] == "\n" else self._line(start, following, text[at])
+        if at > begin:
+            self._edges.append((begin, at))
+        return self._block(kind, at, base, start if position == start else -1)
 
     def _item(self, start: int, at: int, column: int, end: int) -> int:
         """Open a list item whose marker ends at `end`; return where its content, or else the next line, starts."""
         offset = column + end - at + 1
         content = _end(_GAP, self._text, end)
         if self._text[content] == "\n":
-            if not _BLANKS.match(self._text, content + 1):
+            if not _EMPTY.match(self._text, content + 1):
                 self._offsets.append(offset)
             return content + 1
-        if (inside := _width(self._text[start:content])) - offset < _TAB:
+        if (inside := self._column(start, content)) - offset < _TAB:
             offset, end = inside, content
         self._offsets.append(offset)
         return end
 
-    def _block(self, kind: str, at: int, end: int, base: int) -> int:
-        """Take in the block that begins at a position and, by its lines, ends at another; return where it does."""
+    def _block(self, kind: str, at: int, base: int, run: int) -> int:
+        """Take in the block that begins at a position, or the run of its kind from the line's start; return its end."""
         text = self._text
-        if kind == "fence":
-            end = _end(_fence(text[at], base), text, at)
-        elif kind == "raw":
+        if kind == "definition":
+            if (end := _end(_DEFINITIONS, text, at)) > at:
+                self.labels.update(map(_label, set(_DEFINITION.findall(text, at, end))))
+                self.hidden.append((at, end))
+                self._paragraph = True
+                return end
+            kind = "text"
+        if kind == "raw":
             closed = _comment(text, at) if text[at + 1] == "!" else _element(text, at, at)
-            self._hide(at, closed)
-            at, end = closed - 1, _end(_REST, text, closed)
-        elif kind == "definition" and (defined := _end(_DEFINITIONS, text, at)) > at:
-            self.labels.update(map(_label, set(_DEFINITION.findall(text, at, defined))))
-            self._hide(at, defined)
-            end = defined
-        if kind in ("fence", "quote", "indented"):
-            self._hide(at, end)
-        elif kind in ("heading", "rule", "raw"):
-            self._edge(max(at, self._done), end)
-        self._paragraph = kind in ("definition", "text")
+            end = _end(_REST, text, closed)
+            self.hidden.append((at, closed))
+            self._edges += (at, at + 1), (end - 1, end)
+        elif kind == "fence":
+            end = _end(_fence(text[at], base), text, at)
+        else:
+            end = _end(_REST, text, at) if run < 0 or kind == "rule" else _end(_RUNS[kind], text, run)
+        if kind in _HIDDEN:
+            self.hidden.append((at, end))
+        elif kind in ("heading", "rule"):
+            self._edges.append((at, end))
+        self._paragraph = kind == "text"
         return end
 
 
@@ -269,7 +289,7 @@ class _Inlines:
 
     def __init__(self, text: str, labels: set[str]) -> None:
         """Read a text with edges, one of them its last character."""
-        self.hidden: list[tuple[int, int]] = []
+        self.hidden: list[Span] = []
         self._text = text
         self._labels = labels
         self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
@@ -278,6 +298,7 @@ class _Inlines:
         self._dead = 0  # so many of the openers, the first ones, hold a link and so are none themselves
         self._ticks: dict[int, int] | None = None  # where this block's last run of so many backticks starts
         self._readers: dict[str, Callable[[int, int], int]] = {
+            "escape": lambda _, end: end,
             "open": self._open,
             "close": self._close,
             "pair": self._link,
@@ -294,15 +315,15 @@ class _Inlines:
         """Take in what is found from a position on, until something reaches further than its pattern: return where."""
         for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
             kind = found.lastgroup
-            if kind == "hidden":
+            if kind is None:
                 self.hidden.append(found.span())
-            elif kind:
-                start, end = found.span()
-                if start > self._edge:
-                    self._edge = self._text.find(_EDGE, start)
-                    self._openers, self._dead, self._ticks = [], 0, None
-                if (after := self._readers[kind](start, end)) != end:
-                    return after
+                continue
+            start, end = found.span()
+            if start > self._edge:
+                self._edge = self._text.find(_EDGE, start)
+                self._openers, self._dead, self._ticks = [], 0, None
+            if (after := self._readers[kind](start, end)) != end:
+                return after
         return len(self._text)
 
     def _hide(self, start: int, end: int) -> int:
@@ -332,9 +353,9 @@ class _Inlines:
         return self._link(self._openers.pop(), end) if self._openers else end
 
     def _simple_link(self, start: int, end: int) -> int:
-        if self._text[start] == "[":
+        if self._text[start - 1] != "!":
             self._dead = len(self._openers)
-        return self._hide(start, end)
+        return self._hide(start - (self._text[start - 1] == "!"), end)
 
     def _link(self, opener: int, end: int) -> int:
         """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""

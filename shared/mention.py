@@ -5,14 +5,63 @@ A name ends where GitLab's own ends (`User.reference_pattern`, lib/gitlab/path_r
 """
 
 import re
-from collections.abc import Sequence
+from functools import cache
+
+_PUNCTUATION, _BLANKS = ",:;.!?", " \t"
+_AFTER_NAME = re.compile(rf"[{_PUNCTUATION}]*+[{_BLANKS}]*+")
 
 
-def pattern(phrases: Sequence[str]) -> re.Pattern[str]:
+def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
+    """Tell whether a JSON body may hold a phrase: no is certain, and costs a look at the bytes instead of a parse.
+
+    JSON can spell any letter as an escape, so a body with one of the phrases' letters spelled so counts as a maybe.
+    """
+    found = body.lower()
+    return any(phrase.lower().encode() in found for phrase in phrases) or bool(_escaped(phrases).search(found))
+
+
+def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
+    """Return what a text asks of us: the text without its mentions of the phrases; None when it holds none.
+
+    Other people's mentions, code and quotes stay to the letter. A mention alone gives an empty instruction.
+    """
+    pattern = _pattern(phrases)
+    if not pattern.search(text):
+        return None
+    from shared.markdown import visible  # noqa: PLC0415  its patterns are compiled only where a phrase is
+
+    spans = [mention.span() for mention in pattern.finditer(visible(text))]
+    return _without(text, spans) if spans else None
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    """Cut the spans out: one that begins a line with the punctuation behind it, another with the blank before it."""
+    pieces, at, line_start = [], 0, True
+    for start, end in spans:
+        before, at = text[at:start], end
+        line_start = before.rpartition("\n")[2].strip() == "" and (line_start or "\n" in before)
+        after = _AFTER_NAME.match(text, end)
+        if line_start and after:
+            at = after.end()
+        elif before[-1:] in _BLANKS and not text[end : end + 1].strip(_PUNCTUATION + _BLANKS + "\n"):
+            before = before[:-1]
+        pieces.append(before)
+    return "".join([*pieces, text[at:]]).strip()
+
+
+@cache
+def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Return one pattern that finds any of the phrases, each an @ and a GitLab name, ASCII letters in either case."""
-    names = "|".join(re.escape(phrase.removeprefix("@")) for phrase in phrases) or "(?!)"
+    names = "|".join(re.escape(phrase.removeprefix("@")) for phrase in phrases)
     # The look-behind follows the @: before it, it would be tried at every character.
     return re.compile(
         rf"@(?<![A-Za-z0-9_@]@)(?:{names})(?![A-Za-z0-9_-]|\.[A-Za-z0-9_-]|/[A-Za-z0-9_.])",
         re.ASCII | re.IGNORECASE,
     )
+
+
+@cache
+def _escaped(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
+    r"""Return the pattern of a phrase's character spelled as \u00XX, in lower case."""
+    letters = {code for phrase in phrases for code in (phrase.lower() + phrase.upper()).encode()}
+    return re.compile(rb"\\u00(?:" + "|".join(f"{code:02x}" for code in sorted(letters)).encode() + rb")")

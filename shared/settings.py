@@ -117,10 +117,10 @@ def _phrases(value: str) -> tuple[str, ...]:
 
 def _model(name: str, region: str, model: str) -> Model:
     provider = PROVIDERS[_one_of("MODEL_PROVIDER", name, tuple(PROVIDERS))]
-    if provider.regions and not provider.regions.fullmatch(region):
-        raise SettingsError("MODEL_REGION", region or None, f"{provider.regions_in_words} for MODEL_PROVIDER={name}")
-    if model and not provider.models.fullmatch(model):
-        raise SettingsError("MODEL", model, f"{provider.models_in_words} for MODEL_PROVIDER={name}")
+    if expected := provider.region_expected(region):
+        raise SettingsError("MODEL_REGION", region or None, expected)
+    if expected := provider.model_expected(region, model):
+        raise SettingsError("MODEL", model, expected)
     return Model(provider, region if provider.regions else "", model)
 
 

@@ -98,7 +98,7 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
     from aws_lambda_powertools import single_metric  # noqa: PLC0415  not on the cold path
     from aws_lambda_powertools.metrics import MetricUnit  # noqa: PLC0415
 
-    reason = str(fields.get("reason", fields.get("error")))
+    reason = str(fields.get("reason"))
     _logger().log({"INFO": 20, "WARNING": 30, "ERROR": 40}[severity], reason, extra=dict(fields))
     with single_metric(name="Runs", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="reason", value=reason)

@@ -15,6 +15,8 @@ from shared.settings import Settings, required
 if TYPE_CHECKING:
     from shared.dispatch import World
 
+BACKOFF = 300.0  # seconds: the longest pause before the next attempt; the first is 1, each doubles it
+
 _NEEDS = {
     "receive": {"QUEUE_URL": "the SQS queue's URL", "WEBHOOK_SECRETS_ID": "a secret's name or ARN"},
     "dispatch": {
@@ -51,16 +53,16 @@ def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
 
 def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by this name
     from shared.dispatch import dispatch as carry  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.outcome import Retry  # noqa: PLC0415
+    from shared.outcome import Reason, Retry  # noqa: PLC0415
     from shared.run import RunRequest  # noqa: PLC0415
 
     try:
         carry(RunRequest.from_json(record.body), _world())
-    except Retry as error:
-        QUEUE.later(record.receipt_handle, error.after)
-        raise
     except Exception as error:
-        log("ERROR", {"outcome": "error", "error": type(error).__name__})  # its text may quote the record
+        if not isinstance(error, Retry):  # the class alone: the text may quote the record
+            log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
+        pause = min(2.0 ** (int(record.attributes.approximate_receive_count) - 1), BACKOFF)
+        QUEUE.later(record.receipt_handle, max(getattr(error, "after", 0.0), pause))
         raise
 
 

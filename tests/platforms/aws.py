@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
 from functions.aws import adapters
@@ -156,6 +157,11 @@ class Aws(Platform):
     def items(self) -> list[dict[str, Any]]:
         """Return the table's items as DynamoDB has them."""
         return list(self._dynamodb.scan(TableName=self._table)["Items"])
+
+    def hidden(self) -> list[float]:
+        """Return for how many seconds each message in the queue stays invisible: AWS tells nobody, moto does."""
+        queue = sqs_backends["123456789012"]["us-east-1"].queues[self._queue_arn.rpartition(":")[2]]
+        return [message.visible_at / 1000 - time.time() for message in queue._messages]  # noqa: SLF001
 
     def connections(self, dependency: str) -> int:
         """Return how many connections `receive` has made to "queue" or "secrets"."""

@@ -1,0 +1,104 @@
+"""GitLab's REST API as the job needs it: one project, one token, no redirects; it decides nothing."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any, Callable
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT = 20.0
+_ATTEMPTS = 4
+_MESSAGE = 500  # characters of GitLab's own words that go to the log
+_AGAIN = (429, 502, 503, 504)
+
+
+class GitLabError(Exception):
+    """What GitLab answered instead of what was asked; status 0: it did not answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Keep the status and the beginning of the message."""
+        super().__init__(f"GitLab answered {status}: {message[:_MESSAGE]}" if status else "GitLab did not answer")
+        self.status, self.message = status, message[:_MESSAGE]
+
+
+class GitLab:
+    """`CI_API_V4_URL` and one project of it, seen with one token."""
+
+    def __init__(
+        self,
+        url: str,
+        project_id: str,
+        token: str,
+        *,
+        ca_file: str | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Take `CI_API_V4_URL`, `CI_PROJECT_ID` and a token with the scope api; a CA file adds to the system's own."""
+        self._url, self._token, self._pause = url.rstrip("/"), token, pause
+        self._project = f"/projects/{quote(project_id, safe='')}"
+        context = ssl.create_default_context()
+        if ca_file:
+            context.load_verify_locations(ca_file)
+        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+
+    def user(self) -> Mapping[str, Any]:
+        """`GET /user`: whose token this is."""
+        found: Mapping[str, Any] = self._call("GET", "/user")
+        return found
+
+    def get(self, path: str, **query: object) -> Any:  # noqa: ANN401  JSON as it comes
+        """`GET` below the project; segments of the path are ids, never names."""
+        return self._call("GET", f"{self._project}/{path}" + (f"?{urlencode(query)}" if query else ""))
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """`POST` below the project."""
+        return self._call("POST", f"{self._project}/{path}", body)
+
+    def put(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """`PUT` below the project."""
+        return self._call("PUT", f"{self._project}/{path}", body)
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
+        for attempt in range(_ATTEMPTS):
+            request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310
+            try:
+                with self._opener.open(request, timeout=_TIMEOUT) as response:
+                    return _parsed(response.read())
+            except urllib.error.HTTPError as error:
+                message = error.read().decode("utf-8", "replace")
+                # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
+                again = error.code == 429 if method == "POST" else error.code in _AGAIN  # noqa: PLR2004
+                if not again or attempt == _ATTEMPTS - 1:
+                    raise GitLabError(error.code, message) from None
+                wait = error.headers.get("Retry-After", "")
+                self._pause(min(float(wait), 60.0) if wait.isdecimal() else 2.0**attempt)
+            except (OSError, ValueError):  # no answer, or none that is HTTP
+                if method == "POST" or attempt == _ATTEMPTS - 1:
+                    raise GitLabError(0, "") from None
+                self._pause(2.0**attempt)
+        return None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the token to another host."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise GitLabError(0, "no JSON") from None

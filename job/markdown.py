@@ -1,0 +1,53 @@
+"""Make an answer safe to post: no quick action, no live mention, no HTML, no image that calls out; it judges nothing."""
+
+from __future__ import annotations
+
+import re
+
+MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
+
+_FENCE = re.compile(r"(`{3,}|~{3,})([^`]*)$")
+_COMMAND = re.compile(r"^(\s*)/(?=\w)")
+_MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9_.])")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]",
+)
+
+
+def quiet(text: str) -> str:
+    """Return Markdown that shows the same and does nothing.
+
+    A line that begins with `/` is escaped wherever it stands, as GitLab would run it with our rights. Outside fenced
+    code a mention gets an invisible character, `<` becomes an entity and an image a link. Fences count only at the
+    line's very beginning, so that GitLab never sees text where we see code; an open one is closed.
+    """
+    lines, fence = [], ""
+    for raw in _INVISIBLE.sub("", _cut(text.replace("\r\n", "\n"))).strip().split("\n"):
+        line = _COMMAND.sub(r"\1\\/", raw)
+        found = _FENCE.match(raw)
+        if fence:
+            if found and found[1].startswith(fence) and not found[2].strip():
+                fence = ""
+        elif found:
+            fence = found[1]
+            line = found[1] + re.sub(r"[^\w+#.-]", "", found[2])
+        else:
+            line = _prose(line)
+        lines.append(line)
+    return "\n".join([*lines, *([fence] if fence else [])])
+
+
+def plain(text: str, most: int = 72) -> str:
+    """Return one line without markup for a title or a commit subject, of at most `most` characters."""
+    line = re.sub(r"[`*_<>\[\]\\~|]+", "", _INVISIBLE.sub("", text.replace("\n", " ")))
+    line = _MENTION.sub("", re.sub(r"\s+", " ", line)).strip(" #-/:.")
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def _prose(line: str) -> str:
+    line = line.replace("<", "&lt;").replace("![", "!\\[")
+    return _MENTION.sub("@\u200b", line)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST else text[:MOST] + "\n\n(cut here: the whole answer is in the job's artifacts)"

@@ -1,0 +1,119 @@
+"""What the pipeline was started for: `ai_flow` from TRIGGER_PAYLOAD, else AI_FLOW_*. Its texts stay data."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from job.outcome import Ending, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+VERSION = 1
+ISSUE, MERGE_REQUEST = "issue", "merge_request"
+
+_RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
+_USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
+
+
+class Request(NamedTuple):
+    """One run: ids that were checked, and the two things that are only ever shown to Claude: `input`, `context`."""
+
+    id: str
+    event: str
+    input: str
+    context: Mapping[str, Any]
+    kind: str = ""
+    iid: int = 0
+    sha: str = ""
+    discussion_id: str = ""
+    internal: bool = False
+    author_id: int = 0
+    author: str = ""
+    model: Mapping[str, Any] = {}
+
+    @property
+    def target(self) -> str:
+        """`issue-5`, `merge_request-3`, or nothing for a request that belongs to neither."""
+        return f"{self.kind}-{self.iid}" if self.kind else ""
+
+
+def read(environment: Mapping[str, str], payload: Path | None) -> Request:
+    """Return the request; raise Failure where there is none or it is not for this project or version."""
+    sent = _json(payload.read_text(encoding="utf-8", errors="replace")) if payload else {}
+    if sent is None:
+        raise Failure(Ending.REQUEST_INVALID, what="TRIGGER_PAYLOAD holds no JSON object")
+    flow = sent.get("ai_flow")
+    if flow is None:
+        flow = _from_variables({**environment, **_object(sent, "variables")}, environment)
+    if not isinstance(flow, dict) or flow.get("version") != VERSION:
+        raise Failure(Ending.REQUEST_INVALID, what="ai_flow is not of version 1")
+    return _request(flow, environment.get("CI_PROJECT_ID", ""))
+
+
+def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What other senders set. Without a run id the pipeline's stands in: one pipeline is one run."""
+    instruction = variables.get("AI_FLOW_INPUT")
+    if not isinstance(instruction, str) or not instruction.strip():
+        raise Failure(Ending.REQUEST_MISSING)
+    context = _json(str(variables.get("AI_FLOW_CONTEXT", ""))) or {}
+    thread = {"discussion_id": variables.get("AI_FLOW_DISCUSSION_ID")}
+    return {
+        "version": VERSION,
+        "id": variables.get("AI_FLOW_ID") or f"pipeline-{environment.get('CI_PIPELINE_ID', '0')}",
+        "event": variables.get("AI_FLOW_EVENT") or "mention",
+        "input": instruction,
+        "context": {"thread": thread, **context},
+    }
+
+
+def _request(flow: Mapping[str, Any], project_id: str) -> Request:
+    context, run_id = _object(flow, "context"), flow.get("id")
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        raise Failure(Ending.REQUEST_INVALID, what="its id is no run id")
+    told = _object(context, "project").get("id")
+    if told is not None and str(told) != project_id:
+        raise Failure(Ending.REQUEST_INVALID, what="it is for another project")
+    kind = next((name for name in (MERGE_REQUEST, ISSUE) if _number(_object(context, name).get("iid"))), "")
+    target, author = _object(context, kind), _object(context, "author")
+    instruction = flow.get("input")
+    return Request(
+        id=run_id,
+        event=str(flow.get("event") or "mention"),
+        input=instruction if isinstance(instruction, str) else "",
+        context=context,
+        kind=kind,
+        iid=_number(target.get("iid")),
+        sha=_match(_SHA, target.get("sha")),
+        discussion_id=_match(_DISCUSSION_ID, _object(context, "thread").get("discussion_id")),
+        internal=_object(context, "note").get("internal") is True,
+        author_id=_number(author.get("id")),
+        author=_match(_USERNAME, author.get("username")),
+        model=_object(flow, "model"),
+    )
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _match(pattern: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else ""

@@ -1,0 +1,103 @@
+"""The component's inputs as the program uses them, checked once; it reads no environment."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from job.outcome import Ending, Failure
+
+PROVIDERS = ("anthropic", "anthropic-oidc", "bedrock", "vertex")
+
+# What Claude may use without asking. Bash is not among them: it sees every variable of its own environment.
+TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
+
+
+class Settings(NamedTuple):
+    """The inputs; an empty text stands for `not given`."""
+
+    provider: str = "anthropic"
+    region: str = ""
+    model: str = ""
+    claude_version: str = ""
+    prompt_file: str = ""
+    max_turns: int = 40
+    max_budget_usd: float = 5.0
+    timeout_minutes: float = 30.0
+    allowed_tools: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    mcp: str = "none"
+    branch_prefix: str = "claude/"
+    branch_moved: str = "stop"
+    draft: bool = True
+    labels: str = ""
+    resume: bool = False
+    reply_author: str = ""
+    token_variable: str = "GITLAB_ACCESS_TOKEN"
+    prompt: str = ""
+
+
+class _Check(NamedTuple):
+    pattern: str
+    expected: str
+
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_CHECKS = {
+    "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
+    "region": _Check(r"[a-z0-9-]*", "a region such as eu-central-1"),
+    "model": _Check(r"(?!-)[A-Za-z0-9@._:/\[\]-]*", "a full model id"),
+    "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.330"),
+    "prompt_file": _Check(r"(?![-/])[^\0:]*", "a path in the repository"),
+    "max_turns": _Check(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
+    "max_budget_usd": _Check(r"[0-9]+(\.[0-9]+)?", "an amount in US dollars such as 5 or 0.5"),
+    "timeout_minutes": _Check(r"[0-9]+(\.[0-9]+)?", "a number of minutes"),
+    "mcp": _Check("none|gitlab", "none or gitlab"),
+    "branch_prefix": _Check(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "the beginning of a branch name such as claude/"),
+    "branch_moved": _Check("stop|continue", "stop or continue"),
+    "draft": _Check("true|false", "true or false"),
+    "resume": _Check("true|false", "true or false"),
+    "environment": _Check(rf"({_NAME}[, ]*)*", "names of CI/CD variables"),
+    "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
+}
+# A tool, or a tool with a rule in parentheses that may hold commas and blanks: `Bash(npm test)`.
+_TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_*-]*(?:\([^()]*\))?")
+
+
+def parse(text: str, prompt: str = "") -> Settings:
+    """Read `name=value` lines; raise Failure for the first that cannot be used."""
+    lines = (line.partition("=") for line in text.splitlines() if line.strip())
+    given = {name.strip(): value.strip() for name, _, value in lines}
+    for name, value in given.items():
+        if name not in Settings._fields:
+            raise Failure(Ending.INPUT_INVALID, name=name, expected="no such input")
+        check = _CHECKS.get(name)
+        if check and value and not re.fullmatch(check.pattern, value):
+            raise Failure(Ending.INPUT_INVALID, name=name, expected=f"expected {check.expected}")
+    values: dict[str, object] = {name: value for name, value in given.items() if value}
+    for name, read in _READERS.items():
+        if name in values:
+            values[name] = read(str(values[name]))
+    return Settings(**{**values, "prompt": prompt.strip()})  # type: ignore[arg-type]
+
+
+def tools(text: str) -> tuple[str, ...]:
+    """Return the tools of a comma or blank list; a rule may hold both: `Bash(npm test), WebFetch(domain:a.b)`."""
+    found = tuple(_TOOL.findall(text))
+    if _TOOL.sub("", text).strip(", "):
+        raise Failure(Ending.INPUT_INVALID, name="allowed_tools", expected="expected tools such as Bash(npm test)")
+    if any(tool in ("Bash", "Bash(*)", "Bash()", "Bash(:*)") for tool in found):
+        expected = "Bash without a command would let anything run; name the command, as in Bash(npm test)"
+        raise Failure(Ending.INPUT_INVALID, name="allowed_tools", expected=expected)
+    return found
+
+
+_READERS = {
+    "max_turns": int,
+    "max_budget_usd": float,
+    "timeout_minutes": float,
+    "draft": lambda value: value == "true",
+    "resume": lambda value: value == "true",
+    "allowed_tools": tools,
+    "environment": lambda value: tuple(value.replace(",", " ").split()),
+}
