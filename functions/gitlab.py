@@ -31,9 +31,14 @@ class GitLab:
         self._api: gitlab.Gitlab | None = None
         self._trigger = _client(url)
 
-    def user(self, user_id: int) -> User:
+    def user(self, user_id: int) -> User | None:
         """`GET /users/:id`: https://docs.gitlab.com/api/users/#retrieve-a-user."""
-        user = self._get(f"/users/{user_id}")
+        try:
+            user = self._get(f"/users/{user_id}")
+        except GitLabError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
         return User(_int(user, "id"), str(user.get("username")), user.get("bot") is not False, str(user.get("state")))
 
     def member(self, project_id: int, user_id: int) -> Member | None:

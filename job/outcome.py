@@ -11,7 +11,11 @@ class Ending(Enum):
     """How a job failed: its exit code, a sentence for the person who asked, and what to change."""
 
     # Settings of the project or of the include: exit code 2.
-    INPUT_INVALID = (SETTINGS, "The component's input `{name}` is not usable: {expected}.", "Correct it in the include.")
+    INPUT_INVALID = (
+        SETTINGS,
+        "The component's input `{name}` is not usable: {expected}.",
+        "Correct it in the include.",
+    )
     VARIABLE_MISSING = (
         SETTINGS,
         "The CI/CD variable {name} is not set, so {purpose}.",
@@ -45,7 +49,7 @@ class Ending(Enum):
     )
     INSTALL_FAILED = (
         SETTINGS,
-        "Claude Code {version} could not be installed.",
+        "The npm package {name} {version} could not be installed.",
         "The job's log has npm's words; with no way to the npm registry, use an image that brings the claude command.",
     )
 
@@ -129,7 +133,7 @@ class Ending(Enum):
         self.code, self.sentence, self.cure = code, sentence, cure
 
 
-class Failure(Exception):  # noqa: N818  it is the word users read
+class Failure(Exception):
     """The one error: an ending with its blanks filled in; values are ours, GitLab's numbers or names, never prose."""
 
     def __init__(self, ending: Ending, **values: object) -> None:

@@ -33,7 +33,7 @@ class Settings(NamedTuple):
     labels: str = ""
     resume: bool = False
     reply_author: str = ""
-    token_variable: str = "GITLAB_ACCESS_TOKEN"
+    token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
 
 

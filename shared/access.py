@@ -28,11 +28,15 @@ class Member(NamedTuple):
     expires_at: str | None
 
 
-def authorise(user: User, member: Member | None, *, minimum: int, allowed_bots: AbstractSet[str], today: str) -> None:
+def authorise(
+    user: User | None, member: Member | None, *, minimum: int, allowed_bots: AbstractSet[str], today: str
+) -> None:
     """Return when GitLab says yes to every question; raise Stop with the first reason otherwise.
 
     `today` is an ISO date: a membership ends when its day begins (GitLab removes it that night).
     """
+    if user is None:
+        raise Stop(Reason.NOT_A_MEMBER)
     if user.bot and user.username.lower() not in allowed_bots:
         raise Stop(Reason.BOT_AUTHOR)
     if user.state != "active":

@@ -65,7 +65,7 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         raise Stop(Reason.TARGET_NOT_SERVED)
     target = _object(payload, kind)
     return NoteEvent(
-        project_id=_id(payload.get("project_id", project.get("id"))),
+        project_id=_id(_first(payload.get("project_id"), project.get("id"))),
         project_path=_name(project.get("path_with_namespace")),
         default_branch=_name(project.get("default_branch")),
         kind=kind,
@@ -74,7 +74,7 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         note_id=_id(note.get("id")),
         discussion_id=_discussion_id(note.get("discussion_id")),
         internal=_is_internal(payload, note, target),
-        author_id=_id(note.get("author_id", user.get("id"))),
+        author_id=_id(_first(note.get("author_id"), user.get("id"))),
         author=_name(user.get("username")),
         text=_text(note.get("note")),
         position=_position(note.get("position")),
@@ -94,6 +94,10 @@ def _payload(body: bytes) -> Json:
 def _object(parent: Json, key: str) -> Json:
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _first(value: object, otherwise: object) -> object:
+    return otherwise if value is None else value
 
 
 def _id(value: object) -> int:

@@ -220,10 +220,9 @@ class _Blocks:
         if indented:
             kind = "text" if self._paragraph else "indented"
         elif kind in ("entry", "item", "rule"):
-            if directly and _UNDERLINE.match(text, at):
-                kind = "rule"
-            # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
-            elif kind != "entry" and text[at] != bullet and _RULE.match(text, at):
+            if (directly and _UNDERLINE.match(text, at)) or (
+                kind != "entry" and text[at] != bullet and _RULE.match(text, at)
+            ):
                 kind = "rule"
             elif kind == "rule" or (directly and not _INTERRUPTING.match(text, at)):
                 kind = "text"
@@ -305,7 +304,9 @@ class _Inlines:
             "link": self._simple_link,
             "ticks": self._code,
             "comment": lambda start, _: self._hide(start, _comment(text, start)),
-            "element": lambda start, end: self._hide(start, end if text[end - 2] == "/" else _element(text, start, end)),
+            "element": lambda start, end: self._hide(
+                start, end if text[end - 2] == "/" else _element(text, start, end)
+            ),
         }
         at = 0
         while at < len(text):

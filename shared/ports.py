@@ -33,8 +33,8 @@ class Pipeline(NamedTuple):
 class GitLab(Protocol):
     """The one GitLab of the installation. Every call has a time limit, follows no redirect, raises GitLabError."""
 
-    def user(self, user_id: int) -> User:
-        """Return the user."""
+    def user(self, user_id: int) -> User | None:
+        """Return the user; None when GitLab says there is none."""
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         """Return the user's effective membership, inherited ones included; None when GitLab says there is none."""

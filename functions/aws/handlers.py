@@ -59,10 +59,12 @@ def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by
     try:
         carry(RunRequest.from_json(record.body), _world())
     except Exception as error:
-        if not isinstance(error, Retry):  # the class alone: the text may quote the record
-            log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
         pause = min(2.0 ** (int(record.attributes.approximate_receive_count) - 1), BACKOFF)
-        QUEUE.later(record.receipt_handle, max(getattr(error, "after", 0.0), pause))
+        if isinstance(error, Retry):
+            pause = max(pause, error.after)
+        else:  # the class alone: the text may quote the record
+            log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
+        QUEUE.later(record.receipt_handle, pause)
         raise
 
 

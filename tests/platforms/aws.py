@@ -161,7 +161,7 @@ class Aws(Platform):
     def hidden(self) -> list[float]:
         """Return for how many seconds each message in the queue stays invisible: AWS tells nobody, moto does."""
         queue = sqs_backends["123456789012"]["us-east-1"].queues[self._queue_arn.rpartition(":")[2]]
-        return [message.visible_at / 1000 - time.time() for message in queue._messages]  # noqa: SLF001
+        return [message.visible_at / 1000 - time.time() for message in queue._messages]
 
     def connections(self, dependency: str) -> int:
         """Return how many connections `receive` has made to "queue" or "secrets"."""

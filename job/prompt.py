@@ -1,0 +1,89 @@
+"""Build what Claude is told: our frame, the team's guidance, and strangers' text as one JSON value; it does no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+from job.outcome import Ending, Failure
+from job.prompts import COMMANDS, FRAME
+from job.request import MERGE_REQUEST, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DIFF, CONTEXT = "merge-request.diff", "context.json"
+
+_LARGEST_CONTEXT = 40_000  # characters that travel in the prompt; more is a file, read only where it is needed
+_LARGEST_GUIDE = 60_000
+_COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
+# @ at a word's start makes Claude Code read a file; < could close a frame; the others are invisible.
+_ESCAPED = re.compile("[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+
+File = Callable[[str], "str | None"]
+
+
+class Prompt(NamedTuple):
+    """The system prompt's addition, the first message, and files to lay beside the work tree."""
+
+    system: str
+    message: str
+    files: Mapping[str, bytes]
+
+
+def build(request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes) -> Prompt:
+    """Put the prompt together. `file` returns a file of the default branch, which is trusted, or None.
+
+    The team's `prompt` comes first, then the file of `prompt_file` or ours for the command that begins the request.
+    """
+    target = f"{request.kind.replace('_', ' ')} {request.iid}" if request.kind else "a pipeline started by hand"
+    guide = file("CLAUDE.md") or ""
+    system = FRAME.format(project=project, target=target)
+    if guide:
+        system += f"\nThe project's CLAUDE.md, from its default branch:\n\n{guide[:_LARGEST_GUIDE]}\n"
+    parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
+    files: dict[str, bytes] = {DIFF: diff} if diff else {}
+    if diff:
+        parts.append(f"The merge request's diff is in the file {DIFF} of the second working directory.")
+    data: dict[str, Any] = {"request": request.input}
+    shown = as_data(request.context)
+    if len(shown) > _LARGEST_CONTEXT:
+        files[CONTEXT] = shown.encode("utf-8", "replace")
+        parts.append(f"The context is long: it is in the file {CONTEXT} of the second working directory.")
+    else:
+        data["context"] = request.context
+    return Prompt(system, "\n\n".join([*parts, "The request:", as_data(data)]) + "\n", files)
+
+
+def as_data(value: object) -> str:
+    """Return JSON that reads back as the value and in which Claude Code finds neither a file to read nor a command.
+
+    Nothing is lost: what could act or hide is spelled as an escape.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    safe = _ESCAPED.sub(_escape, text)
+    return safe.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair, which JSON can spell
+
+
+def _escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1] if ord(found[0]) > 0x7E else f"\\u{ord(found[0]):04x}"  # noqa: PLR2004
+
+
+def _task(request: Request, prompt_file: str, file: File) -> str:
+    """Return the prompt of the command. A comment chooses among files that exist, nothing else."""
+    word = _COMMAND.match(request.input)
+    command = word[1] if word else ""
+    if prompt_file and "*" in prompt_file:
+        found = (file(prompt_file.replace("*", command)) if command else None) or file(
+            prompt_file.replace("*", "default")
+        )
+        return found or COMMANDS.get(command, "")
+    if prompt_file:
+        text = file(prompt_file)
+        if text is None:
+            raise Failure(Ending.PROMPT_FILE_MISSING, name=prompt_file)
+        return text
+    if command == "review" and request.kind != MERGE_REQUEST:
+        return ""
+    return COMMANDS.get(command, "")
