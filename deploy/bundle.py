@@ -21,6 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lambda's Python brings the SDK and what it stands on: nine tenths of the bundle would be a copy of it.
 IN_THE_RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six"}
 
+# Parts of packages that none of our functions imports: what a bundle ships, a cold start has to fetch.
+NOT_USED = (
+    "bin",  # console scripts, with the path of this machine's Python
+    "aws_lambda_powertools/event_handler",
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("data_masking", "feature_flags", "idempotency", "kafka")),
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("parser", "streaming", "validation")),
+)
+
 MAIN = '"""The functions as the buildpack looks for them."""\n\nfrom functions.gcp.handlers import {}  # noqa: F401\n'
 THEN = 315532800  # the oldest time a zip file can hold: the same sources give the same archive
 
@@ -73,7 +81,8 @@ def install(folder: Path, python: str, machine: str) -> None:
         options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--only-binary", ":all:"]
         command = [sys.executable, "-m", "pip", "install", *options, *target, "--require-hashes"]
         subprocess.run([*command, "--target", str(folder), "-r", str(locked)], check=True)
-    shutil.rmtree(folder / "bin", ignore_errors=True)  # console scripts, with the path of this machine's Python
+    for part in NOT_USED:
+        shutil.rmtree(folder / part, ignore_errors=True)
 
 
 def shipped(requirements: str) -> str:

@@ -1,4 +1,4 @@
-"""The job's folders: a private one Claude cannot reach, the CI cache, the artifacts; it knows nothing of their content."""
+"""The job's folders: a private one Claude cannot reach, the CI cache, the artifacts; their content is others'."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Git:
         given: bytes | None = None,
         login: Login | None = None,
         index: Path | None = None,
-        **variables: str,
+        variables: Mapping[str, str] | None = None,
     ) -> bytes:
         """Run a git command and return its output; raise GitError with git's words."""
         environment = {
@@ -75,7 +75,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LITERAL_PATHSPECS": "1",
             **({"GIT_INDEX_FILE": str(index)} if index else {}),
-            **variables,
+            **(variables or {}),
         }
         config = {**_CONFIG, **(login.config if login else {})}
         environment["GIT_CONFIG_COUNT"] = str(len(config))
@@ -83,7 +83,7 @@ class Git:
             environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
         try:
             done = subprocess.run(
-                ["git", *arguments],
+                ["git", *arguments],  # noqa: S607  the image's
                 cwd=self.work_tree,
                 env=environment,
                 input=given if given is not None else b"",
@@ -96,9 +96,9 @@ class Git:
             raise GitError(done.stderr.decode("utf-8", "replace").strip())
         return done.stdout
 
-    def text(self, *arguments: str, **options: str) -> str:
+    def text(self, *arguments: str) -> str:
         """Run a git command and return its output as one line of text."""
-        return self.run(*arguments, **options).decode("utf-8", "surrogateescape").strip()  # type: ignore[arg-type]
+        return self.run(*arguments).decode("utf-8", "surrogateescape").strip()
 
     def knows(self, *arguments: str) -> bool:
         """Tell whether a git command succeeds."""

@@ -22,7 +22,7 @@ _NPM = ("npm_config_registry", "NPM_CONFIG_REGISTRY", "npm_config_cafile", "NPM_
 
 
 def claude(version: str, given: Mapping[str, str], package: Callable[[str, str], Path]) -> str:
-    """Return the path of the claude command in this version ("": the image's, whatever it is); install it if need be."""
+    """Return the path of the claude command in this version, installed if need be; "" takes whatever the image has."""
     image = shutil.which("claude", path=given.get("PATH"))
     if image and (not version or _version(image, given) == version):
         return image

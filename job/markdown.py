@@ -1,4 +1,4 @@
-"""Make an answer safe to post: no quick action, no live mention, no HTML, no image that calls out; it judges nothing."""
+"""Make an answer safe to post: no quick action, no live mention, no HTML, no image that calls out; no judgement."""
 
 from __future__ import annotations
 

@@ -18,8 +18,15 @@ TOKEN = "GITLAB_MCP_TOKEN"  # noqa: S105  the variable's name
 PACKAGE, VERSION = "@zereight/mcp-gitlab", "2.1.64"
 
 # Tools that read. Whatever else the servers offer is refused.
-_GLAB = ("glab_issue_view", "glab_issue_list", "glab_mr_view", "glab_mr_list", "glab_mr_diff", "glab_ci_status")
-_ZEREIGHT = (
+_GLAB: tuple[str, ...] = (
+    "glab_issue_view",
+    "glab_issue_list",
+    "glab_mr_view",
+    "glab_mr_list",
+    "glab_mr_diff",
+    "glab_ci_status",
+)
+_ZEREIGHT: tuple[str, ...] = (
     "get_issue", "list_issues", "list_issue_discussions", "list_issue_links", "get_merge_request", "list_merge_requests",
     "get_merge_request_diffs", "mr_discussions", "get_file_contents", "get_repository_tree", "list_pipelines",
     "get_pipeline", "list_pipeline_jobs", "get_pipeline_job_output", "list_commits", "get_commit_diff", "list_labels",
@@ -34,7 +41,7 @@ class Server(NamedTuple):
 
 
 def server(given: Mapping[str, str], private: Path, install: Callable[[str, str], Path]) -> Server:
-    """Write the configuration of `glab mcp serve` where the image has it, else of an npm package of a fixed version."""
+    """Write the configuration: `glab mcp serve` where the image has it, else an npm package in a fixed version."""
     token = given.get(TOKEN, "")
     if not token:
         purpose = "the GitLab MCP server has no token of its own (scope read_api)"

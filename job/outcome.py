@@ -19,8 +19,7 @@ class Ending(Enum):
     VARIABLE_MISSING = (
         SETTINGS,
         "The CI/CD variable {name} is not set, so {purpose}.",
-        "A maintainer sets it under Settings > CI/CD > Variables (masked). If it is protected, the pipeline's branch "
-        "has to be protected as well.",
+        "A maintainer sets it under Settings > CI/CD > Variables; a protected one reaches protected branches only.",
     )
     IDENTITY_TOKEN_MISSING = (
         SETTINGS,
@@ -69,8 +68,7 @@ class Ending(Enum):
     PUSH_REJECTED = (
         GITLAB,
         "GitLab did not take the push to `{branch}`.",
-        "Check that the token in {name} has the scope write_repository and that its user may push to this branch. "
-        "The changes are in the job's artifacts.",
+        "Its artifacts have the changes. The token in {name} needs write_repository and a user who may push there.",
     )
 
     # The world moved on: exit code 4.

@@ -75,10 +75,9 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
     word = _COMMAND.match(request.input)
     command = word[1] if word else ""
     if prompt_file and "*" in prompt_file:
-        found = (file(prompt_file.replace("*", command)) if command else None) or file(
-            prompt_file.replace("*", "default")
-        )
-        return found or COMMANDS.get(command, "")
+        names = [name for name in (command, "default") if name]
+        found = (file(prompt_file.replace("*", name)) for name in names)
+        return next((text for text in found if text), COMMANDS.get(command, ""))
     if prompt_file:
         text = file(prompt_file)
         if text is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job.gitlab import GitLab, GitLabError
 from job.markdown import plain, quiet
@@ -88,7 +88,7 @@ class Thread:
         note = self._gitlab.post(f"{self._noteable}/notes", {"body": body, "internal": self._request.internal})
         self._note = int(note["id"])
 
-    def _notes(self) -> Sequence[Mapping[str, object]]:
+    def _notes(self) -> Sequence[Mapping[str, Any]]:
         found: object = None
         if self._request.discussion_id:
             with suppress(GitLabError):
@@ -147,5 +147,5 @@ def _took(link: str, report: Report) -> str:
     turns = f"{report.turns} turn{'' if report.turns == 1 else 's'}"
     parts = [turns, f"${report.cost:.2f}", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"]
     if report.denied:
-        parts.append("not allowed: " + ", ".join(f"{plain(name, 40)} ×{n}" for name, n in report.denied.items()))
+        parts.append("not allowed: " + ", ".join(f"{plain(name, 40)} ({n})" for name, n in report.denied.items()))
     return f"{' · '.join(parts)} · {link}"

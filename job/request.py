@@ -57,7 +57,7 @@ def read(environment: Mapping[str, str], payload: Path | None) -> Request:
 
 
 def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """What other senders set. Without a run id the pipeline's stands in: one pipeline is one run."""
+    """Read what other senders set. Without a run id the pipeline's stands in: one pipeline is one run."""
     instruction = variables.get("AI_FLOW_INPUT")
     if not isinstance(instruction, str) or not instruction.strip():
         raise Failure(Ending.REQUEST_MISSING)

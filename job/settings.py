@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from job.outcome import Ending, Failure
 
@@ -92,7 +92,7 @@ def tools(text: str) -> tuple[str, ...]:
     return found
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str], object]] = {
     "max_turns": int,
     "max_budget_usd": float,
     "timeout_minutes": float,

@@ -62,7 +62,7 @@ class Workspace:
 
     @staticmethod
     def around(start: Path) -> Path:
-        """Return the folder with the clone that `start` is in. CI_PROJECT_DIR is not asked: not all runners set it so."""
+        """Return the folder of the clone that `start` is in; not every runner's CI_PROJECT_DIR is that."""
         return next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
 
     def open(self, default_branch: str, ref: str) -> None:
@@ -165,7 +165,7 @@ class Workspace:
         )  # fmt: skip
         tree = self._own.run("write-tree", index=index).decode().strip()
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _identity(author)}
-        made = self._own.run("commit-tree", tree, "-p", self.head, given=message.encode(), **who)
+        made = self._own.run("commit-tree", tree, "-p", self.head, given=message.encode(), variables=who)
         return made.decode().strip()
 
     def patch(self, commit: str) -> bytes:

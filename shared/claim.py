@@ -1,5 +1,6 @@
-"""The durable record that a run is being worked on or done: states and steps. It writes nothing itself."""
+"""The durable record that a run is being worked on or done: states, steps, and its text. It writes nothing itself."""
 
+import json
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,9 +19,10 @@ class State(StrEnum):
     TRIGGERED = "triggered"
     FINISHED = "finished"
     REFUSED = "refused"
+    DEAD = "dead"
 
 
-ENDED = frozenset({State.FINISHED, State.REFUSED})
+ENDED = frozenset({State.FINISHED, State.REFUSED, State.DEAD})
 
 
 class Claim(NamedTuple):
@@ -35,6 +37,21 @@ class Claim(NamedTuple):
     pipeline_id: int = 0
     pipeline_url: str = ""
     reason: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where the claim is kept."""
+        return claim_key(self.run)
+
+    def to_json(self) -> str:
+        """Return the claim as JSON."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> "Claim":
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return cls(**data | {"state": State(data["state"])})
 
     def take(self, now: float) -> "Claim":
         """Return the claim for one more attempt."""
@@ -59,6 +76,16 @@ class Claim(NamedTuple):
     def released(self, now: float) -> "Claim":
         """Return the claim for the next attempt; one that waits for GitLab to settle stays taken until then."""
         return self._replace(until=self.since + SETTLE if self.state is State.TRIGGERING else now)
+
+    def revived(self) -> "Claim":
+        """Return a dead claim as it was before it died, so that a replay goes on from there."""
+        state = State.TRIGGERED if self.pipeline_id else State.TRIGGERING if self.since else State.CLAIMED
+        return self._replace(state=state, reason="", attempt=self.attempt + 1)
+
+
+def claim_key(run: str) -> str:
+    """Return where a run's claim is kept."""
+    return f"run/{run}"
 
 
 def new_claim(run: str, now: float) -> Claim:

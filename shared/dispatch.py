@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from shared import flow, mention, replies
 from shared.access import authorise
-from shared.claim import ENDED, Claim, State, new_claim
+from shared.claim import ENDED, Claim, State, claim_key, new_claim
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
-from shared.ports import Claims, GitLab, GitLabError, Log, Pipeline
+from shared.ports import GitLab, GitLabError, Log, Pipeline, Records
 from shared.run import RunRequest, digest
 from shared.secret import Cached, GitLabSecrets, Secret
 from shared.settings import Settings
@@ -21,7 +21,7 @@ class World(NamedTuple):
 
     settings: Settings
     secrets: Cached[GitLabSecrets]
-    claims: Claims
+    records: Records
     gitlab: GitLab
     now: Callable[[], float]
     log: Log
@@ -159,9 +159,10 @@ class _Held:
 
     def __init__(self, run: RunRequest, world: World) -> None:
         """Take the claim; raise Retry(BUSY) while another attempt has it."""
-        self._claims, self._now = world.claims, world.now
+        self._records, self._now = world.records, world.now
         now = world.now()
-        stored, self._version = self._claims.read(run.id)
+        text, self._version = self._records.read(claim_key(run.id))
+        stored = Claim.from_json(text) if text else None
         self.claim = stored or new_claim(run.id, now)
         if stored is None or stored.state not in ENDED:
             if stored is not None and stored.until > now:
@@ -170,7 +171,7 @@ class _Held:
 
     def write(self, claim: Claim) -> None:
         """Store the next step; raise Retry(BUSY) when another attempt has taken the claim meanwhile."""
-        version = self._claims.write(claim, self._version)
+        version = self._records.write(claim.key, claim.to_json(), self._version, claim.expires)
         if version is None:
             raise Retry(Reason.BUSY)
         self.claim, self._version = claim, version

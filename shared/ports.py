@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from shared.access import Member, User
-from shared.claim import Claim
 from shared.event import NoteEvent
 from shared.run import RunRequest
 from shared.secret import Secret
@@ -65,14 +64,17 @@ class Queue(Protocol):
         """Store the request durably; a second one of the same run may be dropped. Any exception: not stored."""
 
 
-class Claims(Protocol):
-    """Durable claims, changed by compare-and-set. A version is the store's own and opaque; None: no claim yet."""
+class Records(Protocol):
+    """A durable table of texts, changed by compare-and-set. A version is the store's own and opaque; None: no record."""
 
-    def read(self, run: str) -> tuple[Claim | None, object]:
-        """Return the claim and its version, as of the last completed write."""
+    def read(self, key: str) -> tuple[str | None, object]:
+        """Return the record's text and its version, as of the last completed write."""
 
-    def write(self, claim: Claim, version: object) -> object:
-        """Store the claim if the stored version is still the one given; return the new version, or None if not."""
+    def write(self, key: str, text: str, version: object, expires: int) -> object:
+        """Store the text if the stored version is still the one given; return the new version, or None if not.
+
+        `expires` (Unix seconds) is when the record may be forgotten. Two writes never store the same text in a row.
+        """
 
 
 class Log(Protocol):

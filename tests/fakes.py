@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.access import Member, User
-from shared.claim import Claim
+from shared.claim import Claim, claim_key
 from shared.delivery import Delivery
 from shared.dispatch import World
 from shared.event import NoteEvent
@@ -65,23 +65,28 @@ class Queue:
         self.runs.append(run)
 
 
-class Claims:
-    """Claims in a dictionary; `before_write` is called with each claim about to be written."""
+class Records:
+    """Records in a dictionary; `before_write` is called with each claim about to be written."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, tuple[Claim, int]] = {}
+        self.stored: dict[str, tuple[str, int]] = {}
         self.before_write: Callable[[Claim], None] = lambda _: None
 
-    def read(self, run: str) -> tuple[Claim | None, object]:
-        return self.stored.get(run, (None, None))
+    def read(self, key: str) -> tuple[str | None, object]:
+        return self.stored.get(key, (None, None))
 
-    def write(self, claim: Claim, version: object) -> object:
-        self.before_write(claim)
-        if self.stored.get(claim.run, (None, None))[1] != version:
+    def write(self, key: str, text: str, version: object, expires: int) -> object:  # noqa: ARG002
+        if key.startswith("run/"):
+            self.before_write(Claim.from_json(text))
+        if self.stored.get(key, (None, None))[1] != version:
             return None
-        following = self.stored[claim.run][1] + 1 if claim.run in self.stored else 1
-        self.stored[claim.run] = claim, following
+        following = self.stored[key][1] + 1 if key in self.stored else 1
+        self.stored[key] = text, following
         return following
+
+    def claim(self, run_id: str) -> Claim | None:
+        text, _ = self.read(claim_key(run_id))
+        return Claim.from_json(text) if text else None
 
 
 class GitLab:
@@ -160,9 +165,9 @@ def settings(**environment: str) -> Settings:
     return Settings.read(environment)
 
 
-def world(gitlab: GitLab, claims: Claims, clock: Clock, log: Log, **environment: str) -> World:
+def world(gitlab: GitLab, records: Records, clock: Clock, log: Log, **environment: str) -> World:
     secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, clock)
-    return World(settings(**environment), secrets, claims, gitlab, clock, log)
+    return World(settings(**environment), secrets, records, gitlab, clock, log)
 
 
 def tokens(document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW) -> Cached[WebhookSecrets]:

@@ -1,8 +1,6 @@
 """What only AWS has: the cold path, the function URL's events, batches, visibility, CloudWatch lines."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.claim import State, new_claim
+from shared.claim import Claim, State, claim_key
 from shared.delivery import VerifiedDelivery
 from shared.event import parse
 from shared.run import RunRequest, request
@@ -288,9 +286,12 @@ def test_of_a_batch_only_what_must_come_again_is_returned(gitlab: GitLab, served
     failed = served.dispatch(records)["batchItemFailures"]
     assert [item["itemIdentifier"] for item in failed] == ids[:3]
     assert (ids[2], len(ids)) == (malformed, 4)
-    claims = [claim for claim, _ in map(served.claims().read, (again.id, behind.id, done.id))]
+    states = [
+        text and Claim.from_json(text).state
+        for text, _ in map(served.records().read, map(claim_key, (again.id, behind.id, done.id)))
+    ]
     # The second one waits, untouched, for the one before it in its thread.
-    assert [claim and claim.state for claim in claims] == [State.CLAIMED, None, State.FINISHED]
+    assert states == [State.CLAIMED, None, State.FINISHED]
     assert len(gitlab.pipelines) == 1
 
 
@@ -347,98 +348,11 @@ def test_a_defect_waits_like_a_retry_so_that_its_thread_is_not_blocked_for_long(
     assert 0 < served.hidden()[0] <= 2
 
 
-# Claims
+# Records
 
 
-@pytest.mark.parametrize("exists", [False, True])
-def test_of_twelve_writers_of_a_claim_one_wins(aws: Aws, *, exists: bool) -> None:
-    claims, claim = aws.claims(), new_claim("run", fakes.NOW)
-    read = claims.write(claim, None) if exists else None
-    barrier, versions = threading.Barrier(12), []
-
-    def write(number: int) -> None:
-        barrier.wait()
-        versions.append((claims.write(claim._replace(attempt=number), read), number))
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    won = [(version, number) for version, number in versions if version is not None]
-    assert len(versions) == 12
-    assert len(won) == 1
-    stored, version = claims.read("run")
-    assert (version, stored) == (won[0][0], claim._replace(attempt=won[0][1]))
-
-
-def test_a_claim_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) -> None:
-    claim = new_claim("run", fakes.NOW)
-    aws.claims().write(claim, None)
+def test_a_record_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) -> None:
+    aws.records().write("run/1", "{}", None, 1_772_678_400)
     assert aws.items() == [
-        {
-            "run": {"S": "run"},
-            "version": {"N": "1"},
-            "claim": {"S": json.dumps(claim._asdict())},
-            "expires": {"N": str(claim.expires)},
-        }
+        {"key": {"S": "run/1"}, "version": {"N": "1"}, "text": {"S": "{}"}, "expires": {"N": "1772678400"}}
     ]
-
-
-# Logs and metrics
-
-
-def test_a_mention_writes_one_log_line_and_one_metric_at_each_function(gitlab: GitLab) -> None:
-    note = gitlab.note(7, "issue", 5, author_id=42, body="@claude fix the canary")
-    headers, data = gitlab.note_hook(note)
-    platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    with platform:
-        answer = platform.deliver("POST", gitlab.sign(headers, data, fakes.SIGNING_TOKEN), data)
-        assert answer.status == 202
-        platform.settle()
-        log, metrics = lines(platform)
-        assert "canary" not in platform.output()
-    assert [line["reason"] for line in log] == ["queued", "triggered"]
-    assert [set(line) - POWERTOOLS for line in log] == [LOGGED, LOGGED | {"attempt", "pipeline_id"}]
-    assert [(line["run"], line["note_id"], line["level"]) for line in log] == [
-        (json.loads(answer.body)["run"], note["id"], "INFO")
-    ] * 2
-    for metric, reason in zip(metrics, ("queued", "triggered"), strict=True):
-        directive = metric["_aws"]["CloudWatchMetrics"]
-        assert directive == [
-            {
-                "Namespace": "gitlab-claude-trigger",
-                "Dimensions": [["reason"]],
-                "Metrics": [{"Name": "Runs", "Unit": "Count"}],
-            }
-        ]
-        assert (metric["reason"], metric["Runs"]) == (reason, [1.0])
-    assert len(gitlab.pipelines) == 1
-
-
-def test_what_is_rejected_or_without_a_mention_writes_nothing(aws: Aws) -> None:
-    idle, asked = body("nothing for you"), body("@claude fix it")
-    assert aws.deliver("POST", signed(idle), idle).status == 200
-    assert aws.deliver("POST", signed(idle), asked).status == 401
-    assert aws.deliver("POST", {}, asked).status == 401
-    assert aws.deliver("PUT", signed(asked), asked).status == 405
-    assert aws.output() == ""
-
-
-# The stand-in itself
-
-
-def test_a_stopped_installation_leaves_no_process_thread_or_port() -> None:
-    threads = set(threading.enumerate())
-    platform = Aws(NOWHERE, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    with platform:
-        data = body("@claude fix it")
-        assert platform.deliver("POST", signed(data), data).status == 202
-        processes, port = platform.processes(), platform.port
-        assert len(processes) == 3
-    for process in processes:
-        with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
-    assert set(threading.enumerate()) <= threads

@@ -10,7 +10,7 @@ from shared.event import Branches, NoteEvent
 from shared.outcome import Reason, Retry
 from shared.ports import GitLabError
 from shared.run import RunRequest, request
-from tests.fakes import NOTE, TRIGGER_TOKEN, Claims, Clock, GitLab, Log, run, world
+from tests.fakes import NOTE, TRIGGER_TOKEN, Clock, GitLab, Log, Records, run, world
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
@@ -20,11 +20,11 @@ class Stage:
     """`dispatch` with fakes around it."""
 
     def __init__(self) -> None:
-        self.gitlab, self.claims, self.clock, self.log = GitLab(), Claims(), Clock(), Log()
+        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
         self.environment: dict[str, str] = {}
 
     def dispatch(self, asked: RunRequest | None = None) -> Reason:
-        return dispatch(asked or run(), world(self.gitlab, self.claims, self.clock, self.log, **self.environment))
+        return dispatch(asked or run(), world(self.gitlab, self.records, self.clock, self.log, **self.environment))
 
     def retried(self) -> Retry:
         with pytest.raises(Retry) as retry:
@@ -32,7 +32,7 @@ class Stage:
         return retry.value
 
     def claim(self) -> Claim:
-        claim, _ = self.claims.read(run().id)
+        claim = self.records.claim(run().id)
         assert claim
         return claim
 
@@ -72,10 +72,10 @@ def test_while_one_attempt_runs_another_waits(stage: Stage) -> None:
 
 def test_of_two_attempts_that_claim_at_once_one_wins(stage: Stage) -> None:
     def meanwhile(_: Claim) -> None:
-        stage.claims.before_write = lambda _: None
+        stage.records.before_write = lambda _: None
         stage.dispatch()
 
-    stage.claims.before_write = meanwhile
+    stage.records.before_write = meanwhile
     assert stage.retried().reason is Reason.BUSY
     assert len(stage.gitlab.triggered) == 1
 
@@ -158,7 +158,7 @@ def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
 
 def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     asked = run()
-    here = world(stage.gitlab, stage.claims, stage.clock, stage.log)
+    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
     only = here.secrets.get()._replace(trigger_tokens={})
     here.secrets.get = lambda **_: only  # type: ignore[method-assign]
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
@@ -247,10 +247,10 @@ def killing(when: Callable[[Claim], bool]) -> Callable[[Claim], None]:
 
 @pytest.mark.parametrize("state", [State.CLAIMED, State.TRIGGERING, State.TRIGGERED, State.FINISHED])
 def test_killed_before_any_write_the_run_still_ends_in_one_pipeline(stage: Stage, state: State) -> None:
-    stage.claims.before_write = killing(lambda claim: claim.state is state)
+    stage.records.before_write = killing(lambda claim: claim.state is state)
     with pytest.raises(Killed):
         stage.dispatch()
-    stage.claims.before_write = lambda _: None
+    stage.records.before_write = lambda _: None
     stage.clock.time += LEASE
     assert stage.dispatch() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1

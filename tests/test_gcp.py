@@ -6,26 +6,26 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_server
 from tempfile import TemporaryDirectory
-from threading import Barrier, Thread
 from uuid import uuid4
 
 import pytest
 
 from functions.gcp import adapters
-from shared.claim import Claim, State, new_claim
+from shared.claim import Claim, State, claim_key
 from shared.outcome import Reason
-from shared.ports import Claims, Queue
+from shared.ports import Queue
 from shared.run import MAX_REQUEST, RunRequest
 from tests import fakes
 from tests.gitlab.server import Fault, GitLab
 from tests.platforms import Answer
 from tests.platforms.cloud_tasks import CloudTasks, Limits
-from tests.platforms.gcp import INVOKER, QUEUE, ROOT, Function, Gcp, firestore_claims, request, tasks_queue
+from tests.platforms.gcp import INVOKER, QUEUE, ROOT, Function, Gcp, firestore_records, request, tasks_queue
 from tests.platforms.google import SecretManager
 
 BUDGET = 3.0  # seconds `receive` may take whatever hangs
@@ -107,7 +107,7 @@ def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expecte
         function.stop()
 
 
-# Claims.
+# Records.
 
 
 @pytest.fixture
@@ -115,90 +115,31 @@ def project() -> str:
     return f"p-{uuid4().hex[:8]}"
 
 
-@pytest.fixture
-def claims(project: str) -> Claims:
-    return firestore_claims(project)
-
-
-def at_once(write: Callable[[int], object], threads: int = 12) -> list[object]:
-    """Call `write` with each thread's number, all at the same moment; return what came back, errors included."""
-    gate = Barrier(threads)
-    results: list[object] = []
-
-    def call(number: int) -> None:
-        gate.wait()
-        try:
-            results.append(write(number))
-        except Exception as error:  # noqa: BLE001  a failed thread is a failed test, below
-            results.append(error)
-
-    started = [Thread(target=call, args=(number,)) for number in range(threads)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    return results
+@needs_emulator
+def test_a_record_that_vanished_is_not_written_again(project: str) -> None:
+    records = firestore_records(project)
+    version = records.write("run/1", "{}", None, 1000)
+    assert records.write("run/2", "{}", version, 1000) is None
+    assert records.read("run/2") == (None, None)
 
 
 @needs_emulator
-def test_of_twelve_first_claims_on_a_run_exactly_one_is_stored(claims: Claims) -> None:
-    results = at_once(lambda number: claims.write(new_claim("r", 1000.0 + number), None))
-    winners = [result for result in results if result is not None]
-    assert len(results) == 12
-    assert len(winners) == 1
-    assert claims.read("r")[1] == winners[0]
-
-
-@needs_emulator
-def test_of_twelve_changes_to_one_version_exactly_one_is_stored(claims: Claims) -> None:
-    first = new_claim("r", 1000.0)
-    version = claims.write(first, None)
-    results = at_once(lambda number: claims.write(first.take(2000.0 + number), version))
-    winners = [result for result in results if result is not None]
-    assert len(results) == 12
-    assert len(winners) == 1
-    assert claims.read("r")[1] == winners[0]
-
-
-@needs_emulator
-def test_a_stale_version_and_a_vanished_claim_are_refused(claims: Claims) -> None:
-    first = new_claim("r", 1000.0)
-    old = claims.write(first, None)
-    new = claims.write(first.take(2000.0), old)
-    assert new is not None
-    assert claims.write(first.triggering(2001.0), old) is None
-    assert claims.read("r") == (first.take(2000.0), new)
-    assert claims.write(new_claim("never-stored", 1000.0), old) is None
-    assert claims.read("never-stored") == (None, None)
-
-
-@needs_emulator
-def test_a_claim_comes_back_as_it_was_written_and_with_the_same_version(claims: Claims) -> None:
-    claim = Claim("r", State.TRIGGERED, 1770000000.123456, 1772678400, 3, 1770000000.25, 2**53, "https://x/-/é", "busy")
-    version = claims.write(claim, None)
-    assert claims.read("r") == (claim, version)
-    state = claims.read("r")[0]
-    assert state is not None
-    assert type(state.state) is State
-
-
-@needs_emulator
-def test_a_claim_carries_its_end_as_a_time_for_the_ttl_policy(claims: Claims, project: str) -> None:
-    claims.write(new_claim("r", 1000.0), None)
-    stored = adapters._firestore(project).collection("claims").document("r").get()
-    assert stored.get("expires").timestamp() == new_claim("r", 1000.0).expires
+def test_a_record_carries_its_end_as_a_time_for_the_ttl_policy(project: str) -> None:
+    firestore_records(project).write("run/1", "{}", None, 1000)
+    stored = adapters._firestore(project).collection("claims").document("run:1").get()
+    assert stored.get("expires").timestamp() == 1000
 
 
 def test_a_store_that_never_answers_raises_within_the_limit(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "PATIENT", 0.3)
     with create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
-        hanging = adapters.FirestoreClaims(project, "claims")
+        hanging = adapters.FirestoreRecords(project, "claims")
         started = time.monotonic()
         with pytest.raises(Exception, match=r"504|503"):
             hanging.read("r")
         with pytest.raises(Exception, match=r"504|503"):
-            hanging.write(new_claim("r", 1000.0), None)
+            hanging.write("r", "{}", None, 1000)
         assert time.monotonic() - started < BUDGET
         adapters._firestore(project).close()
 
@@ -221,9 +162,9 @@ def queue(tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch) -> Queue:
 
 
 def test_a_run_put_twice_is_one_task_and_no_error(queue: Queue, tasks: CloudTasks) -> None:
-    results = at_once(lambda _: queue.put(fakes.run()))
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(queue.put, [fakes.run()] * 12)) == [None] * 12
     queue.put(fakes.run())
-    assert results == [None] * 12
     assert [RunRequest.from_json(task.body) for task in tasks.tasks.values()] == [fakes.run()]
     assert len(tasks.calls) == 13
 
@@ -434,8 +375,8 @@ def test_a_mention_becomes_a_pipeline_and_a_finished_claim(gitlab: GitLab, gcp: 
     before = len(gitlab.pipelines)
     run = mention(gitlab, gcp)
     gcp.settle()
-    claim, _ = gcp.claims().read(run)
-    assert claim is not None
+    text, _ = gcp.records().read(claim_key(run))
+    claim = Claim.from_json(str(text))
     assert (claim.state, claim.reason) == (State.FINISHED, str(Reason.TRIGGERED))
     assert len(gitlab.pipelines) == before + 1
     assert attempts(gcp, run) == [200]

@@ -209,7 +209,7 @@ def serves(run: RunRequest) -> bool:
     """Tell whether the core itself would start a pipeline for the run."""
     gitlab, text = fakes.GitLab(), "@claude " + "好" * 100_000
     gitlab.users[BOT], gitlab.text = User(BOT, "renovate", bot=True, state="active"), text
-    world = fakes.world(gitlab, fakes.Claims(), fakes.Clock(), fakes.Log())
+    world = fakes.world(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
     return dispatch(RunRequest.from_json(run.to_json()), world) is Reason.TRIGGERED
 
 

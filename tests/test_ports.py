@@ -1,16 +1,17 @@
 """One contract for the stores of all three platforms: real adapters, real SDK clients, local services."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.claim import LEASE, State, new_claim
-from shared.outcome import Reason
-from shared.ports import Claims
-from tests.fakes import GITLAB_SECRETS, NOW, WEBHOOK_SECRETS, run
+from shared.ports import Records
+from tests.fakes import GITLAB_SECRETS, WEBHOOK_SECRETS, run
 from tests.platforms import Platform
 from tests.test_platforms import PLATFORMS
+
+LATER = int(time.time()) + 3600
 
 
 @pytest.fixture(params=PLATFORMS, scope="module")
@@ -20,68 +21,53 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def claims(platform: Platform) -> Claims:
-    return platform.claims()
+def records(platform: Platform) -> Records:
+    return platform.records()
 
 
-def test_a_run_that_nobody_claimed_has_no_claim(claims: Claims) -> None:
-    assert claims.read("nobody") == (None, None)
+def test_what_nobody_wrote_is_not_there(records: Records) -> None:
+    assert records.read("run/nobody") == (None, None)
 
 
-def test_a_claim_reads_back_as_it_was_written(claims: Claims) -> None:
-    claim = new_claim("reads-back", NOW)
-    steps = [
-        claim,
-        claim.triggering(NOW + 0.5),
-        claim.triggered(2**40, "https://gitlab.com/group/app/-/pipelines/1"),
-        claim.released(NOW + 1),
-        claim.take(NOW + LEASE),
-        claim.ended(State.FINISHED, Reason.TRIGGERED),
-    ]
+def test_a_record_reads_back_as_it_was_written(records: Records) -> None:
     version = None
-    for step in steps:
-        version = claims.write(step, version)
+    for text in ("{}", "é好🚀", "x" * 100_000, ""):
+        version = records.write("run/reads-back", text, version, LATER)
         assert version is not None
-        assert claims.read("reads-back") == (step, version)
+        assert records.read("run/reads-back") == (text, version)
 
 
-def test_a_claim_is_made_once(claims: Claims) -> None:
-    claim = new_claim("made-once", NOW)
-    assert claims.write(claim, None) is not None
-    assert claims.write(claim._replace(attempt=2), None) is None
-    assert claims.read("made-once")[0] == claim
+def test_a_record_is_made_once(records: Records) -> None:
+    assert records.write("run/made-once", "first", None, LATER) is not None
+    assert records.write("run/made-once", "second", None, LATER) is None
+    assert records.read("run/made-once")[0] == "first"
 
 
-def test_a_stale_version_changes_nothing(claims: Claims) -> None:
-    claim = new_claim("stale", NOW)
-    first = claims.write(claim, None)
-    second = claims.write(claim._replace(attempt=2), first)
+def test_a_stale_version_changes_nothing(records: Records) -> None:
+    first = records.write("run/stale", "first", None, LATER)
+    second = records.write("run/stale", "second", first, LATER)
     assert second not in (None, first)
-    assert claims.write(claim._replace(attempt=3), first) is None
-    assert claims.read("stale")[0] == claim._replace(attempt=2)
+    assert records.write("run/stale", "third", first, LATER) is None
+    assert records.read("run/stale")[0] == "second"
 
 
-def test_of_many_at_once_one_wins(claims: Claims) -> None:
-    version = claims.write(new_claim("race", NOW), None)
-    for expected in (version, None):
-        run_id = "race" if expected else "race-to-create"
+def test_of_many_at_once_one_wins(records: Records) -> None:
+    version = records.write("run/race", "start", None, LATER)
+    for key, expected in (("run/race", version), ("run/race-to-create", None)):
         with ThreadPoolExecutor(12) as pool:
-            attempts = [new_claim(run_id, NOW)._replace(attempt=number) for number in range(12)]
-            won = list(pool.map(claims.write, attempts, [expected] * 12))
+            won = list(
+                pool.map(lambda n, key=key, read=expected: records.write(key, f"by {n}", read, LATER), range(12))
+            )
         winners = [number for number, each in enumerate(won) if each is not None]
         assert len(winners) == 1
-        found = claims.read(run_id)[0]
-        assert found
-        assert found.attempt == winners[0]
+        assert records.read(key)[0] == f"by {winners[0]}"
 
 
-def test_runs_do_not_touch_each_other(claims: Claims) -> None:
-    for name in ("one", "two"):
-        assert claims.write(new_claim(name, NOW), None) is not None
-    first, version = claims.read("one")
-    assert first
-    assert claims.write(first.take(NOW), version) is not None
-    assert claims.read("two")[0] == new_claim("two", NOW)
+def test_records_do_not_touch_each_other(records: Records) -> None:
+    first = records.write("limit/user/1", "one", None, LATER)
+    assert records.write("limit/user/11", "eleven", None, LATER) is not None
+    assert records.write("limit/user/1", "two", first, LATER) is not None
+    assert records.read("limit/user/11")[0] == "eleven"
 
 
 def test_a_request_may_be_stored_twice(platform: Platform) -> None:

@@ -1,11 +1,8 @@
 """The AWS ports: SQS, DynamoDB, Secrets Manager, CloudWatch. Every SDK is imported on first need and kept."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from shared.claim import Claim, State
 
 if TYPE_CHECKING:
     from shared.run import RunRequest
@@ -43,40 +40,37 @@ class SqsQueue:
         )
 
 
-class DynamoClaims:
-    """A DynamoDB table with the key `run` and the TTL attribute `expires`."""
+class DynamoRecords:
+    """A DynamoDB table with the key `key` and the TTL attribute `expires`."""
 
     def __init__(self, table: str) -> None:
         """Take the table's name."""
         self._table = table
 
-    def read(self, run: str) -> tuple[Claim | None, object]:
-        """Return the claim and its version, read consistently."""
-        found = client("dynamodb").get_item(TableName=self._table, Key={"run": {"S": run}}, ConsistentRead=True)
+    def read(self, key: str) -> tuple[str | None, object]:
+        """Return the record and its version number, read consistently."""
+        found = client("dynamodb").get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
         item = found.get("Item")
-        if not item:
-            return None, None
-        data = json.loads(item["claim"]["S"])
-        return Claim(**data | {"state": State(data["state"])}), int(item["version"]["N"])
+        return (item["text"]["S"], int(item["version"]["N"])) if item else (None, None)
 
-    def write(self, claim: Claim, version: object) -> object:
+    def write(self, key: str, text: str, version: object, expires: int) -> object:
         """Put the item on condition that the version is still the one read."""
         dynamodb = client("dynamodb")
         following = 1 if version is None else int(str(version)) + 1
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#v)"}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#version)"}
         if version is not None:
             condition = {
-                "ConditionExpression": "#v = :read",
+                "ConditionExpression": "#version = :read",
                 "ExpressionAttributeValues": {":read": {"N": str(version)}},
             }
         item = {
-            "run": {"S": claim.run},
+            "key": {"S": key},
+            "text": {"S": text},
             "version": {"N": str(following)},
-            "claim": {"S": json.dumps(claim._asdict())},
-            "expires": {"N": str(claim.expires)},
+            "expires": {"N": str(expires)},
         }
-        names = {"#v": "version"}
         try:
+            names = {"#version": "version"}
             dynamodb.put_item(TableName=self._table, Item=item, ExpressionAttributeNames=names, **condition)
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return None

@@ -6,7 +6,7 @@ from base64 import b64decode
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from functions.aws.adapters import DynamoClaims, SqsQueue, log, secret
+from functions.aws.adapters import DynamoRecords, SqsQueue, log, secret
 from shared.delivery import Delivery
 from shared.receive import receive as answer
 from shared.secret import Cached, GitLabSecrets, WebhookSecrets
@@ -74,8 +74,8 @@ def _world() -> "World":
     from shared.dispatch import World  # noqa: PLC0415
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"]), GitLabSecrets.parse, time.time)
-    claims = DynamoClaims(os.environ["CLAIMS_TABLE"])
-    return World(SETTINGS, secrets, claims, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
+    records = DynamoRecords(os.environ["CLAIMS_TABLE"])
+    return World(SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
 
 
 def _delivery(event: dict[str, Any]) -> Delivery:

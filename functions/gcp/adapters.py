@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shared.claim import Claim, State
-
 if TYPE_CHECKING:
     from shared.run import RunRequest
 
@@ -46,29 +44,26 @@ class TasksQueue:
             return
 
 
-class FirestoreClaims:
-    """A Firestore collection, one document per run, with a TTL policy on `expires`."""
+class FirestoreRecords:
+    """A Firestore collection, one document per record, with a TTL policy on `expires`."""
 
     def __init__(self, project: str, collection: str) -> None:
         """Take the project and the collection's name."""
         self._project, self._collection = project, collection
 
-    def read(self, run: str) -> tuple[Claim | None, object]:
-        """Return the claim and the time of its last change, which is its version."""
-        found = self._document(run).get(timeout=PATIENT, retry=None)
-        if not found.exists:
-            return None, None
-        data = json.loads(found.get("claim"))
-        return Claim(**data | {"state": State(data["state"])}), found.update_time
+    def read(self, key: str) -> tuple[str | None, object]:
+        """Return the record and the time of its last change, which is its version."""
+        found = self._document(key).get(timeout=PATIENT, retry=None)
+        return (str(found.get("text")), found.update_time) if found.exists else (None, None)
 
-    def write(self, claim: Claim, version: object) -> object:
+    def write(self, key: str, text: str, version: object, expires: int) -> object:
         """Create or update the document on condition that it did not change since it was read."""
         from datetime import UTC, datetime  # noqa: PLC0415  with the rest of Firestore
 
         from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound  # noqa: PLC0415
 
-        document = self._document(claim.run)
-        fields = {"claim": json.dumps(claim._asdict()), "expires": datetime.fromtimestamp(claim.expires, UTC)}
+        document = self._document(key)
+        fields = {"text": text, "expires": datetime.fromtimestamp(expires, UTC)}
         try:
             if version is None:
                 done = document.create(fields, timeout=PATIENT, retry=None)
@@ -79,8 +74,9 @@ class FirestoreClaims:
             return None
         return done.update_time
 
-    def _document(self, run: str) -> Any:  # noqa: ANN401
-        return _firestore(self._project).collection(self._collection).document(run)
+    def _document(self, key: str) -> Any:  # noqa: ANN401
+        # A document's name holds no slash.
+        return _firestore(self._project).collection(self._collection).document(key.replace("/", ":"))
 
 
 def secret(name: str, *, timeout: float) -> Callable[[], str]:

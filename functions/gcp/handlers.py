@@ -5,7 +5,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from functions.gcp.adapters import PATIENT, QUICK, FirestoreClaims, TasksQueue, log, secret
+from functions.gcp.adapters import PATIENT, QUICK, FirestoreRecords, TasksQueue, log, secret
 from shared.delivery import MAX_BODY, Delivery
 from shared.receive import receive as answer
 from shared.secret import Cached, GitLabSecrets, WebhookSecrets
@@ -67,5 +67,5 @@ def _world() -> "World":
     from shared.dispatch import World  # noqa: PLC0415
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time)
-    claims = FirestoreClaims(os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims"))
-    return World(SETTINGS, secrets, claims, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
+    records = FirestoreRecords(os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims"))
+    return World(SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)

@@ -1,4 +1,4 @@
-"""The local platform's ports: queue and claims in one SQLite file, log lines on standard error."""
+"""The local platform's ports: queue and records in one SQLite file, log lines on standard error."""
 
 import fcntl
 import json
@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from shared.claim import Claim, State
 from shared.outcome import Reason, Retry
 from shared.run import RunRequest
 
@@ -21,8 +20,8 @@ CREATE TABLE IF NOT EXISTS requests (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, thread TEXT NOT NULL,
     body TEXT NOT NULL, due REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS requests_thread ON requests (thread, seq);
-CREATE TABLE IF NOT EXISTS claims (
-    run TEXT PRIMARY KEY, version INTEGER NOT NULL, claim TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+    key TEXT PRIMARY KEY, version INTEGER NOT NULL, text TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 # The oldest request that is due and first in its thread.
@@ -120,51 +119,44 @@ class SqliteQueue:
             db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, run.id))
 
 
-class SqliteClaims:
-    """The claims: one row per run, changed by compare-and-set on its version number."""
+class SqliteRecords:
+    """The records: one row each, changed by compare-and-set on its version number."""
 
     def __init__(self, store: Store, now: float) -> None:
-        """Use the store; forget expired claims and end the leases of a killed process."""
+        """Use the store; forget what has expired."""
         self._store = store
         with store.transaction() as db:
-            db.execute("DELETE FROM claims WHERE expires < ?", (now,))
-            for run, text in db.execute("SELECT run, claim FROM claims").fetchall():
-                claim = _claim(text)
-                if claim.until > now:
-                    db.execute("UPDATE claims SET claim = ? WHERE run = ?", (_text(claim.released(now)), run))
+            db.execute("DELETE FROM records WHERE expires < ?", (now,))
 
-    def read(self, run: str) -> tuple[Claim | None, object]:
-        """Return the claim and its version number."""
+    def read(self, key: str) -> tuple[str | None, object]:
+        """Return the record and its version number."""
         with self._store.transaction() as db:
-            row = db.execute("SELECT claim, version FROM claims WHERE run = ?", (run,)).fetchone()
-        return (_claim(row[0]), row[1]) if row else (None, None)
+            row = db.execute("SELECT text, version FROM records WHERE key = ?", (key,)).fetchone()
+        return tuple(row) if row else (None, None)
 
-    def write(self, claim: Claim, version: object) -> object:
-        """Store the claim where the version is still the one read."""
+    def write(self, key: str, text: str, version: object, expires: int) -> object:
+        """Store the record where the version is still the one read."""
         with self._store.transaction() as db:
             if version is None:
                 done = db.execute(
-                    "INSERT INTO claims (run, version, claim, expires) VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
-                    (claim.run, _text(claim), claim.expires),
+                    "INSERT INTO records (key, version, text, expires) VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
+                    (key, text, expires),
                 )
             else:
                 done = db.execute(
-                    "UPDATE claims SET version = version + 1, claim = ? WHERE run = ? AND version = ?",
-                    (_text(claim), claim.run, version),
+                    "UPDATE records SET version = version + 1, text = ?, expires = ? WHERE key = ? AND version = ?",
+                    (text, expires, key, version),
                 )
         following = 1 if version is None else int(str(version)) + 1
         return following if done.rowcount else None
+
+    def starting_with(self, prefix: str) -> list[str]:
+        """Return the keys that start with a prefix."""
+        with self._store.transaction() as db:
+            rows = db.execute("SELECT key FROM records WHERE substr(key, 1, ?) = ?", (len(prefix), prefix))
+            return [key for (key,) in rows]
 
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
     """Write one JSON line to standard error."""
     sys.stderr.write(json.dumps({"severity": severity, **fields}) + "\n")
-
-
-def _text(claim: Claim) -> str:
-    return json.dumps(claim._asdict())
-
-
-def _claim(text: str) -> Claim:
-    data: dict[str, Any] = json.loads(text)
-    return Claim(**data | {"state": State(data["state"])})

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from functions.gitlab import GitLab
-from functions.local.adapters import SqliteClaims, SqliteQueue, Store, Taken, log
+from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken, log
 from shared.claim import LEASE
 from shared.delivery import MAX_BODY, Delivery
 from shared.dispatch import World, dispatch
@@ -39,8 +39,8 @@ class Local:
         self._store = Store(Path(environment.get("STATE_DIR") or "./.state"))
         self._queue = SqliteQueue(self._store)
         secrets = Cached(lambda: api, GitLabSecrets.parse, time.time)
-        claims = SqliteClaims(self._store, time.time())
-        self._world = World(settings, secrets, claims, GitLab(settings.gitlab_url, secrets), time.time, log)
+        self._records = SqliteRecords(self._store, time.time())
+        self._world = World(settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log)
         tokens = Cached(lambda: webhook, WebhookSecrets.parse, time.time)
 
         def answer(delivery: Delivery) -> Answer:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Self
 
-from shared.ports import Claims, Queue
+from shared.ports import Queue, Records
 
 
 class Answer(NamedTuple):
@@ -56,8 +56,8 @@ class Platform(ABC):
         """Return all that the functions have printed or logged so far."""
 
     @abstractmethod
-    def claims(self) -> Claims:
-        """Return the platform's claims adapter, on its real store."""
+    def records(self) -> Records:
+        """Return the platform's records adapter, on its real store."""
 
     @abstractmethod
     def queue(self) -> Queue:

@@ -96,15 +96,15 @@ class Aws(Platform):
             if time.monotonic() > deadline:
                 message = f"{waiting} message(s) in the queue or under way after {seconds} s"
                 raise TimeoutError(message)
-            Event().wait(0.03)
+            Event().wait(0.1)
 
     def output(self) -> str:
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode()
 
-    def claims(self) -> adapters.DynamoClaims:
+    def records(self) -> adapters.DynamoRecords:
         self._adopt()
-        return adapters.DynamoClaims(self._table)
+        return adapters.DynamoRecords(self._table)
 
     def queue(self) -> adapters.SqsQueue:
         self._adopt()
@@ -194,8 +194,8 @@ class Aws(Platform):
         secrets.create_secret(Name=self._api, SecretString=self.gitlab_secrets)
         self._dynamodb.create_table(
             TableName=self._table,
-            KeySchema=[{"AttributeName": "run", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "run", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from functions.gcp import adapters
-from shared.ports import Claims, Queue
+from shared.ports import Queue, Records
 from tests.platforms import Answer, Platform
 from tests.platforms.cloud_tasks import CloudTasks, Limits
 from tests.platforms.google import SecretManager
@@ -172,9 +172,9 @@ class Gcp(Platform):
         """Return what both functions wrote, also after they ended."""
         return "".join(function.output() for function in self.functions) or self._output
 
-    def claims(self) -> Claims:
+    def records(self) -> Records:
         """Return the adapter on this platform's own project in the emulator."""
-        return firestore_claims(self.project)
+        return firestore_records(self.project)
 
     def queue(self) -> Queue:
         """Return the adapter on the stand-in's queue."""
@@ -221,14 +221,14 @@ def tasks_queue(tasks: CloudTasks, url: str) -> Queue:
     return adapters.TasksQueue(tasks.queue, url, INVOKER)
 
 
-def firestore_claims(project: str) -> Claims:
+def firestore_records(project: str) -> Records:
     """Return the real adapter with a real client on the emulator."""
     os.environ["FIRESTORE_EMULATOR_HOST"] = emulator()
     try:
         adapters._firestore(project)
     finally:
         del os.environ["FIRESTORE_EMULATOR_HOST"]
-    return adapters.FirestoreClaims(project, "claims")
+    return adapters.FirestoreRecords(project, "claims")
 
 
 def emulator_missing() -> str | None:

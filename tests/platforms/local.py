@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from functions.local.adapters import SqliteClaims, SqliteQueue, Store
-from shared.ports import Claims, Queue
+from functions.local.adapters import SqliteQueue, SqliteRecords, Store
+from shared.ports import Queue, Records
 from tests.platforms import Answer, Platform
 
 ROOT = Path(__file__).parent.parent.parent
@@ -99,8 +99,8 @@ class Local(Platform):
     def output(self) -> str:
         return self._output.read_text()
 
-    def claims(self) -> Claims:
-        return SqliteClaims(self._other_store(), time.time())
+    def records(self) -> Records:
+        return SqliteRecords(self._other_store(), time.time())
 
     def queue(self) -> Queue:
         return SqliteQueue(self._other_store())
