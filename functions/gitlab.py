@@ -1,21 +1,19 @@
-"""The GitLab port over python-gitlab: one host, time limits on every call, no redirects. It decides nothing."""
+"""The GitLab port over python-gitlab: which path, what to send, what the answer says. It decides nothing."""
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import gitlab
-import requests
-from urllib3.exceptions import NewConnectionError
 
+from functions.gitlab_client import client, translated
 from shared.access import Member, User
-from shared.event import MERGE_REQUEST, NoteEvent
-from shared.ports import GitLabError, Pipeline
+from shared.event import KINDS, MERGE_REQUEST, Branches, NoteEvent, position_of
+from shared.ports import Comment, GitLabError, Hook, Pipeline, Project
 from shared.secret import Cached, GitLabSecrets, Secret
 
-TIMEOUT = (3.05, 10.0)  # seconds to connect and between bytes; the calls of one attempt stay below its lease
 _SKEW = 60  # seconds GitLab's clock may differ from ours
 _PAGE = 100
 _NOT_FOUND = 404
@@ -29,7 +27,7 @@ class GitLab:
         self._url, self._secrets = url, secrets
         self._token: Secret | None = None
         self._api: gitlab.Gitlab | None = None
-        self._trigger = _client(url)
+        self._trigger = client(url)
 
     def user(self, user_id: int) -> User | None:
         """`GET /users/:id`: https://docs.gitlab.com/api/users/#retrieve-a-user."""
@@ -73,9 +71,10 @@ class GitLab:
 
     def reply(self, note: NoteEvent, body: str) -> None:
         """`POST …/discussions/:id/notes`: it inherits the discussion's confidentiality. Else a note of its own."""
-        if note.discussion_id:
+        discussion = note.discussion_id or self._discussion(note)
+        if discussion:
             try:
-                self._post(f"{_path(note)}/discussions/{note.discussion_id}/notes", {"body": body})
+                self._post(f"{_path(note)}/discussions/{discussion}/notes", {"body": body})
             except GitLabError as error:
                 if "can not be replied to" not in error.message:
                     raise
@@ -83,18 +82,19 @@ class GitLab:
                 return
         self._post(f"{_path(note)}/notes", {"body": body, "internal": note.internal})
 
-    def replied(self, note: NoteEvent, marker: str) -> bool:
-        """`GET …/discussions/:id` or the newest notes: tell whether one holds the marker."""
-        path, query = f"{_path(note)}/notes", {"sort": "desc", "per_page": 100}
-        if note.discussion_id:
-            path, query = f"{_path(note)}/discussions/{note.discussion_id}", {}
-        found = self._request("get", path, query_data=query)
-        notes = found.get("notes") if isinstance(found, dict) else found
-        return any(marker in str(each.get("body")) for each in notes or [] if isinstance(each, dict))
+    def replied(self, note: NoteEvent, text: str) -> bool:
+        """`GET …/discussions/:id` or the newest notes: tell whether one holds the text."""
+        discussion = note.discussion_id or self._discussion(note)
+        if discussion:
+            notes = self._get(f"{_path(note)}/discussions/{discussion}").get("notes", [])
+        else:
+            newest = {"sort": "desc", "per_page": _PAGE}
+            notes = self._request("get", f"{_path(note)}/notes", query_data=newest)
+        return any(text in str(each.get("body")) for each in notes)
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         """`POST /projects/:id/trigger/pipeline`, the token in the body only: https://docs.gitlab.com/api/pipeline_triggers/."""
-        with _translated(writes=True):
+        with translated(writes=True):
             answer = self._trigger.http_post(
                 f"/projects/{project_id}/trigger/pipeline", post_data={"token": token.reveal(), **body}
             )
@@ -105,16 +105,78 @@ class GitLab:
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
         """`GET /projects/:id/pipelines?source=trigger`, then the variables of each: https://docs.gitlab.com/api/pipelines/."""
         after = datetime.fromtimestamp(since - _SKEW, UTC).isoformat()
-        path, page = f"/projects/{project_id}/pipelines", 1
-        while page:
-            query = {"source": "trigger", "created_after": after, "per_page": _PAGE, "page": page}
-            pipelines = self._request("get", path, query_data=query)
-            for pipeline in pipelines:
-                variables = self._request("get", f"{path}/{pipeline['id']}/variables")
-                if any(_run_id(variable) == run_id for variable in variables):
-                    return Pipeline(pipeline["id"], str(pipeline.get("web_url", "")))
-            page = page + 1 if len(pipelines) == _PAGE else 0
+        path = f"/projects/{project_id}/pipelines"
+        for pipeline in self._pages(path, {"source": "trigger", "created_after": after}):
+            variables = self._request("get", f"{path}/{pipeline['id']}/variables")
+            if any(_run_id(variable) == run_id for variable in variables):
+                return Pipeline(pipeline["id"], str(pipeline.get("web_url", "")))
         return None
+
+    def project(self, project_id: str) -> Project | None:
+        """`GET /projects/:id`: https://docs.gitlab.com/api/projects/#retrieve-a-project."""
+        try:
+            project = self._get(f"/projects/{quote(project_id, safe='')}")
+        except GitLabError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        return Project(_int(project, "id"), str(project.get("path_with_namespace")), str(project.get("default_branch")))
+
+    def comments(self, project: Project, since: float) -> Iterator[Comment]:
+        """`GET /projects/:id/events`: https://docs.gitlab.com/api/events/; it takes days, and leaves out `after`."""
+        after = (datetime.fromtimestamp(since, UTC) - timedelta(days=1)).date().isoformat()
+        query = {"action": "commented", "after": after, "sort": "asc"}
+        for found in self._pages(f"/projects/{project.id}/events", query):
+            note = found.get("note") or {}
+            kind = KINDS.get(str(note.get("noteable_type")))
+            if kind and not note.get("system"):
+                yield _comment(project, kind, note)
+
+    def branches(self, note: NoteEvent) -> Branches:
+        """`GET …/merge_requests/:iid`: https://docs.gitlab.com/api/merge_requests/."""
+        found = self._get(_path(note))
+        source_project = found.get("source_project_id")
+        return Branches(
+            source=str(found.get("source_branch")),
+            target=str(found.get("target_branch")),
+            source_project_id=source_project if type(source_project) is int else None,
+            sha=str(found.get("sha")),
+        )
+
+    def hooks(self, project_id: int) -> list[Hook]:
+        """`GET /projects/:id/hooks`: https://docs.gitlab.com/api/project_webhooks/; a Maintainer's right."""
+        return [
+            Hook(_int(hook, "id"), disabled=hook.get("alert_status") not in (None, "executable"))
+            for hook in self._pages(f"/projects/{project_id}/hooks", {})
+            if hook.get("note_events") or hook.get("confidential_note_events")
+        ]
+
+    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
+        """`GET …/hooks/:id/events`: GitLab keeps them for some days, newest first, and gives at most 20 a page."""
+        for status in ("server_failure", "client_failure"):
+            path = f"/projects/{project_id}/hooks/{hook_id}/events"
+            for delivery in self._pages(path, {"status": status}, page_size=20):
+                if _seconds(delivery.get("created_at"), default=since) < since:
+                    break
+                yield json.dumps(delivery.get("request_data")).encode()
+
+    def _discussion(self, note: NoteEvent) -> str | None:
+        """Look for the discussion of a note that was not delivered: only deliveries name it."""
+        for discussion in self._pages(f"{_path(note)}/discussions", {}):
+            if any(each.get("id") == note.note_id for each in discussion.get("notes", [])):
+                return str(discussion.get("id"))
+        return None
+
+    def _pages(self, path: str, query: dict[str, Any], page_size: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield what a list holds, page by page; addresses of pages that GitLab sends are not followed."""
+        size, page = page_size or _PAGE, 1
+        while page:
+            items = self._request("get", path, query_data=query | {"per_page": size, "page": page})
+            if not isinstance(items, list):
+                raise GitLabError(0)
+            yield from items
+            # GitLab leaves out what we may not read after it has cut the page: only an empty page is the end.
+            page = page + 1 if items else 0
 
     def _get(self, path: str) -> dict[str, Any]:
         answer = self._request("get", path)
@@ -136,63 +198,49 @@ class GitLab:
 
     def _send(self, verb: str, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401
         client = self._client()
-        with _translated(writes=verb == "post"):
+        with translated(writes=verb == "post"):
             return client.http_get(path, **data) if verb == "get" else client.http_post(path, **data)
 
     def _client(self) -> gitlab.Gitlab:
         token = self._secrets.get().api_token
         if self._api is None or token is not self._token:
-            self._api, self._token = _client(self._url, private_token=token.reveal()), token
+            self._api, self._token = client(self._url, private_token=token.reveal()), token
         return self._api
-
-
-def _client(url: str, private_token: str | None = None) -> gitlab.Gitlab:
-    session = requests.Session()
-    session.hooks["response"].append(_raise_for_status)
-    # python-gitlab by itself waits for ever, sleeps through 429 and follows redirects: the hook comes first.
-    return gitlab.Gitlab(
-        url,
-        private_token=private_token,
-        timeout=TIMEOUT,  # type: ignore[arg-type] # requests takes a limit for each
-        keep_base_url=True,
-        retry_transient_errors=False,
-        session=session,
-        user_agent="gitlab-claude-trigger",
-    )
-
-
-def _raise_for_status(response: requests.Response, **_: object) -> None:
-    """End every request that is not answered 2xx here, before a redirect is followed or a header is lost."""
-    status = response.status_code
-    if 200 <= status < 300:  # noqa: PLR2004
-        return
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    message = answer.get("message", answer.get("error", "")) if isinstance(answer, dict) else ""
-    after = response.headers.get("Retry-After", "")
-    unsure = status >= 500 and response.request.method != "GET"  # noqa: PLR2004
-    raise GitLabError(status, str(message), after=float(after) if after.isdecimal() else 0.0, unsure=unsure)
-
-
-@contextmanager
-def _translated(*, writes: bool = False) -> Iterator[None]:
-    """Turn the client's errors into a GitLabError without their text: that may quote what was sent."""
-    try:
-        yield
-    except (requests.ConnectTimeout, requests.exceptions.SSLError):
-        raise GitLabError(0) from None
-    except requests.RequestException as error:
-        never_sent = isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
-        raise GitLabError(0, unsure=writes and not never_sent) from None
-    except gitlab.exceptions.GitlabError:  # an answer that is no JSON
-        raise GitLabError(0, unsure=writes) from None
 
 
 def _path(note: NoteEvent) -> str:
     kind = "merge_requests" if note.kind == MERGE_REQUEST else "issues"
     return f"/projects/{note.project_id}/{kind}/{note.iid}"
+
+
+def _comment(project: Project, kind: str, note: dict[str, Any]) -> Comment:
+    author = note.get("author") or {}
+    created, updated = _seconds(note.get("created_at")), _seconds(note.get("updated_at"))
+    position = note.get("position")
+    event = NoteEvent(
+        project_id=project.id,
+        project_path=project.path,
+        default_branch=project.default_branch,
+        kind=kind,
+        iid=_int(note, "noteable_iid"),
+        branches=None,
+        note_id=_int(note, "id"),
+        discussion_id=None,
+        internal=note.get("internal") is True or note.get("confidential") is True,
+        author_id=_int(author, "id"),
+        author=str(author.get("username")),
+        text=str(note.get("body")),
+        position=position_of(position),
+    )
+    return Comment(created, updated - created > 1, event)
+
+
+def _seconds(value: object, default: float = 0.0) -> float:
+    """Return an ISO 8601 time in Unix seconds."""
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except ValueError:
+        return default
 
 
 def _run_id(variable: dict[str, Any]) -> object:

@@ -28,6 +28,10 @@ PASSED_ON = (
 _FIXED = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_ENABLE_TASKS": "0",  # the to-do list as one tool, which the reply shows
+    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",  # no `@file`: the second lock beside prompt.as_data
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",  # the frame has the default branch's CLAUDE.md
+    "CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS": "1",  # no commit messages of strangers in the prompt
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
     "DISABLE_AUTOUPDATER": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }

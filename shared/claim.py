@@ -8,6 +8,7 @@ from shared.outcome import Reason
 
 LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
 SETTLE = 75.0  # seconds until a call that may have reached GitLab has surely ended there (its workers stop at 60)
+ATTEMPTS = 13  # how often a queue offers a request: with the pauses, for two hours
 KEPT = 31 * 24 * 3600  # seconds a claim is kept: longer than any delivery can be sent again
 
 
@@ -81,6 +82,11 @@ class Claim(NamedTuple):
         """Return a dead claim as it was before it died, so that a replay goes on from there."""
         state = State.TRIGGERED if self.pipeline_id else State.TRIGGERING if self.since else State.CLAIMED
         return self._replace(state=state, reason="", attempt=self.attempt + 1)
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait after an attempt that failed: 5, doubled each time, half an hour at most."""
+    return min(5.0 * 2.0 ** min(attempt - 1, 10), 1800.0)
 
 
 def claim_key(run: str) -> str:

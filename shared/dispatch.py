@@ -1,47 +1,54 @@
 """The use case behind the queue: claim, authorise, acknowledge, trigger, reply. Each step may be the last that runs."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from shared import flow, mention, replies
+from shared import flow, letters, limits, mention, projects, replies
 from shared.access import authorise
-from shared.claim import ENDED, Claim, State, claim_key, new_claim
+from shared.claim import ENDED, Claim, State, claim_key, new_claim, pause
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
-from shared.ports import GitLab, GitLabError, Log, Pipeline, Records
+from shared.ports import GitLabError, Pipeline, World
 from shared.run import RunRequest, digest
-from shared.secret import Cached, GitLabSecrets, Secret
-from shared.settings import Settings
+from shared.secret import Secret
 
 
-class World(NamedTuple):
-    """What `dispatch` works with: one per platform, made by its handlers."""
-
-    settings: Settings
-    secrets: Cached[GitLabSecrets]
-    records: Records
-    gitlab: GitLab
-    now: Callable[[], float]
-    log: Log
-
-
-def dispatch(run: RunRequest, world: World) -> Reason:
+def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
     """Take a run as far as it goes and return its end; raise Retry where the same request is to come again.
 
-    Any number of calls for one run, at once or one after the other, create one pipeline.
+    Any number of calls for one run, at once or one after the other, create one pipeline. `last` says that the queue
+    will not offer the request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
-    held = _Held(run, world)
+    try:
+        held = _Held(run, world)
+    except Retry as error:
+        if not last:
+            raise
+        letters.keep(run, world.records, world.now())  # whoever holds the claim may be dead as well
+        world.log("ERROR", entry(Reason.DEAD_LETTER, run, error=str(error.reason)))
+        return Reason.DEAD_LETTER
     try:
         reason = _end(run, held, world)
     except Retry as error:
+        if last:
+            return _die(run, error.reason, held, world)
         held.release()
-        error.after = max(error.after, held.claim.until - world.now())
+        error.after = max(error.after, held.claim.until - world.now(), pause(held.claim.attempt))
         world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt))
         raise
     world.log(severity(reason), entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id))
     return reason
+
+
+def _die(run: RunRequest, cause: Reason, held: "_Held", world: World) -> Reason:
+    """Keep the request for a replay, say so in the thread if that works, and leave the claim as a dead one."""
+    letters.keep(run, world.records, world.now())
+    with suppress(Retry):
+        _reply(run, replies.stopped(run.id, Reason.DEAD_LETTER), held, world)
+    with suppress(Retry):
+        held.write(held.claim.ended(State.DEAD, cause))
+    world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
+    return Reason.DEAD_LETTER
 
 
 def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
@@ -63,6 +70,7 @@ def _serve(run: RunRequest, held: "_Held", world: World) -> Reason:
     started = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
     _reply(run, replies.started(run.id, started), held, world)
     held.write(held.claim.ended(State.FINISHED, Reason.TRIGGERED))
+    projects.know(run.note.project_id, world.records, world.now())
     return Reason.TRIGGERED
 
 
@@ -73,12 +81,15 @@ def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | N
     try:
         return world.gitlab.find_pipeline(run.note.project_id, run.id, held.claim.since)
     except GitLabError as error:
+        if error.status == 403:  # noqa: PLR2004  our token may not look: better no pipeline than two
+            raise Stop(Reason.UNCERTAIN) from error
         raise flow.unavailable(error) from error
 
 
 def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
     """Authorise the author, show 👀 and trigger."""
     role = _authorised(run, world)
+    limits.count(run, world.settings, world.records, world.now())
     secrets = world.secrets.get()
     token = secrets.trigger_token(run.note.project_id, run.note.project_path)
     if token is None:
@@ -144,7 +155,7 @@ def _award(run: RunRequest, world: World) -> None:
 def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
     """Answer once: after a first attempt that may have got as far as here, look before writing."""
     try:
-        if held.claim.attempt > 1 and world.gitlab.replied(run.note, replies.marker(run.id)):
+        if held.claim.attempt > 1 and world.gitlab.replied(run.note, text):
             return
         world.gitlab.reply(run.note, text)
     except GitLabError as error:

@@ -10,7 +10,7 @@ from shared.outcome import Reason, Stop
 
 ISSUE, MERGE_REQUEST = "issue", "merge_request"
 
-_KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST}
+KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST}
 _MAX_ID = 2**63 - 1  # PostgreSQL's bigint
 _MAX_NAME = 1024  # characters of a path or branch; git and GitLab stop earlier
 _DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
@@ -60,7 +60,7 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         raise Stop(Reason.SYSTEM_NOTE)
     if note.get("action") not in (None, "create"):
         raise Stop(Reason.EDITED_NOTE)
-    kind = _KINDS.get(str(note.get("noteable_type")))
+    kind = KINDS.get(str(note.get("noteable_type")))
     if kind is None:
         raise Stop(Reason.TARGET_NOT_SERVED)
     target = _object(payload, kind)
@@ -77,7 +77,7 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         author_id=_id(_first(note.get("author_id"), user.get("id"))),
         author=_name(user.get("username")),
         text=_text(note.get("note")),
-        position=_position(note.get("position")),
+        position=position_of(note.get("position")),
     )
 
 
@@ -142,7 +142,8 @@ def _branches(target: Json) -> Branches:
     )
 
 
-def _position(value: object) -> Json | None:
+def position_of(value: object) -> Json | None:
+    """Return what of a diff note's position travels to the job: SHAs, paths and lines."""
     if not isinstance(value, dict):
         return None
     known = {key: value.get(key) for key in _POSITION}

@@ -1,4 +1,4 @@
-"""The spend guards: how many runs a person, a thread and a day may start. Runs are counted by id, so a retry is free."""
+"""The spend guards: how many runs a person, a thread, a day may start. Runs are counted by id: a retry is free."""
 
 import json
 from typing import NamedTuple

@@ -1,17 +1,14 @@
 """What a reader of rendered GitLab Flavored Markdown sees as running text. It blanks the rest and moves no character.
 
-Rules: CommonMark 0.31.2 and https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or an element such as
-<pre> that is left open hides all the rest, and text between HTML tags is read as Markdown. One rule is laxer: a line
-after a quote is the author's own. Time is linear in any text: patterns never go back over what they have passed, and a
-search that failed is not made again.
+Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or <pre> left open hides
+all the rest; text between HTML tags is read as Markdown. One rule is laxer: a line after a quote is the author's own.
+Time is linear in any text: no pattern goes back over what it has passed, and no search that failed is made again.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cache
-
-Span = tuple[int, int]
+from functools import cache, reduce
 
 _TAB = 4
 _DEEPEST = 99  # columns; what a list holds further right is hidden: nobody reads it, and each column costs a pattern
@@ -19,7 +16,6 @@ _EDGE = "\0"  # stands where a block ends: no code span, tag or link reaches ove
 _INK = bytes(code if code in b"\r\n" else 32 for code in range(256))
 
 # Both levels. A title and a label may span lines but hold no blank one.
-
 _BLANK = r"[ \t]*+\n"
 _SPACES = r"[ \t\n]*+"
 _MORE = rf"\\[^\n\0]|\\?\n(?!{_BLANK})"
@@ -28,100 +24,81 @@ _ANGLED = r"<(?:[^<>\\\n\0]++|\\[^\n\0])*+>"
 _LABEL = rf"\[(?!\^|{_SPACES}\])(?:[^][\\\n\0]|{_MORE}){{1,999}}+\]"
 
 # Blocks
-
 _HEADING = r"\#{1,6}+(?=[ \t\n])"
 _ITEM = r"(?:[-+*]|[0-9]{1,9}+[.)])(?=[ \t\n])"
 _RAW = r"<!--|<(?ai:pre|script|style|textarea)(?=[ \t>\n])"
 _START = rf">|`{{3}}|~{{3}}|{_HEADING}|{_ITEM}|(?:[-_*=][ \t]*+)++\n|{_RAW}"
 _WORDS = rf"(?:[^ \t\n>`~\#*+_=<0-9-]|(?!{_START})[^ \t\n])[^\n]*+\n"  # a line that starts no block, indent apart
 _PARAGRAPH = rf"(?:[ \t]*+{_WORDS})*+"
-_DEFINED = (
-    rf":[ \t]*+(?:\n[ \t]*+)?+(?:{_ANGLED}|(?!<)[^\0-\x20\x7f]++)"
-    rf"(?:(?:[ \t]++(?:\n[ \t]*+)?+|\n[ \t]*+){_TITLE}{_BLANK}|{_BLANK})"
+_TITLED = rf"(?:[ \t]++(?:\n[ \t]*+)?+|\n[ \t]*+){_TITLE}{_BLANK}"
+_DEFINED = rf":[ \t]*+(?:\n[ \t]*+)?+(?:{_ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{_BLANK})"
+_LINE = re.compile(
+    rf"[ \t]*+(?:(?P<blank>\n(?:{_BLANK})*+)|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))"
+    rf"|(?P<quote>>)|(?P<heading>{_HEADING})|(?P<entry>(?P<marker>{_ITEM} {{1,4}}+)(?!\[){_WORDS}{_PARAGRAPH})"
+    rf"|(?P<item>{_ITEM})|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>))"
 )
-_SIBLINGS = rf"(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*+"
-_KINDS = (
-    rf"(?P<blank>\n(?:{_BLANK})*+)|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))|(?P<quote>>)"
-    rf"|(?P<heading>{_HEADING})|(?P<entry>(?P<marker>{_ITEM} {{1,4}}+)(?!\[){_WORDS}{_PARAGRAPH})|(?P<item>{_ITEM})"
-    rf"|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>)"
-)
-_REST = re.compile(r"[^\n]*+\n")
-_LAZY = re.compile(_PARAGRAPH)
-_EMPTY = re.compile(_BLANK)
-_GAP = re.compile(r"[ \t]*+")
+_line_at: Callable[[str, int], re.Match[str]] = _LINE.match  # type: ignore[assignment]  # any line is of some kind
+_LAZY = re.compile(rf"[^\n]*+\n{_PARAGRAPH}")
 _RULE = re.compile(r"([-*_])[ \t]*+(?:\1[ \t]*+){2,}+\n")
 _UNDERLINE = re.compile(rf"(?:=++|-++){_BLANK}")
 _INTERRUPTING = re.compile(r"(?:[-+*]|0{0,8}1[.)])[ \t]++[^\n]")
 _DEFINITIONS = re.compile(rf"(?:[ \t]*+{_LABEL}{_DEFINED})++")
 _DEFINITION = re.compile(rf"({_LABEL}){_DEFINED}")
-_CONTENT = re.compile(rf"([ \t]*+)(?P<run>)(?:{_KINDS})")
-_LINE = re.compile(rf"([ \t]*+)(?P<run>{_SIBLINGS})(?:{_KINDS})")
-_Match = Callable[[str, int], re.Match[str]]
-_content_at: _Match = _CONTENT.match  # type: ignore[assignment]  # any line is of some kind
-_line_at: _Match = _LINE.match  # type: ignore[assignment]
 # Lines of one kind and one indent have one context: a run of them is passed at once.
 _RUNS = {
     "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1>(?!>>++{_BLANK})[^\n]*+\n)*+"),
     "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1{_HEADING}[^\n]*+\n)*+"),
     "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1[^\n]*+\n|{_BLANK})*+"),
+    "item": re.compile(rf"([ \t]*+)(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*+"),
     "text": re.compile(rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?:(?:{_BLANK})++\1(?!\[){_WORDS}{_PARAGRAPH})*+"),
 }
-_HIDDEN = ("fence", "quote", "indented")
 
-# Inlines
-
+# Inlines. What matches without a name is hidden as it stands; a name is that of the method which reads it.
 _ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
-_ATTRIBUTES = (
-    rf"(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+"
-    rf"""(?:{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+"))?+)*+{_SPACES}"""
-)
-_TAG = (
-    rf"(?:(?!{_ELEMENT}[ \t\n/>])[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTES}/?+>|/[A-Za-z][A-Za-z0-9-]*+{_SPACES}>"
-    r"|!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>)"
-)
+_VALUE = rf"""{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
+_ATTRS = rf"(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?:{_VALUE})?+)*+{_SPACES}"
+_OTHER = r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
+_TAG = rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>|/[A-Za-z][A-Za-z0-9-]*+{_SPACES}>|{_OTHER})"
 _INLINE = (
-    r"(?:(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?:\\[!-/:-?\[-`{-~])*+)|@)"
+    r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?:\\[!-/:-?\[-`{-~])*+)|@)"
     r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
-    rf"|(?<=<)(?:{_TAG}(?:<{_TAG})*+|(?P<comment>!--)|(?P<element>{_ELEMENT}{_ATTRIBUTES}/?+>))"
+    rf"|(?<=<)(?:{_TAG}(?:<{_TAG})*+|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
 )
-_BRACKETS = (
-    r"|(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
-    r"|(?<=\])(?P<close>\]*+)"
-)
-_PLAIN = re.compile(rf"[\\`<]{_INLINE})")
-_LINKED = re.compile(rf"[][\\`<]{_INLINE}{_BRACKETS})")
+_BRACKET = r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
+_PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
+_LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
 _CODE = re.compile(r"(`++)(?:[^`\0]++|(?!\1(?!`))`++)*+\1")
 _TICKS = re.compile(r"`++")
-_NAME = re.compile(r"[A-Za-z]++")
+_NAME = re.compile(r"[A-Za-z]*+")
 _NAMED = re.compile(_LABEL)
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]++://[^\s<]*+")
-_ADDRESS = re.compile(r"[wWmM](?<![A-Za-z0-9].)(?ai:(?<=w)ww\.|(?<=m)ailto:)[^\s<]++")
+_WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
+_NESTED = reduce(lambda inside, _: rf"(?:{_WORD}|\({inside}\))*+", range(32), rf"(?:{_WORD})*+")
+_TARGET = re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){_NESTED})(?:[ \t\n]++{_TITLE})?+{_SPACES}\)")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])(?:[A-Za-z0-9+.-]++://|(?ai:www\.|mailto:))[^\s<]*+")
 
 
 def visible(text: str) -> str:
     """Return the text with a space for each character that a reader does not see as running text; newlines stay."""
-    source = text.replace(_EDGE, " ").replace("\r\n", " \n").replace("\r", "\n") + "\n"
-    blocks = _Blocks(source)
-    inlines = _Inlines(blocks.marked(), blocks.labels)
-    seen = _blanked(_blanked(text, blocks.hidden), inlines.hidden)
-    if "://" in seen:
-        seen = _URL.sub(_spaces, seen)
-    return _ADDRESS.sub(_spaces, seen)
+    blocks = _Blocks(text.replace(_EDGE, " ").replace("\r\n", " \n").replace("\r", "\n") + "\n")
+    seen = _blanked(_blanked(text, blocks.hidden), _Inlines(blocks.marked(), blocks.labels).hidden)
+    return _blanked(seen, [url.span() for url in _URL.finditer(seen)])
 
 
-def _spaces(match: re.Match[str]) -> str:
-    return " " * (match.end() - match.start())
-
-
-def _blanked(text: str, spans: list[Span]) -> str:
-    if not spans:
-        return text
+def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
     blank = text.encode("latin-1", "replace").translate(_INK).decode("latin-1")
-    pieces, done = [], 0
+    pieces, done = [""], 0
     for start, end in spans:
         pieces += text[done:start], blank[start:end]
         done = end
     return "".join([*pieces, text[done:]])
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    return match.end() if (match := pattern.match(text, at)) else at
+
+
+def _label(bracketed: str) -> str:
+    return " ".join(bracketed[1:-1].split()).casefold()
 
 
 @cache
@@ -130,58 +107,27 @@ def _fence(char: str, base: int) -> re.Pattern[str]:
     groups, rest = divmod(base, _TAB)
     inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else "")
     closing = rf"{inside} {{0,3}}\1{char}*+{_BLANK}"
-    again = {"`": r"(?=[^\n`]*+\n)", "~": "", ">": rf"(?={_BLANK})"}[char]
-    body = rf"[^\n]*+\n(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*+"
-    return re.compile(rf"({char}{{3,}}+){body}(?:{closing}{inside} {{0,3}}\1(?!{char}){again}{body})*+(?:{closing})?+")
+    info = {"`": r"[^\n`]*+\n", "~": r"[^\n]*+\n", ">": _BLANK}[char]
+    body = rf"{info}(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*+"
+    return re.compile(rf"({char}{{3,}}+){body}(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*+(?:{closing})?+")
 
 
-@cache
-def _closing(name: str) -> re.Pattern[str]:
-    return re.compile(rf"</{name}{_SPACES}>", re.ASCII | re.IGNORECASE)
-
-
-@cache
-def _destination() -> re.Pattern[str]:
-    """Return the pattern of what follows a link's text; compiled late, as 32 levels of parentheses take 3 ms."""
-    words = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
-    nested = rf"(?:{words})*+"
-    for _ in range(32):
-        nested = rf"(?:{words}|\({nested}\))*+"
-    return re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){nested})(?:[ \t\n]++{_TITLE})?+{_SPACES}\)")
-
-
-def _label(bracketed: str) -> str:
-    return " ".join(bracketed[1:-1].split()).casefold()
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return match.end() if match else at
-
-
-def _comment(text: str, start: int) -> int:
-    """Return where the comment at a position ends; `<!-->` is a whole one, and one left open hides all the rest."""
-    end = text.find("-->", start + 2)
-    return end + 3 if end >= 0 else len(text)
-
-
-def _element(text: str, start: int, at: int) -> int:
-    """Return where the element whose tag takes `start` to `at` ends; one left open hides all the rest."""
-    closing = _closing(text[start + 1 : _end(_NAME, text, start + 1)].lower()).search(text, at)
+def _closed(text: str, start: int, at: int) -> int:
+    """Return where the element or comment that opens at `start` ends, after `at`; left open, it hides all the rest."""
+    name = text[start + 1 : _end(_NAME, text, start + 1)].lower()
+    closing = re.compile(rf"</{name}{_SPACES}>" if name else "-->", re.ASCII | re.IGNORECASE).search(text, at)
     return closing.end() if closing else len(text)
 
 
 class _Blocks:
-    """The blocks of a text: what holds no running text, where blocks end, and the labels that are defined."""
+    """The blocks of a text that ends with a newline: what holds no running text, and the labels that are defined."""
 
     def __init__(self, text: str) -> None:
-        """Read a text that ends with a newline."""
-        self.hidden: list[Span] = []
+        self.hidden: list[tuple[int, int]] = []
         self.labels: set[str] = set()
         self._text = text
-        self._tabs = "\t" in text
-        self._edges: list[Span] = []
-        self._offsets: list[int] = []  # the columns where the content of the open list items starts
+        self._edges: list[tuple[int, int]] = []
+        self._offsets = [0]  # the columns where the content of the page and of the open list items starts
         self._paragraph = False
         at = 0
         while at < len(text):
@@ -189,125 +135,102 @@ class _Blocks:
 
     def marked(self) -> str:
         """Return the text without hidden blocks, with an edge where one ends: its first mark or its last newline."""
-        text, pieces, done = _blanked(self._text, self.hidden), [], 0
+        text, pieces, done = _blanked(self._text, self.hidden), [""], 0
         for start, end in self._edges:
             pieces += text[done:start], _EDGE, text[start + 1 : end].replace("\n", _EDGE)
             done = end
         text = "".join([*pieces, text[done:], _EDGE]).replace("\n\n", _EDGE + "\n")
         return re.sub(r"\n(?=[ \t]++\n)", _EDGE, text)
 
-    def _column(self, start: int, at: int) -> int:
-        return len(self._text[start:at].expandtabs(_TAB)) if self._tabs else at - start
-
     def _line(self, start: int, position: int, bullet: str = "") -> int:
         """Read the line at a position, or what of it is left, or the run of its kind; return where the next starts."""
         text, offsets = self._text, self._offsets
-        line = (_line_at if position == start else _content_at)(text, position)
+        line = _line_at(text, position)
         kind = line.lastgroup or ""
         if kind == "blank":
             self._paragraph = False
             return line.end()
-        begin = line.end(1)
-        at = line.end("run")
-        column = self._column(start, begin)
+        at = line.start(kind)
+        column = len(text[start:at].expandtabs(_TAB)) if at > start else 0
         depth = bisect_right(offsets, column)
-        directly = self._paragraph and depth == len(offsets)
-        base = offsets[depth - 1] if depth else 0
-        indented = column - base >= _TAB or column > _DEEPEST
-        if at > begin and (directly or indented):
-            line = _content_at(text, position)
-            kind, at = line.lastgroup or "", begin
-        if indented:
+        if column - offsets[depth - 1] >= _TAB or column > _DEEPEST:
             kind = "text" if self._paragraph else "indented"
         elif kind in ("entry", "item", "rule"):
-            if (directly and _UNDERLINE.match(text, at)) or (
-                kind != "entry" and text[at] != bullet and _RULE.match(text, at)
-            ):
-                kind = "rule"
-            elif kind == "rule" or (directly and not _INTERRUPTING.match(text, at)):
-                kind = "text"
+            kind = self._listed(kind, at, bullet, directly=self._paragraph and depth == len(offsets))
         if self._paragraph and kind in ("text", "definition"):
-            return _end(_LAZY, text, _end(_REST, text, at))
+            return _end(_LAZY, text, at)
         del offsets[depth:]
-        if kind == "entry":
-            self._edges.append((begin, at + 1))
-            offsets.append(column + line.end("marker") - at)
-            self._paragraph = True
-            return line.end()
-        if kind == "item":
-            self._edges.append((begin, at + 1))
+        if kind not in ("entry", "item"):
+            return self._block(kind, at, start if position == start else -1)
+        if position == start and (last := _end(_RUNS["item"], text, start) - at + start) > start:
+            self._edges.append((at, last))
             self._paragraph = False
-            following = self._item(start, at, column, line.end())
-            return following if text[following - 1] == "\n" else self._line(start, following, text[at])
-        if at > begin:
-            self._edges.append((begin, at))
-        return self._block(kind, at, base, start if position == start else -1)
+            return last
+        self._edges.append((at, at + 1))
+        self._paragraph = kind == "entry"
+        if kind == "entry":
+            offsets.append(column + line.end("marker") - at)
+            return line.end()
+        return self._item(start, at, column, line.end())
+
+    def _listed(self, kind: str, at: int, bullet: str, *, directly: bool) -> str:
+        """Return what a line that looks like an item or a rule is; `directly` tells that it follows a paragraph's."""
+        # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
+        ruled = kind != "entry" and self._text[at] != bullet and _RULE.match(self._text, at)
+        if ruled or (directly and _UNDERLINE.match(self._text, at)):
+            return "rule"
+        return "text" if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at)) else kind
 
     def _item(self, start: int, at: int, column: int, end: int) -> int:
-        """Open a list item whose marker ends at `end`; return where its content, or else the next line, starts."""
+        """Open the item whose marker ends at `end` and read the rest of its line; return where the next line starts."""
         offset = column + end - at + 1
-        content = _end(_GAP, self._text, end)
-        if self._text[content] == "\n":
-            if not _EMPTY.match(self._text, content + 1):
-                self._offsets.append(offset)
-            return content + 1
-        if (inside := self._column(start, content)) - offset < _TAB:
+        rest = _line_at(self._text, end)
+        if rest.lastgroup == "blank":  # an item that starts with two blank lines is empty
+            self._offsets += [offset] * (rest[0].count("\n") == 1)
+            return rest.end()
+        content = rest.start(rest.lastgroup or "")
+        if (inside := len(self._text[start:content].expandtabs(_TAB))) - offset < _TAB:
             offset, end = inside, content
         self._offsets.append(offset)
-        return end
+        return self._line(start, end, self._text[at])
 
-    def _block(self, kind: str, at: int, base: int, run: int) -> int:
-        """Take in the block that begins at a position, or the run of its kind from the line's start; return its end."""
-        text = self._text
+    def _block(self, kind: str, at: int, run: int) -> int:
+        """Take in the block at a position, or the run of its kind from the line's start `run`; return where it ends."""
+        text, end = self._text, self._text.find("\n", at) + 1
         if kind == "definition":
-            if (end := _end(_DEFINITIONS, text, at)) > at:
-                self.labels.update(map(_label, set(_DEFINITION.findall(text, at, end))))
-                self.hidden.append((at, end))
-                self._paragraph = True
-                return end
-            kind = "text"
+            defined = _end(_DEFINITIONS, text, at)
+            self.labels.update(map(_label, set(_DEFINITION.findall(text, at, defined))))
+            kind, end = (kind, defined) if defined > at else ("text", end)
         if kind == "raw":
-            closed = _comment(text, at) if text[at + 1] == "!" else _element(text, at, at)
-            end = _end(_REST, text, closed)
+            closed = _closed(text, at, at + 2)
             self.hidden.append((at, closed))
+            end = text.find("\n", closed) + 1 or len(text)
             self._edges += (at, at + 1), (end - 1, end)
         elif kind == "fence":
-            end = _end(_fence(text[at], base), text, at)
-        else:
-            end = _end(_REST, text, at) if run < 0 or kind == "rule" else _end(_RUNS[kind], text, run)
-        if kind in _HIDDEN:
+            end = _end(_fence(text[at], self._offsets[-1]), text, at)
+        elif kind in _RUNS and run >= 0:
+            end = _end(_RUNS[kind], text, run)
+        if kind in ("definition", "fence", "indented", "quote"):
             self.hidden.append((at, end))
         elif kind in ("heading", "rule"):
             self._edges.append((at, end))
-        self._paragraph = kind == "text"
+        self._paragraph = kind in ("definition", "text")
         return end
 
 
 class _Inlines:
-    """What a reader does not see inside running text: code, tags, comments, whole elements, links."""
+    """What a reader does not see inside the running text, of which an edge is the last character."""
 
     def __init__(self, text: str, labels: set[str]) -> None:
-        """Read a text with edges, one of them its last character."""
-        self.hidden: list[Span] = []
+        self.hidden: list[tuple[int, int]] = []
         self._text = text
         self._labels = labels
         self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
-        self._edge = -1
+        self._edge, self._dead = -1, 0  # so many of the openers, the first ones, hold a link and so are none themselves
         self._openers: list[int] = []
-        self._dead = 0  # so many of the openers, the first ones, hold a link and so are none themselves
-        self._ticks: dict[int, int] | None = None  # where this block's last run of so many backticks starts
-        self._readers: dict[str, Callable[[int, int], int]] = {
-            "escape": lambda _, end: end,
-            "open": self._open,
-            "close": self._close,
-            "pair": self._link,
-            "link": self._simple_link,
-            "ticks": self._code,
-            "comment": lambda start, _: self._hide(start, _comment(text, start)),
-            "element": lambda start, end: self._hide(
-                start, end if text[end - 2] == "/" else _element(text, start, end)
-            ),
-        }
+        self._runs: dict[int, int] | None = None  # where this block's last run of so many backticks starts
+        methods = self._ticks, self._element, self._link, self._pair, self._open, self._close
+        self._readers = {method.__name__[1:]: method for method in methods}
         at = 0
         while at < len(text):
             at = self._read(at)
@@ -315,16 +238,15 @@ class _Inlines:
     def _read(self, at: int) -> int:
         """Take in what is found from a position on, until something reaches further than its pattern: return where."""
         for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
-            kind = found.lastgroup
-            if kind is None:
+            if (name := found.lastgroup) is None:
                 self.hidden.append(found.span())
-                continue
-            start, end = found.span()
-            if start > self._edge:
-                self._edge = self._text.find(_EDGE, start)
-                self._openers, self._dead, self._ticks = [], 0, None
-            if (after := self._readers[kind](start, end)) != end:
-                return after
+            elif name in self._readers:
+                start, end = found.span()
+                if start > self._edge:
+                    self._edge = self._text.find(_EDGE, start)
+                    self._openers, self._dead, self._runs = [], 0, None
+                if (after := self._readers[name](start, end)) != end:
+                    return after
         return len(self._text)
 
     def _hide(self, start: int, end: int) -> int:
@@ -333,13 +255,15 @@ class _Inlines:
         self.hidden.append((start, end))
         return end
 
-    def _code(self, start: int, end: int) -> int:
-        if self._ticks is None or self._ticks.get(end - start, -1) > start:
+    def _ticks(self, start: int, end: int) -> int:
+        if self._runs is None or self._runs.get(end - start, -1) > start:
             if (after := _end(_CODE, self._text, start)) > start:
                 return self._hide(start, after)
-            runs = _TICKS.finditer(self._text, end, self._edge)
-            self._ticks = {run.end() - run.start(): run.start() for run in runs}
+            self._runs = {len(run[0]): run.start() for run in _TICKS.finditer(self._text, end, self._edge)}
         return end
+
+    def _element(self, start: int, end: int) -> int:
+        return self._hide(start, _closed(self._text, start, end))
 
     def _open(self, start: int, end: int) -> int:
         self._openers += range(start, end)
@@ -347,34 +271,29 @@ class _Inlines:
 
     def _close(self, start: int, end: int) -> int:
         """Read a run of closing brackets: only the first can end a label, only the last a link."""
-        if (more := end - start - 1) and self._openers:
-            self._link(self._openers.pop(), start + 1)
-            del self._openers[len(self._openers) - min(more - 1, len(self._openers)) :]
+        if end - start > 1 and self._openers:
+            self._pair(self._openers.pop(), start + 1)
+            del self._openers[max(len(self._openers) - (end - start - 2), 0) :]
             self._dead = min(self._dead, len(self._openers))
-        return self._link(self._openers.pop(), end) if self._openers else end
+        return self._pair(self._openers.pop(), end) if self._openers else end
 
-    def _simple_link(self, start: int, end: int) -> int:
-        if self._text[start - 1] != "!":
-            self._dead = len(self._openers)
-        return self._hide(start - (self._text[start - 1] == "!"), end)
+    def _pair(self, opener: int, end: int) -> int:
+        """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""
+        alive = len(self._openers) >= self._dead or self._text[opener - 1] == "!"
+        self._dead = min(self._dead, len(self._openers))
+        return self._link(opener, after) if alive and (after := self._target(opener, end)) else end
 
     def _link(self, opener: int, end: int) -> int:
-        """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""
         image = self._text[opener - 1] == "!"
-        depth = len(self._openers)
-        target = self._target(opener, end) if image or depth >= self._dead else None
-        self._dead = min(self._dead, depth) if image or target is None else depth
-        return end if target is None else self._hide(opener - image, target)
+        self._dead = self._dead if image else len(self._openers)
+        return self._hide(opener - image, end)
 
-    def _target(self, opener: int, end: int) -> int | None:
-        text, labels = self._text, self._labels
-        if text[end] == "(" and end <= self._last_link + 1 and (after := _end(_destination(), text, end)) > end:
+    def _target(self, opener: int, end: int) -> int:
+        """Return where the link ends whose text ends at `end`, or 0 if it is none."""
+        if self._text[end] == "(" and end <= self._last_link + 1 and (after := _end(_TARGET, self._text, end)) > end:
             return after
-        if not labels:
-            return None
-        if named := _NAMED.match(text, end):
-            return named.end() if _label(named[0]) in labels else None
-        own = _NAMED.match(text, opener)
-        if not own or own.end() != end or _label(own[0]) not in labels:
-            return None
-        return end + 2 if text.startswith("[]", end) else end
+        full = _NAMED.match(self._text, end) if self._labels else None
+        label = full or (_NAMED.match(self._text, opener) if self._labels else None)
+        if not label or _label(label[0]) not in self._labels or not (full or label.end() == end):
+            return 0
+        return full.end() if full else end + 2 * self._text.startswith("[]", end)

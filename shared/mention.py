@@ -1,7 +1,7 @@
 """Where a note speaks to us, and what it asks. It decides nothing about who may ask.
 
-A name ends where GitLab's own ends (`User.reference_pattern`, lib/gitlab/path_regex.rb), with one more rule on the left:
-`@@claude` is none. An underscore is part of a name on both sides, so `_@claude_` is no mention.
+A name ends where GitLab's own ends (`User.reference_pattern`, lib/gitlab/path_regex.rb), with one more rule on the
+left: `@@claude` is none. An underscore is part of a name on both sides, so `_@claude_` is no mention.
 """
 
 import re
@@ -25,13 +25,23 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
 
     Other people's mentions, code and quotes stay to the letter. A mention alone gives an empty instruction.
     """
-    pattern = _pattern(phrases)
-    if not pattern.search(text):
+    if not (spans := _live(text, phrases)):
         return None
+    asked = _without(text, spans)
+    if _live(asked, phrases):  # a cut can bring to light what was code or quote: then no mention stays, hidden or not
+        asked = _without(asked, [mention.span() for mention in _pattern(phrases).finditer(asked)])
+    return asked
+
+
+def _live(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return where a text mentions a phrase in the reader's sight; a text without one costs no look at its Markdown."""
+    spans = [mention.span() for mention in _pattern(phrases).finditer(text)]
+    if not spans:
+        return []
     from shared.markdown import visible  # noqa: PLC0415  its patterns are compiled only where a phrase is
 
-    spans = [mention.span() for mention in pattern.finditer(visible(text))]
-    return _without(text, spans) if spans else None
+    seen = visible(text)
+    return [(start, end) for start, end in spans if seen[start:end] == text[start:end]]
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:
@@ -51,13 +61,14 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 @cache
 def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Return one pattern that finds any of the phrases, each an @ and a GitLab name, ASCII letters in either case."""
+    """Return one pattern that finds any of the phrases, each an @ and a GitLab name, ASCII letters in either case.
+
+    Mentions glued together are one: cut one by one, each would uncover the next. A backslash may escape punctuation.
+    """
     names = "|".join(re.escape(phrase.removeprefix("@")) for phrase in phrases)
+    name = rf"(?:{names})(?![A-Za-z0-9]|\\?[_-]|\\?\.\\?[A-Za-z0-9_-]|/[A-Za-z0-9_.])"
     # The look-behind follows the @: before it, it would be tried at every character.
-    return re.compile(
-        rf"@(?<![A-Za-z0-9_@]@)(?:{names})(?![A-Za-z0-9_-]|\.[A-Za-z0-9_-]|/[A-Za-z0-9_.])",
-        re.ASCII | re.IGNORECASE,
-    )
+    return re.compile(rf"@(?<![A-Za-z0-9_@]@){name}(?:@{name})*+", re.ASCII | re.IGNORECASE)
 
 
 @cache

@@ -141,6 +141,37 @@ class Reason(Enum):
         "The comment changed after it was sent, so it was not run.",
         "Write a new comment.",
     )
+    USER_LIMIT = (
+        Outcome.REFUSED,
+        "You have started as many runs this hour as the installation allows.",
+        "Ask again next hour; RUNS_PER_USER_PER_HOUR sets the limit.",
+    )
+    THREAD_LIMIT = (
+        Outcome.REFUSED,
+        "This thread has started as many runs within ten minutes as the installation allows.",
+        "Ask again in ten minutes; RUNS_PER_THREAD sets the limit.",
+    )
+    DAY_LIMIT = (
+        Outcome.REFUSED,
+        "The installation has started as many runs today as it allows.",
+        "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
+    )
+    OVER_LIMIT = Outcome.IGNORED, "The limit was reached, and that has been said already.", "Ask again later."
+    UNCERTAIN = (
+        Outcome.ERROR,
+        "GitLab did not say whether the pipeline started, and our token may not look.",
+        "Look under Build > Pipelines, and ask again if there is none.",
+    )
+    DEAD_LETTER = (
+        Outcome.ERROR,
+        "We tried for as long as we may, and GitLab or a part of this installation did not work.",
+        "An operator can replay the run; or ask again.",
+    )
+    HOOK_DISABLED = (
+        Outcome.ERROR,
+        "GitLab has switched a webhook of the project off.",
+        "Mend what its recent events show, then test it in Settings > Webhooks; until then comments are polled.",
+    )
     TRIGGER_TOKEN_MISSING = (
         Outcome.ERROR,
         "No pipeline trigger token is configured for this project.",

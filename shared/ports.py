@@ -1,12 +1,13 @@
 """What the core needs from the world, as protocols. Adapters only translate; `tests/test_ports.py` holds them to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from shared.access import Member, User
-from shared.event import NoteEvent
+from shared.event import Branches, NoteEvent
 from shared.run import RunRequest
-from shared.secret import Secret
+from shared.secret import Cached, GitLabSecrets, Secret
+from shared.settings import Settings
 
 
 class GitLabError(Exception):
@@ -29,6 +30,29 @@ class Pipeline(NamedTuple):
     url: str
 
 
+class Project(NamedTuple):
+    """A project."""
+
+    id: int
+    path: str
+    default_branch: str
+
+
+class Comment(NamedTuple):
+    """A comment as GitLab tells it later: when it was written, whether it was changed since, and what it says."""
+
+    created_at: float
+    edited: bool
+    note: NoteEvent
+
+
+class Hook(NamedTuple):
+    """A webhook, and whether GitLab has switched it off."""
+
+    id: int
+    disabled: bool
+
+
 class GitLab(Protocol):
     """The one GitLab of the installation. Every call has a time limit, follows no redirect, raises GitLabError."""
 
@@ -47,14 +71,32 @@ class GitLab(Protocol):
     def reply(self, note: NoteEvent, body: str) -> None:
         """Answer in the note's discussion, internally where the note is internal."""
 
-    def replied(self, note: NoteEvent, marker: str) -> bool:
-        """Tell whether the note's discussion holds a note with the marker."""
+    def replied(self, note: NoteEvent, text: str) -> bool:
+        """Tell whether the note's discussion holds a note that contains the text."""
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         """Call the pipeline trigger API with the token and the body."""
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
-        """Return the triggered pipeline that carries the run id, among those created after `since` (Unix seconds)."""
+        """Return the triggered pipeline that carries the run id, among those created after `since` (Unix seconds).
+
+        403 says that our token may not read the variables by which it would be known.
+        """
+
+    def project(self, project_id: str) -> Project | None:
+        """Return a project by its id or path; None when GitLab shows none."""
+
+    def comments(self, project: Project, since: float) -> Iterator[Comment]:
+        """Yield the comments on issues and merge requests since the day of `since` (Unix seconds), oldest first."""
+
+    def branches(self, note: NoteEvent) -> Branches:
+        """Return the branches of the note's merge request."""
+
+    def hooks(self, project_id: int) -> list[Hook]:
+        """Return the project's webhooks for comments; 403 where our token may not see them."""
+
+    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
+        """Yield the bodies of a webhook's failed deliveries since `since` (Unix seconds), newest first."""
 
 
 class Queue(Protocol):
@@ -65,7 +107,7 @@ class Queue(Protocol):
 
 
 class Records(Protocol):
-    """A durable table of texts, changed by compare-and-set. A version is the store's own and opaque; None: no record."""
+    """A durable table of texts, changed by compare-and-set; a version is the store's own, None: no record."""
 
     def read(self, key: str) -> tuple[str | None, object]:
         """Return the record's text and its version, as of the last completed write."""
@@ -82,3 +124,14 @@ class Log(Protocol):
 
     def __call__(self, severity: str, fields: Mapping[str, object]) -> None:
         """Write the fields with severity INFO, WARNING or ERROR."""
+
+
+class World(NamedTuple):
+    """What the use cases behind the queue work with: one per platform, made by its handlers."""
+
+    settings: Settings
+    secrets: Cached[GitLabSecrets]
+    records: Records
+    gitlab: GitLab
+    now: Callable[[], float]
+    log: Log

@@ -1,10 +1,9 @@
 """The use case behind the public URL: verify, detect, store, answer. It calls no GitLab and waits for nobody."""
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared import delivery, event, mention, replies, run
+from shared import delivery, event, mention, run
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Stop, TriggerError
 
@@ -41,6 +40,8 @@ def receive(  # noqa: PLR0913  one argument per port
     try:
         verified = _verify(request, secrets, now)
     except TriggerError as error:
+        if error.reason.outcome is Outcome.ERROR:
+            log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
         return _answer(error.reason)
     try:
         asked = _mention(verified, settings)
@@ -80,20 +81,14 @@ def _verify(
 def _mention(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.RunRequest:
     if not mention.may_occur(verified.body, settings.phrases):
         raise Stop(Reason.NO_MENTION)
-    note = event.parse(verified)
-    if replies.MARK in note.text:
-        raise Stop(Reason.OWN_NOTE)
-    instruction = mention.instruction(note.text, settings.phrases)
-    if instruction is None:
-        raise Stop(Reason.NO_MENTION)
-    if not settings.serves(note.project_id, note.project_path):
-        raise Stop(Reason.PROJECT_NOT_ALLOWED)
+    asked = run.ask(event.parse(verified), settings)
     if not settings.enabled:
         raise Stop(Reason.DISABLED)
-    return run.request(note, instruction, settings.host)
+    return asked
 
 
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:
     status = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}.get(reason, _STATUS[reason.outcome])
-    body = {"outcome": str(reason.outcome), "reason": str(reason), "run": run_id}
-    return Answer(status, "application/json", json.dumps(body))
+    run_text = f'"{run_id}"' if run_id else "null"
+    body = f'{{"outcome": "{reason.outcome}", "reason": "{reason}", "run": {run_text}}}'  # names and hex digits only
+    return Answer(status, "application/json", body)

@@ -2,9 +2,14 @@
 
 import json
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from shared import mention, replies
 from shared.event import Branches, NoteEvent
+from shared.outcome import Reason, Stop
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
 
 MAX_REQUEST = 64 * 1024  # bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB)
 VERSION = 1
@@ -18,6 +23,12 @@ class RunRequest(NamedTuple):
     note: NoteEvent
     instruction: str | None
     digest: str
+    replay: int = 0
+
+    @property
+    def message_id(self) -> str:
+        """The name under which a queue tells one message from another: a replay is another message of the same run."""
+        return f"{self.id}-{self.replay}" if self.replay else self.id
 
     @property
     def thread(self) -> str:
@@ -44,6 +55,18 @@ class RunRequest(NamedTuple):
         except (KeyError, TypeError, AttributeError) as error:
             message = "not a run request of version 1"
             raise ValueError(message) from error
+
+
+def ask(note: NoteEvent, settings: "Settings") -> RunRequest:
+    """Return the request a note makes of this installation; raise Stop with the reason where it makes none."""
+    if replies.MARK in note.text:
+        raise Stop(Reason.OWN_NOTE)
+    instruction = mention.instruction(note.text, settings.phrases)
+    if instruction is None:
+        raise Stop(Reason.NO_MENTION)
+    if not settings.serves(note.project_id, note.project_path):
+        raise Stop(Reason.PROJECT_NOT_ALLOWED)
+    return request(note, instruction, settings.host)
 
 
 def request(note: NoteEvent, instruction: str, host: str) -> RunRequest:

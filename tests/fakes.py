@@ -3,16 +3,15 @@
 import base64
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 from shared.access import Member, User
 from shared.claim import Claim, claim_key
 from shared.delivery import Delivery
-from shared.dispatch import World
-from shared.event import NoteEvent
-from shared.ports import GitLabError, Pipeline
+from shared.event import Branches, NoteEvent
+from shared.ports import Comment, GitLabError, Hook, Pipeline, Project, World
 from shared.run import RunRequest, request
 from shared.secret import Cached, GitLabSecrets, Secret, WebhookSecrets
 from shared.settings import Settings
@@ -99,6 +98,10 @@ class GitLab:
         self.awards: list[Any] = []
         self.replies: list[Any] = []
         self.triggered: list[Any] = []
+        self.projects = [Project(7, "group/app", "main")]
+        self.written: list[Comment] = []
+        self.webhooks: list[Hook] = []
+        self.failed: list[bytes] = []
         self.faults: dict[str, list[Exception | None]] = {}
 
     def _meet(self, method: str) -> None:
@@ -127,9 +130,9 @@ class GitLab:
         self._meet("reply")
         self.replies.append(body)
 
-    def replied(self, note: NoteEvent, marker: str) -> bool:  # noqa: ARG002
+    def replied(self, note: NoteEvent, text: str) -> bool:  # noqa: ARG002
         self._meet("replied")
-        return any(marker in reply for reply in self.replies)
+        return any(text in reply for reply in self.replies)
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:
         try:
@@ -145,6 +148,26 @@ class GitLab:
         self._meet("find_pipeline")
         ids = [body["ai_flow"]["id"] for _, _, body in self.triggered]
         return self._pipeline(ids.index(run_id) + 1) if run_id in ids else None
+
+    def project(self, project_id: str) -> Project | None:
+        self._meet("project")
+        return next((each for each in self.projects if project_id in (str(each.id), each.path)), None)
+
+    def comments(self, project: Project, since: float) -> Iterator[Comment]:  # noqa: ARG002
+        self._meet("comments")
+        yield from (comment for comment in self.written if comment.note.project_id == project.id)
+
+    def branches(self, note: NoteEvent) -> Branches:  # noqa: ARG002
+        self._meet("branches")
+        return Branches("feature", "main", 7, "abc")
+
+    def hooks(self, project_id: int) -> list[Hook]:  # noqa: ARG002
+        self._meet("hooks")
+        return self.webhooks
+
+    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:  # noqa: ARG002
+        self._meet("failed_deliveries")
+        yield from self.failed
 
     @staticmethod
     def _pipeline(number: int) -> Pipeline:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-USE_CASES = {"receive", "dispatch"}
+USE_CASES = {"receive", "dispatch", "sweep"}
 CORE = sorted((ROOT / "shared").glob("*.py"))
 
 

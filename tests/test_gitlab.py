@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions import gitlab as adapter
+from functions import gitlab_client
 from functions.gitlab import GitLab
 from shared.access import Member, User
 from shared.event import MERGE_REQUEST, NoteEvent
@@ -199,7 +200,7 @@ def test_nobody_listening_means_never_sent() -> None:
 def test_a_silent_gitlab_is_waited_for_no_longer_than_the_limit(
     server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(gitlab_client, "TIMEOUT", (0.2, 0.2))
     server.fault("GET /api/v4/users/42", Fault.hang(30))
     began = time.monotonic()
     with pytest.raises(GitLabError):

@@ -11,6 +11,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert found.phrases == ("@claude",)
     assert (found.model.provider.name, found.model.region, found.model.id) == ("anthropic", "", "")
     assert (found.pipeline_ref, found.minimum_role, found.enabled) == ("default", 30, True)
+    assert (found.runs_per_thread, found.runs_per_user_per_hour, found.runs_per_day) == (6, 20, 200)
     assert found.serves(1, "any/project/at/all")
 
 
@@ -98,6 +99,9 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "apac.anthropic.claude-opus-5"}, "MODEL"),
         ({"PIPELINE_REF": "main"}, "PIPELINE_REF"),
         ({"MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE"),
+        ({"RUNS_PER_DAY": "many"}, "RUNS_PER_DAY"),
+        ({"RUNS_PER_DAY": "10000"}, "RUNS_PER_DAY"),
+        ({"RUNS_PER_THREAD": "-1"}, "RUNS_PER_THREAD"),
         ({"ENABLED": "yes"}, "ENABLED"),
     ],
 )

@@ -11,7 +11,7 @@ NAMESPACE = "gitlab-claude-trigger"
 
 # `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
 _QUICK = {"connect_timeout": 1.0, "read_timeout": 1.2, "retries": {"total_max_attempts": 1}}
-_PATIENT = {"connect_timeout": 3.0, "read_timeout": 5.0, "retries": {"total_max_attempts": 3, "mode": "standard"}}
+_PATIENT = {"connect_timeout": 2.0, "read_timeout": 3.0, "retries": {"total_max_attempts": 2, "mode": "standard"}}
 
 
 class SqsQueue:
@@ -26,7 +26,7 @@ class SqsQueue:
         from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  not on the cold path
 
         send = client("sqs", quick=True).send_message
-        message = {"MessageBody": run.to_json(), "MessageGroupId": run.thread, "MessageDeduplicationId": run.id}
+        message = {"MessageBody": run.to_json(), "MessageGroupId": run.thread, "MessageDeduplicationId": run.message_id}
         try:
             send(QueueUrl=self._url, **message)
         except ConnectionClosedError:

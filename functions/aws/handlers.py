@@ -1,4 +1,4 @@
-"""The Lambda handlers: `receive` behind a function URL, `dispatch` behind the queue."""
+"""The Lambda handlers: `receive` behind a function URL, `dispatch` behind the queue, `sweep` on a schedule."""
 
 import os
 import time
@@ -13,17 +13,18 @@ from shared.secret import Cached, GitLabSecrets, WebhookSecrets
 from shared.settings import Settings, required
 
 if TYPE_CHECKING:
-    from shared.dispatch import World
+    from shared.ports import World
 
-BACKOFF = 300.0  # seconds: the longest pause before the next attempt; the first is 1, each doubles it
 
+_BEHIND = {
+    "QUEUE_URL": "the SQS queue's URL",
+    "CLAIMS_TABLE": "the DynamoDB table's name",
+    "GITLAB_SECRETS_ID": "a secret's name or ARN",
+}
 _NEEDS = {
     "receive": {"QUEUE_URL": "the SQS queue's URL", "WEBHOOK_SECRETS_ID": "a secret's name or ARN"},
-    "dispatch": {
-        "QUEUE_URL": "the SQS queue's URL",
-        "CLAIMS_TABLE": "the DynamoDB table's name",
-        "GITLAB_SECRETS_ID": "a secret's name or ARN",
-    },
+    "dispatch": _BEHIND,
+    "sweep": _BEHIND,
 }
 
 # Lambda names the function's handler here: what that one needs is checked at cold start.
@@ -51,27 +52,38 @@ def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
     return dict(process_partial_response(event, _carry, processor, context))  # type: ignore[arg-type]
 
 
+def sweep(event: dict[str, Any], _context: object) -> dict[str, object]:
+    """Look for missed mentions on a schedule, or carry out an operator's order: see `shared.sweep.carry_out`."""
+    from shared.sweep import carry_out  # noqa: PLC0415  not on the cold path of `receive`
+
+    return carry_out(event, _world(), QUEUE)
+
+
 def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by this name
-    from shared.dispatch import dispatch as carry  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.outcome import Reason, Retry  # noqa: PLC0415
+    from shared.claim import ATTEMPTS, pause  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.dispatch import dispatch as carry  # noqa: PLC0415
+    from shared.outcome import Reason, Retry, TriggerError  # noqa: PLC0415
     from shared.run import RunRequest  # noqa: PLC0415
 
+    attempt = int(record.attributes.approximate_receive_count)
     try:
-        carry(RunRequest.from_json(record.body), _world())
-    except Exception as error:
-        pause = min(2.0 ** (int(record.attributes.approximate_receive_count) - 1), BACKOFF)
-        if isinstance(error, Retry):
-            pause = max(pause, error.after)
-        else:  # the class alone: the text may quote the record
-            log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
-        QUEUE.later(record.receipt_handle, pause)
+        reason = carry(RunRequest.from_json(record.body), _world(), last=attempt >= ATTEMPTS)
+    except Retry as error:
+        QUEUE.later(record.receipt_handle, error.after)
         raise
+    except Exception as error:
+        log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})  # its text may quote the record
+        # What cannot be read will hardly ever be: it must not hold its thread up for long.
+        QUEUE.later(record.receipt_handle, 0 if isinstance(error, ValueError) else pause(attempt))
+        raise
+    if reason is Reason.DEAD_LETTER:
+        raise TriggerError(reason)  # the message goes to the dead-letter queue as well, where its alarm is
 
 
 @cache
 def _world() -> "World":
     from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.dispatch import World  # noqa: PLC0415
+    from shared.ports import World  # noqa: PLC0415
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"]), GitLabSecrets.parse, time.time)
     records = DynamoRecords(os.environ["CLAIMS_TABLE"])
@@ -84,5 +96,5 @@ def _delivery(event: dict[str, Any]) -> Delivery:
     try:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except ValueError:  # not base64, or not even text
-        body = b""  # no signature fits it
+        body = b""  # what was sent is not known: no signature fits it, and it mentions nobody
     return Delivery(method.upper(), {name.lower(): value for name, value in event.get("headers", {}).items()}, body)

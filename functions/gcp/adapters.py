@@ -36,7 +36,7 @@ class TasksQueue:
             "body": run.to_json().encode(),
             "oidc_token": {"service_account_email": self._service_account, "audience": self._url},
         }
-        name = f"{self._queue}/tasks/{run.id}-{int(time.time() / SAME)}"
+        name = f"{self._queue}/tasks/{run.message_id}-{int(time.time() / SAME)}"
         task = {"name": name, "http_request": request, "dispatch_deadline": {"seconds": 120}}
         try:
             _tasks().create_task(parent=self._queue, task=task, timeout=QUICK, retry=None)

@@ -1,5 +1,6 @@
-"""The Cloud Run functions: `receive` is public, `dispatch` is private and called by Cloud Tasks."""
+"""The Cloud Run functions: `receive` is public; `dispatch` (by Cloud Tasks) and `sweep` (on a schedule) are private."""
 
+import json
 import os
 import time
 from functools import cache
@@ -14,18 +15,21 @@ from shared.settings import Settings, required
 if TYPE_CHECKING:
     from flask import Request
 
-    from shared.dispatch import World
+    from shared.ports import World
 
 Response = tuple[str, int, dict[str, str]]
+_TEXT = {"Content-Type": "text/plain"}
 
+_QUEUE = {
+    "QUEUE": "projects/…/locations/…/queues/…",
+    "DISPATCH_URL": "the URL of the function dispatch",
+    "INVOKER_SERVICE_ACCOUNT": "the e-mail of the service account that may call dispatch",
+}
+_GITLAB = {"GOOGLE_CLOUD_PROJECT": "the project's id", "GITLAB_SECRETS_ID": "projects/…/secrets/…"}
 _NEEDS = {
-    "receive": {
-        "QUEUE": "projects/…/locations/…/queues/…",
-        "DISPATCH_URL": "the URL of the function dispatch",
-        "INVOKER_SERVICE_ACCOUNT": "the e-mail of the service account that may call dispatch",
-        "WEBHOOK_SECRETS_ID": "projects/…/secrets/…",
-    },
-    "dispatch": {"GOOGLE_CLOUD_PROJECT": "the project's id", "GITLAB_SECRETS_ID": "projects/…/secrets/…"},
+    "receive": {**_QUEUE, "WEBHOOK_SECRETS_ID": "projects/…/secrets/…"},
+    "dispatch": _GITLAB,
+    "sweep": {**_QUEUE, **_GITLAB},
 }
 
 # functions-framework names the function here: what that one needs is checked at cold start.
@@ -49,22 +53,36 @@ def receive(request: "Request") -> Response:
 
 
 def dispatch(request: "Request") -> Response:
-    """Carry one task; 503 lets Cloud Tasks send it again."""
-    from shared.dispatch import dispatch as carry  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.outcome import Retry  # noqa: PLC0415
+    """Carry one task; anything but 2xx lets Cloud Tasks send it again, and 503 slows the whole queue down."""
+    from shared.claim import ATTEMPTS  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.dispatch import dispatch as carry  # noqa: PLC0415
+    from shared.outcome import Reason, Retry  # noqa: PLC0415
     from shared.run import RunRequest  # noqa: PLC0415
 
+    last = int(request.headers.get("X-CloudTasks-TaskRetryCount", "0")) >= ATTEMPTS - 1
     try:
-        reason = carry(RunRequest.from_json(request.get_data()), _world())
+        reason = carry(RunRequest.from_json(request.get_data()), _world(), last=last)
     except Retry as error:
-        return f"{error.reason}\n", 503, {"Content-Type": "text/plain", "Retry-After": str(int(error.after) + 1)}
-    return f"{reason}\n", 200, {"Content-Type": "text/plain"}
+        status = 409 if error.reason is Reason.BUSY else 503
+        return f"{error.reason}\n", status, _TEXT | {"Retry-After": str(int(error.after) + 1)}
+    except Exception as error:  # noqa: BLE001  the class alone: the text may quote the request
+        log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
+        return f"{Reason.DEFECT}\n", 500, _TEXT
+    return f"{reason}\n", 200, _TEXT
+
+
+def sweep(request: "Request") -> Response:
+    """Look for missed mentions on a schedule, or carry out an operator's order: see `shared.sweep.carry_out`."""
+    from shared.sweep import carry_out  # noqa: PLC0415  not on the cold path of `receive`
+
+    order = request.get_json(silent=True) or {}
+    return json.dumps(carry_out(order, _world(), QUEUE)), 200, {"Content-Type": "application/json"}
 
 
 @cache
 def _world() -> "World":
     from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.dispatch import World  # noqa: PLC0415
+    from shared.ports import World  # noqa: PLC0415
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time)
     records = FirestoreRecords(os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims"))

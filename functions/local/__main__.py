@@ -1,7 +1,7 @@
-"""`python -m functions.local`: run the local platform."""
+"""`python -m functions.local`: run the local platform, or with an argument carry out one order of shared/sweep.py."""
 
 import sys
 
 from functions.local.handlers import main
 
-sys.exit(main())
+sys.exit(main(*sys.argv[1:2]))

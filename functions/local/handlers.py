@@ -1,5 +1,6 @@
 """The local platform: an HTTP server in front of `receive` and threads that carry requests to `dispatch`."""
 
+import json
 import os
 import sys
 import time
@@ -10,16 +11,18 @@ from threading import Event, Thread
 
 from functions.gitlab import GitLab
 from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken, log
-from shared.claim import LEASE
+from shared.claim import ATTEMPTS, LEASE, Claim, claim_key, pause
 from shared.delivery import MAX_BODY, Delivery
-from shared.dispatch import World, dispatch
+from shared.dispatch import dispatch
 from shared.outcome import Retry
+from shared.ports import World
 from shared.receive import Answer, receive
 from shared.secret import Cached, GitLabSecrets, SecretError, WebhookSecrets
 from shared.settings import Settings, SettingsError, required
+from shared.sweep import carry_out, sweep
 
 WORKERS = 4
-BACKOFF = (1.0, 300.0)  # seconds before the second attempt, doubled up to the longest pause
+SWEEP_EVERY = 300.0  # seconds
 _IDLE = 1.0  # seconds between looks at the queue when nobody calls
 
 
@@ -40,6 +43,7 @@ class Local:
         self._queue = SqliteQueue(self._store)
         secrets = Cached(lambda: api, GitLabSecrets.parse, time.time)
         self._records = SqliteRecords(self._store, time.time())
+        self._release()
         self._world = World(settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log)
         tokens = Cached(lambda: webhook, WebhookSecrets.parse, time.time)
 
@@ -49,6 +53,7 @@ class Local:
         self._server = _Server(("127.0.0.1", int(port)), type("Handler", (_Handler,), {"answer": staticmethod(answer)}))
         self._stopping = Event()
         self._threads = [Thread(target=self._work) for _ in range(WORKERS)]
+        self._threads.append(Thread(target=self._sweep))
         self._threads.append(Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}))
 
     @property
@@ -72,6 +77,23 @@ class Local:
         self._server.server_close()
         self._store.close()
 
+    def carry_out(self, order: Mapping[str, object]) -> dict[str, object]:
+        """Sweep or replay once, without serving."""
+        try:
+            return carry_out(order, self._world, self._queue)
+        finally:
+            self._server.server_close()
+            self._store.close()
+
+    def _release(self) -> None:
+        """End the leases of a process that was killed: the store has one owner, so nobody else holds a claim."""
+        for key in self._records.starting_with(claim_key("")):
+            text, version = self._records.read(key)
+            claim = Claim.from_json(str(text))
+            if claim.until > time.time():
+                freed = claim.released(time.time())
+                self._records.write(key, freed.to_json(), version, freed.expires)
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -85,16 +107,23 @@ class Local:
                 self._queue.filled.wait(_IDLE)
 
     def _carry(self, taken: Taken) -> None:
-        pause = min(BACKOFF[0] * 2**taken.attempts, BACKOFF[1])
+        attempt = taken.attempts + 1
         try:
-            dispatch(taken.run, self._world)
+            dispatch(taken.run, self._world, last=attempt >= ATTEMPTS)
         except Retry as error:
-            self._queue.later(taken.run, time.time() + max(error.after, pause))
+            self._queue.later(taken.run, time.time() + max(error.after, pause(attempt)))
         except Exception:
-            self._queue.later(taken.run, time.time() + pause)
+            self._queue.later(taken.run, time.time() + pause(attempt))
             raise
         else:
             self._queue.done(taken.run)
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(SWEEP_EVERY):
+            try:
+                sweep(self._world, self._queue)
+            except Exception as error:  # noqa: BLE001  the next sweep may work
+                log("ERROR", {"error": type(error).__name__})
 
 
 class _Server(ThreadingHTTPServer):
@@ -136,11 +165,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Write no access log: paths and headers are not ours to keep."""
 
 
-def main() -> int:
-    """Run until interrupted; return 2 with a sentence when a setting is wrong."""
+def main(order: str = "") -> int:
+    """Run until interrupted, or carry out one order (JSON, see shared/sweep.py); return 2 when a setting is wrong."""
     try:
         local = Local(os.environ)
-    except (SettingsError, SecretError, RuntimeError, OSError) as error:
+        if order:
+            sys.stdout.write(json.dumps(local.carry_out(json.loads(order))) + "\n")
+            return 0
+    except (SettingsError, SecretError, RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     local.start()

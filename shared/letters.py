@@ -1,0 +1,54 @@
+"""Dead letters: requests whose queue gave up on them, kept until somebody replays them. It carries none out."""
+
+import json
+
+from shared.claim import KEPT, Claim, State, claim_key
+from shared.ports import Queue, Records
+from shared.run import RunRequest
+
+_INDEX = "dead"
+
+
+def keep(run: RunRequest, records: Records, now: float) -> None:
+    """Keep the request of a run that ended without a result; keeping it twice is keeping it once."""
+    _put(f"dead/{run.id}", run.to_json(), records, now)
+    _index(records, now, add=run.id)
+
+
+def kept(records: Records) -> list[str]:
+    """Return the ids of the runs whose requests are kept."""
+    text, _ = records.read(_INDEX)
+    return list(json.loads(text)) if text else []
+
+
+def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
+    """Put a kept request into the queue again, to go on where it died; tell whether there was one."""
+    text, _ = records.read(f"dead/{run_id}")
+    if not text or run_id not in kept(records):
+        return False
+    run = RunRequest.from_json(text)
+    run = run._replace(replay=run.replay + 1)
+    claimed, version = records.read(claim_key(run_id))
+    claim = Claim.from_json(claimed) if claimed else None
+    if claim and claim.state is State.DEAD:
+        revived = claim.revived()
+        records.write(revived.key, revived.to_json(), version, revived.expires)
+    queue.put(run)
+    _put(f"dead/{run_id}", run.to_json(), records, now)
+    _index(records, now, remove=run_id)
+    return True
+
+
+def _put(key: str, text: str, records: Records, now: float) -> None:
+    stored, version = records.read(key)
+    while stored != text and records.write(key, text, version, int(now) + KEPT) is None:
+        stored, version = records.read(key)
+
+
+def _index(records: Records, now: float, *, add: str = "", remove: str = "") -> None:
+    while True:
+        text, version = records.read(_INDEX)
+        before = list(json.loads(text)) if text else []
+        after = [run_id for run_id in before if run_id not in (add, remove)] + [add] * bool(add)
+        if after == before or records.write(_INDEX, json.dumps(after), version, int(now) + KEPT) is not None:
+            return

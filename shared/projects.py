@@ -1,0 +1,29 @@
+"""Which projects the sweep looks at: those it has served, and those the settings name. It asks GitLab nothing."""
+
+import json
+
+from shared.ports import Records
+from shared.secret import GitLabSecrets
+from shared.settings import Settings
+
+_INDEX = "projects"
+_KEPT = 10 * 365 * 24 * 3600  # seconds
+
+
+def know(project_id: int, records: Records, now: float) -> None:
+    """Remember a project that has had a run."""
+    while True:
+        text, version = records.read(_INDEX)
+        known = json.loads(text) if text else []
+        if project_id in known:
+            return
+        if records.write(_INDEX, json.dumps([*known, project_id]), version, int(now) + _KEPT) is not None:
+            return
+
+
+def known(settings: Settings, secrets: GitLabSecrets, records: Records) -> list[str]:
+    """Return ids and paths: of the projects served so far, in ALLOWED_PROJECTS without globs, with a trigger token."""
+    text, _ = records.read(_INDEX)
+    served = [str(project_id) for project_id in json.loads(text)] if text else []
+    named = [entry for entry in (*settings.allowed_projects, *secrets.trigger_tokens) if not set(entry) & set("*?[")]
+    return list(dict.fromkeys([*served, *named]))

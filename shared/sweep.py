@@ -1,0 +1,112 @@
+"""The use case on a schedule: find mentions whose delivery never arrived, and put them into the same queue."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from shared import event, letters, projects
+from shared.claim import ENDED, Claim, claim_key
+from shared.delivery import VerifiedDelivery
+from shared.event import MERGE_REQUEST, NoteEvent
+from shared.outcome import Reason, Stop
+from shared.ports import GitLabError, Project, Queue, World
+from shared.run import ask
+
+QUIET = 60.0  # seconds a comment is left to its delivery before it counts as missed
+OVERLAP = 600.0  # seconds looked at twice, for comments that GitLab lists late
+ABANDONED = 3 * 3600.0  # seconds without an attempt after which no queue holds the request any more
+_KEPT = 10 * 365 * 24 * 3600  # seconds
+
+
+class Swept(NamedTuple):
+    """What a sweep found: projects looked at, projects that could not be, mentions put into the queue, hooks off."""
+
+    projects: int
+    failed: int
+    found: int
+    disabled_hooks: int
+
+
+def sweep(world: World, queue: Queue, *, since: float | None = None) -> Swept:
+    """Look at every known project since its last sweep; with `since` (Unix seconds) since then, even if disabled.
+
+    What it finds goes through the same detection, the same run id and the same claim as a delivery, so nothing doubles.
+    """
+    total = Swept(0, 0, 0, 0)
+    seen: set[int] = set()
+    for name in projects.known(world.settings, world.secrets.get(), world.records):
+        try:
+            project = world.gitlab.project(name)
+            if project and project.id not in seen and world.settings.serves(project.id, project.path):
+                seen.add(project.id)
+                found, disabled = _sweep(project, world, queue, since)
+                total = Swept(total.projects + 1, total.failed, total.found + found, total.disabled_hooks + disabled)
+        except GitLabError as error:
+            total = total._replace(failed=total.failed + 1)
+            world.log("WARNING", {"reason": str(Reason.GITLAB_UNAVAILABLE), "error": "sweep", "status": error.status})
+    world.log("INFO", {"reason": "swept", **total._asdict()})
+    return total
+
+
+def carry_out(order: Mapping[str, object], world: World, queue: Queue) -> dict[str, object]:
+    """Do what the schedule or an operator asks: `{}`, `{"since": "2026-11-23T08:00:00Z"}`, `{"replay": ["<run>"]}`.
+
+    `{"replay": "all"}` replays every dead letter. Raises ValueError for a time that is none.
+    """
+    if "replay" in order:
+        runs = order["replay"]
+        return {"replayed": replay(world, queue, [str(run) for run in runs] if isinstance(runs, list) else None)}
+    since = order.get("since")
+    start = datetime.fromisoformat(str(since)).timestamp() if since else None
+    return sweep(world, queue, since=start)._asdict()
+
+
+def replay(world: World, queue: Queue, runs: list[str] | None = None) -> list[str]:
+    """Put dead letters into the queue again, all of them or those of the named runs; return which there were."""
+    wanted = letters.kept(world.records) if runs is None else runs
+    return [run for run in wanted if letters.replay(run, queue, world.records, world.now())]
+
+
+def _sweep(project: Project, world: World, queue: Queue, since: float | None) -> tuple[int, int]:
+    key, end = f"sweep/{project.id}", world.now() - QUIET
+    text, version = world.records.read(key)
+    start = since if since is not None else float(text) - OVERLAP if text else end
+    found = disabled = 0
+    if world.settings.enabled or since is not None:
+        for comment in world.gitlab.comments(project, start):
+            if start <= comment.created_at <= end and not comment.edited:
+                found += _serve(comment.note, world, queue)
+        with suppress(GitLabError):  # seeing webhooks takes a Maintainer's token: a help, not a need
+            found_there, disabled = _hooks(project, start, world, queue)
+            found += found_there
+    world.records.write(key, repr(end), version, int(end) + _KEPT)
+    return found, disabled
+
+
+def _hooks(project: Project, start: float, world: World, queue: Queue) -> tuple[int, int]:
+    found = disabled = 0
+    for hook in world.gitlab.hooks(project.id):
+        if hook.disabled:
+            disabled += 1
+            world.log("ERROR", {"reason": str(Reason.HOOK_DISABLED), "project_id": project.id, "hook_id": hook.id})
+        for body in world.gitlab.failed_deliveries(project.id, hook.id, start):
+            with suppress(Stop):
+                found += _serve(event.parse(VerifiedDelivery(body)), world, queue)
+    return found, disabled
+
+
+def _serve(note: NoteEvent, world: World, queue: Queue) -> int:
+    """Queue the note's run if it asks for one that nobody has claimed; return how many were queued."""
+    try:
+        run = ask(note, world.settings)
+    except Stop:
+        return 0
+    text, _ = world.records.read(claim_key(run.id))
+    claim = Claim.from_json(text) if text else None
+    if claim and (claim.state in ENDED or claim.until > world.now() - ABANDONED):
+        return 0
+    if note.kind == MERGE_REQUEST and note.branches is None:
+        run = run._replace(note=run.note._replace(branches=world.gitlab.branches(note)))
+    queue.put(run)
+    return 1

@@ -1,0 +1,160 @@
+"""Git over HTTP for the GitLab stand-in: bare repositories behind `git http-backend`; branches follow what is pushed."""
+
+import base64
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import entities
+from .records import DEVELOPER, Project
+from .routing import Answer, Headers
+from .server import Call, GitLab
+
+_JOB_TOKEN_USER = "gitlab-ci-token"
+_WHO = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_COMMITTER_NAME": "Ada"}
+_WHO |= {"GIT_COMMITTER_EMAIL": "ada@example.com", "GIT_CONFIG_GLOBAL": "/dev/null"}
+
+
+class GitLabWithGit(GitLab):
+    """The stand-in with repositories. `job_tokens` may clone and nothing else; API tokens need `write_repository`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = Path(tempfile.mkdtemp(prefix="gitlab-git-"))
+        self.job_tokens: set[str] = set()
+        self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- repositories ------------------------------------------------------------------------------------------------
+
+    def repository(self, project_id: int) -> Path:
+        """Return the project's bare repository, made on first use."""
+        project = self.projects[project_id]
+        path = self.folder / f"{project.path}.git"
+        if not path.exists():
+            path.mkdir(parents=True)
+            self.git(path, "init", "-q", "--bare", "-b", project.default_branch, ".")
+            self.git(path, "config", "http.receivepack", "true")
+            self.git(path, "config", "uploadpack.allowAnySHA1InWant", "true")
+        return path
+
+    def commit(self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = "") -> str:
+        """Put files (None: remove; a text that begins with `link:`: a symbolic link) on a branch; return the commit."""
+        path = self.repository(project_id)
+        parent = parent or (branch if self._exists(path, branch) else "")
+        index = {"GIT_INDEX_FILE": str(self.folder / "index")}
+        Path(index["GIT_INDEX_FILE"]).unlink(missing_ok=True)
+        if parent:
+            self.git(path, "read-tree", parent, **index)
+        for name, text in files.items():
+            if text is None:
+                self.git(path, "update-index", "--force-remove", "--", name, **index)
+                continue
+            link = text.startswith("link:")
+            blob = self.git(path, "hash-object", "-w", "--stdin", given=text.removeprefix("link:"))
+            mode = "120000" if link else "100644"
+            self.git(path, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{name}", **index)
+        tree = self.git(path, "write-tree", **index)
+        onto = ["-p", parent] if parent else []
+        made = self.git(path, "commit-tree", tree, *onto, "-m", f"Change {', '.join(files)}")
+        self.git(path, "update-ref", f"refs/heads/{branch}", made)
+        self._follow(self.projects[project_id])
+        return made
+
+    def show(self, project_id: int, revision: str) -> str:
+        """Return what `git show` says, without colour."""
+        return self.git(self.repository(project_id), "show", revision)
+
+    def head(self, project_id: int, branch: str) -> str:
+        """Return a branch's commit."""
+        return self.git(self.repository(project_id), "rev-parse", f"refs/heads/{branch}")
+
+    @staticmethod
+    def git(path: Path, *arguments: str, given: str = "", **variables: str) -> str:
+        """Run git in a repository and return its output."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(path), **_WHO, **variables}
+        done = subprocess.run(["git", *arguments], cwd=path, env=environment, input=given, text=True, capture_output=True, check=False)  # noqa: S607
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout.strip()
+
+    def _exists(self, path: Path, branch: str) -> bool:
+        return (path / "refs" / "heads" / branch).is_file()
+
+    def _follow(self, project: Project) -> None:
+        """Bring branches and merge requests to what the repository holds."""
+        listed = self.git(self.repository(project.id), "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
+        with self.lock:
+            project.branches = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+            for (project_id, _), record in self.merge_requests.items():
+                if project_id == project.id and record["state"] == "opened" and record["source_branch"] in project.branches:
+                    record["sha"] = project.branches[record["source_branch"]]
+
+    # --- HTTP --------------------------------------------------------------------------------------------------------
+
+    def outside_api(self, call: Call, body: bytes) -> tuple[int, Headers, bytes]:
+        """Serve `/<path>.git/…` with `git http-backend`."""
+        name, git, rest = call.path.partition(".git/")
+        project = self.find_project(name.strip("/")) if git else None
+        if project is None:
+            return super().outside_api(call, body)
+        writes = "git-receive-pack" in (rest, call.query.get("service"))
+        if not self._may(call.headers, project, writes=writes):
+            return 401, (("WWW-Authenticate", 'Basic realm="GitLab"'),), b"HTTP Basic: Access denied"
+        sent = self._backend(call, f"/{project.path}.git/{rest}", body)
+        if writes:
+            self._follow(project)
+        return sent
+
+    def _may(self, headers: Mapping[str, str], project: Project, *, writes: bool) -> bool:
+        scheme, _, encoded = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        user, _, token = base64.b64decode(encoded).decode("utf-8", "replace").partition(":")
+        if user == _JOB_TOKEN_USER:
+            return token in self.job_tokens and not writes
+        owner, scopes = self.api_tokens.get(token, (0, frozenset()))
+        return "write_repository" in scopes and (not writes or self.level(project.id, owner) >= DEVELOPER)
+
+    def _backend(self, call: Call, path: str, body: bytes) -> tuple[int, Headers, bytes]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "PATH_INFO": path,
+            "REQUEST_METHOD": call.method,
+            "QUERY_STRING": f"service={call.query['service']}" if "service" in call.query else "",
+            "CONTENT_TYPE": call.headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": call.headers.get("content-encoding", ""),
+            "GIT_PROTOCOL": call.headers.get("git-protocol", ""),
+            "REMOTE_USER": "oauth2",
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=False)  # noqa: S607
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n") if line]
+        status = next((int(value.split()[0]) for name, _, value in headers if name == "Status"), 200)
+        return status, tuple((name, value) for name, _, value in headers if name != "Status"), content
+
+    # --- what the REST part does not have yet ------------------------------------------------------------------------
+
+    def _endpoint(self, call: Call) -> Answer:
+        """`PUT merge_requests/:iid` for title and description, as a Developer may."""
+        parts = call.path.removeprefix("/api/v4/projects/").split("/")
+        if call.method != "PUT" or len(parts) != 3 or parts[1] != "merge_requests":
+            return super()._endpoint(call)
+        with self.lock:
+            record = self.merge_requests[int(parts[0]), int(parts[2])]
+            self.updates.append(call.json)
+            record |= {name: call.json[name] for name in ("title", "description") if name in call.json}
+            return Answer(200, entities.merge_request(self, record))

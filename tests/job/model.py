@@ -1,0 +1,226 @@
+"""A model API on 127.0.0.1 with a script of turns: Messages, Bedrock and Vertex spellings, AWS STS, Google STS and IAM.
+
+The turn is chosen by how many assistant messages with a tool call the request already holds. Every request is recorded.
+"""
+
+import base64
+import binascii
+import itertools
+import json
+import re
+import struct
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+Block = dict[str, Any]
+Turn = list[Block]
+
+_BEDROCK = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)$")
+_VERTEX = re.compile(r"/models/([^/:]+):(rawPredict|streamRawPredict)$")
+_NUMBERS = itertools.count(1)
+_FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+AWS_KEYS = ("ASIAFAKE", "fake-secret", "fake-session", "2099-01-01T00:00:00Z")
+
+
+def say(text: str) -> Block:
+    """A block of text."""
+    return {"type": "text", "text": text}
+
+
+def use(name: str, **given: Any) -> Block:
+    """A block that calls a tool."""
+    return {"type": "tool_use", "name": name, "input": given}
+
+
+@dataclass
+class Sent:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    text: str
+    body: Any = None
+
+    @property
+    def calls_model(self) -> bool:
+        """Whether it is a turn of the conversation and not a title or a probe."""
+        return isinstance(self.body, dict) and bool(self.body.get("tools"))
+
+
+@dataclass
+class Model:
+    """The stand-in. `status` answers every turn with an error; `hold` keeps turns waiting until it is set."""
+
+    turns: Sequence[Turn] = ()
+    status: int = 0
+    requests: list[Sent] = field(default_factory=list)
+    hold: threading.Event | None = None
+    called: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        model = self
+
+        class Handler(_Handler):
+            stand_in = model
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.hold:
+            self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def conversation(self) -> list[Sent]:
+        """The requests that are turns."""
+        return [sent for sent in self.requests if sent.calls_model]
+
+    def prompt(self) -> str:
+        """The first message of the first turn as the model got it."""
+        content = self.conversation[0].body["messages"][0]["content"]
+        return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
+
+    def system(self) -> str:
+        """The system prompt of the first turn."""
+        return json.dumps(self.conversation[0].body.get("system"), ensure_ascii=False)
+
+    def tool_results(self) -> list[str]:
+        """What Claude Code answered to each tool call, in order."""
+        messages = self.conversation[-1].body["messages"]
+        blocks = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
+        return [json.dumps(part.get("content")) for part in blocks if part.get("type") == "tool_result"]
+
+    def turn(self, body: Mapping[str, Any]) -> Turn:
+        """What to answer."""
+        if not body.get("tools") or not self.turns:
+            return [say('{"title": "a title"}')]
+        done = sum(
+            message["role"] == "assistant"
+            and isinstance(message["content"], list)
+            and any(part.get("type") == "tool_use" for part in message["content"])
+            for message in body.get("messages", [])
+        )
+        return self.turns[min(done, len(self.turns) - 1)]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stand_in: Model
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self) -> None:
+        text = self.rfile.read(int(self.headers.get("content-length") or 0)).decode("utf-8", "replace")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        sent = Sent(self.command, self.path.partition("?")[0], headers, text, _json(text))
+        self.stand_in.requests.append(sent)
+        if self._signs_in(sent):
+            return
+        bedrock, vertex = _BEDROCK.search(sent.path), _VERTEX.search(sent.path)
+        named = bedrock or vertex
+        if not (sent.path.endswith("/messages") or named) or not isinstance(sent.body, dict):
+            self._send(404, {"type": "error", "error": {"type": "not_found_error", "message": "not served"}})
+            return
+        if sent.calls_model:
+            self.stand_in.called.set()
+            if self.stand_in.hold:
+                self.stand_in.hold.wait(60)
+            if self.stand_in.status:
+                error = {"type": "error", "error": {"type": "scripted", "message": "as the test wants it"}}
+                self._send(self.stand_in.status, error)
+                return
+        blocks = self.stand_in.turn(sent.body)
+        model = sent.body.get("model") or (named[1] if named else "")
+        if bedrock and bedrock[2] == "invoke-with-response-stream":
+            frames = b"".join(_frame(data) for _, data in _events(model, blocks))
+            self._send(200, frames, "application/vnd.amazon.eventstream")
+        elif sent.body.get("stream") or (vertex and vertex[2] == "streamRawPredict"):
+            stream = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in _events(model, blocks))
+            self._send(200, stream.encode(), "text/event-stream")
+        else:
+            self._send(200, _whole(model, blocks))
+
+    def _signs_in(self, sent: Sent) -> bool:
+        """Answer what a token exchange asks for; tell whether it was one."""
+        if "AssumeRoleWithWebIdentity" in sent.text:
+            keys = "".join(f"<{name}>{value}</{name}>" for name, value in zip(_FIELDS, AWS_KEYS, strict=True))
+            result = f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
+            xmlns = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+            document = f"<AssumeRoleWithWebIdentityResponse {xmlns}>{result}</AssumeRoleWithWebIdentityResponse>"
+            self._send(200, document.encode(), "text/xml")
+        elif sent.path == "/google/v1/token":
+            kind = "urn:ietf:params:oauth:token-type:access_token"
+            self._send(200, {"access_token": "sts-token", "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600})
+        elif sent.path.endswith(":generateAccessToken"):
+            self._send(200, {"accessToken": "google-token", "expireTime": "2099-01-01T00:00:00Z"})
+        elif sent.path == "/v1/oauth/token":
+            self._send(200, {"access_token": "federated-token", "token_type": "Bearer", "expires_in": 3600})
+        else:
+            return False
+        return True
+
+    def _send(self, status: int, content: object, kind: str = "application/json") -> None:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_HEAD = _answer
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _whole(model: str, blocks: Turn) -> dict[str, Any]:
+    content = [{**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})} for block in blocks]
+    stop = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
+    usage = {"input_tokens": 100, "output_tokens": 50}
+    return {
+        "id": f"msg_{next(_NUMBERS)}", "type": "message", "role": "assistant", "model": model, "content": content,
+        "stop_reason": stop, "stop_sequence": None, "usage": usage,
+    }  # fmt: skip
+
+
+def _events(model: str, blocks: Turn) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same as a stream."""
+    message = _whole(model, blocks)
+    content, stop = message["content"], message["stop_reason"]
+    start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    yield "message_start", {"type": "message_start", "message": start}
+    for index, block in enumerate(content):
+        tool = block["type"] == "tool_use"
+        empty = {**block, "input": {}} if tool else {**block, "text": ""}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])} if tool else {"type": "text_delta", "text": block["text"]}
+        yield "content_block_start", {"type": "content_block_start", "index": index, "content_block": empty}
+        yield "content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta}
+        yield "content_block_stop", {"type": "content_block_stop", "index": index}
+    end = {"stop_reason": stop, "stop_sequence": None}
+    yield "message_delta", {"type": "message_delta", "delta": end, "usage": {"output_tokens": 50}}
+    yield "message_stop", {"type": "message_stop"}
+
+
+def _frame(data: Mapping[str, Any]) -> bytes:
+    """One message of AWS's event stream: https://smithy.io/2.0/aws/amazon-eventstream.html"""
+    payload = json.dumps({"bytes": base64.b64encode(json.dumps(data).encode()).decode()}).encode()
+    headers = b""
+    for name, value in ((":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")):
+        headers += struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
+    return message + struct.pack("!I", binascii.crc32(message))
