@@ -139,7 +139,8 @@ def failed(link: str, failure: Failure, report: Report | None = None) -> str:
     parts = [f"Claude could not finish. {failure.text}"]
     if report and report.answer:
         parts += ["What Claude answered:", quiet(report.answer), "---"]
-    return "\n\n".join([*parts, _took(link, report) if report else f"Job: {link}."])
+    told = [*report.remarks, _took(link, report)] if report else [f"Job: {link}."]
+    return "\n\n".join([*parts, *told])
 
 
 def _took(link: str, report: Report) -> str:

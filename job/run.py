@@ -144,6 +144,8 @@ class Job:
             commit = branch.keep(place, changes, words.title, course) if changes else ""
             patch = place.patch(commit) if commit else b""
             if result.failure:
+                said = ("What it had changed by then is in the job's artifacts: changes.patch.",) if commit else ()
+                self._report = self._reported(result)._replace(remarks=said)
                 raise result.failure
             report = self._report = self._reported(result)._replace(answer=words.answer)
             if chosen.moved:

@@ -73,14 +73,16 @@ def _sweep(project: Project, world: World, queue: Queue, since: float | None) ->
     text, version = world.records.read(key)
     start = since if since is not None else float(text) - OVERLAP if text else end
     found = disabled = 0
-    if world.settings.enabled or since is not None:
+    served = world.settings.enabled or since is not None
+    if served:
         for comment in world.gitlab.comments(project, start):
             if start <= comment.created_at <= end and not comment.edited:
                 found += _serve(comment.note, world, queue)
         with suppress(GitLabError):  # seeing webhooks takes a Maintainer's token: a help, not a need
             found_there, disabled = _hooks(project, start, world, queue)
             found += found_there
-    world.records.write(key, repr(end), version, int(end) + _KEPT)
+    # What came in while it was switched off is not looked at again unasked.
+    world.records.write(key, repr(end if served else end + OVERLAP), version, int(end) + _KEPT)
     return found, disabled
 
 

@@ -318,3 +318,20 @@ def test_a_member_is_told_by_role_at_the_time_of_the_run(stage: Stage) -> None:
     stage.gitlab.members[7, 42] = Member(42, 40, "active", "active", None)
     stage.dispatch()
     assert stage.gitlab.triggered[0][2]["ai_flow"]["context"]["author"]["access_level"] == 40
+
+
+def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -> None:
+    stage.gitlab.faults = {"trigger": [GitLabError(0, "acted", unsure=True)], "find_pipeline": [GitLabError(403)]}
+    stage.retried()
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.UNCERTAIN
+    assert len(stage.gitlab.triggered) == 1
+    assert Reason.UNCERTAIN.sentence in stage.gitlab.replies[0]
+
+
+def test_over_a_limit_one_is_told_and_the_next_hear_nothing(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    ends = [stage.dispatch(run(NOTE._replace(note_id=number))) for number in range(4)]
+    assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
+    assert len(stage.gitlab.triggered) == 1
+    assert len(stage.gitlab.replies) == 2

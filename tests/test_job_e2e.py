@@ -29,12 +29,16 @@ def installation() -> Iterator[Installation]:
 
 @pytest.mark.parametrize("variables", ["with pipeline variables", "without pipeline variables"])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_comment_becomes_a_merge_request_and_one_edited_reply(installation: Installation, provider: str, variables: str) -> None:
+def test_a_comment_becomes_a_merge_request_and_one_edited_reply(
+    installation: Installation, provider: str, variables: str
+) -> None:
     with Scene(installation, CHANGE, PROVIDERS[provider]) as scene:
         allowed = variables == "with pipeline variables"
         scene.gitlab.projects[scene.number].variables_role = "developer" if allowed else "no_one_allowed"
         pipeline = scene.ask("@claude add a greeting")
-        assert [name["key"] for name in pipeline["variables"]][:1] == (["AI_FLOW_CONTEXT"] if allowed else ["TRIGGER_PAYLOAD"])
+        assert [name["key"] for name in pipeline["variables"]][:1] == (
+            ["AI_FLOW_CONTEXT"] if allowed else ["TRIGGER_PAYLOAD"]
+        )
         assert "pipeline" in scene.reply()
 
         ended = scene.run(pipeline)
@@ -47,7 +51,11 @@ def test_a_comment_becomes_a_merge_request_and_one_edited_reply(installation: In
         commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
         assert "+hello" in commit
         assert "Co-authored-by: ada <42-ada@users.noreply.127.0.0.1>" in commit
-        (made,) = [call.json for call in scene.gitlab.calls if call.method == "POST" and call.path.endswith(f"{scene.number}/merge_requests")]
+        (made,) = [
+            call.json
+            for call in scene.gitlab.calls
+            if call.method == "POST" and call.path.endswith(f"{scene.number}/merge_requests")
+        ]
         assert (made["assignee_id"], made["labels"], made["target_branch"]) == (ADA, "claude", "main")
         reply = scene.reply()
         assert "I added `hello.txt`." in reply
@@ -94,13 +102,18 @@ def test_a_question_gets_an_answer_and_no_merge_request(installation: Installati
 def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         assert scene.run(scene.ask("@claude add a greeting")).code == 0
-        scene.model.turns = [[use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")], [say("More polite.")]]
+        scene.model.turns = [
+            [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
+            [say("More polite.")],
+        ]
         scene.model.turns = [[use("Read", file_path="hello.txt")], *scene.model.turns]
         scene.model.requests.clear()
         ended = scene.run(scene.ask("@claude more polite, please"))
         assert ended.code == 0, plain(ended.log)
         (merge_request,) = scene.merge_requests()
-        log = scene.gitlab.git(scene.gitlab.repository(scene.number), "log", "--format=%s", merge_request["source_branch"])
+        log = scene.gitlab.git(
+            scene.gitlab.repository(scene.number), "log", "--format=%s", merge_request["source_branch"]
+        )
         assert len(log.splitlines()) == 3
         assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
         assert "More polite." in merge_request["description"]
@@ -140,7 +153,11 @@ def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -
 
 def test_another_sender_s_variables_are_enough(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
-        call = {"token": f"glptt-{scene.number}", "ref": "main", "variables": {"AI_FLOW_INPUT": "add it", "AI_FLOW_EVENT": "mention"}}
+        call = {
+            "token": f"glptt-{scene.number}",
+            "ref": "main",
+            "variables": {"AI_FLOW_INPUT": "add it", "AI_FLOW_EVENT": "mention"},
+        }
         context = json.dumps({"issue": {"iid": 5}})
         pipeline = scene.trigger(call | {"variables": call["variables"] | {"AI_FLOW_CONTEXT": context}})  # type: ignore[operator]
         ended = scene.run(pipeline)

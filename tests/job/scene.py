@@ -5,10 +5,10 @@ Every test gets a project of its own; nothing is started twice that can be share
 
 import itertools
 import json
+import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from tests.fakes import API_TOKEN, WEBHOOK_SECRETS, sign
 from tests.gitlab.git import GitLabWithGit
 from tests.gitlab.records import Record
 from tests.job.model import Model, Turn, say, use
-from tests.job.runner import Ended, Runner
+from tests.job.runner import COMPONENT, Ended, Runner
 from tests.job.tooling import Tools
 from tests.platforms.local import Local
 
@@ -24,7 +24,6 @@ BOT, ADA, MALLORY = 1, 42, 43
 JOB_TOKEN = "glpat-canary-of-the-job"
 MODEL_KEY = "sk-ant-canary-of-the-model"
 IDENTITY = "canary-header.canary-claims.canary-signature"
-COMPONENT = Path(__file__).parent.parent.parent / "templates" / "claude.yml"
 CHANGE: list[Turn] = [
     [say("I write it."), use("Write", file_path="hello.txt", content="hello\n")],
     [say("Title: Add a greeting\n\nI added `hello.txt`.")],
@@ -127,6 +126,10 @@ class Scene:
         assert len(made) == 1, self.local.output()
         return made[0]
 
+    def pipeline(self) -> Record:
+        """A pipeline of the default branch without variables, for what only looks at the YAML."""
+        return self.trigger({"token": f"glptt-{self.number}", "ref": "main"})
+
     def trigger(self, body: Mapping[str, Any]) -> Record:
         """Start a pipeline as another sender would; return it."""
         url = f"{self.gitlab.url}/api/v4/projects/{self.number}/trigger/pipeline"
@@ -140,9 +143,21 @@ class Scene:
         self.gitlab.merge_request(self.number, iid, source_branch=branch, target_branch=target, sha=commit, author_id=ADA)
         return commit
 
-    def run(self, pipeline: Record, **options: Any) -> Ended:
+    def run(self, pipeline: Record) -> Ended:
         """Run the pipeline through gitlab-ci-local."""
-        return self.runner.run(pipeline, **options)
+        return self.runner.run(pipeline)
+
+    def script(self, pipeline: Record, during: Callable[["subprocess.Popen[bytes]"], None] | None = None) -> Ended:
+        """Run the component's script alone; `during` runs beside it, once Claude has called the model."""
+
+        def wait(process: "subprocess.Popen[bytes]") -> None:
+            self.model.called.wait(30)
+            if during:
+                during(process)
+            if self.model.hold:
+                self.model.hold.set()
+
+        return self.runner.script(pipeline, self.inputs, during=wait if during else None)
 
     def replies(self) -> list[str]:
         """What our own user has written in this project."""

@@ -1,0 +1,30 @@
+"""A proxy and host nobody should ever turn to: it records who did, and lets nothing through."""
+
+import socket
+import threading
+from typing import Self
+
+
+class Witness:
+    """A TCP listener on 127.0.0.1; `asked` holds the first line of every connection."""
+
+    def __enter__(self) -> Self:
+        self.asked: list[str] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            connection.settimeout(5)
+            with connection:
+                self.asked.append(connection.recv(4096).decode("latin-1").partition("\r\n")[0])
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
