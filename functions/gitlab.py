@@ -37,7 +37,17 @@ class GitLab:
             if error.status == _NOT_FOUND:
                 return None
             raise
-        return User(_int(user, "id"), str(user.get("username")), user.get("bot") is not False, str(user.get("state")))
+        return User(
+            id=_int(user, "id"),
+            username=str(user.get("username")),
+            bot=user.get("bot") is not False,
+            state=str(user.get("state")),
+            external=user.get("external") is True,  # shown to administrators only
+        )
+
+    def own_id(self) -> int:
+        """`GET /user`: https://docs.gitlab.com/api/users/#retrieve-the-current-user."""
+        return _int(self._get("/user"), "id")
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         """`GET /projects/:id/members/all/:user_id`: https://docs.gitlab.com/api/project_members/."""
@@ -120,7 +130,12 @@ class GitLab:
             if error.status == _NOT_FOUND:
                 return None
             raise
-        return Project(_int(project, "id"), str(project.get("path_with_namespace")), str(project.get("default_branch")))
+        return Project(
+            id=_int(project, "id"),
+            path=str(project.get("path_with_namespace")),
+            default_branch=str(project.get("default_branch")),
+            public=project.get("visibility") != "private",
+        )
 
     def comments(self, project: Project, since: float) -> Iterator[Comment]:
         """`GET /projects/:id/events`: https://docs.gitlab.com/api/events/; it takes days, and leaves out `after`."""
@@ -227,6 +242,7 @@ def _comment(project: Project, kind: str, note: dict[str, Any]) -> Comment:
         note_id=_int(note, "id"),
         discussion_id=None,
         internal=note.get("internal") is True or note.get("confidential") is True,
+        public=project.public,
         author_id=_int(author, "id"),
         author=str(author.get("username")),
         text=str(note.get("body")),

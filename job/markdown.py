@@ -6,7 +6,8 @@ import re
 
 MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
 
-_FENCE = re.compile(r"(`{3,}|~{3,})([^`]*)$")
+_FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
+_RUN = re.compile(r"[`~]{3,}")
 _COMMAND = re.compile(r"^(\s*)/(?=\w)")
 _MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9_.])")
 _INVISIBLE = re.compile(
@@ -18,22 +19,23 @@ def quiet(text: str) -> str:
     """Return Markdown that shows the same and does nothing.
 
     A line that begins with `/` is escaped wherever it stands, as GitLab would run it with our rights. Outside fenced
-    code a mention gets an invisible character, `<` becomes an entity and an image a link. Fences count only at the
-    line's very beginning, so that GitLab never sees text where we see code; an open one is closed.
+    code a mention gets an invisible character, `<` becomes an entity and an image a link. So that GitLab never sees
+    text where we see code, fences are brought to the line's beginning, what else could be one is escaped, and an open
+    one is closed.
     """
-    lines, fence = [], ""
-    for raw in _INVISIBLE.sub("", _cut(text.replace("\r\n", "\n"))).strip().split("\n"):
-        line = _COMMAND.sub(r"\1\\/", raw)
-        found = _FENCE.match(raw)
+    lines, fence, indent = [], "", 0
+    for raw in _INVISIBLE.sub("", _cut(text.replace("\r\n", "\n"))).strip("\n").split("\n"):
+        line, found = raw, _FENCE.fullmatch(raw)
         if fence:
-            if found and found[1].startswith(fence) and not found[2].strip():
-                fence = ""
+            line = raw[min(indent, len(raw) - len(raw.lstrip(" "))) :]
+            if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line):
+                line, fence = fence, ""
         elif found:
-            fence = found[1]
-            line = found[1] + re.sub(r"[^\w+#.-]", "", found[2])
+            indent, fence = len(found[1]), found[2]
+            line = fence + re.sub(r"[^\w+#.-]", "", found[3])
         else:
-            line = _prose(line)
-        lines.append(line)
+            line = _prose(raw)
+        lines.append(_COMMAND.sub(r"\1\\/", line))
     return "\n".join([*lines, *([fence] if fence else [])])
 
 
@@ -45,6 +47,7 @@ def plain(text: str, most: int = 72) -> str:
 
 
 def _prose(line: str) -> str:
+    line = _RUN.sub(lambda run: "".join(f"\\{mark}" for mark in run[0]), line)
     line = line.replace("<", "&lt;").replace("![", "!\\[")
     return _MENTION.sub("@\u200b", line)
 

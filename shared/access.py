@@ -10,12 +10,13 @@ ROLES = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintaine
 
 
 class User(NamedTuple):
-    """`GET /users/:id`: the name, whether GitLab calls it a bot, and the account's state."""
+    """`GET /users/:id`: the name, whether GitLab calls it a bot, the account's state, and whether it is external."""
 
     id: int
     username: str
     bot: bool
     state: str
+    external: bool = False
 
 
 class Member(NamedTuple):
@@ -41,6 +42,8 @@ def authorise(
         raise Stop(Reason.BOT_AUTHOR)
     if user.state != "active":
         raise Stop(Reason.USER_NOT_ACTIVE)
+    if user.external:
+        raise Stop(Reason.EXTERNAL_USER)
     if member is None:
         raise Stop(Reason.NOT_A_MEMBER)
     expired = member.expires_at is not None and member.expires_at <= today

@@ -55,7 +55,9 @@ def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
     try:
         return _serve(run, held, world)
     except Stop as error:
-        if error.reason.outcome is not Outcome.IGNORED:
+        if error.reason is Reason.NOT_A_MEMBER and run.note.public:
+            _award(run, "no_entry_sign", world)  # a reply to every stranger would make us a means to spam
+        elif error.reason.outcome is not Outcome.IGNORED:
             _reply(run, replies.stopped(run.id, error.reason), held, world)
         held.write(held.claim.ended(State.REFUSED, error.reason))
         return error.reason
@@ -95,7 +97,7 @@ def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
     if token is None:
         raise Stop(Reason.TRIGGER_TOKEN_MISSING)
     body = flow.body(run, _instruction(run, world), role, world.settings)
-    _award(run, world)
+    _award(run, "eyes", world)
     try:
         return _trigger(run, token, body, held, world)
     except Stop as error:
@@ -123,8 +125,11 @@ def _authorised(run: RunRequest, world: World) -> int:
     try:
         user = world.gitlab.user(note.author_id)
         member = world.gitlab.member(note.project_id, note.author_id)
+        own = bool(user and user.bot) and world.gitlab.own_id() == note.author_id
     except GitLabError as error:
         raise flow.unavailable(error) from error
+    if own:  # not even ALLOWED_BOTS lets us ask ourselves
+        raise Stop(Reason.BOT_AUTHOR)
     today = datetime.fromtimestamp(world.now(), UTC).date().isoformat()
     authorise(user, member, minimum=settings.minimum_role, allowed_bots=settings.allowed_bots, today=today)
     return member.access_level if member else 0
@@ -145,10 +150,10 @@ def _instruction(run: RunRequest, world: World) -> str:
     return instruction
 
 
-def _award(run: RunRequest, world: World) -> None:
+def _award(run: RunRequest, emoji: str, world: World) -> None:
     try:
-        world.gitlab.award(run.note, "eyes")
-    except GitLabError as error:  # a missing 👀 stops nobody
+        world.gitlab.award(run.note, emoji)
+    except GitLabError as error:  # a missing reaction stops nobody
         world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status))
 
 

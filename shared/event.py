@@ -40,6 +40,7 @@ class NoteEvent(NamedTuple):
     note_id: int
     discussion_id: str | None
     internal: bool
+    public: bool
     author_id: int
     author: str
     text: str
@@ -74,6 +75,7 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         note_id=_id(note.get("id")),
         discussion_id=_discussion_id(note.get("discussion_id")),
         internal=_is_internal(payload, note, target),
+        public=project.get("visibility_level") in (10, 20),  # internal and public: more than members may comment
         author_id=_id(_first(note.get("author_id"), user.get("id"))),
         author=_name(user.get("username")),
         text=_text(note.get("note")),

@@ -62,6 +62,11 @@ class Reason(Enum):
         "This installation does not serve the project.",
         "Add the project to ALLOWED_PROJECTS.",
     )
+    CONFIDENTIAL_OFF = (
+        Outcome.IGNORED,
+        "This installation does not serve internal notes and confidential issues.",
+        "Set SERVE_CONFIDENTIAL to true.",
+    )
     DISABLED = Outcome.IGNORED, "The installation is switched off.", "Set ENABLED to true."
     DEFECT = (
         Outcome.IGNORED,
@@ -131,6 +136,11 @@ class Reason(Enum):
         "A maintainer can raise it; the installation sets the bar with MINIMUM_ROLE.",
     )
     USER_NOT_ACTIVE = Outcome.REFUSED, "Your GitLab account is not active.", "An administrator can activate it."
+    EXTERNAL_USER = (
+        Outcome.REFUSED,
+        "External users may not ask.",
+        "An administrator can make the account an internal one.",
+    )
     FORK_MERGE_REQUEST = (
         Outcome.REFUSED,
         "Merge requests from forks are not served: their code must not meet this project's secrets.",

@@ -36,6 +36,7 @@ class Project(NamedTuple):
     id: int
     path: str
     default_branch: str
+    public: bool
 
 
 class Comment(NamedTuple):
@@ -58,6 +59,9 @@ class GitLab(Protocol):
 
     def user(self, user_id: int) -> User | None:
         """Return the user; None when GitLab says there is none."""
+
+    def own_id(self) -> int:
+        """Return the id of the user whose token this installation uses."""
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         """Return the user's effective membership, inherited ones included; None when GitLab says there is none."""

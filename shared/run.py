@@ -66,6 +66,8 @@ def ask(note: NoteEvent, settings: "Settings") -> RunRequest:
         raise Stop(Reason.NO_MENTION)
     if not settings.serves(note.project_id, note.project_path):
         raise Stop(Reason.PROJECT_NOT_ALLOWED)
+    if note.internal and not settings.serve_confidential:
+        raise Stop(Reason.CONFIDENTIAL_OFF)
     return request(note, instruction, settings.host)
 
 

@@ -42,6 +42,7 @@ VARIABLES = {
     "RUNS_PER_THREAD": Variable("6", "runs per issue or merge request within ten minutes; 0: no limit"),
     "RUNS_PER_USER_PER_HOUR": Variable("20", "runs per author within an hour; 0: no limit"),
     "RUNS_PER_DAY": Variable("200", "runs of the whole installation within a day (UTC); 0: no limit"),
+    "SERVE_CONFIDENTIAL": Variable("true", "false: internal notes and confidential issues start nothing"),
     "ENABLED": Variable("true", "false: answer every delivery and start nothing"),
 }
 
@@ -67,6 +68,7 @@ class Settings(NamedTuple):
     runs_per_thread: int
     runs_per_user_per_hour: int
     runs_per_day: int
+    serve_confidential: bool
     enabled: bool
 
     @property
@@ -95,7 +97,8 @@ class Settings(NamedTuple):
             runs_per_thread=_number("RUNS_PER_THREAD", found["RUNS_PER_THREAD"]),
             runs_per_user_per_hour=_number("RUNS_PER_USER_PER_HOUR", found["RUNS_PER_USER_PER_HOUR"]),
             runs_per_day=_number("RUNS_PER_DAY", found["RUNS_PER_DAY"]),
-            enabled=_one_of("ENABLED", found["ENABLED"].lower(), ("true", "false")) == "true",
+            serve_confidential=_switch("SERVE_CONFIDENTIAL", found["SERVE_CONFIDENTIAL"]),
+            enabled=_switch("ENABLED", found["ENABLED"]),
         )
 
 
@@ -139,6 +142,10 @@ def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise SettingsError(variable, value, f"one of {', '.join(allowed)}")
     return value
+
+
+def _switch(variable: str, value: str) -> bool:
+    return _one_of(variable, value.lower(), ("true", "false")) == "true"
 
 
 def _number(variable: str, value: str) -> int:

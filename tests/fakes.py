@@ -34,6 +34,7 @@ NOTE = NoteEvent(
     note_id=101,
     discussion_id="d" * 40,
     internal=False,
+    public=False,
     author_id=42,
     author="ada",
     text="@claude fix it",
@@ -98,7 +99,7 @@ class GitLab:
         self.awards: list[Any] = []
         self.replies: list[Any] = []
         self.triggered: list[Any] = []
-        self.projects = [Project(7, "group/app", "main")]
+        self.projects = [Project(7, "group/app", "main", public=False)]
         self.written: list[Comment] = []
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
@@ -113,6 +114,10 @@ class GitLab:
     def user(self, user_id: int) -> User | None:
         self._meet("user")
         return self.users.get(user_id)
+
+    def own_id(self) -> int:
+        self._meet("own_id")
+        return 99
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         self._meet("member")

@@ -62,6 +62,10 @@ def test_an_account_that_is_not_active_is_refused(state: str) -> None:
     assert verdict(USER._replace(state=state), MEMBER) is Reason.USER_NOT_ACTIVE
 
 
+def test_an_external_user_is_refused() -> None:
+    assert verdict(USER._replace(external=True), MEMBER) is Reason.EXTERNAL_USER
+
+
 def test_a_bot_is_ignored_unless_it_is_named() -> None:
     bot = User(42, "Renovate-Bot", bot=True, state="active")
     assert verdict(bot, MEMBER) is Reason.BOT_AUTHOR

@@ -115,6 +115,20 @@ def test_a_stranger_is_told_why_and_gets_no_eyes(stage: Stage) -> None:
     assert "Only members" in stage.gitlab.replies[0]
 
 
+def test_a_stranger_on_a_public_project_gets_a_reaction_only(stage: Stage) -> None:
+    stage.gitlab.members.clear()
+    assert stage.dispatch(run(NOTE._replace(public=True))) is Reason.NOT_A_MEMBER
+    assert stage.gitlab.awards == ["no_entry_sign"]
+    assert stage.gitlab.replies == []
+
+
+def test_we_never_ask_ourselves(stage: Stage) -> None:
+    stage.gitlab.users[99] = User(99, "claude", bot=True, state="active")
+    stage.gitlab.members[7, 99] = Member(99, 40, "active", "active", None)
+    stage.environment = {"ALLOWED_BOTS": "claude"}
+    assert stage.dispatch(run(NOTE._replace(author_id=99))) is Reason.BOT_AUTHOR
+
+
 def test_the_bar_is_the_installation_s(stage: Stage) -> None:
     stage.environment = {"MINIMUM_ROLE": "maintainer"}
     assert stage.dispatch() is Reason.ROLE_TOO_LOW

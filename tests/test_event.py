@@ -136,6 +136,11 @@ def changed(path: str, value: object) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.parametrize(("level", "public"), [(0, False), (10, True), (20, True), (None, False), ("20", False)])
+def test_where_strangers_may_comment_is_known(level: object, public: bool) -> None:
+    assert event(changed("project.visibility_level", level)).public is public
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [("event_type", "confidential_note"), ("object_attributes.internal", True), ("issue.confidential", True)],

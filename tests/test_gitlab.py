@@ -65,6 +65,7 @@ def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
     assert bot
     assert bot.bot
     assert gitlab.user(4711) is None
+    assert gitlab.own_id() == 99
 
 
 def test_a_member_is_known_by_id(server: StandIn, gitlab: GitLab) -> None:

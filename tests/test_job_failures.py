@@ -50,7 +50,9 @@ def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(installatio
     with Scene(installation, CHANGE, {"timeout_minutes": 0.05}) as scene:
         scene.model.hold = threading.Event()
         ended = scene.script(scene.ask("@claude add a greeting"))
-        assert (ended.code, "stopped at the time limit of 0.05 minutes" in scene.reply()) == (TIME, True), plain(ended.log)
+        assert (ended.code, "stopped at the time limit of 0.05 minutes" in scene.reply()) == (TIME, True), plain(
+            ended.log
+        )
 
 
 def test_a_canceled_job_still_says_so(installation: Installation) -> None:
@@ -105,10 +107,14 @@ def test_a_push_of_somebody_else_meanwhile_is_never_overwritten(installation: In
         scene.merge_request("feature", {"app.py": "1\n"})
         scene.model.hold = threading.Event()
         pipeline = scene.ask("@claude fix it", "merge_request", 3)
-        ended = scene.script(pipeline, during=lambda _: scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"}) and None)
+        ended = scene.script(
+            pipeline, during=lambda _: scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"}) and None
+        )
         assert ended.code == CHANGED, plain(ended.log)
         assert "Somebody pushed to `feature` while Claude worked" in scene.reply()
-        assert "hello.txt" not in scene.gitlab.git(scene.gitlab.repository(scene.number), "ls-tree", "--name-only", "feature")
+        assert "hello.txt" not in scene.gitlab.git(
+            scene.gitlab.repository(scene.number), "ls-tree", "--name-only", "feature"
+        )
 
 
 def test_a_merge_request_closed_meanwhile_gets_no_push(installation: Installation) -> None:
@@ -148,7 +154,11 @@ def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(inst
 def test_a_reply_that_cannot_be_edited_is_written_anew(installation: Installation) -> None:
     with Scene(installation, ANSWER) as scene:
         pipeline = scene.ask("@claude what is it?")
-        (first,) = [note for note in scene.gitlab.notes.values() if note["project_id"] == scene.number and note["author_id"] == 1]
+        (first,) = [
+            note
+            for note in scene.gitlab.notes.values()
+            if note["project_id"] == scene.number and note["author_id"] == 1
+        ]
         scene.gitlab.remove_note(first)
         ended = scene.script(pipeline)
         assert ended.code == 0, plain(ended.log)

@@ -349,8 +349,8 @@ def test_what_is_hidden_stays_hidden(text: str) -> None:
 
 
 @given(TEXTS)
-def test_what_stands_before_an_open_comment_is_not_touched_by_what_follows(text: str) -> None:
-    assert visible("SHOWN <!-- " + text).rstrip() == "SHOWN"
+def test_nothing_behind_an_open_comment_is_seen(text: str) -> None:
+    assert visible("SHOWN <!-- " + text.replace("--", "")).split() == ["SHOWN"]
 
 
 def family(text: str) -> Callable[[int], str]:
@@ -474,7 +474,7 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "openers with labels": lambda size: "[x]: y\n\n" + "[a" * (size // 2),
     "fences in lists": lambda size: "".join("1. " * (depth % 40) + "- ~~~\n" for depth in range(size // 64)),
 }
-SIZE = 20_000
+SIZE = 10_000
 
 
 def cost(text: str) -> float:

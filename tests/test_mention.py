@@ -49,6 +49,24 @@ def test_the_instruction_is_the_text_without_our_mention(text: str, asked: str) 
     assert instruction(text, CLAUDE) == asked
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("@claude@claude@CLAUDE go", "go"),
+        ("ask @claude@claude2", "ask @claude2"),
+        ("@claude\n\n    see @claude", "see"),
+        ("``@claude` x @claude ` @claude", "``` x `"),
+    ],
+)
+def test_a_cut_uncovers_no_mention(text: str, asked: str) -> None:
+    assert instruction(text, CLAUDE) == asked
+
+
+@pytest.mark.parametrize("text", [r"@claude\_bot go", r"@claude\-bot go", r"@claude\.bot go", r"\@@claude go"])
+def test_an_escaped_character_is_part_of_the_name_it_shows(text: str) -> None:
+    assert instruction(text, CLAUDE) is None
+
+
 def test_several_phrases_are_all_served() -> None:
     phrases = ("@claude", "@ai.bot")
     assert instruction("@AI.bot and @claude, go", phrases) == "and, go"
@@ -61,6 +79,18 @@ def test_an_instruction_is_what_is_left(text: str) -> None:
     if asked is not None:
         letters = re.sub(r"(?i)@claude|[\s,:;.!?]", "", text)
         assert re.sub(r"(?i)@claude|[\s,:;.!?]", "", asked) == letters
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["@claude", "@claude", "@ai.bot", "`", "``", "    ", "\n", "\n\n", "- ", "> ", "# ", *" .,/-_\\a"]
+        )
+    )
+)
+def test_an_instruction_mentions_us_no_more(pieces: list[str]) -> None:
+    phrases = ("@claude", "@ai.bot")
+    assert instruction(instruction("".join(pieces), phrases) or "", phrases) is None
 
 
 @given(st.text())

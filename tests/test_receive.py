@@ -109,6 +109,14 @@ def test_an_installation_may_serve_some_projects_or_none(environment: dict[str, 
     assert Front(**environment).outcome() == (200, "ignored", reason)
 
 
+def test_confidential_notes_can_be_switched_off() -> None:
+    body = payload() | {"event_type": "confidential_note"}
+    assert Front().outcome(body)[0] == 202
+    off = Front(SERVE_CONFIDENTIAL="false")
+    assert off.outcome(body) == (200, "ignored", "confidential_off")
+    assert off.outcome()[0] == 202
+
+
 def test_several_phrases_are_served() -> None:
     front = Front(TRIGGER_PHRASE="@claude,@ai")
     for text in ("@ai fix it", "@Claude fix it"):

@@ -74,9 +74,13 @@ class Scene:
         gitlab.member(number, ADA, 30)
         gitlab.trigger_token(f"glptt-{number}", number, BOT)
         gitlab.issue(number, 5, title="Greet", author_id=ADA)
-        include = {"include": [{"local": "templates/claude.yml", "inputs": self.inputs}]}
-        files = {".gitlab-ci.yml": json.dumps(include), "templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"}
-        gitlab.commit(number, "main", files)
+        gitlab.commit(number, "main", {"templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"})
+        self.include(self.inputs)
+
+    def include(self, inputs: Mapping[str, Any]) -> None:
+        """Let the project's .gitlab-ci.yml include the component with these inputs."""
+        include = {"include": [{"local": "templates/claude.yml", "inputs": inputs}]}
+        self.gitlab.commit(self.number, "main", {".gitlab-ci.yml": json.dumps(include)})
 
     def __enter__(self) -> Self:
         self.model.__enter__()

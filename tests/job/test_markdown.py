@@ -1,0 +1,82 @@
+"""What an answer may not do once it is posted."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from job.markdown import plain, quiet
+from tests.gitlab import quick_actions
+
+PIECES = ["   ", "- ", "\t", "~~~~", "````", "/close", "/merge\n", "@all", "@ada ", "```", "~~~", "\n", " ", "<!--", "-->", "<pre>", "![a](b)", "x", "`", ">", "\r\n", "\u200b", "/"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_no_answer_has_a_line_that_gitlab_runs(text: str) -> None:
+    made = quiet(text)
+    assert not [line for line in made.splitlines() if re.match(r"\s*/\w", line)]
+    assert quick_actions.split(made)[1] == []
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_outside_fences_nothing_is_live(text: str) -> None:
+    fence, prose = "", []
+    for line in quiet(text).splitlines():
+        run = re.match(r"[ \t>*-]*(`{3,}|~{3,})", line)  # wherever CommonMark might see one
+        if fence:
+            fence = "" if re.fullmatch(rf" {{0,3}}{fence}[`~]*\s*", line) else fence
+        elif run:
+            fence = run[1]
+        else:
+            prose.append(line)
+    assert fence == ""
+    assert not re.search(r"<|!\[|(?<!\w)@[A-Za-z0-9_.]", "\n".join(prose))
+
+
+@pytest.mark.parametrize("opening", [" ```", "   ~~~", "- ```", "> ```", "\t```", "~~~```", "1. ~~~"])
+def test_a_fence_that_only_gitlab_sees_hides_nothing(opening: str) -> None:
+    made = quiet(f"{opening}\n{opening.strip()[:3] if opening[0] in ' ~' else '```'}\n@all\n").splitlines()
+    assert [line for line in made if line == "@all"] == [] or made[made.index("@all") - 1][:3] in ("```", "~~~")
+
+
+def test_code_in_a_list_stays_code() -> None:
+    assert quiet("1. Do:\n   ```py\n   @x\n     y\n   ```\n2. @ada") == "1. Do:\n```py\n@x\n  y\n```\n2. @\u200bada"
+
+
+def test_code_keeps_its_decorators_and_tags() -> None:
+    assert quiet("See:\n```python\n@property\n<b>\n```\nend") == "See:\n```python\n@property\n<b>\n```\nend"
+
+
+def test_a_fence_in_a_comment_hides_nothing() -> None:
+    assert "@all" not in quiet("<!--\n```\n-->\n@all\n```\n").replace("```\n-->\n@all", "")
+
+
+def test_an_address_stays_an_address() -> None:
+    assert quiet("write to ada@example.com") == "write to ada@example.com"
+
+
+def test_an_open_fence_is_closed() -> None:
+    assert quiet("```\ncode") == "```\ncode\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Add `x`", "Add x"),
+        ("**Bold** @all <b>", "Bold all b"),
+        ("a\nb", "a b"),
+        ("/close", "close"),
+        ("x" * 100, "x" * 71 + "…"),
+        ("Fix it.", "Fix it"),
+    ],
+)
+def test_a_title_is_one_plain_line(text: str, title: str) -> None:
+    assert plain(text) == title
+
+
+def test_a_very_long_answer_is_cut_with_a_mark() -> None:
+    assert len(quiet("a" * 200_000)) < 61_000
+    assert "cut here" in quiet("a" * 200_000)

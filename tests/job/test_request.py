@@ -1,0 +1,89 @@
+"""The request: from the payload, from variables, and refused where it is not ours."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job.outcome import Failure
+from job.request import read
+
+RUN = "ab" * 16
+PROJECT = {"CI_PROJECT_ID": "7", "CI_PIPELINE_ID": "31"}
+
+
+def payload(folder: Path, **flow: Any) -> Path:
+    context = {
+        "version": 1, "project": {"id": 7, "path": "group/app"}, "merge_request": {"iid": 3, "sha": "c" * 40},
+        "note": {"id": 101, "internal": True}, "thread": {"discussion_id": "d" * 40}, "author": {"id": 42, "username": "ada"},
+        "something": {"new": "of a later version"},
+    }  # fmt: skip
+    whole = {"version": 1, "id": RUN, "event": "mention", "input": "fix $it %NOW%", "context": context, "model": {"id": "m"}}
+    path = folder / "payload"
+    path.write_text(json.dumps({"ref": "main", "variables": {}, "ai_flow": whole | flow}))
+    return path
+
+
+def test_the_payload_is_read_whole(tmp_path: Path) -> None:
+    request = read(PROJECT, payload(tmp_path))
+    assert (request.id, request.input, request.target) == (RUN, "fix $it %NOW%", "merge_request-3")
+    assert (request.sha, request.discussion_id, request.internal) == ("c" * 40, "d" * 40, True)
+    assert (request.author_id, request.author, request.model) == (42, "ada", {"id": "m"})
+    assert request.context["something"] == {"new": "of a later version"}
+
+
+def test_the_payload_wins_over_variables(tmp_path: Path) -> None:
+    assert read(PROJECT | {"AI_FLOW_INPUT": "another"}, payload(tmp_path)).input == "fix $it %NOW%"
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        {"version": 2},
+        {"version": None},
+        {"id": "../../x"},
+        {"id": 5},
+        {"id": "run -->"},
+        {"context": {"project": {"id": 8}}},
+    ],
+)
+def test_a_request_that_is_not_ours_is_refused(tmp_path: Path, flow: dict[str, Any]) -> None:
+    with pytest.raises(Failure, match="request_invalid"):
+        read(PROJECT, payload(tmp_path, **flow))
+
+
+def test_a_payload_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "payload"
+    path.write_text("no json")
+    with pytest.raises(Failure, match="request_invalid"):
+        read(PROJECT, path)
+
+
+def test_ids_that_are_none_are_as_good_as_missing(tmp_path: Path) -> None:
+    context = {
+        "issue": {"iid": "5; rm"}, "author": {"id": True, "username": "a b\n"}, "thread": {"discussion_id": "../x"},
+        "merge_request": {"iid": -1, "sha": "HEAD"}, "note": [],
+    }  # fmt: skip
+    request = read(PROJECT, payload(tmp_path, context=context))
+    assert (request.kind, request.iid, request.sha, request.author_id, request.author) == ("", 0, "", 0, "")
+    assert (request.discussion_id, request.internal, request.target) == ("", False, "")
+
+
+def test_other_senders_variables_do(tmp_path: Path) -> None:
+    given = PROJECT | {"AI_FLOW_INPUT": "fix it", "AI_FLOW_CONTEXT": '{"issue": {"iid": 5}}', "AI_FLOW_DISCUSSION_ID": "d" * 40}
+    request = read(given, None)
+    assert (request.input, request.target, request.id, request.discussion_id) == ("fix it", "issue-5", "pipeline-31", "d" * 40)
+    path = tmp_path / "payload"
+    path.write_text(json.dumps({"ref": "main", "variables": {"AI_FLOW_INPUT": "raw $5"}}))
+    assert read(given, path).input == "raw $5"
+
+
+@pytest.mark.parametrize("given", [{}, {"AI_FLOW_INPUT": "  "}])
+def test_no_request_is_said(given: dict[str, str]) -> None:
+    with pytest.raises(Failure, match="request_missing"):
+        read(PROJECT | given, None)
+
+
+def test_a_context_that_is_no_json_is_nothing() -> None:
+    assert read(PROJECT | {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}, None).target == ""

@@ -1,0 +1,63 @@
+"""The component's inputs: read, checked, and each mistake named."""
+
+import pytest
+
+from job.outcome import SETTINGS, Failure
+from job.settings import Settings, parse, tools
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert parse("provider=\nmodel=\n") == Settings()
+
+
+def test_each_kind_of_input_is_read() -> None:
+    settings = parse(
+        "provider=bedrock\nmax_turns=7\nmax_budget_usd=0.5\ntimeout_minutes=2\ndraft=false\nresume=true\n"
+        "allowed_tools=Bash(npm test), Bash(git log --oneline *) WebFetch\nenvironment=A, B_2\n",
+        "Be brief.\n",
+    )
+    assert settings.provider == "bedrock"
+    assert (settings.max_turns, settings.max_budget_usd, settings.timeout_minutes) == (7, 0.5, 2.0)
+    assert (settings.draft, settings.resume, settings.prompt) == (False, True, "Be brief.")
+    assert settings.allowed_tools == ("Bash(npm test)", "Bash(git log --oneline *)", "WebFetch")
+    assert settings.environment == ("A", "B_2")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "provider=openai",
+        "model=--settings=x",
+        "model=a b",
+        "claude_version=latest",
+        "prompt_file=/etc/passwd",
+        "prompt_file=-x",
+        "max_turns=0",
+        "max_turns=many",
+        "max_budget_usd=-1",
+        "branch_prefix=-x",
+        "branch_moved=maybe",
+        "draft=yes",
+        "environment=A;B",
+        "token_variable=A B",
+        "region=EU;x",
+        "mcp=github",
+        "allowed_tools=Bash",
+        "allowed_tools=Read, Bash(*)",
+        "allowed_tools=Bash(npm test) && x",
+    ],
+)
+def test_a_wrong_input_is_named(line: str) -> None:
+    with pytest.raises(Failure) as failure:
+        parse(line)
+    assert failure.value.code == SETTINGS
+    assert f"`{line.partition('=')[0]}`" in failure.value.text
+
+
+def test_an_input_nobody_knows_is_named() -> None:
+    with pytest.raises(Failure, match="colour"):
+        parse("colour=red")
+
+
+def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
+    assert tools("Bash(make a, b), mcp__gitlab__get_issue") == ("Bash(make a, b)", "mcp__gitlab__get_issue")

@@ -1,0 +1,379 @@
+"""`cloudbuild.yaml` and the bootstrap: parsed strictly, and run from end to end with a gcloud that takes notes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from shared.claim import ATTEMPTS, LEASE, pause
+from shared.providers import PROVIDERS, beside
+from shared.settings import VARIABLES
+from tests.deploy import environment, google
+from tests.deploy.google import ROOT, Ran, Workspace
+from tests.deploy.template import source
+from tests.platforms.cloud_tasks import Limits
+
+FUNCTIONS = ("receive", "dispatch", "sweep")
+BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
+URLS = {f"run services describe claude-{name}": f"https://claude-{name}-abc.run.app" for name in FUNCTIONS}
+POLICY = {"alpha monitoring policies create": "projects/my-project/alertPolicies/1"}
+VERTEX = {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "us-east5", "MODEL": "claude-opus-5-5"}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def under(settings: dict[str, str]) -> dict[str, str]:
+    return {f"_{name}": value for name, value in settings.items()}
+
+
+def value(command: list[str], flag: str) -> str:
+    return next(word.partition("=")[2] for word in command if word.startswith(f"{flag}="))
+
+
+# --- the file ---
+
+
+def test_the_build_is_one_that_cloud_build_reads() -> None:
+    cloudbuild = pytest.importorskip("google.cloud.devtools.cloudbuild_v1")
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    parsed = json_format.ParseDict(google.build(), cloudbuild.Build.pb()())
+    assert len(parsed.steps) == len(google.build()["steps"])
+    broken = google.build()
+    broken["steps"][0]["entrypiont"] = "bash"
+    with pytest.raises(json_format.ParseError, match="entrypiont"):
+        json_format.ParseDict(broken, cloudbuild.Build.pb()())
+
+
+def test_every_substitution_is_used_and_every_one_used_is_defined() -> None:
+    build = google.build()
+    used = google.references(json.dumps([build["steps"], build["serviceAccount"]]))
+    defined = set(build["substitutions"])
+    assert all(re.fullmatch(r"_[A-Z0-9_]+", name) and isinstance(build["substitutions"][name], str) for name in defined)
+    assert used - BUILT_IN == defined
+
+
+def test_every_step_waits_for_steps_before_it_and_the_check_comes_first() -> None:
+    seen: set[str] = set()
+    for step in google.build()["steps"]:
+        assert set(step.get("waitFor", [])) <= seen
+        assert step.get("waitFor") or not seen, f"{step['id']} would wait for all before it: say for which"
+        seen.add(step["id"])
+    assert google.build()["steps"][0]["id"] == "check"
+
+
+def test_a_script_s_own_variables_are_escaped() -> None:
+    for step in google.build()["steps"]:
+        for text in step["args"]:
+            assert google.references(text) <= BUILT_IN | set(google.build()["substitutions"])
+            assert not re.search(r"(?<!\$)\$[a-z0-9]", text), f"{step['id']}: write $$ before a shell variable"
+
+
+def test_settings_reach_a_script_through_its_environment_only() -> None:
+    # Cloud Build puts a substitution into the text of a script: a phrase or a list could end a quotation there.
+    free = {f"_{name}" for name in VARIABLES} | {"_ALARM_EMAIL", "_REGION"}
+    for step in google.build()["steps"]:
+        assert not free & google.references("\n".join(step["args"]))
+
+
+def test_substitutions_and_parameters_have_the_same_names_and_defaults() -> None:
+    parameters = {name.lower(): each for name, each in source()["Parameters"].items()}
+    substitutions = google.build()["substitutions"]
+    for name, default in substitutions.items():
+        if name != "_REGION":  # CloudFormation asks for it itself
+            assert str(parameters[name.replace("_", "").lower()]["Default"]) == default
+    assert {f"_{name}" for name in VARIABLES} <= set(substitutions)
+
+
+# --- the build, run ---
+
+
+def test_the_build_deploys_three_functions_with_what_each_may_and_must_have(workspace: Workspace) -> None:
+    ran = workspace.build(URLS | POLICY, **under(VERTEX))
+    assert ran.status == 0, ran.output
+    for name in FUNCTIONS:
+        command = ran.only("run", "deploy", f"claude-{name}")
+        assert value(command, "--region") == "us-east5"
+        assert value(command, "--function") == name
+        assert value(command, "--base-image") == "python313"
+        assert value(command, "--ingress") == ("all" if name == "receive" else "internal")
+        assert value(command, "--service-account") == f"claude-{name}@my-project.iam.gserviceaccount.com"
+        assert float(value(command, "--timeout")) < LEASE
+        assert not [word for word in command if "unauthenticated" in word]  # the bootstrap says who may call it
+        assert (workspace.folder / value(command, "--env-vars-file")).exists()
+        assert (workspace.folder / value(command, "--source") / "main.py").exists()
+    schedule = ran.only("scheduler", "jobs", "create", "http", "claude-sweep")
+    assert (value(schedule, "--location"), value(schedule, "--schedule")) == ("us-east4", "*/5 * * * *")
+    assert value(schedule, "--uri") == value(schedule, "--oidc-token-audience") == "https://claude-sweep-abc.run.app"
+    assert "https://claude-receive-abc.run.app" in ran.output
+
+
+def test_the_build_changes_nobody_s_rights_and_reads_no_secret(workspace: Workspace) -> None:
+    ran = workspace.build(URLS | POLICY)
+    assert not [each for each in ran.commands if "iam" in " ".join(each[:3]) or "add-iam-policy-binding" in each]
+    assert not [each for each in ran.commands if each[0] in ("secrets", "projects", "services")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspace, name: str) -> None:
+    chosen = {
+        "_TRIGGER_PHRASE": "@claude, @ai",
+        "_ALLOWED_PROJECTS": "group/*, 7",
+        "_GITLAB_URL": "https://git.example.com",
+    }
+    assert workspace.build(URLS | POLICY, **chosen).status == 0
+    given = json.loads((workspace.folder / "build" / "env" / f"{name}.json").read_text())
+    assert set(VARIABLES) | environment.needs("gcp")[name] <= set(given) <= environment.read("gcp")
+    assert {f"_{key}": given[key] for key in ("TRIGGER_PHRASE", "ALLOWED_PROJECTS", "GITLAB_URL")} == chosen
+    assert given.get("DISPATCH_URL", "https://claude-dispatch-abc.run.app") == "https://claude-dispatch-abc.run.app"
+    if name == "receive":
+        assert not {"GITLAB_SECRETS_ID", "GOOGLE_CLOUD_PROJECT", "CLAIMS_COLLECTION"} & set(given)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"_REGION": "eu"}, "REGION: found 'eu', expected a Cloud Run region such as europe-west1"),
+        (
+            {"_MODEL_PROVIDER": "vertex", "_MODEL_REGION": "eu-central-1"},
+            "expected a Vertex AI location such as global",
+        ),
+        ({"_MODEL_PROVIDER": "vertex"}, "MODEL_REGION: found None"),
+        (
+            {"_MODEL_PROVIDER": "bedrock", "_MODEL_REGION": "eu-west-1", "_MODEL": "us.anthropic.claude-opus-5-5"},
+            "expected eu.anthropic.claude-opus-5-5 or global.anthropic.claude-opus-5-5 for MODEL_REGION=eu-west-1",
+        ),
+        ({"_MODEL": "claude-3-opus-20240229"}, "retired"),
+        ({"_MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE: found 'boss'"),
+        ({"_TRIGGER_PHRASE": "'; exit 0; '"}, "TRIGGER_PHRASE: found"),
+    ],
+)
+def test_what_is_wrong_ends_the_build_before_it_changes_anything(
+    workspace: Workspace, chosen: dict[str, str], sentence: str
+) -> None:
+    ran = workspace.build(URLS | POLICY, **chosen)
+    assert ran.status != 0
+    assert "[step check failed]" in ran.output
+    assert sentence in ran.output
+    assert not ran.commands
+
+
+def test_a_model_that_retires_soon_is_warned_about_and_deployed(workspace: Workspace) -> None:
+    chosen = {"MODEL": "claude-sonnet-4-5-20250929", "PROJECT_ID": "p", "TODAY": "2026-11-01"}
+    ran = workspace.run(["python3", "deploy/check.py"], chosen)
+    assert (ran.status, "retires on 2026-11-30, in 29 days" in ran.output) == (0, True)
+    ran = workspace.run(["python3", "deploy/check.py"], chosen | {"TODAY": "2026-12-01"})
+    assert (ran.status, "retired on 2026-11-30" in ran.output) == (1, True)
+
+
+@pytest.mark.parametrize("location", PROVIDERS["vertex"].regions.split())
+def test_functions_and_queue_run_where_the_table_says(location: str) -> None:
+    from deploy import check
+
+    chosen = {"MODEL_PROVIDER": "vertex", "MODEL_REGION": location, "MODEL": "claude-opus-5-5"}
+    assert check.regions(chosen) == beside(location)
+
+
+def test_a_second_build_updates_what_the_first_one_made(workspace: Workspace) -> None:
+    there = {
+        "scheduler jobs describe": "",
+        "alpha monitoring policies list": "projects/my-project/alertPolicies/1",
+        "beta monitoring channels list": "projects/my-project/notificationChannels/1",
+        "monitoring dashboards list": "projects/my-project/dashboards/1",
+    }
+    ran = workspace.build(URLS | there, _ALARM_EMAIL="ops@example.com")
+    assert ran.status == 0, ran.output
+    assert ran.only("scheduler", "jobs", "update", "http")
+    made = [each for each in ran.commands if each[0] != "scheduler" and "create" in each]
+    assert not made
+    told = [
+        each
+        for each in ran.commands
+        if "--set-notification-channels=projects/my-project/notificationChannels/1" in each
+    ]
+    assert len(told) == len(list((ROOT / "deploy" / "google" / "alerts").iterdir())) == 6
+
+
+# --- the bootstrap, run ---
+
+
+def bootstrap(workspace: Workspace, *words: str, **chosen: str) -> Ran:
+    answers = {"projects describe": "123456789012"}
+    ran = workspace.run(["sh", "deploy/bootstrap-gcp.sh", *words], {"PROJECT_ID": "my-project", **chosen}, answers)
+    assert ran.status == 0, ran.output
+    return ran
+
+
+def bindings(ran: Ran) -> set[tuple[str, str, str]]:
+    found = set()
+    for command in ran.commands:
+        if "add-iam-policy-binding" in command:
+            place = next(
+                word for word in command[command.index("add-iam-policy-binding") + 1 :] if not word.startswith("-")
+            )
+            member = value(command, "--member").removeprefix("serviceAccount:").partition("@")[0]
+            found.add((member, value(command, "--role").removeprefix("roles/"), place.partition("@")[0]))
+    return found
+
+
+def test_each_account_may_do_exactly_what_it_must(workspace: Workspace) -> None:
+    found = bindings(bootstrap(workspace))
+    assert {each for each in found if each[0] != "claude-build"} == {
+        ("claude-receive", "secretmanager.secretAccessor", "claude-webhook-secrets"),
+        ("claude-receive", "cloudtasks.enqueuer", "claude-runs"),
+        ("claude-receive", "iam.serviceAccountUser", "claude-invoker"),
+        ("claude-dispatch", "secretmanager.secretAccessor", "claude-gitlab-secrets"),
+        ("claude-dispatch", "datastore.user", "my-project"),
+        ("claude-sweep", "secretmanager.secretAccessor", "claude-gitlab-secrets"),
+        ("claude-sweep", "datastore.user", "my-project"),
+        ("claude-sweep", "cloudtasks.enqueuer", "claude-runs"),
+        ("claude-sweep", "iam.serviceAccountUser", "claude-invoker"),
+        ("allUsers", "run.invoker", "claude-receive"),
+        ("claude-invoker", "run.invoker", "claude-dispatch"),
+        ("claude-invoker", "run.invoker", "claude-sweep"),
+    }
+    build = {role for account, role, _ in found if account == "claude-build"}
+    assert not [
+        role for role in build if role in ("owner", "editor", "run.admin") or "secret" in role or "Admin" in role
+    ]
+    assert {
+        place for account, role, place in found if account == "claude-build" and role == "iam.serviceAccountUser"
+    } == {
+        *(f"claude-{name}" for name in FUNCTIONS),
+        "claude-invoker",
+        "claude-build",
+    }
+
+
+def test_the_bootstrap_makes_the_names_that_the_build_uses(workspace: Workspace) -> None:
+    made = bootstrap(workspace, **VERTEX, JOB_PROJECT_IDS="7")
+    built = workspace.build(URLS | POLICY, **under(VERTEX))
+    given = json.loads((workspace.folder / "build" / "env" / "sweep.json").read_text())
+    queue = made.only("tasks", "queues", "create")
+    assert given["QUEUE"] == f"projects/my-project/locations/{value(queue, '--location')}/queues/{queue[3]}"
+    accounts = {each[3] for each in made.commands if each[:3] == ["iam", "service-accounts", "create"]}
+    used = {
+        value(each, "--service-account").partition("@")[0] for each in built.commands if each[:2] == ["run", "deploy"]
+    }
+    assert used | {given["INVOKER_SERVICE_ACCOUNT"].partition("@")[0], "claude-build", "claude-job"} == accounts
+    secrets = {each[2] for each in made.commands if each[:2] == ["secrets", "create"]}
+    receive = json.loads((workspace.folder / "build" / "env" / "receive.json").read_text())
+    named = {receive["WEBHOOK_SECRETS_ID"], given["GITLAB_SECRETS_ID"]}
+    assert {name.rpartition("/")[2] for name in named} == secrets
+    ttl = made.only("firestore", "fields", "ttls", "update", "expires")
+    assert value(ttl, "--collection-group") == given["CLAIMS_COLLECTION"]
+    services = {each[2] for each in made.commands if each[:2] == ["run", "deploy"]}
+    assert services == {f"claude-{name}" for name in FUNCTIONS}
+
+
+def test_the_bootstrap_writes_no_secret_and_may_run_again(workspace: Workspace) -> None:
+    ran = bootstrap(workspace)
+    assert not [word for each in ran.commands for word in each if word.startswith("--data-file") or word == "versions"]
+    assert not [each for each in ran.commands if "delete" in each]
+    there = {
+        "tasks queues describe": "",
+        "secrets describe": "",
+        "run services describe": "",
+        "firestore databases": "",
+    }
+    there |= {"iam service-accounts describe": ""}
+    again = workspace.run(["sh", "deploy/bootstrap-gcp.sh"], {"PROJECT_ID": "my-project"}, there)
+    assert again.status == 0
+    assert not [each for each in again.commands if "create" in each or each[:2] == ["run", "deploy"]]
+    assert again.only("tasks", "queues", "update", "claude-runs")
+
+
+def test_the_queue_outlasts_a_gitlab_that_is_away_for_two_hours(workspace: Workspace) -> None:
+    queue = bootstrap(workspace, DISPATCH_CONCURRENCY="3").only("tasks", "queues", "create")
+
+    def seconds(flag: str) -> float:
+        return float(value(queue, flag).removesuffix("s"))
+
+    limits = Limits(
+        int(value(queue, "--max-attempts")),
+        seconds("--min-backoff"),
+        seconds("--max-backoff"),
+        int(value(queue, "--max-doublings")),
+        int(value(queue, "--max-concurrent-dispatches")),
+    )
+    assert (limits.attempts, limits.concurrent, seconds("--max-retry-duration")) == (ATTEMPTS, 3, 0)
+    assert [limits.pause(attempt) for attempt in range(1, ATTEMPTS)] == [
+        pause(attempt) for attempt in range(1, ATTEMPTS)
+    ]
+    assert sum(limits.pause(attempt) for attempt in range(1, ATTEMPTS)) > 2 * 3600
+
+
+def test_vertex_trusts_the_named_projects_on_protected_branches_only(workspace: Workspace) -> None:
+    ran = bootstrap(workspace, "job", MODEL_REGION="eu", JOB_PROJECT_IDS="7,8", GITLAB_URL="https://git.example.com")
+    provider = ran.only("iam", "workload-identity-pools", "providers", "create-oidc", "claude")
+    assert value(provider, "--attribute-condition") == (
+        'assertion.project_id in ["7", "8"] && assertion.ref_protected == "true" && assertion.pipeline_source == "trigger"'
+    )
+    assert value(provider, "--issuer-uri") == value(provider, "--allowed-audiences") == "https://git.example.com"
+    pool = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gitlab"
+    assert {each for each in bindings(ran) if each[0].startswith("principalSet")} == {
+        (f"principalSet:{pool}/attribute.project_id/{number}", "iam.workloadIdentityUser", "claude-job")
+        for number in "78"
+    }
+    assert ("claude-job", "aiplatform.user", "my-project") in bindings(ran)
+    assert not [each for each in ran.commands if each[0] in ("run", "tasks", "secrets")]
+    assert f"GCP_WORKLOAD_IDENTITY_PROVIDER={pool.removeprefix('//iam.googleapis.com/')}/providers/claude" in ran.output
+    assert "GCP_SERVICE_ACCOUNT=claude-job@my-project.iam.gserviceaccount.com" in ran.output
+
+
+def test_the_bootstrap_says_what_is_missing(workspace: Workspace) -> None:
+    for chosen, sentence in (
+        ({}, "set PROJECT_ID"),
+        ({"PROJECT_ID": "p", "MODEL_PROVIDER": "vertex", "MODEL_REGION": "global"}, "set JOB_PROJECT_IDS"),
+        ({"PROJECT_ID": "p", "MODEL_PROVIDER": "vertex"}, "MODEL_REGION: found None"),
+    ):
+        ran = workspace.run(["sh", "deploy/bootstrap-gcp.sh"], chosen)
+        assert ran.status != 0
+        assert sentence in ran.output
+
+
+# --- gcloud's own opinion ---
+
+
+def test_gcloud_knows_every_command_and_flag(workspace: Workspace) -> None:
+    assert google.complaints(["run", "deploy", "x", "--cpu-bost"]) == ["--cpu-bost"]
+    assert google.complaints(["tasks", "queue", "create"])
+    runs = [
+        workspace.build(URLS | POLICY, _ALARM_EMAIL="ops@example.com"),
+        bootstrap(workspace, **VERTEX, JOB_PROJECT_IDS="7"),
+    ]
+    commands = [command for ran in runs for command in ran.commands]
+    assert len(commands) > 60
+    assert [found for command in commands for found in google.complaints(command)] == []
+
+
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed here")
+def test_monitoring_would_read_the_alerts_and_the_dashboard(tmp_path: Path) -> None:
+    sdk = Path(shutil.which("gcloud") or "").resolve().parents[1]
+    python = sdk / "platform" / "bundledpythonunix" / "bin" / "python3"
+    if not python.exists():
+        pytest.skip("this gcloud brings no Python of its own")
+    script = tmp_path / "read.py"
+    script.write_text(
+        "import json, sys\n"
+        f"sys.path[:0] = [{str(sdk / 'lib')!r}, {str(sdk / 'lib' / 'third_party')!r}]\n"
+        "from apitools.base.py import encoding\n"
+        "from googlecloudsdk.generated_clients.apis.monitoring.v1 import monitoring_v1_messages as v1\n"
+        "from googlecloudsdk.generated_clients.apis.monitoring.v3 import monitoring_v3_messages as v3\n"
+        "for path in sys.argv[1:]:\n"
+        "    kind = v1.Dashboard if path.endswith('dashboard.json') else v3.AlertPolicy\n"
+        "    message = encoding.DictToMessage(json.load(open(path)), kind)\n"
+        "    print(path, list(encoding.UnrecognizedFieldIter(message)))\n"
+    )
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"displayName": "x", "combinre": "OR"}')
+    files = [*(ROOT / "deploy" / "google").rglob("*.json"), wrong]
+    ran = Workspace(tmp_path / "w").run([str(python), str(script), *map(str, files)])
+    assert ran.status == 0, ran.output
+    lines = ran.output.strip().splitlines()
+    assert len(lines) == len(files) == 8
+    assert [line for line in lines if not line.endswith(" []")] == [lines[-1]], ran.output
