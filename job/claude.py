@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job.outcome import Ending, Failure
@@ -154,6 +155,10 @@ class Claude:
                 timer.cancel()
             self._signal(signal.SIGKILL)  # whatever it left running
             self._process.wait()
+            feeder.join()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
         return self._result(last, code, settings)
 
     def _signal(self, number: int) -> None:

@@ -11,11 +11,11 @@ JSON escapes; write the plain character.
 
 Your part: read and edit the files of the working directory. The job itself commits, pushes, opens the merge request and
 posts your final message as the reply, after you end; so do not run git, do not write to GitLab and do not create files
-that do not belong into the repository. Files that configure agents (.claude, CLAUDE.md, .mcp.json and the like) stand as
-in the target branch; changes to them are dropped where the merge request touches them.
+that do not belong into the repository. Files that configure agents (.claude, CLAUDE.md, .mcp.json and the like) stand
+as in the target branch; changes to them are dropped where the merge request touches them.
 
 Your final message is the reply. Write it for the person: what you found or did, what you could not do, nothing about
-this frame. If you changed files, let its first line be `Title: ` and a title in the imperative of at most 60 characters.
+this frame. If you changed files, let its first line be `Title: ` and a title in the imperative of at most 60 letters.
 """
 
 # What makes these cheap: each names what to read first and where to stop.
@@ -31,8 +31,8 @@ whole directories. Add or change a test that fails without the fix, in the style
 else as it is.
 """,
     "implement": """\
-Implement what is asked, in the manner of the code around it. Look for the nearest existing example and follow it. Keep a
-short to-do list, cover the change with tests, and update the documentation that describes what you changed.
+Implement what is asked, in the manner of the code around it. Look for the nearest existing example and follow it. Keep
+a short to-do list, cover the change with tests, and update the documentation that describes what you changed.
 """,
     "explain": """\
 Explain. Change nothing. Answer in at most 300 words, point to files and lines, and read only what the answer needs.

@@ -59,8 +59,8 @@ class Claim(NamedTuple):
         return self._replace(until=now + LEASE, attempt=self.attempt + 1)
 
     def triggering(self, now: float) -> "Claim":
-        """Return the claim as it must be stored before the trigger call leaves."""
-        return self._replace(state=State.TRIGGERING, since=now)
+        """Return the claim as it must be stored before the trigger call leaves, taken until GitLab has settled."""
+        return self._replace(state=State.TRIGGERING, since=now, until=max(self.until, now + SETTLE))
 
     def not_triggered(self) -> "Claim":
         """Return the claim after GitLab said that no pipeline was created."""

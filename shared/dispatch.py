@@ -10,7 +10,7 @@ from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
 from shared.ports import GitLabError, Pipeline, World
 from shared.run import RunRequest, digest
-from shared.secret import Secret
+from shared.secret import GitLabSecrets
 
 
 def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
@@ -92,25 +92,36 @@ def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
     """Authorise the author, show 👀 and trigger."""
     role = _authorised(run, world)
     limits.count(run, world.settings, world.records, world.now())
-    secrets = world.secrets.get()
-    token = secrets.trigger_token(run.note.project_id, run.note.project_path)
-    if token is None:
-        raise Stop(Reason.TRIGGER_TOKEN_MISSING)
     body = flow.body(run, _instruction(run, world), role, world.settings)
     _award(run, "eyes", world)
     try:
-        return _trigger(run, token, body, held, world)
+        return _trigger(run, body, held, world)
     except Stop as error:
         if error.reason is not Reason.VARIABLES_FORBIDDEN:
             raise
     # The project forbids pipeline variables: our own job needs none, a job that waits for them does not run.
     try:
-        return _trigger(run, token, {name: value for name, value in body.items() if name != "variables"}, held, world)
+        return _trigger(run, {name: value for name, value in body.items() if name != "variables"}, held, world)
     except Stop as again:
         raise Stop(Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason) from again
 
 
-def _trigger(run: RunRequest, token: Secret, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+def _trigger(run: RunRequest, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+    """Call with the project's trigger token; one that GitLab does not know may just have been rotated."""
+    secrets = world.secrets.get()
+    try:
+        return _call(run, secrets, body, held, world)
+    except Stop as error:
+        rotated = world.secrets.get(fresh=True)
+        if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
+            raise
+    return _call(run, rotated, body, held, world)
+
+
+def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+    token = secrets.trigger_token(run.note.project_id, run.note.project_path)
+    if token is None:
+        raise Stop(Reason.TRIGGER_TOKEN_MISSING)
     held.write(held.claim.triggering(world.now()))
     try:
         return world.gitlab.trigger(run.note.project_id, token, body)
@@ -164,7 +175,7 @@ def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
             return
         world.gitlab.reply(run.note, text)
     except GitLabError as error:
-        if error.unsure or not 400 <= error.status < 500 or error.status in (408, 429):  # noqa: PLR2004
+        if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
             raise flow.unavailable(error) from error
         # The thread is locked or gone: nobody can be told there, so the log is.
         world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))

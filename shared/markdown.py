@@ -68,8 +68,6 @@ _BRACKET = r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<p
 _PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
 _LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
 _CODE = re.compile(r"(`++)(?:[^`\0]++|(?!\1(?!`))`++)*+\1")
-_TICKS = re.compile(r"`++")
-_NAME = re.compile(r"[A-Za-z]*+")
 _NAMED = re.compile(_LABEL)
 _WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
 _NESTED = reduce(lambda inside, _: rf"(?:{_WORD}|\({inside}\))*+", range(32), rf"(?:{_WORD})*+")
@@ -81,7 +79,8 @@ def visible(text: str) -> str:
     """Return the text with a space for each character that a reader does not see as running text; newlines stay."""
     blocks = _Blocks(text.replace(_EDGE, " ").replace("\r\n", " \n").replace("\r", "\n") + "\n")
     seen = _blanked(_blanked(text, blocks.hidden), _Inlines(blocks.marked(), blocks.labels).hidden)
-    return _blanked(seen, [url.span() for url in _URL.finditer(seen)])
+    urls = _URL.finditer(seen) if any(mark in seen.lower() for mark in ("://", "www.", "mailto:")) else ()
+    return _blanked(seen, [url.span() for url in urls])
 
 
 def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
@@ -114,7 +113,7 @@ def _fence(char: str, base: int) -> re.Pattern[str]:
 
 def _closed(text: str, start: int, at: int) -> int:
     """Return where the element or comment that opens at `start` ends, after `at`; left open, it hides all the rest."""
-    name = text[start + 1 : _end(_NAME, text, start + 1)].lower()
+    name = text[start + 1 : _end(re.compile("[A-Za-z]*"), text, start + 1)].lower()
     closing = re.compile(rf"</{name}{_SPACES}>" if name else "-->", re.ASCII | re.IGNORECASE).search(text, at)
     return closing.end() if closing else len(text)
 
@@ -237,15 +236,16 @@ class _Inlines:
 
     def _read(self, at: int) -> int:
         """Take in what is found from a position on, until something reaches further than its pattern: return where."""
+        hidden, readers = self.hidden, self._readers
         for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
             if (name := found.lastgroup) is None:
-                self.hidden.append(found.span())
-            elif name in self._readers:
+                hidden.append(found.span())
+            elif name in readers:
                 start, end = found.span()
                 if start > self._edge:
                     self._edge = self._text.find(_EDGE, start)
                     self._openers, self._dead, self._runs = [], 0, None
-                if (after := self._readers[name](start, end)) != end:
+                if (after := readers[name](start, end)) != end:
                     return after
         return len(self._text)
 
@@ -259,7 +259,7 @@ class _Inlines:
         if self._runs is None or self._runs.get(end - start, -1) > start:
             if (after := _end(_CODE, self._text, start)) > start:
                 return self._hide(start, after)
-            self._runs = {len(run[0]): run.start() for run in _TICKS.finditer(self._text, end, self._edge)}
+            self._runs = {len(run[0]): run.start() for run in re.compile("`++").finditer(self._text, end, self._edge)}
         return end
 
     def _element(self, start: int, end: int) -> int:

@@ -1,4 +1,5 @@
 """Write the program of job/ into templates/claude.yml, the one file consumers get; `--check` only compares."""
+# ruff: noqa: INP001  (a script, not a package)
 
 import sys
 from pathlib import Path

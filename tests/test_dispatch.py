@@ -10,7 +10,8 @@ from shared.event import Branches, NoteEvent
 from shared.outcome import Reason, Retry
 from shared.ports import GitLabError
 from shared.run import RunRequest, request
-from tests.fakes import NOTE, TRIGGER_TOKEN, Clock, GitLab, Log, Records, run, world
+from shared.secret import MIN_AGE, Cached, GitLabSecrets
+from tests.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, Clock, GitLab, Log, Records, run, world
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
@@ -176,6 +177,32 @@ def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     only = here.secrets.get()._replace(trigger_tokens={})
     here.secrets.get = lambda **_: only  # type: ignore[method-assign]
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
+
+
+def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_old_one(stage: Stage) -> None:
+    documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
+    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
+    here.secrets.get()
+    stage.clock.time += MIN_AGE
+    stage.gitlab.faults["trigger"] = [GitLabError(404)]
+    assert dispatch(run(), here) is Reason.TRIGGERED
+    assert [token for _, token, _ in stage.gitlab.triggered] == [TRIGGER_TOKEN]
+
+
+def test_a_trigger_call_keeps_the_claim_until_gitlab_has_settled(stage: Stage) -> None:
+    def slow(*_: object) -> None:
+        stage.clock.time += LEASE - 1
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    stage.gitlab.award, stage.gitlab.trigger = slow, killed  # type: ignore[method-assign,assignment]
+    with pytest.raises(Killed):
+        stage.dispatch()
+    stage.clock.time += 2
+    assert stage.retried().reason is Reason.BUSY
+    assert stage.claim().until == stage.claim().since + SETTLE
 
 
 def long_request(text: str = "x" * 70_000) -> RunRequest:

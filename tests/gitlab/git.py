@@ -29,7 +29,9 @@ class GitLabWithGit(GitLab):
         self.job_tokens: set[str] = set()
         self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         super().__exit__(kind, error, trace)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -56,7 +58,7 @@ class GitLabWithGit(GitLab):
             self.git(path, "read-tree", parent, **index)
         for name, text in files.items():
             if text is None:
-                self.git(path, "update-index", "--force-remove", "--", name, **index)
+                self.git(path, "update-index", "--index-info", given=f"0 {'0' * 40}\t{name}\n", **index)
                 continue
             link = text.startswith("link:")
             blob = self.git(path, "hash-object", "-w", "--stdin", given=text.removeprefix("link:"))
@@ -81,7 +83,9 @@ class GitLabWithGit(GitLab):
     def git(path: Path, *arguments: str, given: str = "", **variables: str) -> str:
         """Run git in a repository and return its output."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(path), **_WHO, **variables}
-        done = subprocess.run(["git", *arguments], cwd=path, env=environment, input=given, text=True, capture_output=True, check=False)  # noqa: S607
+        done = subprocess.run(
+            ["git", *arguments], cwd=path, env=environment, input=given, text=True, capture_output=True, check=False
+        )  # noqa: S607
         if done.returncode:
             raise RuntimeError(done.stderr)
         return done.stdout.strip()
@@ -91,11 +95,17 @@ class GitLabWithGit(GitLab):
 
     def _follow(self, project: Project) -> None:
         """Bring branches and merge requests to what the repository holds."""
-        listed = self.git(self.repository(project.id), "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads")
+        listed = self.git(
+            self.repository(project.id), "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"
+        )
         with self.lock:
             project.branches = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
             for (project_id, _), record in self.merge_requests.items():
-                if project_id == project.id and record["state"] == "opened" and record["source_branch"] in project.branches:
+                if (
+                    project_id == project.id
+                    and record["state"] == "opened"
+                    and record["source_branch"] in project.branches
+                ):
                     record["sha"] = project.branches[record["source_branch"]]
 
     # --- HTTP --------------------------------------------------------------------------------------------------------

@@ -154,13 +154,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer what a token exchange asks for; tell whether it was one."""
         if "AssumeRoleWithWebIdentity" in sent.text:
             keys = "".join(f"<{name}>{value}</{name}>" for name, value in zip(_FIELDS, AWS_KEYS, strict=True))
-            result = f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
+            result = (
+                f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
+            )
             xmlns = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
             document = f"<AssumeRoleWithWebIdentityResponse {xmlns}>{result}</AssumeRoleWithWebIdentityResponse>"
             self._send(200, document.encode(), "text/xml")
         elif sent.path == "/google/v1/token":
             kind = "urn:ietf:params:oauth:token-type:access_token"
-            self._send(200, {"access_token": "sts-token", "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600})
+            self._send(
+                200,
+                {"access_token": "sts-token", "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600},
+            )
         elif sent.path.endswith(":generateAccessToken"):
             self._send(200, {"accessToken": "google-token", "expireTime": "2099-01-01T00:00:00Z"})
         elif sent.path == "/v1/oauth/token":
@@ -177,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_PUT = do_HEAD = _answer
+    do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815  (http.server's names)
 
 
 def _json(text: str) -> Any:
@@ -188,7 +193,9 @@ def _json(text: str) -> Any:
 
 
 def _whole(model: str, blocks: Turn) -> dict[str, Any]:
-    content = [{**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})} for block in blocks]
+    content = [
+        {**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})} for block in blocks
+    ]
     stop = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
     usage = {"input_tokens": 100, "output_tokens": 50}
     return {
@@ -206,7 +213,11 @@ def _events(model: str, blocks: Turn) -> Iterator[tuple[str, dict[str, Any]]]:
     for index, block in enumerate(content):
         tool = block["type"] == "tool_use"
         empty = {**block, "input": {}} if tool else {**block, "text": ""}
-        delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])} if tool else {"type": "text_delta", "text": block["text"]}
+        delta = (
+            {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+            if tool
+            else {"type": "text_delta", "text": block["text"]}
+        )
         yield "content_block_start", {"type": "content_block_start", "index": index, "content_block": empty}
         yield "content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta}
         yield "content_block_stop", {"type": "content_block_stop", "index": index}
@@ -220,7 +231,9 @@ def _frame(data: Mapping[str, Any]) -> bytes:
     payload = json.dumps({"bytes": base64.b64encode(json.dumps(data).encode()).decode()}).encode()
     headers = b""
     for name, value in ((":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")):
-        headers += struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        headers += (
+            struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        )
     prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
     message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
     return message + struct.pack("!I", binascii.crc32(message))

@@ -41,7 +41,9 @@ class Ended(NamedTuple):
 class Runner:
     """`variables` are the project's CI/CD variables; `path` decides which commands the image has."""
 
-    def __init__(self, gitlab: GitLabWithGit, tools: Tools, variables: Mapping[str, str], path: str | None = None) -> None:
+    def __init__(
+        self, gitlab: GitLabWithGit, tools: Tools, variables: Mapping[str, str], path: str | None = None
+    ) -> None:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self.path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
         self._cache: Path | None = None
@@ -69,7 +71,14 @@ class Runner:
         for name, value in (predefined | self.variables).items():
             command += ["--variable", f"{name}={value.replace('$', '$$')}"]
         environment = {"PATH": self.path, "HOME": str(home), "LANG": "C.UTF-8"}
-        process = subprocess.Popen(command, env=environment, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=clone,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             output, _ = process.communicate(timeout=60)
         finally:
@@ -79,7 +88,13 @@ class Runner:
         self.clone = clone
         return Ended(process.returncode, output.decode("utf-8", "replace"), time.monotonic() - began, _artifacts(clone))
 
-    def script(self, pipeline: Record, inputs: Mapping[str, Any], *, during: Callable[["subprocess.Popen[bytes]"], None] | None = None) -> Ended:
+    def script(
+        self,
+        pipeline: Record,
+        inputs: Mapping[str, Any],
+        *,
+        during: Callable[["subprocess.Popen[bytes]"], None] | None = None,
+    ) -> Ended:
         """Run the component's script alone, as a runner does once GitLab has chosen the job: for what rules do not touch."""
         spec, jobs = yaml.safe_load_all(COMPONENT.read_text())
         (job,) = jobs.values()
@@ -88,7 +103,13 @@ class Runner:
         for name, value in values.items():
             text = text.replace(f"$[[ inputs.{name} ]]", str(value).lower() if isinstance(value, bool) else str(value))
         clone = self._clone(pipeline, self.gitlab.projects[pipeline["project_id"]].path)
-        environment = {"PATH": self.path, "HOME": str(self.folder), "LANG": "C.UTF-8", **self._predefined(pipeline, "trigger"), **self.variables}
+        environment = {
+            "PATH": self.path,
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            **self._predefined(pipeline, "trigger"),
+            **self.variables,
+        }
         payload = self.folder / "payload.json"
         for variable in pipeline["variables"]:
             file = variable["variable_type"] == "file"
@@ -97,7 +118,14 @@ class Runner:
                 payload.write_text(variable["value"])
         began = time.monotonic()
         command = ["bash", "-c", text]
-        process = subprocess.Popen(command, env=environment, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=clone,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         if during:
             threading.Thread(target=during, args=(process,), daemon=True).start()
         try:
@@ -120,7 +148,9 @@ class Runner:
         for name, value in ({"CI_PIPELINE_SOURCE": source} | dict(variables)).items():
             command += ["--variable", f"{name}={value}"]
         environment = {"PATH": self.path, "HOME": str(home)}
-        done = subprocess.run(command, env=environment, cwd=clone, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, env=environment, cwd=clone, capture_output=True, text=True, check=False, timeout=60
+        )
         if done.returncode:
             raise RuntimeError(done.stderr)
         return [job["name"] for job in json.loads(done.stdout) if job["when"] != "never"]
@@ -130,7 +160,9 @@ class Runner:
         clone = self._clone(pipeline, self.gitlab.projects[pipeline["project_id"]].path)
         command = [str(self.tools.gitlab_ci_local), "--preview"]
         environment = {"PATH": self.path, "HOME": str(self._home(pipeline))}
-        return subprocess.run(command, env=environment, cwd=clone, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            command, env=environment, cwd=clone, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
 
     def _clone(self, pipeline: Record, path: str) -> Path:
         clone = self.folder / f"build-{pipeline['id']}" / path
@@ -139,7 +171,11 @@ class Runner:
         clone.parent.mkdir(parents=True)
         url = self.gitlab.url.replace("://", f"://gitlab-ci-token:{JOB_TOKEN}@")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_GLOBAL": "/dev/null"}
-        subprocess.run(["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"], f"{url}/{path}.git", str(clone)], env=environment, check=True)  # noqa: S607
+        subprocess.run(
+            ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"], f"{url}/{path}.git", str(clone)],
+            env=environment,
+            check=True,
+        )  # noqa: S607
         if self._cache and self._cache.is_dir():
             shutil.copytree(self._cache, clone / ".gitlab-claude" / "cache", symlinks=True)
         exclude = clone / ".git" / "info" / "exclude"
@@ -187,7 +223,9 @@ class Runner:
 
 def _artifacts(clone: Path) -> dict[str, str]:
     folders = [*(clone / ".gitlab-ci-local" / "artifacts").glob("*/.gitlab-claude")] or [clone / ".gitlab-claude"]
-    return {path.name: path.read_text(errors="replace") for folder in folders for path in folder.glob("*") if path.is_file()}
+    return {
+        path.name: path.read_text(errors="replace") for folder in folders for path in folder.glob("*") if path.is_file()
+    }
 
 
 def plain(log: str) -> str:

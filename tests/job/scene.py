@@ -53,7 +53,9 @@ class Installation:
         self.local.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.local.stop()
         self.gitlab.__exit__(kind, error, trace)
 
@@ -94,28 +96,31 @@ class Scene:
     def variables(self) -> dict[str, str]:
         """The project's CI/CD variables, as the set-up pages name them."""
         given = {"GITLAB_ACCESS_TOKEN": JOB_TOKEN, "CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_IDENTITY_TOKEN": IDENTITY}
-        return given | {
-            "anthropic": {"ANTHROPIC_API_KEY": MODEL_KEY, "ANTHROPIC_BASE_URL": self.model.url},
-            "anthropic-oidc": {
-                "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_1",
-                "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-0000-0000-000000000001",
-                "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
-                "ANTHROPIC_BASE_URL": self.model.url,
-            },
-            "bedrock": {
-                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
-                "AWS_ENDPOINT_URL_STS": f"{self.model.url}/sts",
-                "ANTHROPIC_BEDROCK_BASE_URL": f"{self.model.url}/bedrock",
-            },
-            "vertex": {
-                "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab",
-                "GCP_SERVICE_ACCOUNT": "claude@project.iam.gserviceaccount.com",
-                "GCP_PROJECT_ID": "project",
-                "GCP_STS_URL": f"{self.model.url}/google/v1/token",
-                "GCP_IAM_URL": f"{self.model.url}/google",
-                "ANTHROPIC_VERTEX_BASE_URL": f"{self.model.url}/vertex/v1",
-            },
-        }[self.inputs.get("provider", "anthropic")]
+        return (
+            given
+            | {
+                "anthropic": {"ANTHROPIC_API_KEY": MODEL_KEY, "ANTHROPIC_BASE_URL": self.model.url},
+                "anthropic-oidc": {
+                    "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_1",
+                    "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-0000-0000-000000000001",
+                    "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
+                    "ANTHROPIC_BASE_URL": self.model.url,
+                },
+                "bedrock": {
+                    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
+                    "AWS_ENDPOINT_URL_STS": f"{self.model.url}/sts",
+                    "ANTHROPIC_BEDROCK_BASE_URL": f"{self.model.url}/bedrock",
+                },
+                "vertex": {
+                    "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab",
+                    "GCP_SERVICE_ACCOUNT": "claude@project.iam.gserviceaccount.com",
+                    "GCP_PROJECT_ID": "project",
+                    "GCP_STS_URL": f"{self.model.url}/google/v1/token",
+                    "GCP_IAM_URL": f"{self.model.url}/google",
+                    "ANTHROPIC_VERTEX_BASE_URL": f"{self.model.url}/vertex/v1",
+                },
+            }[self.inputs.get("provider", "anthropic")]
+        )
 
     def ask(self, text: str, kind: str = "issue", iid: int = 5, **note: Any) -> Record:
         """Write a comment, deliver it, let the local platform do its part; return the new pipeline."""
@@ -144,7 +149,9 @@ class Scene:
     def merge_request(self, branch: str, files: Mapping[str, str | None], target: str = "main", iid: int = 3) -> str:
         """Push a branch with these files and open a merge request for it; return its commit."""
         commit = self.gitlab.commit(self.number, branch, files, parent=target)
-        self.gitlab.merge_request(self.number, iid, source_branch=branch, target_branch=target, sha=commit, author_id=ADA)
+        self.gitlab.merge_request(
+            self.number, iid, source_branch=branch, target_branch=target, sha=commit, author_id=ADA
+        )
         return commit
 
     def run(self, pipeline: Record) -> Ended:

@@ -1,11 +1,13 @@
 """The log: sections that GitLab folds, secrets masked, no stranger's control characters."""
 
+import pytest
+
 from job.log import Log
 
 
 def logged(*lines: str) -> str:
     written: list[str] = []
-    log = Log(lambda text: written.append(text), lambda: 100.0, ["canary-secret", "short"])
+    log = Log(written.append, lambda: 100.0, ["canary-secret", "short"])
     for line in lines:
         log.line(line)
     return "".join(written)
@@ -31,12 +33,9 @@ def test_no_text_can_forge_a_section() -> None:
 
 def test_a_section_opens_and_closes_even_when_the_work_in_it_fails() -> None:
     written: list[str] = []
-    log = Log(lambda text: written.append(text), lambda: 100.9)
-    try:
-        with log.section("Work"):
-            raise ValueError
-    except ValueError:
-        pass
+    log = Log(written.append, lambda: 100.9)
+    with pytest.raises(ZeroDivisionError), log.section("Work"):
+        _ = 1 / 0
     assert written == [
         "\x1b[0Ksection_start:100:claude_1[collapsed=true]\r\x1b[0KWork\n",
         "\x1b[0Ksection_end:100:claude_1\r\x1b[0K\n",

@@ -9,7 +9,31 @@ from hypothesis import strategies as st
 from job.markdown import plain, quiet
 from tests.gitlab import quick_actions
 
-PIECES = ["   ", "- ", "\t", "~~~~", "````", "/close", "/merge\n", "@all", "@ada ", "```", "~~~", "\n", " ", "<!--", "-->", "<pre>", "![a](b)", "x", "`", ">", "\r\n", "\u200b", "/"]
+PIECES = [
+    "   ",
+    "- ",
+    "\t",
+    "~~~~",
+    "````",
+    "/close",
+    "/merge\n",
+    "@all",
+    "@ada ",
+    "```",
+    "~~~",
+    "\n",
+    " ",
+    "<!--",
+    "-->",
+    "<pre>",
+    "![a](b)",
+    "x",
+    "`",
+    ">",
+    "\r\n",
+    "\u200b",
+    "/",
+]
 
 
 @settings(max_examples=500, deadline=None)

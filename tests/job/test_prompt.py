@@ -22,7 +22,9 @@ FILES = {
 
 
 def made(text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any) -> Prompt:
-    wanted = Request(id="r", event="mention", input=text, context=request.pop("context", {}), kind="merge_request", iid=3, **request)
+    wanted = Request(
+        id="r", event="mention", input=text, context=request.pop("context", {}), kind="merge_request", iid=3, **request
+    )
     return build(wanted, project="group/app", prompt="Be brief.", prompt_file=prompt_file, file=files.get, diff=b"+x\n")
 
 

@@ -19,7 +19,14 @@ def payload(folder: Path, **flow: Any) -> Path:
         "note": {"id": 101, "internal": True}, "thread": {"discussion_id": "d" * 40}, "author": {"id": 42, "username": "ada"},
         "something": {"new": "of a later version"},
     }  # fmt: skip
-    whole = {"version": 1, "id": RUN, "event": "mention", "input": "fix $it %NOW%", "context": context, "model": {"id": "m"}}
+    whole = {
+        "version": 1,
+        "id": RUN,
+        "event": "mention",
+        "input": "fix $it %NOW%",
+        "context": context,
+        "model": {"id": "m"},
+    }
     path = folder / "payload"
     path.write_text(json.dumps({"ref": "main", "variables": {}, "ai_flow": whole | flow}))
     return path
@@ -71,9 +78,18 @@ def test_ids_that_are_none_are_as_good_as_missing(tmp_path: Path) -> None:
 
 
 def test_other_senders_variables_do(tmp_path: Path) -> None:
-    given = PROJECT | {"AI_FLOW_INPUT": "fix it", "AI_FLOW_CONTEXT": '{"issue": {"iid": 5}}', "AI_FLOW_DISCUSSION_ID": "d" * 40}
+    given = PROJECT | {
+        "AI_FLOW_INPUT": "fix it",
+        "AI_FLOW_CONTEXT": '{"issue": {"iid": 5}}',
+        "AI_FLOW_DISCUSSION_ID": "d" * 40,
+    }
     request = read(given, None)
-    assert (request.input, request.target, request.id, request.discussion_id) == ("fix it", "issue-5", "pipeline-31", "d" * 40)
+    assert (request.input, request.target, request.id, request.discussion_id) == (
+        "fix it",
+        "issue-5",
+        "pipeline-31",
+        "d" * 40,
+    )
     path = tmp_path / "payload"
     path.write_text(json.dumps({"ref": "main", "variables": {"AI_FLOW_INPUT": "raw $5"}}))
     assert read(given, path).input == "raw $5"

@@ -12,7 +12,11 @@ from job.signin import IDENTITY_TOKEN, environment
 TOKEN = {IDENTITY_TOKEN: "h.c.s\n"}
 BEDROCK = Settings(provider="bedrock", region="eu-central-1", model="eu.anthropic.claude-opus-5-5")
 VERTEX = Settings(provider="vertex", region="global", model="claude-opus-5-5")
-GOOGLE = {"GCP_PROJECT_ID": "p", "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/providers/g", "GCP_SERVICE_ACCOUNT": "a@p"}
+GOOGLE = {
+    "GCP_PROJECT_ID": "p",
+    "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/providers/g",
+    "GCP_SERVICE_ACCOUNT": "a@p",
+}
 
 
 def test_an_api_key_is_all_the_claude_api_needs(tmp_path: Path) -> None:
@@ -21,8 +25,14 @@ def test_an_api_key_is_all_the_claude_api_needs(tmp_path: Path) -> None:
 
 
 def test_bedrock_assumes_the_role_with_the_token_file(tmp_path: Path) -> None:
-    found = environment(BEDROCK, TOKEN | {"AWS_ROLE_TO_ASSUME": "arn", "CI_PROJECT_ID": "7", "CI_JOB_ID": "9"}, tmp_path, {})
-    assert (found["CLAUDE_CODE_USE_BEDROCK"], found["AWS_REGION"], found["AWS_ROLE_ARN"]) == ("1", "eu-central-1", "arn")
+    found = environment(
+        BEDROCK, TOKEN | {"AWS_ROLE_TO_ASSUME": "arn", "CI_PROJECT_ID": "7", "CI_JOB_ID": "9"}, tmp_path, {}
+    )
+    assert (found["CLAUDE_CODE_USE_BEDROCK"], found["AWS_REGION"], found["AWS_ROLE_ARN"]) == (
+        "1",
+        "eu-central-1",
+        "arn",
+    )
     assert found["AWS_ROLE_SESSION_NAME"] == "gitlab-7-9"
     file = Path(found["AWS_WEB_IDENTITY_TOKEN_FILE"])
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("h.c.s", 0o600)
@@ -36,7 +46,11 @@ def test_bedrock_takes_a_bearer_token_or_keys_where_there_is_no_role(tmp_path: P
 
 def test_vertex_gets_an_external_account_that_reads_the_token_file(tmp_path: Path) -> None:
     found = environment(VERTEX, TOKEN | GOOGLE, tmp_path, {})
-    assert (found["CLAUDE_CODE_USE_VERTEX"], found["CLOUD_ML_REGION"], found["ANTHROPIC_VERTEX_PROJECT_ID"]) == ("1", "global", "p")
+    assert (found["CLAUDE_CODE_USE_VERTEX"], found["CLOUD_ML_REGION"], found["ANTHROPIC_VERTEX_PROJECT_ID"]) == (
+        "1",
+        "global",
+        "p",
+    )
     account = json.loads(Path(found["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
     assert account["audience"] == "//iam.googleapis.com/projects/1/providers/g"
     assert account["token_url"] == "https://sts.googleapis.com/v1/token"
@@ -46,7 +60,11 @@ def test_vertex_gets_an_external_account_that_reads_the_token_file(tmp_path: Pat
 
 def test_the_identity_token_itself_is_in_no_variable(tmp_path: Path) -> None:
     oidc = {"ANTHROPIC_FEDERATION_RULE_ID": "f", "ANTHROPIC_ORGANIZATION_ID": "o"}
-    for settings, given in ((BEDROCK, {"AWS_ROLE_ARN": "r"}), (VERTEX, GOOGLE), (Settings(provider="anthropic-oidc"), oidc)):
+    for settings, given in (
+        (BEDROCK, {"AWS_ROLE_ARN": "r"}),
+        (VERTEX, GOOGLE),
+        (Settings(provider="anthropic-oidc"), oidc),
+    ):
         assert "h.c.s" not in str(environment(settings, TOKEN | given, tmp_path, {}).values())
 
 

@@ -63,7 +63,11 @@ def _install(folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(LOCK / name, folder)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "npm_config_cache": str(folder / "npm")}
-    environment |= {name: value for name, value in os.environ.items() if name.lower().startswith(("npm_config_", "https_proxy", "http_proxy", "no_proxy"))}
+    environment |= {
+        name: value
+        for name, value in os.environ.items()
+        if name.lower().startswith(("npm_config_", "https_proxy", "http_proxy", "no_proxy"))
+    }
     _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], folder, environment)
     shutil.rmtree(folder / "npm", ignore_errors=True)
     if shutil.which("rsync") is None:

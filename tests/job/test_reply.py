@@ -1,0 +1,164 @@
+"""The one reply: found, edited, never doubled, against the GitLab stand-in."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from job.gitlab import GitLab as Client
+from job.gitlab import GitLabError
+from job.outcome import Ending, Failure
+from job.reply import Report, Thread, failed, finished, marker, working
+from job.request import Request
+from shared import replies
+from tests.gitlab.server import Fault, GitLab
+
+OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
+
+
+@pytest.fixture
+def gitlab() -> Iterator[GitLab]:
+    with GitLab() as made:
+        for number, name in ((OWN, "claude"), (OTHER, "trigger"), (ADA, "ada")):
+            made.user(number, name)
+        made.project(7, "group/app")
+        for number in (OWN, OTHER, ADA):
+            made.member(7, number, 30)
+        made.api_token("glpat-own", OWN)
+        made.issue(7, 5)
+        made.note(7, "issue", 5, author_id=ADA, body="@claude fix it", discussion_id="d" * 40)
+        yield made
+
+
+def client(gitlab: GitLab) -> Client:
+    return Client(f"{gitlab.url}/api/v4", "7", "glpat-own", pause=lambda _: None)
+
+
+def thread(
+    gitlab: GitLab, *, author: str = "", pipeline: str = "31", discussion: str = "d" * 40, internal: bool = False
+) -> Thread:
+    request = Request(RUN, "mention", "fix it", {}, kind="issue", iid=5, discussion_id=discussion, internal=internal)
+    return Thread(client(gitlab), request, {"id": OWN}, author, pipeline)
+
+
+def ours(gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{marker(RUN)}") -> int:
+    return int(gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)["id"])
+
+
+def bodies(gitlab: GitLab) -> list[str]:
+    return [note["body"] for note in gitlab.notes.values() if note["author_id"] != ADA]
+
+
+def test_the_mark_is_the_trigger_function_s() -> None:
+    assert marker(RUN) == replies.marker(RUN)
+
+
+def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
+    ours(gitlab)
+    found = thread(gitlab)
+    found.find()
+    found.update("Working.")
+    found.say("Done.")
+    assert bodies(gitlab) == [f"Done.\n\n<!-- gitlab-claude-job pipeline=31 -->\n{marker(RUN)}"]
+
+
+def test_it_is_found_among_the_newest_notes_where_no_discussion_is_known(gitlab: GitLab) -> None:
+    ours(gitlab)
+    thread(gitlab, discussion="").say("Done.")
+    assert len(bodies(gitlab)) == 1
+
+
+def test_a_reply_that_came_late_is_edited_all_the_same(gitlab: GitLab) -> None:
+    found = thread(gitlab)
+    found.find()
+    found.update("Working.")
+    assert bodies(gitlab) == []
+    ours(gitlab)
+    found.say("Done.")
+    assert len(bodies(gitlab)) == 1
+
+
+@pytest.mark.parametrize(
+    ("author", "body"),
+    [
+        (ADA, f"{marker(RUN)}"),
+        (OTHER, f"{marker(RUN)}"),
+        (OWN, f"{marker(RUN)} and more"),
+        (OWN, marker(RUN[:-1])),
+        (OWN, marker("cd" * 16)),
+    ],
+)
+def test_a_note_that_only_looks_like_ours_is_left_alone(gitlab: GitLab, author: int, body: str) -> None:
+    number = ours(gitlab, author, body)
+    thread(gitlab).say("Done.")
+    assert gitlab.notes[number]["body"] == body
+    assert len([text for text in (note["body"] for note in gitlab.notes.values()) if text.startswith("Done.")]) == 1
+
+
+def test_another_user_s_reply_is_answered_where_it_cannot_be_edited(gitlab: GitLab) -> None:
+    ours(gitlab, OTHER)
+    thread(gitlab, author="trigger").say("Done.")
+    assert [text.partition("\n")[0] for text in bodies(gitlab)] == ["Claude is on it.", "Done."]
+
+
+def test_a_discussion_that_is_gone_gets_a_note_as_internal_as_the_question(gitlab: GitLab) -> None:
+    thread(gitlab, discussion="e" * 40, internal=True).say("Done.")
+    (note,) = [note for note in gitlab.notes.values() if note["author_id"] == OWN]
+    assert note["internal"]
+
+
+def test_a_run_that_another_pipeline_worked_on_is_taken(gitlab: GitLab) -> None:
+    thread(gitlab).say("Done.")
+    again, same = thread(gitlab, pipeline="32"), thread(gitlab, pipeline="31")
+    again.find()
+    same.find()
+    assert (again.taken_by, same.taken_by) == ("31", "")
+
+
+def test_progress_that_cannot_be_shown_stops_nobody(gitlab: GitLab) -> None:
+    ours(gitlab)
+    found = thread(gitlab)
+    found.find()
+    gitlab.fault("PUT *", *[Fault.status(500)] * 4) if hasattr(Fault, "status") else None
+    found.update("Working.")
+
+
+def test_gitlab_s_refusal_is_an_error_with_its_status(gitlab: GitLab) -> None:
+    with pytest.raises(GitLabError) as error:
+        Client(f"{gitlab.url}/api/v4", "7", "glpat-wrong").user()
+    assert error.value.status == 401
+    with pytest.raises(GitLabError) as error:
+        Client("http://127.0.0.1:1/api/v4", "7", "x", pause=lambda _: None).user()
+    assert error.value.status == 0
+
+
+def test_while_claude_works_its_to_do_list_shows() -> None:
+    todos = [
+        {"content": "Read @all", "status": "completed"},
+        {"content": "/close", "status": "in_progress"},
+        {"content": "c", "status": "?"},
+    ]
+    assert working("[job 9](u)", todos) == "Claude is at work: [job 9](u).\n\n- [x] Read all\n- [ ] ▶ close\n- [ ] c"
+    assert "… and 5 more" in working("j", [{"content": "x", "status": "pending"}] * 25)
+
+
+def test_the_last_word_says_what_it_took_and_what_was_denied() -> None:
+    report = Report("Because.", 3, 0.1234, 75.2, {"Bash": 2}, "https://gitlab/mr/1")
+    text = finished("[job 9](u)", report)
+    assert "**Merge request: https://gitlab/mr/1**" in text
+    assert text.endswith("3 turns · $0.12 · 1 min 15 s · not allowed: Bash (2) · [job 9](u)")
+
+
+def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
+    failure = Failure(Ending.MAX_TURNS, limit=40)
+    assert failed("j", failure) == (
+        "Claude could not finish. Claude stopped at the limit of 40 turns. "
+        "Ask for less at once, or raise the input max_turns.\n\nJob: j."
+    )
+    assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")
+
+
+@pytest.mark.parametrize("ending", Ending, ids=lambda ending: ending.name)
+def test_every_ending_is_a_sentence_with_a_cure(ending: Ending) -> None:
+    assert ending.sentence.endswith(".")
+    assert ending.cure.endswith(".") or ending is Ending.CANCELED
+    assert 0 < ending.code < 126
