@@ -46,7 +46,7 @@ def package(name: str, version: str, *, folders: Folders, given: Mapping[str, st
     unfinished.mkdir()
     # Packages run code of their own while they are installed: they get no secret to run it with.
     variables = {key: given[key] for key in (*PASSED_ON, *_NPM) if key in given}
-    variables |= {"HOME": str(folders.private), "npm_config_cache": str(folders.private / "npm")}
+    variables |= {"HOME": given.get("HOME", str(folders.private)), "npm_config_cache": str(folders.private / "npm")}
     command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", "--prefix", str(unfinished)]
     done = subprocess.run(
         [*command, f"{name}@{version}"], env=variables, cwd=unfinished, capture_output=True, text=True, check=False,

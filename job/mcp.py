@@ -27,9 +27,10 @@ _GLAB: tuple[str, ...] = (
     "glab_ci_status",
 )
 _ZEREIGHT: tuple[str, ...] = (
-    "get_issue", "list_issues", "list_issue_discussions", "list_issue_links", "get_merge_request",
-    "list_merge_requests", "get_merge_request_diffs", "mr_discussions", "get_file_contents", "get_repository_tree", "list_pipelines",
-    "get_pipeline", "list_pipeline_jobs", "get_pipeline_job_output", "list_commits", "get_commit_diff", "list_labels",
+    "get_issue", "list_issues", "list_issue_discussions", "list_issue_links", "list_labels", "get_merge_request",
+    "list_merge_requests", "get_merge_request_diffs", "get_merge_request_file_diff", "mr_discussions",
+    "list_merge_request_pipelines", "get_file_contents", "get_repository_tree", "list_commits", "get_commit",
+    "get_commit_diff",
 )  # fmt: skip
 
 

@@ -70,6 +70,10 @@ class Claim(NamedTuple):
         """Return the claim once the pipeline is known: from here on nothing is triggered again."""
         return self._replace(state=State.TRIGGERED, pipeline_id=pipeline_id, pipeline_url=pipeline_url)
 
+    def decided(self, reason: Reason) -> "Claim":
+        """Return the claim as it must be stored before a refusal is told: what a thread was told stays true."""
+        return self._replace(reason=str(reason))
+
     def ended(self, state: State, reason: Reason) -> "Claim":
         """Return the claim of a run that is over."""
         return self._replace(state=state, reason=str(reason), until=0.0)
@@ -79,9 +83,10 @@ class Claim(NamedTuple):
         return self._replace(until=self.since + SETTLE if self.state is State.TRIGGERING else now)
 
     def revived(self) -> "Claim":
-        """Return a dead claim as it was before it died, so that a replay goes on from there."""
+        """Return a dead claim as it was before it died, so that a replay goes on from there; GitLab settles first."""
         state = State.TRIGGERED if self.pipeline_id else State.TRIGGERING if self.since else State.CLAIMED
-        return self._replace(state=state, reason="", attempt=self.attempt + 1)
+        until = self.since + SETTLE if state is State.TRIGGERING else 0.0
+        return self._replace(state=state, reason="", attempt=self.attempt + 1, until=until)
 
 
 def pause(attempt: int) -> float:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from shared import flow, letters, limits, mention, projects, replies
 from shared.access import authorise
-from shared.claim import ENDED, Claim, State, claim_key, new_claim, pause
+from shared.claim import ENDED, SETTLE, Claim, State, claim_key, new_claim, pause
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
 from shared.ports import GitLabError, Pipeline, World
@@ -24,8 +24,8 @@ def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
     except Retry as error:
         if not last:
             raise
-        letters.keep(run, world.records, world.now())  # whoever holds the claim may be dead as well
         world.log("ERROR", entry(Reason.DEAD_LETTER, run, error=str(error.reason)))
+        letters.keep(run, world.records, world.now())  # whoever holds the claim may be dead as well
         return Reason.DEAD_LETTER
     try:
         reason = _end(run, held, world)
@@ -41,13 +41,13 @@ def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
 
 
 def _die(run: RunRequest, cause: Reason, held: "_Held", world: World) -> Reason:
-    """Keep the request for a replay, say so in the thread if that works, and leave the claim as a dead one."""
+    """Raise the alarm, keep the request for a replay, say so in the thread if that works, and end the claim."""
+    world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
     letters.keep(run, world.records, world.now())
     with suppress(Retry):
         _reply(run, replies.stopped(run.id, Reason.DEAD_LETTER), held, world)
     with suppress(Retry):
         held.write(held.claim.ended(State.DEAD, cause))
-    world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
     return Reason.DEAD_LETTER
 
 
@@ -58,6 +58,8 @@ def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
         if error.reason is Reason.NOT_A_MEMBER and run.note.public:
             _award(run, "no_entry_sign", world)  # a reply to every stranger would make us a means to spam
         elif error.reason.outcome is not Outcome.IGNORED:
+            if not held.claim.reason:
+                held.write(held.claim.decided(error.reason))
             _reply(run, replies.stopped(run.id, error.reason), held, world)
         held.write(held.claim.ended(State.REFUSED, error.reason))
         return error.reason
@@ -66,6 +68,8 @@ def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
 def _serve(run: RunRequest, held: "_Held", world: World) -> Reason:
     if held.claim.state in ENDED:
         return Reason.DUPLICATE
+    if held.claim.reason:  # an earlier attempt decided so, and may have said it
+        raise Stop(Reason[held.claim.reason.upper()])
     if held.claim.state is not State.TRIGGERED:
         pipeline = _lost_pipeline(run, held, world) or _start(run, held, world)
         held.write(held.claim.triggered(pipeline.id, pipeline.url))
@@ -176,7 +180,9 @@ def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
         world.gitlab.reply(run.note, text)
     except GitLabError as error:
         if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
-            raise flow.unavailable(error) from error
+            again = flow.unavailable(error)
+            again.after = max(again.after, SETTLE if error.unsure else 0.0)  # a reply may still be on its way
+            raise again from error
         # The thread is locked or gone: nobody can be told there, so the log is.
         world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))
 

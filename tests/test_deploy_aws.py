@@ -17,6 +17,8 @@ ARN = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
 BEDROCK = {"ModelProvider": "bedrock", "JobProjects": "group/app@main", "GitLabOidcProviderArn": ARN}
 VERTEX = {"ModelProvider": "vertex"}
 
+pytestmark = pytest.mark.timeout(600)  # the first time the SAM CLI is installed
+
 
 def one_token_is_enough() -> bool:
     try:
@@ -29,7 +31,7 @@ def one_token_is_enough() -> bool:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
     folder = tmp_path_factory.mktemp("ministack")
     with Ministack(folder) as running:
-        running.upload(bundles.build("aws", folder / "bundle", *bundles.HOST))
+        running.upload(bundles.here())
         yield running
 
 
@@ -77,7 +79,6 @@ def until(happened: Callable[[], bool], cloud: Ministack, seconds: float = 40) -
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(600)  # the first time the SAM CLI is installed
 def test_the_commands_of_the_docs_deploy_it(deployed: Stack) -> None:
     assert deployed.deliver({}, b"", "GET")[0] == 200
 
@@ -137,6 +138,25 @@ def test_the_generated_secret_token_is_one_that_receive_takes(cloud: Ministack, 
     status, answer = created.deliver(gitlab.with_token(headers, generated["secret_token"]), body)
     assert (wrong, status) == (401, 200), answer
     assert json.loads(answer)["reason"] == "no_mention"
+
+
+def reason(stack: Stack, gitlab: GitLab) -> str:
+    headers, body = mention(gitlab)
+    return str(json.loads(stack.deliver(headers, body)[1])["reason"])
+
+
+@pytest.mark.parametrize("snapstart", ["off", "on"])
+def test_a_changed_parameter_reaches_the_url_that_gitlab_calls(
+    cloud: Ministack, gitlab: GitLab, snapstart: str
+) -> None:
+    name = f"snapstart-{snapstart}"
+    before = cloud.create(name, GitLabUrl=gitlab.url, SnapStart=snapstart, AllowedProjects="another/project")
+    before.fill_in("WebhookSecrets", {"signing_tokens": [SIGNING_TOKEN]})
+    assert reason(before, gitlab) == "project_not_allowed"
+    after = cloud.update(name, AllowedProjects="*", Enabled="false")
+    assert after.outputs["WebhookUrl"] == before.outputs["WebhookUrl"]
+    assert after.secret("WebhookSecrets") == json.dumps({"signing_tokens": [SIGNING_TOKEN]})  # filled in, and still so
+    assert reason(after, gitlab) == "disabled"
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,11 @@ def test_a_push_of_somebody_else_meanwhile_is_never_overwritten(installation: In
         scene.merge_request("feature", {"app.py": "1\n"})
         scene.model.hold = threading.Event()
         pipeline = scene.ask("@claude fix it", "merge_request", 3)
-        ended = scene.script(
-            pipeline, during=lambda _: scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"}) and None
-        )
+
+        def push(_: object) -> None:
+            scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
+
+        ended = scene.script(pipeline, during=push)
         assert ended.code == CHANGED, plain(ended.log)
         assert "Somebody pushed to `feature` while Claude worked" in scene.reply()
         assert "hello.txt" not in scene.gitlab.git(

@@ -27,6 +27,7 @@ from tests.platforms.local import Local
 
 DATA = Path(__file__).parent / "data"
 FIRST = 900_000  # above the numbers that the stand-in gives
+UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
 PROJECT, AUTHOR, STRANGER, BOT, OURS = 7, 42, 43, 44, 99
 CANARY = "canary-of-what-people-write"
 PLATFORMS = [
@@ -190,7 +191,7 @@ class Installation(NamedTuple):
 def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
     with GitLab() as gitlab:
         seed(gitlab)
-        with request.param(gitlab.url, WEBHOOK_SECRETS, GITLAB_SECRETS) as platform:
+        with request.param(gitlab.url, WEBHOOK_SECRETS, GITLAB_SECRETS, **UNLIMITED) as platform:
             yield Installation(platform, gitlab)
         assert not gitlab.unknown_calls
         assert not [problem for call in gitlab.calls for problem in contract.check(call)]

@@ -1,12 +1,15 @@
 """The bundles of both clouds as `deploy/bundle.py` builds them, and their sizes and digests. It deploys nothing."""
 
+import atexit
 import hashlib
 import io
 import platform
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +25,14 @@ def build(cloud: str, folder: Path, *options: str) -> Path:
         pytest.skip(f"pip finds no packages here: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@cache
+def here() -> Path:
+    """Return Lambda's bundle for this machine's own Python and processor, built once for all tests."""
+    folder = TemporaryDirectory(prefix="bundle-")
+    atexit.register(folder.cleanup)
+    return build("aws", Path(folder.name), *HOST)
 
 
 def zipped(folder: Path) -> bytes:

@@ -137,24 +137,31 @@ class Ministack:
 
     def create(self, name: str, **parameters: str) -> Stack:
         """Create a stack from the translated template; raise Refused with CloudFormation's reason."""
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        body = json.dumps(template.translated(Runtime=version, Architectures=["x86_64"]))
+        return self._change(
+            "create_stack", name, [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+        )
+
+    def update(self, name: str, **parameters: str) -> Stack:
+        """Change parameters of a stack and nothing else, as `sam deploy --parameter-overrides` does."""
+        given = []
+        for key in template.source()["Parameters"]:
+            changed = {"ParameterValue": parameters[key]} if key in parameters else {"UsePreviousValue": True}
+            given.append({"ParameterKey": key} | changed)
+        return self._change("update_stack", name, given)
+
+    def _change(self, call: str, name: str, given: list[dict[str, Any]]) -> Stack:
+        body = json.dumps(template.translated())
         s3, formation = self.client("s3"), self.client("cloudformation")
         s3.put_object(Bucket="code-bucket", Key="template.json", Body=body.encode())  # it is too long to be sent inline
-        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        url = f"{self.url}/code-bucket/template.json"
         try:
-            formation.create_stack(
-                StackName=name,
-                TemplateURL=f"{self.url}/code-bucket/template.json",
-                Parameters=given,
-                Capabilities=["CAPABILITY_IAM"],
-            )
+            getattr(formation, call)(StackName=name, TemplateURL=url, Parameters=given, Capabilities=["CAPABILITY_IAM"])
         except formation.exceptions.ClientError as error:
             raise Refused(str(error)) from error
         deadline = time.monotonic() + 60
         while (state := self._state(name)).endswith("IN_PROGRESS") and time.monotonic() < deadline:
             time.sleep(0.1)
-        if state != "CREATE_COMPLETE":
+        if state not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             events = formation.describe_stack_events(StackName=name)["StackEvents"]
             reasons = [each.get("ResourceStatusReason", "") for each in events]
             raise Refused("\n".join(filter(None, [state, *reasons])))

@@ -27,7 +27,8 @@ def program() -> Path:
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)]
+        # The lock is complete; pip would not see that an extra of a package is locked with the package.
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(LOCK)]
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:

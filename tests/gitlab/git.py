@@ -84,8 +84,14 @@ class GitLabWithGit(GitLab):
         """Run git in a repository and return its output."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(path), **_WHO, **variables}
         done = subprocess.run(
-            ["git", *arguments], cwd=path, env=environment, input=given, text=True, capture_output=True, check=False
-        )  # noqa: S607
+            ["git", *arguments],  # noqa: S607
+            cwd=path,
+            env=environment,
+            input=given,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(done.stderr)
         return done.stdout.strip()

@@ -10,6 +10,7 @@ import json
 import re
 import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,7 @@ class Sent:
     headers: dict[str, str]
     text: str
     body: Any = None
+    time: float = field(default_factory=time.monotonic)
 
     @property
     def calls_model(self) -> bool:
@@ -62,12 +64,8 @@ class Model:
     called: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        model = self
-
-        class Handler(_Handler):
-            stand_in = model
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"stand_in": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -103,7 +101,7 @@ class Model:
         """What to answer."""
         if not body.get("tools") or not self.turns:
             return [say('{"title": "a title"}')]
-        done = sum(
+        done: int = sum(
             message["role"] == "assistant"
             and isinstance(message["content"], list)
             and any(part.get("type") == "tool_use" for part in message["content"])

@@ -34,6 +34,7 @@ class Ended(NamedTuple):
 
     code: int
     log: str
+    began: float
     seconds: float
     artifacts: Mapping[str, str]
 
@@ -86,7 +87,9 @@ class Runner:
                 os.killpg(process.pid, signal.SIGKILL)
         self.gitlab.set_pipeline(pipeline["id"], "success" if process.returncode == 0 else "failed")
         self.clone = clone
-        return Ended(process.returncode, output.decode("utf-8", "replace"), time.monotonic() - began, _artifacts(clone))
+        return Ended(
+            process.returncode, output.decode("utf-8", "replace"), began, time.monotonic() - began, _artifacts(clone)
+        )
 
     def script(
         self,
@@ -134,7 +137,9 @@ class Runner:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         self.clone = clone
-        return Ended(process.returncode, output.decode("utf-8", "replace"), time.monotonic() - began, _artifacts(clone))
+        return Ended(
+            process.returncode, output.decode("utf-8", "replace"), began, time.monotonic() - began, _artifacts(clone)
+        )
 
     def keep_cache(self) -> None:
         """Let the next job find what this one left in the cache's folder, as GitLab's cache would."""
@@ -172,10 +177,10 @@ class Runner:
         url = self.gitlab.url.replace("://", f"://gitlab-ci-token:{JOB_TOKEN}@")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_GLOBAL": "/dev/null"}
         subprocess.run(
-            ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"], f"{url}/{path}.git", str(clone)],
+            ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"], f"{url}/{path}.git", str(clone)],  # noqa: S607
             env=environment,
             check=True,
-        )  # noqa: S607
+        )
         if self._cache and self._cache.is_dir():
             shutil.copytree(self._cache, clone / ".gitlab-claude" / "cache", symlinks=True)
         exclude = clone / ".git" / "info" / "exclude"

@@ -51,7 +51,7 @@ def test_outside_fences_nothing_is_live(text: str) -> None:
     for line in quiet(text).splitlines():
         run = re.match(r"[ \t>*-]*(`{3,}|~{3,})", line)  # wherever CommonMark might see one
         if fence:
-            fence = "" if re.fullmatch(rf" {{0,3}}{fence}[`~]*\s*", line) else fence
+            fence = "" if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line) else fence
         elif run:
             fence = run[1]
         else:

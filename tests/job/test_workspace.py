@@ -29,11 +29,13 @@ class Place:
             7, "main", {"app.py": "1\n", "keep.txt": "k\n", **dict.fromkeys(AGENT_PATHS, "target\n")}
         )
 
-    def open(self, *options: str) -> Workspace:
+    def open(self, *options: str, config: tuple[str, ...] = ()) -> Workspace:
         url = f"{self.gitlab.url}/group/app.git"
         clone = self.gitlab.url.replace("://", "://gitlab-ci-token:job@") + "/group/app.git"
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.private)}
         subprocess.run(["git", "clone", "-q", *options, clone, str(self.folder)], env=environment, check=True)  # noqa: S607
+        for line in config:  # as runners leave it there
+            subprocess.run(["git", "config", *line.split("=", 1)], cwd=self.folder, env=environment, check=True)  # noqa: S607
         place = Workspace(self.folder, self.private, environment, Login(url, "glpat-own"))
         place.open("main", "main")
         return place
@@ -51,9 +53,16 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_the_job_token_leaves_the_clone(place: Place) -> None:
-    place.open()
-    assert "job@" not in (place.folder / ".git" / "config").read_text()
-    assert "glpat" not in (place.folder / ".git" / "config").read_text()
+    left = (
+        "http.https://gitlab.example.com/.extraheader=Authorization: Basic canary",
+        "http.extraHeader=PRIVATE-TOKEN: canary",
+        "url.https://gitlab-ci-token:canary@gitlab.example.com/.insteadOf=git@gitlab.example.com:",
+        "credential.helper=store --file canary",
+        "include.path=/builds/canary",
+    )
+    place.open(config=left)
+    config = (place.folder / ".git" / "config").read_text()
+    assert [word for word in ("job@", "glpat", "canary") if word in config] == []
 
 
 @pytest.mark.parametrize("depth", [(), ("--depth=1",)], ids=["whole clone", "shallow clone"])

@@ -1,0 +1,171 @@
+"""The single faults once more over HTTP: functions/gitlab.py with python-gitlab against the stand-in, time virtual."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from functions import gitlab_client
+from functions.gitlab import GitLab
+from shared.access import Member, User
+from shared.event import NoteEvent
+from shared.ports import Pipeline
+from shared.run import RunRequest, request
+from shared.secret import Cached, GitLabSecrets, Secret
+from tests.fakes import API_TOKEN, GITLAB_SECRETS, NOTE, TRIGGER_TOKEN
+from tests.faults.catalogue import GRIEF, POINTS, Fault, Point, Schedule, with_preamble
+from tests.faults.journey import SQS, Journey
+from tests.faults.model import Clock, Killed, Trouble
+from tests.faults.schedules import Tally, Wrong
+from tests.gitlab import contract
+from tests.gitlab.server import Fault as Happening
+from tests.gitlab.server import GitLab as StandIn
+
+Value = TypeVar("Value")
+
+LIMITS = (0.4, 0.4)  # seconds to connect and between bytes, instead of 3 and 10
+_OURS = 99
+_TEXT = "x" * 70_000
+_PATHS = {
+    "user": "GET /api/v4/users/*",
+    "member": "GET /api/v4/projects/7/members/all/*",
+    "note_text": "GET /api/v4/projects/7/issues/5/notes/*",
+    "award": "POST /api/v4/projects/7/issues/5/notes/*/award_emoji",
+    "trigger": "POST /api/v4/projects/7/trigger/pipeline",
+    "find_pipeline": "GET /api/v4/projects/7/pipelines",
+    "replied": "GET /api/v4/projects/7/issues/5/discussions/*",
+    "reply": "POST /api/v4/projects/7/issues/5/discussions/*/notes",
+}
+
+
+class _Wired(GitLab):
+    """The real adapter; before each call the stand-in is told what will go wrong with it."""
+
+    def __init__(self, server: StandIn, trouble: Trouble) -> None:
+        secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, trouble.clock)
+        super().__init__(server.url, secrets)
+        self._server, self._trouble = server, trouble
+        self._real = GitLab(server.url, secrets)
+        self._unreachable = GitLab("http://127.0.0.1:1", secrets)
+
+    def user(self, user_id: int) -> User | None:
+        return self._meet("user", lambda there: there.user(user_id))
+
+    def member(self, project_id: int, user_id: int) -> Member | None:
+        return self._meet("member", lambda there: there.member(project_id, user_id))
+
+    def note_text(self, note: NoteEvent) -> str:
+        return self._meet("note_text", lambda there: there.note_text(note))
+
+    def award(self, note: NoteEvent, emoji: str) -> None:
+        self._meet("award", lambda there: there.award(note, emoji))
+
+    def reply(self, note: NoteEvent, body: str) -> None:
+        self._meet("reply", lambda there: there.reply(note, body))
+
+    def replied(self, note: NoteEvent, text: str) -> bool:
+        return self._meet("replied", lambda there: there.replied(note, text))
+
+    def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
+        return self._meet("trigger", lambda there: there.trigger(project_id, token, body))
+
+    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
+        return self._meet("find_pipeline", lambda there: there.find_pipeline(project_id, run_id, since))
+
+    def _meet(self, step: str, call: Callable[[GitLab], Value]) -> Value:
+        fault, there = self._trouble.schedule.meet(step), self._real
+        self._trouble.before(fault)
+        if fault.late:
+            self._trouble.clock.later(GRIEF, lambda: call(there))
+        if not fault.sent:
+            return call(self._unreachable)
+        if fault.killed:
+            if not fault.late:
+                call(there)
+            raise Killed
+        happening = _happening(fault)
+        if happening:
+            self._server.fault(_PATHS[step], happening)
+        try:
+            return call(there)
+        finally:
+            self._trouble.clock.wait(fault.seconds)
+
+
+def _happening(fault: Fault) -> Happening | None:
+    """Return the stand-in's word for a fault; None where its call goes well."""
+    acts = fault.acts and not fault.late
+    if fault.status:
+        return Happening.status(fault.status, retry_after=int(fault.after) or None, acts=acts)
+    if fault.name.startswith("time-out"):
+        return Happening.act_then_hang(2) if acts else Happening.hang(2)
+    return {
+        "reset before": Happening.reset_before(),
+        "reset after": Happening.act_then_reset(),
+        "broken JSON": Happening.broken_json(),
+    }.get(fault.name)
+
+
+class Scene:
+    """A stand-in for one journey: a project that forbids variables, a long mention in an issue."""
+
+    def __init__(self, server: StandIn) -> None:
+        self._server = server
+        server.user(42, "ada")
+        server.user(_OURS, "claude", bot=True)
+        server.project(7, "group/app", variables_role="no_one_allowed")
+        for user, level in ((42, 30), (_OURS, 40)):
+            server.member(7, user, level)
+        server.api_token(API_TOKEN, _OURS)
+        server.trigger_token(TRIGGER_TOKEN, 7, _OURS)
+        server.issue(7, 5)
+        note = server.note(7, "issue", 5, author_id=42, body=f"@claude {_TEXT}")
+        asked = request(NOTE._replace(note_id=note["id"], discussion_id=note["discussion_id"]), _TEXT, "gitlab.com")
+        self.run = RunRequest.from_json(asked.to_json())
+
+    def pipelines(self) -> int:
+        return len(self._server.pipelines)
+
+    def replies(self) -> list[str]:
+        return [str(note["body"]) for note in self._server.notes.values() if note["author_id"] == _OURS]
+
+
+def singles() -> Iterator[tuple[Point, ...]]:
+    """Yield every fault at every call of GitLab, with what it takes to get there."""
+    for point in POINTS:
+        if point[0] in _PATHS:
+            yield from with_preamble((point,))
+
+
+def play(points: tuple[Point, ...], tally: Tally) -> None:
+    """Play one schedule and count its end."""
+    clock = Clock()
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(gitlab_client, "TIMEOUT", LIMITS))
+        server = stack.enter_context(StandIn(clock=clock))
+        scene = Scene(server)
+
+        def wired(trouble: Trouble) -> Any:
+            return _Wired(server, trouble)
+
+        journey = Journey(scene.run, Schedule(points), wired, queue=SQS, clock=clock)
+        journey.carry()
+        end = journey.judge(scene)
+        wrong = [*end.wrong, *(["call not in GitLab's API"] * bool(server.unknown_calls))]
+        wrong += [problem for call in server.calls if not call.fault for problem in contract.check(call)]
+    tally.journeys += 1
+    tally.faults += len(journey.schedule.met)
+    tally.ends[end.word] += 1
+    tally.twice += end.twice
+    tally.met.update(journey.schedule.met)
+    tally.wrong.update(wrong)
+    tally.stories += [Wrong(what, "over HTTP", tuple(journey.schedule.met)) for what in wrong]
+
+
+def run(every: int = 1) -> Tally:
+    """Play the singles, or each so many-th of them."""
+    tally = Tally()
+    for number, points in enumerate(singles()):
+        if number % every == 0:
+            play(points, tally)
+    return tally
