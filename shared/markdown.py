@@ -19,59 +19,59 @@ _INK = bytes(code if code in b"\r\n" else 32 for code in range(256))
 _BLANK = r"[ \t]*+\n"
 _SPACES = r"[ \t\n]*+"
 _MORE = rf"\\[^\n\0]|\\?\n(?!{_BLANK})"
-_TITLE = rf"""(?:"(?:[^"\\\n\0]++|{_MORE})*+"|'(?:[^'\\\n\0]++|{_MORE})*+'|\((?:[^()\\\n\0]++|{_MORE})*+\))"""
-_ANGLED = r"<(?:[^<>\\\n\0]++|\\[^\n\0])*+>"
-_LABEL = rf"\[(?!\^|{_SPACES}\])(?:[^][\\\n\0]|{_MORE}){{1,999}}+\]"
+_TITLE = rf"""(?:"(?>(?:[^"\\\n\0]++|{_MORE})*)"|'(?>(?:[^'\\\n\0]++|{_MORE})*)'|\((?>(?:[^()\\\n\0]++|{_MORE})*)\))"""
+_ANGLED = r"<(?>(?:[^<>\\\n\0]++|\\[^\n\0])*)>"
+_LABEL = rf"\[(?!\^|{_SPACES}\])(?>(?:[^][\\\n\0]|{_MORE}){{1,999}})\]"
 
 # Blocks
 _HEADING = r"\#{1,6}+(?=[ \t\n])"
 _ITEM = r"(?:[-+*]|[0-9]{1,9}+[.)])(?=[ \t\n])"
 _RAW = r"<!--|<(?ai:pre|script|style|textarea)(?=[ \t>\n])"
-_START = rf">|`{{3}}|~{{3}}|{_HEADING}|{_ITEM}|(?:[-_*=][ \t]*+)++\n|{_RAW}"
+_START = rf">|`{{3}}|~{{3}}|{_HEADING}|{_ITEM}|(?>(?:[-_*=][ \t]*+)+)\n|{_RAW}"
 _WORDS = rf"(?:[^ \t\n>`~\#*+_=<0-9-]|(?!{_START})[^ \t\n])[^\n]*+\n"  # a line that starts no block, indent apart
-_PARAGRAPH = rf"(?:[ \t]*+{_WORDS})*+"
-_TITLED = rf"(?:[ \t]++(?:\n[ \t]*+)?+|\n[ \t]*+){_TITLE}{_BLANK}"
-_DEFINED = rf":[ \t]*+(?:\n[ \t]*+)?+(?:{_ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{_BLANK})"
+_PARAGRAPH = rf"(?>(?:[ \t]*+{_WORDS})*)"
+_TITLED = rf"(?:[ \t]++(?>(?:\n[ \t]*+)?)|\n[ \t]*+){_TITLE}{_BLANK}"
+_DEFINED = rf":[ \t]*+(?>(?:\n[ \t]*+)?)(?:{_ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{_BLANK})"
 _LINE = re.compile(
-    rf"[ \t]*+(?:(?P<blank>\n(?:{_BLANK})*+)|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))"
+    rf"[ \t]*+(?:(?P<blank>\n(?>(?:{_BLANK})*))|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{_BLANK}))"
     rf"|(?P<quote>>)|(?P<heading>{_HEADING})|(?P<entry>(?P<marker>{_ITEM} {{1,4}}+)(?!\[){_WORDS}{_PARAGRAPH})"
     rf"|(?P<item>{_ITEM})|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>))"
 )
 _line_at: Callable[[str, int], re.Match[str]] = _LINE.match  # type: ignore[assignment]  # any line is of some kind
 _LAZY = re.compile(rf"[^\n]*+\n{_PARAGRAPH}")
-_RULE = re.compile(r"([-*_])[ \t]*+(?:\1[ \t]*+){2,}+\n")
+_RULE = re.compile(r"([-*_])[ \t]*+(?>(?:\1[ \t]*+){2,})\n")
 _UNDERLINE = re.compile(rf"(?:=++|-++){_BLANK}")
 _INTERRUPTING = re.compile(r"(?:[-+*]|0{0,8}1[.)])[ \t]++[^\n]")
-_DEFINITIONS = re.compile(rf"(?:[ \t]*+{_LABEL}{_DEFINED})++")
+_DEFINITIONS = re.compile(rf"(?>(?:[ \t]*+{_LABEL}{_DEFINED})+)")
 _DEFINITION = re.compile(rf"({_LABEL}){_DEFINED}")
 # Lines of one kind and one indent have one context: a run of them is passed at once.
 _RUNS = {
-    "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1>(?!>>++{_BLANK})[^\n]*+\n)*+"),
-    "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1{_HEADING}[^\n]*+\n)*+"),
-    "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?:\1[^\n]*+\n|{_BLANK})*+"),
-    "item": re.compile(rf"([ \t]*+)(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*+"),
-    "text": re.compile(rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?:(?:{_BLANK})++\1(?!\[){_WORDS}{_PARAGRAPH})*+"),
+    "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1>(?!>>++{_BLANK})[^\n]*+\n)*)"),
+    "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1{_HEADING}[^\n]*+\n)*)"),
+    "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1[^\n]*+\n|{_BLANK})*)"),
+    "item": re.compile(rf"([ \t]*+)(?>(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"),
+    "text": re.compile(rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:(?>(?:{_BLANK})+)\1(?!\[){_WORDS}{_PARAGRAPH})*)"),
 }
 
 # Inlines. What matches without a name is hidden as it stands; a name is that of the method which reads it.
 _ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
 _VALUE = rf"""{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
-_ATTRS = rf"(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?:{_VALUE})?+)*+{_SPACES}"
+_ATTRS = rf"(?>(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?))*){_SPACES}"
 _OTHER = r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
 _TAG = rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>|/[A-Za-z][A-Za-z0-9-]*+{_SPACES}>|{_OTHER})"
 _INLINE = (
-    r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?:\\[!-/:-?\[-`{-~])*+)|@)"
+    r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?>(?:\\[!-/:-?\[-`{-~])*))|@)"
     r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
-    rf"|(?<=<)(?:{_TAG}(?:<{_TAG})*+|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
+    rf"|(?<=<)(?:{_TAG}(?>(?:<{_TAG})*)|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
 )
 _BRACKET = r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
 _PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
 _LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
-_CODE = re.compile(r"(`++)(?:[^`\0]++|(?!\1(?!`))`++)*+\1")
+_CODE = re.compile(r"(`++)(?>(?:[^`\0]++|(?!\1(?!`))`++)*)\1")
 _NAMED = re.compile(_LABEL)
 _WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
-_NESTED = reduce(lambda inside, _: rf"(?:{_WORD}|\({inside}\))*+", range(32), rf"(?:{_WORD})*+")
-_TARGET = re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){_NESTED})(?:[ \t\n]++{_TITLE})?+{_SPACES}\)")
+_NESTED = reduce(lambda inside, _: rf"(?>(?:{_WORD}|\({inside}\))*)", range(32), rf"(?>(?:{_WORD})*)")
+_TARGET = re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{_TITLE})?){_SPACES}\)")
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])(?:[A-Za-z0-9+.-]++://|(?ai:www\.|mailto:))[^\s<]*+")
 
 
@@ -107,8 +107,8 @@ def _fence(char: str, base: int) -> re.Pattern[str]:
     inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else "")
     closing = rf"{inside} {{0,3}}\1{char}*+{_BLANK}"
     info = {"`": r"[^\n`]*+\n", "~": r"[^\n]*+\n", ">": _BLANK}[char]
-    body = rf"{info}(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*+"
-    return re.compile(rf"({char}{{3,}}+){body}(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*+(?:{closing})?+")
+    body = rf"{info}(?>(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*)"
+    return re.compile(rf"({char}{{3,}}+){body}(?>(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*)(?>(?:{closing})?)")
 
 
 def _closed(text: str, start: int, at: int) -> int:

@@ -68,7 +68,7 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(phrase.removeprefix("@")) for phrase in phrases)
     name = rf"(?:{names})(?![A-Za-z0-9]|\\?[_-]|\\?\.\\?[A-Za-z0-9_-]|/[A-Za-z0-9_.])"
     # The look-behind follows the @: before it, it would be tried at every character.
-    return re.compile(rf"@(?<![A-Za-z0-9_@]@){name}(?:@{name})*+", re.ASCII | re.IGNORECASE)
+    return re.compile(rf"@(?<![A-Za-z0-9_@]@){name}(?>(?:@{name})*)", re.ASCII | re.IGNORECASE)
 
 
 @cache
