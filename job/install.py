@@ -44,10 +44,12 @@ def package(name: str, version: str, *, folders: Folders, given: Mapping[str, st
         raise Failure(Ending.TOOL_MISSING, name="npm")
     unfinished = folders.private / "installing"
     unfinished.mkdir()
+    # npm installs where a package.json is. With --prefix it would look for the image's own configuration there, too.
+    (unfinished / "package.json").write_text('{"private": true}\n', encoding="utf-8")
     # Packages run code of their own while they are installed: they get no secret to run it with.
     variables = {key: given[key] for key in (*PASSED_ON, *_NPM) if key in given}
     variables |= {"HOME": given.get("HOME", str(folders.private)), "npm_config_cache": str(folders.private / "npm")}
-    command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", "--prefix", str(unfinished)]
+    command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
     done = subprocess.run(
         [*command, f"{name}@{version}"], env=variables, cwd=unfinished, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ class Job:
 
     def __init__(self, chosen: settings.Settings, given: Mapping[str, str], log: Log) -> None:
         """Read the request; raise Failure where there is none, or no token to answer with."""
-        self._began = time.monotonic()
+        self._began, self._late = time.monotonic(), _since(given.get("CI_JOB_STARTED_AT", ""))
         self._chosen, self._given, self._log = chosen, given, log
         payload = given.get("TRIGGER_PAYLOAD")
         self._request = request.read(given, Path(payload) if payload else None)
@@ -175,7 +176,7 @@ class Job:
 
     def _deadline(self) -> float:
         """Seconds Claude has: the input's minutes, but never so many that GitLab ends the job before the reply."""
-        used = time.monotonic() - self._began
+        used = time.monotonic() - self._began + self._late
         ours = self._chosen.timeout_minutes * 60 - used
         limit = self._given.get("CI_JOB_TIMEOUT", "")
         return min(ours, float(limit) - used - _RESERVE) if limit.isdecimal() else ours
@@ -215,6 +216,15 @@ class Job:
     def _cancel(self, _number: int, _frame: object) -> None:
         self._canceled = True
         self._claude.stop(Failure(Ending.CANCELED))
+
+
+def _since(started: str) -> float:
+    """Return the seconds GitLab has already counted, for cloning and caches; 0 where it does not say."""
+    try:
+        then = datetime.strptime(started.rstrip("Z"), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return 0.0
+    return min(max(time.time() - then.timestamp(), 0.0), 3600.0)
 
 
 def _say(text: str) -> None:

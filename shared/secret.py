@@ -62,10 +62,14 @@ class WebhookSecrets(NamedTuple):
 
     @classmethod
     def parse(cls, document: str) -> "WebhookSecrets":
-        """Read `{"signing_tokens": ["whsec_…"], "secret_tokens": ["…"]}`; raise SecretError."""
-        data = _object(document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens"))
+        """Read `{"signing_tokens": ["whsec_…"], "secret_tokens": ["…"]}`; raise SecretError.
+
+        `secret_token`, one string, counts as well: Secrets Manager can generate no list.
+        """
+        data = _object(document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens", "secret_token"))
+        data["secret_token"] = [data["secret_token"]] if "secret_token" in data else []
         signing = tuple(Secret(_signing_key(t)) for t in _strings(data, "signing_tokens"))
-        tokens = tuple(Secret(t) for t in _strings(data, "secret_tokens"))
+        tokens = tuple(Secret(t) for key in ("secret_tokens", "secret_token") for t in _strings(data, key))
         if not signing and not tokens:
             message = "WEBHOOK_SECRETS holds no token: give signing_tokens or secret_tokens at least one entry"
             raise SecretError(message)

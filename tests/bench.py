@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from shared.delivery import Delivery
@@ -58,10 +59,8 @@ def hostile() -> bool:
     slow = 0
     for family in (*HOSTILE, *MORE):
         text = family * (SIZE // len(family))
-        worst = max(
-            milliseconds(lambda text=text: instruction(text, ("@claude",)))
-            for text in (f"@claude {text}", f"{text} @claude")
-        )
+        texts = (f"@claude {text}", f"{text} @claude")
+        worst = max(milliseconds(partial(instruction, each, ("@claude",))) for each in texts)
         slow += worst > BAR and family in HOSTILE
         say(f"  {family!r:14} {worst:6.1f} ms{'   above the bar' if worst > BAR and family in HOSTILE else ''}")
     return not slow

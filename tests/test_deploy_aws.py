@@ -117,6 +117,14 @@ def test_a_mention_waits_while_the_tokens_are_not_filled_in_and_then_becomes_one
     assert len(gitlab.pipelines) == 1
 
 
+def test_sweep_runs_and_takes_an_operator_s_order(stack: Stack, cloud: Ministack) -> None:
+    for order, expected in (({}, "found"), ({"replay": "all"}, "replayed")):
+        answer = cloud.client("lambda").invoke(FunctionName=stack.outputs["SweepFunction"], Payload=json.dumps(order))
+        told = answer["Payload"].read().decode()
+        assert "FunctionError" not in answer, told
+        assert expected in json.loads(told)
+
+
 def test_what_dispatch_cannot_carry_ends_in_the_dead_letters(stack: Stack, cloud: Ministack) -> None:
     sqs, url = cloud.client("sqs"), stack.resources["Runs"]
     given = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy", "VisibilityTimeout"])["Attributes"]

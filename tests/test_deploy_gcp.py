@@ -139,6 +139,13 @@ def test_a_mention_goes_from_the_staged_receive_to_the_reply(installation: Insta
     assert gitlab.unknown_calls == []
 
 
+def test_sweep_runs_and_takes_an_operator_s_order(installation: Installation) -> None:
+    port = installation.services["sweep"].port
+    for order, expected in ((b"{}", "found"), (b'{"replay": "all"}', "replayed")):
+        answer = request(port, "POST", {"Content-Type": "application/json"}, order)
+        assert (answer.status, expected in answer.body) == (200, True), answer.body
+
+
 def test_no_token_is_in_what_the_functions_print(installation: Installation) -> None:
     printed = "".join(service.output() for service in installation.services.values())
     assert '"reason": "triggered"' in printed

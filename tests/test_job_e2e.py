@@ -92,7 +92,7 @@ def check_sign_in(scene: Scene, provider: str) -> None:
 
 def test_a_question_gets_an_answer_and_no_merge_request(installation: Installation) -> None:
     with Scene(installation, ANSWER) as scene:
-        ended = scene.run(scene.ask("@claude explain what it does"))
+        ended = scene.script(scene.ask("@claude explain what it does"))
         assert ended.code == 0, plain(ended.log)
         assert scene.merge_requests() == []
         assert "It greets." in scene.reply()
@@ -101,14 +101,14 @@ def test_a_question_gets_an_answer_and_no_merge_request(installation: Installati
 
 def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
-        assert scene.run(scene.ask("@claude add a greeting")).code == 0
+        assert scene.script(scene.ask("@claude add a greeting")).code == 0
         scene.model.turns = [
             [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
             [say("More polite.")],
         ]
         scene.model.turns = [[use("Read", file_path="hello.txt")], *scene.model.turns]
         scene.model.requests.clear()
-        ended = scene.run(scene.ask("@claude more polite, please"))
+        ended = scene.script(scene.ask("@claude more polite, please"))
         assert ended.code == 0, plain(ended.log)
         (merge_request,) = scene.merge_requests()
         log = scene.gitlab.git(
@@ -129,7 +129,7 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(instal
     with Scene(installation, turns) as scene:
         scene.merge_request("feature", {"app.py": "print('broken')\n"})
         pipeline = scene.ask("@claude fix it", "merge_request", 3)
-        ended = scene.run(pipeline)
+        ended = scene.script(pipeline)
         assert ended.code == 0, plain(ended.log)
         assert "+print('mended')" in scene.gitlab.show(scene.number, "feature")
         assert "Asked for in !3." in scene.gitlab.show(scene.number, "feature")
@@ -140,11 +140,11 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(instal
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         pipeline = scene.ask("@claude add a greeting")
-        assert scene.run(pipeline).code == 0
+        assert scene.script(pipeline).code == 0
         before, reply = len(scene.model.requests), scene.reply()
         again = dict(pipeline) | {"id": 999_000 + scene.number}
         scene.gitlab.pipelines[again["id"]] = again
-        ended = scene.run(again)
+        ended = scene.script(again)
         assert ended.code == 0
         assert f"has had its run in pipeline {pipeline['id']}" in ended.log
         assert len(scene.model.requests) == before
@@ -168,10 +168,10 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
 
 def test_the_conversation_goes_on_where_resume_is_set(installation: Installation) -> None:
     with Scene(installation, ANSWER, {"resume": True}) as scene:
-        assert scene.run(scene.ask("@claude what is it?")).code == 0
+        assert scene.script(scene.ask("@claude what is it?")).code == 0
         scene.runner.keep_cache()
         scene.model.requests.clear()
-        ended = scene.run(scene.ask("@claude and what for?"))
+        ended = scene.script(scene.ask("@claude and what for?"))
         assert ended.code == 0, plain(ended.log)
         told = json.dumps(scene.model.conversation[0].body["messages"])
         assert "what is it?" in told
@@ -185,5 +185,5 @@ def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(instal
         scene.gitlab.member(scene.number, 77, 40)
         scene.gitlab.api_token("glpat-worker", 77, ("api", "write_repository"))
         scene.runner.variables["GITLAB_ACCESS_TOKEN"] = "glpat-worker"
-        assert scene.run(scene.ask("@claude what is it?")).code == 0
+        assert scene.script(scene.ask("@claude what is it?")).code == 0
         assert "It greets." in scene.reply()

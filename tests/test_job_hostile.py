@@ -161,6 +161,7 @@ def test_a_hostile_repository_configures_nothing(installation: Installation, wit
         assert ended.code == 0, plain(ended.log)
         results = scene.model.tool_results()
         assert "Trusted guidance." in results[0]
+        assert "Trusted guidance." in scene.model.system()
         assert all("root:" not in result for result in results)
         assert '\\"target\\": 1' in results[6] or "target" in results[6]
         sent = json.dumps([each.body for each in scene.model.requests])

@@ -29,10 +29,18 @@ def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
         json.dumps(secret)
 
 
+def test_a_single_secret_token_as_secrets_manager_generates_it_counts() -> None:
+    both = WebhookSecrets.parse('{"signing_tokens": [], "secret_tokens": ["one"], "secret_token": "two"}')
+    assert [token.reveal() for token in both.secret_tokens] == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
         "",
+        '{"secret_token": ""}',
+        '{"secret_token": ["canary"]}',
+        '{"secret_token": null}',
         "canary",
         "[]",
         "{}",

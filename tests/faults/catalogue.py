@@ -136,8 +136,13 @@ class Schedule:
         """Take the points in order."""
         self._waiting: dict[str, deque[Fault]] = {}
         self.met: list[str] = []
-        for step, fault in points:
-            self._waiting.setdefault(step, deque()).append(fault)
+        for point in points:
+            self.add(point)
+
+    def add(self, point: Point) -> None:
+        """Let one more go wrong."""
+        step, fault = point
+        self._waiting.setdefault(step, deque()).append(fault)
 
     def meet(self, step: str) -> Fault:
         """Return the fate of the next call of a step."""

@@ -207,7 +207,7 @@ class Journey:
             *(["leaked"] * self._leaked()),
             *(["no alarm"] * (self.dead and self.queue is not SQS and not self._alarmed())),
         ]
-        word, lost = _end(claim, pipelines, told=bool(started or silent), refused=bool(refused or silent))
+        word, lost = ended(claim, pipelines, told=bool(started or silent), refused=bool(refused or silent))
         if lost:
             wrong.append("lost: dropped by its queue" if self.dropped and not self.dead else f"lost: {lost}")
         untold = self.dead and not dead and not silent
@@ -225,7 +225,7 @@ class Journey:
         return self.log.tells(severity="ERROR", reason=str(Reason.DEAD_LETTER))
 
 
-def _end(claim: Claim | None, pipelines: int, *, told: bool, refused: bool) -> tuple[str, str]:
+def ended(claim: Claim | None, pipelines: int, *, told: bool, refused: bool) -> tuple[str, str]:
     """Return the end's name and, where the run is lost, how."""
     if claim is None or claim.state not in ENDED or claim.state is State.DEAD:
         return "lost", f"claim {claim and str(claim.state)}"

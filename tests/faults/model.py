@@ -189,6 +189,9 @@ class Records:
 
         return self._meet(f"write {self._name(key, text)}", store)
 
+    def claim(self, run_id: str) -> Claim | None:
+        return next((claim for claim in self.claims() if claim.run == run_id), None)
+
     def claims(self) -> list[Claim]:
         return [Claim.from_json(text) for key, (text, _) in self.stored.items() if key.startswith("run/")]
 

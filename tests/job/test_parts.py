@@ -102,7 +102,8 @@ def script(path: Path, text: str) -> Path:
 
 
 NPM = """test -z "$GITLAB_ACCESS_TOKEN" || exit 9
-prefix="$(printf '%s\\n' "$@" | grep -A1 -x -e --prefix | tail -n 1)"
+prefix="$PWD"
+test -f package.json || exit 8
 mkdir -p "$prefix/node_modules/.bin"
 printf '#!/bin/sh\\necho "2.1.330 (Claude Code)"\\n' > "$prefix/node_modules/.bin/claude"
 chmod +x "$prefix/node_modules/.bin/claude"
