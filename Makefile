@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-.PHONY: demo run test check format docs bench lock clean
+.PHONY: demo run test check format docs bench faults lock clean
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -38,6 +38,7 @@ lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) -c tests/requirements.txt -o functions/local/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra aws -o functions/aws/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra gcp -o functions/gcp/requirements.txt
+	echo aws-sam-cli==1.170.0 | $(UV_COMPILE:pyproject.toml=-) -o tests/deploy/sam-requirements.txt
 
 clean:
 	rm -rf $(VENV) .state build .aws-sam
@@ -45,10 +46,38 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+faults: $(VENV)/.test  ## what breaks and what is lost: all schedules, kills and load; writes docs/reliability.md
+	$(BIN)/python -m tests.faults
+
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.test: tests/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/.local
+
+deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, linted, held against the code
+	$(BIN)/python -m pytest tests/test_providers.py tests/test_template.py tests/test_template_models.py \
+		tests/test_cloudbuild.py tests/test_bootstrap_gcp.py
+
+deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)
+	sam build
+	sam deploy --guided
+
+bootstrap-gcp:  ## once, by a person with rights: accounts, queue, claims, secrets (docs/gcp.md)
+	sh deploy/bootstrap-gcp.sh
+
+deploy-gcp:  ## build and deploy the functions; SUBSTITUTIONS=_MODEL=claude-opus-5-5,… (docs/gcp.md)
+	gcloud builds submit --config cloudbuild.yaml $(if $(SUBSTITUTIONS),--substitutions "$(SUBSTITUTIONS)")
+
+# SAM calls these, one for each function; the three are the same bundle, so it is uploaded once.
+build-ReceiveFunction build-DispatchFunction build-SweepFunction:
+	@$(MAKE) --no-print-directory aws-bundle DEST="$(ARTIFACTS_DIR)"
+
+aws-bundle:  ## what Lambda gets, into DEST; LAMBDA="--python 3.11 --machine x86_64" for another Lambda
+	@$(PYTHON) deploy/bundle.py aws "$(DEST)" $(LAMBDA)
+
+stage-gcp:  ## what Google's buildpack gets, into build/gcp
+	@rm -rf build/gcp
+	@$(PYTHON) deploy/bundle.py gcp build/gcp

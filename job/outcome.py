@@ -68,7 +68,7 @@ class Ending(Enum):
     PUSH_REJECTED = (
         GITLAB,
         "GitLab did not take the push to `{branch}`.",
-        "Its artifacts have the changes. The token in {name} needs write_repository and a user who may push there.",
+        "The artifacts have the changes. The token in {name} needs write_repository and a user who may push there.",
     )
 
     # The world moved on: exit code 4.

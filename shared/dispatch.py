@@ -34,7 +34,9 @@ def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
             return _die(run, error.reason, held, world)
         held.release()
         error.after = max(error.after, held.claim.until - world.now(), pause(held.claim.attempt))
-        world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt))
+        # The cause is our own text or a status: adapters keep foreign ones out.
+        cause = str(error.__cause__ or "")
+        world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt, error=cause))
         raise
     world.log(severity(reason), entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id))
     return reason
@@ -95,6 +97,8 @@ def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | N
 def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
     """Authorise the author, show 👀 and trigger."""
     role = _authorised(run, world)
+    if not world.settings.model.advice(_today(world))[0]:
+        raise Stop(Reason.MODEL_RETIRED)
     limits.count(run, world.settings, world.records, world.now())
     body = flow.body(run, _instruction(run, world), role, world.settings)
     _award(run, "eyes", world)
@@ -145,9 +149,13 @@ def _authorised(run: RunRequest, world: World) -> int:
         raise flow.unavailable(error) from error
     if own:  # not even ALLOWED_BOTS lets us ask ourselves
         raise Stop(Reason.BOT_AUTHOR)
-    today = datetime.fromtimestamp(world.now(), UTC).date().isoformat()
-    authorise(user, member, minimum=settings.minimum_role, allowed_bots=settings.allowed_bots, today=today)
+    bots = settings.allowed_bots
+    authorise(user, member, minimum=settings.minimum_role, allowed_bots=bots, today=_today(world))
     return member.access_level if member else 0
+
+
+def _today(world: World) -> str:
+    return datetime.fromtimestamp(world.now(), UTC).date().isoformat()
 
 
 def _instruction(run: RunRequest, world: World) -> str:

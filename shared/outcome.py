@@ -167,6 +167,11 @@ class Reason(Enum):
         "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
     )
     OVER_LIMIT = Outcome.IGNORED, "The limit was reached, and that has been said already.", "Ask again later."
+    MODEL_RETIRED = (
+        Outcome.REFUSED,
+        "The model this installation names has been retired by its provider.",
+        "Set MODEL to one that still answers.",
+    )
     UNCERTAIN = (
         Outcome.ERROR,
         "GitLab did not say whether the pipeline started, and our token may not look.",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.secret import SecretError, WebhookSecrets
 from tests.deploy import bundles, sam
 from tests.deploy.ministack import Ministack, Refused, Stack
 from tests.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
@@ -18,13 +17,6 @@ BEDROCK = {"ModelProvider": "bedrock", "JobProjects": "group/app@main", "GitLabO
 VERTEX = {"ModelProvider": "vertex"}
 
 pytestmark = pytest.mark.timeout(600)  # the first time the SAM CLI is installed
-
-
-def one_token_is_enough() -> bool:
-    try:
-        return bool(WebhookSecrets.parse('{"signing_tokens": [], "secret_token": "x"}').secret_tokens)
-    except SecretError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +128,6 @@ def test_what_dispatch_cannot_carry_ends_in_the_dead_letters(stack: Stack, cloud
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: given[name] for name in sooner})
 
 
-@pytest.mark.skipif(not one_token_is_enough(), reason="shared/secret.py takes no document with one secret_token yet")
 def test_the_generated_secret_token_is_one_that_receive_takes(cloud: Ministack, gitlab: GitLab) -> None:
     created = cloud.create("generated", GitLabUrl=gitlab.url)
     generated = json.loads(created.secret("WebhookSecrets"))

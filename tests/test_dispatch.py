@@ -130,6 +130,14 @@ def test_we_never_ask_ourselves(stage: Stage) -> None:
     assert stage.dispatch(run(NOTE._replace(author_id=99))) is Reason.BOT_AUTHOR
 
 
+def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> None:
+    stage.environment = {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "global", "MODEL": "claude-sonnet-4-5@20250929"}
+    assert stage.dispatch() is Reason.TRIGGERED
+    stage.clock.time += 365 * 24 * 3600
+    assert stage.dispatch(run(NOTE._replace(note_id=102))) is Reason.MODEL_RETIRED
+    assert len(stage.gitlab.triggered) == 1
+
+
 def test_the_bar_is_the_installation_s(stage: Stage) -> None:
     stage.environment = {"MINIMUM_ROLE": "maintainer"}
     assert stage.dispatch() is Reason.ROLE_TOO_LOW

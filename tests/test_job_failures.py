@@ -29,11 +29,10 @@ def installation() -> Iterator[Installation]:
         ({"max_turns": 1}, 0, "Claude stopped at the limit of 1 turns."),
         ({"max_budget_usd": 0.001}, 0, "Claude stopped at the limit of $0.001."),
         ({}, 401, "The model provider did not accept the job's identity."),
-        ({}, 404, "The provider does not know the model."),
         ({}, 429, "The provider's rate limit is used up (429)."),
         ({}, 529, "The provider is overloaded or out of order (529)."),
     ],
-    ids=["turns", "budget", "401", "404", "429", "529"],
+    ids=["turns", "budget", "401", "429", "529"],
 )
 def test_claude_that_cannot_go_on_is_told_in_plain_words(
     installation: Installation, inputs: dict[str, Any], status: int, sentence: str
@@ -89,17 +88,18 @@ def test_what_is_missing_is_named_with_where_to_set_it(
         assert scene.model.conversation == []
 
 
-def test_a_push_that_gitlab_refuses_leaves_the_answer_and_a_patch(installation: Installation) -> None:
+def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
-        hook.write_text("#!/bin/sh\necho 'GitLab: You are not allowed to push code to protected branches.'\nexit 1\n")
+        hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
         hook.chmod(0o755)
         ended = scene.script(scene.ask("@claude add a greeting"))
         assert ended.code == GITLAB, plain(ended.log)
         assert "GitLab did not take the push to" in scene.reply()
         assert "I added `hello.txt`." in scene.reply()
         assert "+hello" in ended.artifacts["changes.patch"]
-        assert "You are not allowed to push" in ended.log
+        assert "You are not allowed to push, [MASKED]" in ended.log
+        assert JOB_TOKEN not in scene.everything_said(ended)
 
 
 def test_a_push_of_somebody_else_meanwhile_is_never_overwritten(installation: Installation) -> None:
@@ -151,30 +151,3 @@ def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(inst
         ended = scene.script(pipeline)
         assert ended.code == 0, plain(ended.log)
         assert "The branch had moved on since you asked" in scene.reply()
-
-
-def test_a_reply_that_cannot_be_edited_is_written_anew(installation: Installation) -> None:
-    with Scene(installation, ANSWER) as scene:
-        pipeline = scene.ask("@claude what is it?")
-        (first,) = [
-            note
-            for note in scene.gitlab.notes.values()
-            if note["project_id"] == scene.number and note["author_id"] == 1
-        ]
-        scene.gitlab.remove_note(first)
-        ended = scene.script(pipeline)
-        assert ended.code == 0, plain(ended.log)
-        assert "It greets." in scene.reply()
-
-
-def test_no_failure_shows_a_secret(installation: Installation) -> None:
-    with Scene(installation, CHANGE) as scene:
-        scene.runner.variables["CLAUDE_IDENTITY_TOKEN"] = "canary-identity"
-        hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
-        hook.write_text(f"#!/bin/sh\necho 'refused for {JOB_TOKEN}'\nexit 1\n")
-        hook.chmod(0o755)
-        ended = scene.script(scene.ask("@claude add a greeting"))
-        assert ended.code == GITLAB
-        said = scene.everything_said(ended)
-        assert "refused for [MASKED]" in said
-        assert JOB_TOKEN not in said

@@ -53,6 +53,11 @@ class Ran(NamedTuple):
         return found[0]
 
 
+def value(command: Sequence[str], flag: str) -> str:
+    """Return what a command gives a flag."""
+    return next(word.partition("=")[2] for word in command if word.startswith(f"{flag}="))
+
+
 def build() -> dict[str, Any]:
     """Return `cloudbuild.yaml`."""
     return dict(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text()))

@@ -48,6 +48,7 @@ class Runner:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self.path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
         self._cache: Path | None = None
+        self._payloads: set[str] = set()
         self.folder = Path(tempfile.mkdtemp(prefix="runner-"))
         gitlab.job_tokens.add(JOB_TOKEN)
         shim = self.folder / "bin" / "python3"
@@ -57,8 +58,12 @@ class Runner:
         self.path = f"{shim.parent}:{self.path}"
 
     def close(self) -> None:
-        """Remove everything it made."""
+        """Remove everything it made, and the folders of files that gitlab-ci-local leaves in /tmp."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        for file in Path("/tmp").glob("gitlab-ci-local-file-variables-*/TRIGGER_PAYLOAD"):  # noqa: S108
+            with contextlib.suppress(OSError):
+                if file.read_text() in self._payloads:
+                    shutil.rmtree(file.parent)
 
     def run(self, pipeline: Record, *, source: str = "trigger") -> Ended:
         """Run a pipeline as GitLab's runner would, rules and all."""
@@ -109,6 +114,7 @@ class Runner:
         environment = {
             "PATH": self.path,
             "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
             "LANG": "C.UTF-8",
             **self._predefined(pipeline, "trigger"),
             **self.variables,
@@ -201,6 +207,7 @@ class Runner:
         for variable in pipeline["variables"]:
             value = variable["value"]
             if variable["variable_type"] == "file":
+                self._payloads.add(value)
                 given[variable["key"]] = value.replace("$", "$$") if alone else {"type": "file", "values": {"*": value}}
             else:
                 given[variable["key"]] = value

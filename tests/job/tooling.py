@@ -1,5 +1,6 @@
 """The real tools of the end-to-end tests, installed once under .venv/ from a lock: Claude Code, gitlab-ci-local, rsync."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -48,8 +49,11 @@ def tools() -> Tools:
 def _installed() -> Tools:
     digest = hashlib.sha256(b"".join((LOCK / name).read_bytes() for name in ("package.json", "package-lock.json")))
     folder = ROOT / ".venv" / f"job-tools-{digest.hexdigest()[:12]}"
-    if not (folder / "done").is_file():
-        _install(folder)
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:  # two test runs may begin at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").is_file():
+            _install(folder)
     bin_folder = folder / "node_modules" / ".bin"
     usual = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
     node = str(Path(shutil.which("node") or "").parent)
