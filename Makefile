@@ -21,17 +21,21 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --no-cache --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python templates/generate.py --check
 
 format: $(VENV)/.test  ## put code and generated docs in order
 	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format --no-cache .
 	$(BIN)/python docs/generate.py
+	$(BIN)/python templates/generate.py
 
-docs: $(VENV)/.test  ## write the tables of the docs from the code
+docs: $(VENV)/.test  ## write the tables of the docs and the component from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python templates/generate.py
 
 bench: $(VENV)/.test  ## figures: hostile notes, cold path
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.job.bench
 
 lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) --all-extras --group test -o tests/requirements.txt

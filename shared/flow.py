@@ -80,6 +80,7 @@ def body(run: RunRequest, instruction: str, role: int, settings: Settings) -> di
         "AI_FLOW_INPUT": instruction,
         "AI_FLOW_EVENT": run.event,
         "AI_FLOW_ID": run.id,
+        "AI_FLOW_THREAD": f"{run.note.kind}-{run.note.iid}",
         "AI_FLOW_PROJECT_PATH": run.note.project_path,
         "AI_FLOW_GITLAB_HOSTNAME": settings.host,
         "AI_FLOW_DISCUSSION_ID": run.note.discussion_id or "",

@@ -142,6 +142,7 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
         "AI_FLOW_CONTEXT",
         "AI_FLOW_EVENT",
         "AI_FLOW_ID",
+        "AI_FLOW_THREAD",
         "AI_FLOW_PROJECT_PATH",
         "AI_FLOW_GITLAB_HOSTNAME",
         "AI_FLOW_DISCUSSION_ID",

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import NamedTuple
 
 import pytest
 
+from tests.gitlab.records import Record
 from tests.job import tooling
 from tests.job.model import AWS_KEYS, say, use
-from tests.job.runner import plain
+from tests.job.runner import Ended, plain
 from tests.job.scene import ADA, ANSWER, CHANGE, IDENTITY, JOB_TOKEN, MODEL_KEY, Installation, Scene
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
@@ -20,6 +24,8 @@ PROVIDERS = {
     "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
 }
 
+VARIABLES = ("developer", "no_one_allowed")  # who may set pipeline variables: the trigger's owner, or nobody
+
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
@@ -27,45 +33,61 @@ def installation() -> Iterator[Installation]:
         yield shared
 
 
-@pytest.mark.parametrize("variables", ["with pipeline variables", "without pipeline variables"])
+class Done(NamedTuple):
+    """A run that is over, with what the trigger function's reply said before it."""
+
+    scene: Scene
+    pipeline: Record
+    first_reply: str
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def matrix(installation: Installation) -> Iterator[dict[tuple[str, str], Done]]:
+    """All providers, with and without pipeline variables, two runs at a time."""
+
+    def run(provider: str, variables: str) -> Done:
+        scene = opened.enter_context(Scene(installation, CHANGE, PROVIDERS[provider]))
+        scene.gitlab.projects[scene.number].variables_role = variables
+        pipeline = scene.ask("@claude add a greeting")
+        return Done(scene, pipeline, scene.reply(), scene.run(pipeline))
+
+    with ExitStack() as opened, ThreadPoolExecutor(2) as workers:
+        cases = [(provider, variables) for provider in PROVIDERS for variables in VARIABLES]
+        yield dict(zip(cases, workers.map(lambda case: run(*case), cases), strict=True))
+
+
+@pytest.mark.parametrize("variables", VARIABLES, ids=["with pipeline variables", "without pipeline variables"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_comment_becomes_a_merge_request_and_one_edited_reply(
-    installation: Installation, provider: str, variables: str
+    matrix: dict[tuple[str, str], Done], provider: str, variables: str
 ) -> None:
-    with Scene(installation, CHANGE, PROVIDERS[provider]) as scene:
-        allowed = variables == "with pipeline variables"
-        scene.gitlab.projects[scene.number].variables_role = "developer" if allowed else "no_one_allowed"
-        pipeline = scene.ask("@claude add a greeting")
-        assert [name["key"] for name in pipeline["variables"]][:1] == (
-            ["AI_FLOW_CONTEXT"] if allowed else ["TRIGGER_PAYLOAD"]
-        )
-        assert "pipeline" in scene.reply()
+    scene, pipeline, first_reply, ended = matrix[provider, variables]
+    keys = [variable["key"] for variable in pipeline["variables"]]
+    assert keys == ["TRIGGER_PAYLOAD"] if variables == "no_one_allowed" else "AI_FLOW_INPUT" in keys
+    assert f"/-/pipelines/{pipeline['id']}" in first_reply
 
-        ended = scene.run(pipeline)
-
-        assert ended.code == 0, plain(ended.log)
-        (merge_request,) = scene.merge_requests()
-        assert merge_request["title"] == "Draft: Add a greeting"
-        assert "Closes #5" in merge_request["description"]
-        assert merge_request["source_branch"].startswith("claude/issue-5-")
-        commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
-        assert "+hello" in commit
-        assert "Co-authored-by: ada <42-ada@users.noreply.127.0.0.1>" in commit
-        (made,) = [
-            call.json
-            for call in scene.gitlab.calls
-            if call.method == "POST" and call.path.endswith(f"{scene.number}/merge_requests")
-        ]
-        assert (made["assignee_id"], made["labels"], made["target_branch"]) == (ADA, "claude", "main")
-        reply = scene.reply()
-        assert "I added `hello.txt`." in reply
-        assert f"/{scene.path}/-/merge_requests/1" in reply
-        assert "2 turns · $" in reply
-        assert reply.endswith(" -->")
-        assert reply.count("<!-- gitlab-claude-trigger run=") == 1
-        check_sign_in(scene, provider)
-        said = scene.everything_said(ended)
-        assert [secret for secret in (JOB_TOKEN, MODEL_KEY, IDENTITY) if secret in said] == []
+    assert ended.code == 0, plain(ended.log)
+    (merge_request,) = scene.merge_requests()
+    assert merge_request["title"] == "Draft: Add a greeting"
+    assert "Closes #5" in merge_request["description"]
+    assert merge_request["source_branch"].startswith("claude/issue-5-")
+    commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
+    assert "+hello" in commit
+    assert "Co-authored-by: ada <42-ada@users.noreply.127.0.0.1>" in commit
+    path = f"{scene.number}/merge_requests"
+    (made,) = [call.json for call in scene.gitlab.calls if call.method == "POST" and call.path.endswith(path)]
+    assert (made["assignee_id"], made["labels"], made["target_branch"]) == (ADA, "claude", "main")
+    reply = scene.reply()
+    assert "I added `hello.txt`." in reply
+    assert f"/{scene.path}/-/merge_requests/1" in reply
+    assert "2 turns · $" in reply
+    mark = first_reply.rpartition("\n")[2]
+    assert mark.startswith("<!-- gitlab-claude-trigger run=")
+    assert reply.endswith(mark)
+    check_sign_in(scene, provider)
+    said = scene.everything_said(ended)
+    assert [secret for secret in (JOB_TOKEN, MODEL_KEY, IDENTITY) if secret in said] == []
 
 
 def check_sign_in(scene: Scene, provider: str) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from shared import letters
-from shared.claim import State
+from shared.claim import SETTLE, State
 from shared.dispatch import dispatch
 from shared.outcome import Reason, Retry
 from shared.ports import GitLabError, World
@@ -57,6 +57,7 @@ def test_a_replay_goes_on_where_the_run_died(stage: Stage) -> None:
 def test_a_replay_looks_for_a_pipeline_that_may_exist(stage: Stage) -> None:
     stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
     dispatch(run(), stage.world, last=True)
+    stage.clock.time += SETTLE
     assert stage.replay() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
 

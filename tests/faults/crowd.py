@@ -77,10 +77,7 @@ class _GitLab(GitLab):
 def deliveries(mentions: int, seed: int) -> list[tuple[int, str]]:
     """Return the shuffled list of what is sent: a note's number and a webhook-id."""
     every = [
-        (number, f"hook-{hook}-{number}")
-        for number in range(mentions)
-        for hook in range(HOOKS)
-        for _ in range(TIMES)
+        (number, f"hook-{hook}-{number}") for number in range(mentions) for hook in range(HOOKS) for _ in range(TIMES)
     ]
     random.Random(seed).shuffle(every)  # noqa: S311
     return every

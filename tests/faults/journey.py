@@ -82,7 +82,7 @@ class End(NamedTuple):
 class Journey:
     """A request in a queue, the workers that take it, and an operator who replays what died once all is well."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         run: RunRequest,
         schedule: Schedule,

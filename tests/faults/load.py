@@ -4,7 +4,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tests.faults.schedules import SEED
 from tests.faults.service import Service, comment, deliver, seed
@@ -38,7 +38,7 @@ class _Memory:
         self._service, self._end, self.samples = service, Event(), list[int]()
         self._thread = Thread(target=self._sample)
 
-    def __enter__(self) -> "_Memory":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

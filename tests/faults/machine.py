@@ -167,5 +167,5 @@ def run(examples: int = 800, steps: int = 50) -> int:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Mentions, settings=found)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Mentions, settings=found)
     return examples

@@ -60,7 +60,8 @@ def run(deliveries: int = 5000, seed: int = SEED) -> Refused:
         for number in range(deliveries):
             _deliver(number, _Queue(queue, draw), answers)
         other = sqlite3.connect(Path(folder) / "state.sqlite3", isolation_level=None)
-        for number in range(deliveries, deliveries + 100):
+        others = deliveries // 10
+        for number in range(deliveries, deliveries + others):
             if number % 2:
                 other.execute("BEGIN IMMEDIATE")
             _deliver(number, queue, answers)
@@ -70,7 +71,7 @@ def run(deliveries: int = 5000, seed: int = SEED) -> Refused:
             pages = db.execute("PRAGMA page_count").fetchone()[0]
         with store.transaction() as db:
             db.execute(f"PRAGMA max_page_count = {pages + 8}")
-        for number in range(deliveries + 100, deliveries + 300):
+        for number in range(deliveries + others, deliveries + 2 * others):
             _deliver(number, queue, answers)
         stored = {row[0] for row in other.execute("SELECT run FROM requests")}
         other.close()

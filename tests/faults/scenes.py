@@ -8,7 +8,7 @@ from shared.run import RunRequest, request
 from tests.fakes import NOTE, run
 from tests.faults.catalogue import Point, Schedule
 from tests.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
-from tests.faults.model import Doubled, GitLab
+from tests.faults.model import Doubled, GitLab, Trouble
 
 _LONG_TEXT = "x" * 70_000
 LONG = RunRequest.from_json(request(NOTE, _LONG_TEXT, "gitlab.com").to_json())
@@ -74,9 +74,9 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
     schedule = Schedule(points)
     made: list[GitLab] = []
 
-    def gitlab(trouble: object) -> GitLab:
+    def gitlab(trouble: Trouble) -> GitLab:
         text = f"@claude {_LONG_TEXT}"
-        made.append(GitLab(trouble, text, forbids=scene.forbids, knows=scene.knows))  # type: ignore[arg-type]
+        made.append(GitLab(trouble, text, forbids=scene.forbids, knows=scene.knows))
         return made[0]
 
     journey = Journey(

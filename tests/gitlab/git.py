@@ -52,7 +52,7 @@ class GitLabWithGit(GitLab):
         """Put files (None: remove; a text that begins with `link:`: a symbolic link) on a branch; return the commit."""
         path = self.repository(project_id)
         parent = parent or (branch if self._exists(path, branch) else "")
-        index = {"GIT_INDEX_FILE": str(self.folder / "index")}
+        index = {"GIT_INDEX_FILE": str(path / "index-of-the-test")}
         Path(index["GIT_INDEX_FILE"]).unlink(missing_ok=True)
         if parent:
             self.git(path, "read-tree", parent, **index)

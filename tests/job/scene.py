@@ -131,7 +131,8 @@ class Scene:
         answer = self.local.deliver("POST", headers | sign(body, time.time()), body)
         assert answer.status == 202, answer.body
         self.local.settle()
-        made = [self.gitlab.pipelines[number] for number in set(self.gitlab.pipelines) - before]
+        new = [self.gitlab.pipelines[number] for number in set(self.gitlab.pipelines) - before]
+        made = [pipeline for pipeline in new if pipeline["project_id"] == self.number]
         assert len(made) == 1, self.local.output()
         return made[0]
 

@@ -36,7 +36,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_no_answer_has_a_line_that_gitlab_runs(text: str) -> None:
     made = quiet(text)
@@ -44,7 +44,7 @@ def test_no_answer_has_a_line_that_gitlab_runs(text: str) -> None:
     assert quick_actions.split(made)[1] == []
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_outside_fences_nothing_is_live(text: str) -> None:
     fence, prose = "", []
