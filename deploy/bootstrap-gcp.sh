@@ -71,7 +71,8 @@ functions() {
   account claude-invoker "calls dispatch and sweep"
   account claude-build "deploys"
 
-  limits="--max-attempts=13 --min-backoff=5s --max-backoff=1800s --max-doublings=8 --max-retry-duration=0s"
+  # dispatch records a dead letter at attempt 13; the others are for the case that it dies doing so.
+  limits="--max-attempts=20 --min-backoff=5s --max-backoff=1800s --max-doublings=8 --max-retry-duration=0s"
   limits="$limits --max-concurrent-dispatches=$DISPATCH_CONCURRENCY"
   verb=create
   if gcloud tasks queues describe claude-runs --location="$QUEUE_REGION" >/dev/null 2>&1; then verb=update; fi

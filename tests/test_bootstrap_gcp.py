@@ -119,7 +119,9 @@ def test_the_queue_outlasts_a_gitlab_that_is_away_for_two_hours(workspace: Works
         int(value(queue, "--max-doublings")),
         int(value(queue, "--max-concurrent-dispatches")),
     )
-    assert (limits.attempts, limits.concurrent, seconds("--max-retry-duration")) == (ATTEMPTS, 3, 0)
+    # Cloud Tasks has no dead-letter queue: where the attempt that is to record the dead letter dies, others follow.
+    assert limits.attempts >= ATTEMPTS + 5
+    assert (limits.concurrent, seconds("--max-retry-duration")) == (3, 0)
     assert [limits.pause(attempt) for attempt in range(1, ATTEMPTS)] == [
         pause(attempt) for attempt in range(1, ATTEMPTS)
     ]

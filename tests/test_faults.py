@@ -64,7 +64,7 @@ def test_no_order_of_events_loses_or_doubles() -> None:
 
 
 def test_killed_again_and_again_the_local_platform_loses_nothing() -> None:
-    seen = kills.run(4)
+    seen = kills.run(3)
     assert seen.stored
     assert (seen.lost, seen.doubled, seen.untold, seen.dead_letters, seen.leaks) == (0, 0, 0, 0, 0)
 

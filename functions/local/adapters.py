@@ -13,7 +13,7 @@ from typing import NamedTuple
 from shared.outcome import Reason, Retry
 from shared.run import RunRequest
 
-WAIT = 2.0  # seconds to wait for the store: the answer to GitLab has to leave within 3
+WAIT = 1.2  # seconds to wait for each of lock and file: the answer to GitLab has to leave within 3
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS requests (

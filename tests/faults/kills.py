@@ -4,6 +4,8 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from contextlib import suppress
+from http.client import HTTPException
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ LIFE = 1.2  # seconds a process lives at most once it listens
 _EARLY = 0.1  # of the kills come while it starts
 _PAUSE = 0.05  # seconds between two comments of one sender
 _SENDERS = 2
-_PATIENCE = 180.0  # seconds for the rest once nobody kills any more
+_PATIENCE = (6.0, 12.0, 60.0)  # seconds for the rest once nobody kills any more, before each further start
 
 
 class Killed(NamedTuple):
@@ -58,7 +60,10 @@ class _Senders:
             self.sent += 1
             try:
                 answer = deliver(self._service, self._server.note_hook(note))
-            except OSError:  # nobody there, or killed before it answered: GitLab does not send it again
+            except (
+                OSError,
+                HTTPException,
+            ):  # nobody there, or killed before it answered: GitLab does not send it again
                 continue
             if answer.status == 202:
                 self.stored.add(run_id(self._host, note["project_id"], "note", note["id"]))
@@ -84,12 +89,24 @@ def run(kills: int = 200, number: int = SEED) -> Killed:
             finally:
                 senders.stop()
             service.start()
-            service.settle(_PATIENCE)
+            _settle(service)
             dead = _dead_letters(service)
             leaks = len(canaries.found_in(service.output()))
         return _counted(server, senders, Killed(kills, senders.sent, 0, 0, 0, 0, 0, 0, dead, leaks, 0))._replace(
             seconds=time.monotonic() - began
         )
+
+
+def _settle(service: Service) -> None:
+    """Wait until the queue is empty; what pauses after many attempts is due at once when the process starts again."""
+    *sooner, last = _PATIENCE
+    for seconds in sooner:
+        with suppress(TimeoutError):
+            service.settle(seconds)
+            return
+        service.kill()
+        service.start()
+    service.settle(last)
 
 
 def _counted(server: StandIn, senders: _Senders, so_far: Killed) -> Killed:
