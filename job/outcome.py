@@ -106,7 +106,7 @@ class Ending(Enum):
     MAX_TURNS = (
         CLAUDE,
         "Claude stopped at the limit of {limit} turns.",
-        "Ask for less at once, or raise the input max_turns.",
+        "Ask for less at once, or raise the limit: the comment's own, else the input max_turns.",
     )
     MAX_BUDGET = (
         CLAUDE,
@@ -119,7 +119,7 @@ class Ending(Enum):
     TIME_LIMIT = (
         TIME,
         "Claude was stopped at the time limit of {limit} minutes.",
-        "Ask for less at once, or raise the input timeout_minutes.",
+        "Ask for less at once, or raise the limit: the comment's own, else the input timeout_minutes.",
     )
     CANCELED = (TIME, "The job was canceled.", "")
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job.outcome import Ending, Failure
-from job.prompts import COMMANDS, FRAME
-from job.request import MERGE_REQUEST, Request
+from job.prompts import COMMANDS, CONTEXT_IN_FILE, FRAME
+from job.request import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MENTION, MERGE_REQUEST, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,10 @@ DIFF, CONTEXT = "merge-request.diff", "context.json"
 
 _LARGEST_CONTEXT = 40_000  # characters that travel in the prompt; more is a file, read only where it is needed
 _LARGEST_GUIDE = 60_000
+# Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves long lines out (seen
+# with 2.1.330): a long text on one line might be neither shown nor found.
+_LONGEST_LINE = 300
+_PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
 # @ at a word's start makes Claude Code read a file; < could close a frame; the others are invisible.
 _ESCAPED = re.compile("[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
@@ -35,7 +39,7 @@ class Prompt(NamedTuple):
 def build(request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, which is trusted, or None.
 
-    The team's `prompt` comes first, then the file of `prompt_file` or ours for the command that begins the request.
+    The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the installation or ours.
     """
     target = f"{request.kind.replace('_', ' ')} {request.iid}" if request.kind else "a pipeline started by hand"
     guide = file("CLAUDE.md") or ""
@@ -49,8 +53,8 @@ def build(request: Request, *, project: str, prompt: str, prompt_file: str, file
     data: dict[str, Any] = {"request": request.input}
     shown = as_data(request.context)
     if len(shown) > _LARGEST_CONTEXT:
-        files[CONTEXT] = shown.encode("utf-8", "replace")
-        parts.append(f"The context is long: it is in the file {CONTEXT} of the second working directory.")
+        files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
+        parts.append(CONTEXT_IN_FILE.format(file=CONTEXT))
     else:
         data["context"] = request.context
     return Prompt(system, "\n\n".join([*parts, "The request:", as_data(data)]) + "\n", files)
@@ -70,19 +74,51 @@ def _escape(found: re.Match[str]) -> str:
     return json.dumps(found[0])[1:-1] if ord(found[0]) > 0x7E else f"\\u{ord(found[0]):04x}"  # noqa: PLR2004
 
 
+def _in_pieces(value: object) -> object:
+    """Return the value with every long text as a list of pieces, which joined are the text."""
+    if isinstance(value, dict):
+        return {name: _in_pieces(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_in_pieces(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONGEST_LINE:
+        return [piece for piece in _PIECE.findall(value) if piece]
+    return value
+
+
 def _task(request: Request, prompt_file: str, file: File) -> str:
-    """Return the prompt of the command. A comment chooses among files that exist, nothing else."""
-    word = _COMMAND.match(request.input)
-    command = word[1] if word else ""
-    if prompt_file and "*" in prompt_file:
-        names = [name for name in (command, "default") if name]
+    """Return the words for the command: of a file, else of the installation, else ours."""
+    word, command = _chosen(request)
+    if "*" in prompt_file:
+        names = dict.fromkeys(name for name in (word, command, "default") if name)
         found = (file(prompt_file.replace("*", name)) for name in names)
-        return next((text for text in found if text), COMMANDS.get(command, ""))
-    if prompt_file:
+        if chosen := next((text for text in found if text), ""):
+            return chosen
+    elif prompt_file:
         text = file(prompt_file)
         if text is None:
             raise Failure(Ending.PROMPT_FILE_MISSING, name=prompt_file)
         return text
+    if request.prompt:
+        return request.prompt
     if command == "review" and request.kind != MERGE_REQUEST:
         return ""
     return COMMANDS.get(command, "")
+
+
+def _chosen(request: Request) -> tuple[str, str]:
+    """Return the word that may name a file of the team's, and the command.
+
+    A comment chooses among files that exist, nothing else; what an event brings along is no comment.
+    """
+    begins = _COMMAND.match(request.input)
+    first = begins[1] if begins and (request.command is None or request.event == MENTION) else ""
+    command = first if request.command is None else request.command
+    if command not in COMMANDS:
+        command = _of_event(request)
+    return request.command or first, command
+
+
+def _of_event(request: Request) -> str:
+    if request.event == ASSIGN_REVIEWER:
+        return "review"
+    return "implement" if request.event in (ASSIGN, LABEL) and request.kind == ISSUE else ""

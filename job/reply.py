@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 EVERY = 15.0  # seconds between two edits that only show progress
 
-_JOB = re.compile(r"<!-- gitlab-claude-job pipeline=([0-9]+) -->")
+# The trigger function overwrites what still says working once the pipeline has ended, and never what says ended.
+_WORKING, _ENDED = "working", "ended"
+_JOB = re.compile(r"<!-- gitlab-claude-job pipeline=([0-9]+)(?: state=[a-z]+)? -->")
 _BOXES = {"completed": "[x]", "in_progress": "[ ] ▶", "pending": "[ ]"}
 _MOST_TODOS = 20
 
@@ -47,21 +49,21 @@ class Thread:
             ours = author.get("id") == self._own or (self._author and author.get("username") == self._author)
             if ours and body.rstrip().endswith(marker(self._request.id)):
                 self._note = int(note["id"])
-                found = _JOB.search(body)
-                self.taken_by = found[1] if found and found[1] != self._pipeline else ""
+                marks = _JOB.findall(body)  # the last is ours: an answer above it may show one in a code block
+                self.taken_by = marks[-1] if marks and marks[-1] != self._pipeline else ""
                 return
 
     def update(self, text: str) -> None:
         """Show progress: only ever an edit, and no reason to fail."""
         if self._note:
             with suppress(GitLabError):
-                self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": self._body(text)})
+                self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": self._body(text, _WORKING)})
 
     def say(self, text: str) -> None:
         """Put down the last word: edit the reply, or write it where there is none that can be edited."""
         if not self._request.kind:
             return
-        body = self._body(text)
+        body = self._body(text, _ENDED)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
@@ -98,8 +100,9 @@ class Thread:
                 found = self._gitlab.get(f"{self._noteable}/notes", sort="desc", per_page=100)
         return [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
 
-    def _body(self, text: str) -> str:
-        job = f"<!-- gitlab-claude-job pipeline={self._pipeline} -->\n" if self._pipeline.isdecimal() else ""
+    def _body(self, text: str, state: str) -> str:
+        mark = f"<!-- gitlab-claude-job pipeline={self._pipeline} state={state} -->\n"
+        job = mark if self._pipeline.isdecimal() else ""
         return f"{text}\n\n{job}{marker(self._request.id)}"
 
 

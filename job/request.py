@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job.outcome import Ending, Failure
+from job.prompts import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 ISSUE, MERGE_REQUEST = "issue", "merge_request"
+MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"
 
 _RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
@@ -22,7 +24,11 @@ _USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 
 
 class Request(NamedTuple):
-    """One run: ids that were checked, and the two things that are only ever shown to Claude: `input`, `context`."""
+    """One run: ids that were checked, and the two things that are only ever shown to Claude: `input`, `context`.
+
+    `command` is None where the sender knows no commands, else what it chose. `prompt` is the installation's own text.
+    `turns` and `minutes` are what the comment asked for, 0 where it did not.
+    """
 
     id: str
     event: str
@@ -36,6 +42,10 @@ class Request(NamedTuple):
     author_id: int = 0
     author: str = ""
     model: Mapping[str, Any] = {}
+    command: str | None = None
+    prompt: str = ""
+    turns: int = 0
+    minutes: int = 0
 
     @property
     def target(self) -> str:
@@ -66,7 +76,7 @@ def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]
     return {
         "version": VERSION,
         "id": variables.get("AI_FLOW_ID") or f"pipeline-{environment.get('CI_PIPELINE_ID', '0')}",
-        "event": variables.get("AI_FLOW_EVENT") or "mention",
+        "event": variables.get("AI_FLOW_EVENT") or MENTION,
         "input": instruction,
         "context": {"thread": thread, **context},
     }
@@ -81,10 +91,11 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         raise Failure(Ending.REQUEST_INVALID, what="it is for another project")
     kind = next((name for name in (MERGE_REQUEST, ISSUE) if _number(_object(context, name).get("iid"))), "")
     target, author = _object(context, kind), _object(context, "author")
-    instruction = flow.get("input")
+    instruction, command, prompt = flow.get("input"), flow.get("command"), flow.get("prompt")
+    options = _object(flow, "options")
     return Request(
         id=run_id,
-        event=str(flow.get("event") or "mention"),
+        event=str(flow.get("event") or MENTION),
         input=instruction if isinstance(instruction, str) else "",
         context=context,
         kind=kind,
@@ -95,6 +106,10 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         author_id=_number(author.get("id")),
         author=_match(_USERNAME, author.get("username")),
         model=_object(flow, "model"),
+        command=(command if command in COMMANDS else "") if isinstance(command, str) else None,
+        prompt=prompt.strip() if isinstance(prompt, str) else "",
+        turns=_number(options.get("turns")),
+        minutes=_number(options.get("minutes")),
     )
 
 

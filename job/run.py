@@ -50,9 +50,10 @@ class Job:
     def __init__(self, chosen: settings.Settings, given: Mapping[str, str], log: Log) -> None:
         """Read the request; raise Failure where there is none, or no token to answer with."""
         self._began, self._late = time.monotonic(), _since(given.get("CI_JOB_STARTED_AT", ""))
-        self._chosen, self._given, self._log = chosen, given, log
+        self._given, self._log = given, log
         payload = given.get("TRIGGER_PAYLOAD")
         self._request = request.read(given, Path(payload) if payload else None)
+        self._chosen = settings.lowered(chosen, self._request.turns, self._request.minutes)
         self._token = given.get(chosen.token_variable, "").strip()
         if not self._token:
             purpose = "nothing can be pushed or answered"

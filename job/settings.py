@@ -81,6 +81,14 @@ def parse(text: str, prompt: str = "") -> Settings:
     return Settings(**{**values, "prompt": prompt.strip()})  # type: ignore[arg-type]
 
 
+def lowered(settings: Settings, turns: int, minutes: int) -> Settings:
+    """Return the settings with the limits a comment asked for; it can only lower them, and 0 asks for nothing."""
+    return settings._replace(
+        max_turns=min(settings.max_turns, turns or settings.max_turns),
+        timeout_minutes=min(settings.timeout_minutes, minutes or settings.timeout_minutes),
+    )
+
+
 def tools(text: str) -> tuple[str, ...]:
     """Return the tools of a comma or blank list; a rule may hold both: `Bash(npm test), WebFetch(domain:a.b)`."""
     found = tuple(_TOOL.findall(text))

@@ -1,16 +1,18 @@
 """From a comment to the one edited reply with the real Claude Code and gitlab-ci-local, on loopback, for each provider."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from job.outcome import CLAUDE
 from tests.gitlab.records import Record
 from tests.job import tooling
-from tests.job.model import AWS_KEYS, say, use
+from tests.job.model import AWS_KEYS, Block, say, use
 from tests.job.runner import Ended, plain
 from tests.job.scene import ADA, ANSWER, CHANGE, IDENTITY, JOB_TOKEN, MODEL_KEY, Installation, Scene
 
@@ -186,6 +188,49 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
         assert ended.code == 0, plain(ended.log)
         assert len(scene.merge_requests()) == 1
         assert "I added `hello.txt`." in scene.reply()
+
+
+def sent(scene: Scene, **flow: Any) -> Record:
+    """A pipeline with this `ai_flow`, as a trigger function sends it."""
+    whole = {"version": 1, "id": "ab" * 16, "event": "mention", "input": "", "context": {"issue": {"iid": 5}}} | flow
+    return scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "ai_flow": whole})
+
+
+def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        flow = {
+            "event": "assign",
+            "command": "",
+            "prompt": "Our way of working.",
+            "options": {"turns": 1, "minutes": 9},
+        }
+        ended = scene.script(sent(scene, **flow))
+        assert ended.code == CLAUDE, plain(ended.log)
+        assert "Our way of working." in scene.model.prompt()
+        assert "Claude stopped at the limit of 1 turns." in scene.reply()
+        assert " state=ended -->" in scene.reply()
+
+
+def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
+    notes = [{"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000} for number in range(6)]
+    pages = [{"offset": 1}, {"offset": 150, "limit": 100}]
+    turns = [[use("Read", file_path="context.json", **page)] for page in pages]
+    turns += [[use("Grep", pattern="Sentence 5", path="context.json", output_mode="content")], [say("Read.")]]
+    with Scene(installation, turns) as scene:
+        play = scene.model.turn
+
+        def turn(body: Mapping[str, Any]) -> list[Block]:
+            """The scripted turn with the file's real path, which the system prompt names."""
+            folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
+            text = json.dumps(play(body))
+            return list(json.loads(text.replace("context.json", f"{folder[0]}/context.json") if folder else text))
+
+        scene.model.turn = turn  # type: ignore[method-assign]
+        ended = scene.script(sent(scene, input="look", context={"issue": {"iid": 5}, "thread": {"notes": notes}}))
+        assert ended.code == 0, plain(ended.log)
+        first, second, found = scene.model.tool_results()
+        assert ("Sentence 0." in first, "Sentence 5." in first, "Sentence 5." in second) == (True, False, True)
+        assert "Sentence 5." in found
 
 
 def test_the_conversation_goes_on_where_resume_is_set(installation: Installation) -> None:

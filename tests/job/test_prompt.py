@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.outcome import Failure
-from job.prompt import CONTEXT, DIFF, Prompt, as_data, build
+from job.prompt import CONTEXT, DIFF, Prompt, _in_pieces, as_data, build
 from job.request import Request
 
 FILES = {
@@ -22,10 +22,15 @@ FILES = {
 
 
 def made(text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any) -> Prompt:
-    wanted = Request(
-        id="r", event="mention", input=text, context=request.pop("context", {}), kind="merge_request", iid=3, **request
+    asked: dict[str, Any] = {"id": "r", "event": "mention", "context": {}, "kind": "merge_request", "iid": 3} | request
+    return build(
+        Request(input=text, **asked),
+        project="group/app",
+        prompt="Be brief.",
+        prompt_file=prompt_file,
+        file=files.get,
+        diff=b"+x\n",
     )
-    return build(wanted, project="group/app", prompt="Be brief.", prompt_file=prompt_file, file=files.get, diff=b"+x\n")
 
 
 @given(st.text())
@@ -82,6 +87,79 @@ def test_no_word_is_a_path(text: str) -> None:
     assert set(asked) <= {"CLAUDE.md", "x/default.md"}
 
 
+@pytest.mark.parametrize(
+    ("command", "text", "prompt_file", "found"),
+    [
+        ("fix", "explain it", "", "smallest change"),
+        ("fix", "Bitte reparieren", "", "smallest change"),
+        ("review", "polish it", ".gitlab/claude/*.md", "Our review."),
+        ("", "polish it", ".gitlab/claude/*.md", "Our own command."),
+        ("fix", "polish it", ".gitlab/claude/*.md", "Our default."),
+        ("fix", "anything", "prompt.md", "One for all."),
+    ],
+)
+def test_the_trigger_function_s_command_stands_for_the_first_word(
+    command: str, text: str, prompt_file: str, found: str
+) -> None:
+    assert found in made(text, prompt_file, command=command).message
+
+
+def test_where_the_trigger_function_saw_no_command_the_first_word_is_none() -> None:
+    assert "smallest change" not in made("fix it", command="").message
+
+
+@pytest.mark.parametrize(
+    ("prompt_file", "files", "prompt", "order"),
+    [
+        ("", FILES, "Theirs.", ["Be brief.", "Theirs."]),
+        (".gitlab/claude/*.md", FILES, "Theirs.", ["Be brief.", "Our review."]),
+        (".gitlab/claude/*.md", {}, "Theirs.", ["Be brief.", "Theirs."]),
+        (".gitlab/claude/*.md", {}, "", ["Be brief.", "Review the merge request."]),
+    ],
+)
+def test_of_the_file_the_installation_s_words_and_ours_the_first_that_is_there_is_taken(
+    prompt_file: str, files: Mapping[str, str], prompt: str, order: list[str]
+) -> None:
+    message = made("x", prompt_file, files, command="review", prompt=prompt).message
+    assert [
+        text for text in ("Be brief.", "Our review.", "Theirs.", "Review the merge request.") if text in message
+    ] == order
+    assert sorted(order, key=message.index) == order
+
+
+@pytest.mark.parametrize("command", [None, ""])
+@pytest.mark.parametrize(
+    ("event", "kind", "found"),
+    [
+        ("assign_reviewer", "merge_request", "Review the merge request."),
+        ("assign_reviewer", "issue", ""),
+        ("assign", "issue", "cover the change with tests"),
+        ("label", "issue", "cover the change with tests"),
+        ("label", "merge_request", ""),
+        ("mention", "issue", ""),
+        ("something new", "issue", ""),
+    ],
+)
+def test_an_event_without_a_command_has_its_own(command: str | None, event: str, kind: str, found: str) -> None:
+    message = made("Work on this.", command=command, event=event, kind=kind).message
+    ours = [text for text in ("Review the merge request.", "cover the change with tests") if text in message]
+    assert ours == [found] * bool(found)
+
+
+def test_a_command_comes_before_the_event_s_own() -> None:
+    assert "at most 300 words" in made("", command="explain", event="assign", kind="issue").message
+
+
+def test_only_a_comment_s_word_chooses_a_file() -> None:
+    message = made("polish", ".gitlab/claude/*.md", command="", event="label", kind="issue").message
+    assert "Our default." in message
+
+
+def test_a_review_in_an_issue_has_no_words_of_ours() -> None:
+    for prompt_file in ("", "none/*.md"):
+        assert "Review the merge" not in made("review", prompt_file, command="review", kind="issue").message
+
+
 def test_a_prompt_file_that_is_not_there_is_said() -> None:
     with pytest.raises(Failure, match=r"gone\.md"):
         made("fix it", "gone.md")
@@ -92,4 +170,33 @@ def test_a_short_context_travels_along_and_a_long_one_is_a_file() -> None:
     assert '"title": "T"' in short.message
     assert list(short.files) == [DIFF]
     assert len(long.message) < 3000
-    assert json.loads(long.files[CONTEXT]) == {"title": "T" * 100_000}
+    assert joined(json.loads(long.files[CONTEXT])) == {"title": "T" * 100_000}
+
+
+def test_a_long_context_stands_in_lines_that_claude_code_shows_and_finds() -> None:
+    note = {"author": "ada", "role": "developer", "body": "One sentence of the note. " * 200}
+    context = {"issue": {"iid": 5, "description": "line\r\n" * 9000, "labels": ["a"]}, "thread": {"notes": [note] * 6}}
+    text = made("x", context=context).files[CONTEXT].decode()
+    assert max(map(len, text.splitlines())) < 500
+    assert joined(json.loads(text)) == context
+
+
+@given(st.text(alphabet="ab \n\r\t\u2028é", min_size=280, max_size=1000))
+def test_pieces_make_up_the_text(text: str) -> None:
+    assert joined(_in_pieces({"body": text})) == {"body": text}
+
+
+def joined(value: Any) -> Any:
+    """The context as it was; in these tests a list of several texts is one text."""
+    if isinstance(value, dict):
+        return {name: joined(each) for name, each in value.items()}
+    if isinstance(value, list):
+        whole = len(value) > 1 and all(isinstance(each, str) for each in value)
+        return "".join(value) if whole else [joined(each) for each in value]
+    return value
+
+
+def test_the_frame_says_what_is_data_and_what_is_missing() -> None:
+    system = made("x").system
+    for said in ("`context.unread`", "`context.thread.cut`", "untrusted", "author and role", "\\u0040"):
+        assert said in system

@@ -58,7 +58,7 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     found.find()
     found.update("Working.")
     found.say("Done.")
-    assert bodies(gitlab) == [f"Done.\n\n<!-- gitlab-claude-job pipeline=31 -->\n{marker(RUN)}"]
+    assert bodies(gitlab) == [f"Done.\n\n<!-- gitlab-claude-job pipeline=31 state=ended -->\n{marker(RUN)}"]
 
 
 def test_it_is_found_among_the_newest_notes_where_no_discussion_is_known(gitlab: GitLab) -> None:
@@ -114,6 +114,31 @@ def test_a_run_that_another_pipeline_worked_on_is_taken(gitlab: GitLab) -> None:
     assert (again.taken_by, same.taken_by) == ("31", "")
 
 
+def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
+    ours(gitlab)
+    found = thread(gitlab)
+    found.find()
+    found.update("Working.")
+    assert bodies(gitlab) == [f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{marker(RUN)}"]
+
+
+@pytest.mark.parametrize("state", ["", " state=working", " state=ended"])
+def test_a_mark_of_any_state_is_known(gitlab: GitLab, state: str) -> None:
+    ours(gitlab, body=f"Words.\n\n<!-- gitlab-claude-job pipeline=31{state} -->\n{marker(RUN)}")
+    again, same = thread(gitlab, pipeline="32"), thread(gitlab, pipeline="31")
+    again.find()
+    same.find()
+    assert (again.taken_by, same.taken_by) == ("31", "")
+
+
+def test_a_mark_that_the_answer_shows_takes_nothing(gitlab: GitLab) -> None:
+    shown = "```\n<!-- gitlab-claude-job pipeline=99 state=ended -->\n```"
+    thread(gitlab).say(shown)
+    same = thread(gitlab)
+    same.find()
+    assert same.taken_by == ""
+
+
 def test_progress_that_cannot_be_shown_stops_nobody(gitlab: GitLab) -> None:
     ours(gitlab)
     found = thread(gitlab)
@@ -152,7 +177,7 @@ def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
     failure = Failure(Ending.MAX_TURNS, limit=40)
     assert failed("j", failure) == (
         "Claude could not finish. Claude stopped at the limit of 40 turns. "
-        "Ask for less at once, or raise the input max_turns.\n\nJob: j."
+        "Ask for less at once, or raise the limit: the comment's own, else the input max_turns.\n\nJob: j."
     )
     assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")
 

@@ -40,6 +40,35 @@ def test_the_payload_is_read_whole(tmp_path: Path) -> None:
     assert request.context["something"] == {"new": "of a later version"}
 
 
+def test_what_the_trigger_function_chose_is_read(tmp_path: Path) -> None:
+    told = {"command": "fix", "prompt": " Mend it.\n", "options": {"turns": 5, "minutes": 10}, "event": "label"}
+    request = read(PROJECT, payload(tmp_path, **told))
+    assert (request.command, request.prompt, request.event) == ("fix", "Mend it.", "label")
+    assert (request.turns, request.minutes) == (5, 10)
+
+
+def test_a_sender_that_chose_nothing_is_told_from_one_that_knows_no_commands(tmp_path: Path) -> None:
+    assert read(PROJECT, payload(tmp_path, command="")).command == ""
+    request = read(PROJECT, payload(tmp_path))
+    assert (request.command, request.prompt, request.turns, request.minutes) == (None, "", 0, 0)
+
+
+@pytest.mark.parametrize("command", ["deploy", "../fix", "Fix", "default"])
+def test_a_command_we_do_not_have_is_none(tmp_path: Path, command: str) -> None:
+    assert read(PROJECT, payload(tmp_path, command=command)).command == ""
+
+
+@pytest.mark.parametrize("given", [None, 0, -3, True, 2.5, "7", [7]])
+def test_options_that_are_no_positive_whole_numbers_are_ignored(tmp_path: Path, given: object) -> None:
+    request = read(PROJECT, payload(tmp_path, options={"turns": given, "minutes": given}))
+    assert (request.turns, request.minutes) == (0, 0)
+
+
+def test_fields_of_another_kind_are_as_good_as_missing(tmp_path: Path) -> None:
+    request = read(PROJECT, payload(tmp_path, command=5, prompt=["x"], options="fast"))
+    assert (request.command, request.prompt, request.turns) == (None, "", 0)
+
+
 def test_the_payload_wins_over_variables(tmp_path: Path) -> None:
     assert read(PROJECT | {"AI_FLOW_INPUT": "another"}, payload(tmp_path)).input == "fix $it %NOW%"
 

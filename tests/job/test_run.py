@@ -1,5 +1,6 @@
 """The order of the job where no tool is needed: what ends it before it begins, and the time it has."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,14 @@ def job(settings: Settings, **given: str) -> Job:
 
 def test_claude_gets_the_input_s_minutes_less_what_is_used() -> None:
     assert 1790 < job(Settings())._deadline() <= 1800
+
+
+def test_the_minutes_and_turns_of_a_comment_hold_where_they_are_fewer(tmp_path: Path) -> None:
+    flow = {"version": 1, "id": "r", "input": "fix it", "options": {"turns": 7, "minutes": 60}}
+    (tmp_path / "payload").write_text(json.dumps({"ai_flow": flow}))
+    made = job(Settings(), TRIGGER_PAYLOAD=str(tmp_path / "payload"))
+    assert made._chosen == Settings(max_turns=7)
+    assert made._deadline() > 1790
 
 
 def test_time_is_kept_for_the_reply_where_gitlab_s_limit_is_the_shorter() -> None:

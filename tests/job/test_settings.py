@@ -3,7 +3,7 @@
 import pytest
 
 from job.outcome import SETTINGS, Failure
-from job.settings import Settings, parse, tools
+from job.settings import Settings, lowered, parse, tools
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -61,3 +61,12 @@ def test_an_input_nobody_knows_is_named() -> None:
 
 def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
     assert tools("Bash(make a, b), mcp__gitlab__get_issue") == ("Bash(make a, b)", "mcp__gitlab__get_issue")
+
+
+@pytest.mark.parametrize(
+    ("turns", "minutes", "limits"),
+    [(0, 0, (40, 30.0)), (5, 0, (5, 30.0)), (0, 10, (40, 10.0)), (400, 10**30, (40, 30.0)), (40, 30, (40, 30.0))],
+)
+def test_what_a_comment_asks_for_only_lowers_a_limit(turns: int, minutes: int, limits: tuple[int, float]) -> None:
+    settings = lowered(Settings(), turns, minutes)
+    assert (settings.max_turns, settings.timeout_minutes) == limits
