@@ -104,7 +104,7 @@ def trigger(gl: GitLab, token: str = "glptt-bot", ref: str = "main", **more: Any
     return api(gl, "POST trigger/pipeline", {"token": token, "ref": ref, **more}, user=None)
 
 
-def comment(gl: GitLab, body: str = "x", *, kind: str = "issue", iid: int = 5, **more: Any) -> Record:
+def comment(gl: GitLab, body: str = "x", *, kind: str = "issue", iid: int | str = 5, **more: Any) -> Record:
     return gl.note(7, kind, iid, body=body, **{"author_id": ALICE, **more})
 
 

@@ -20,9 +20,29 @@ def pipeline_basic(state: State, record: Record) -> Json:
     }
 
 
+def durations(record: Record) -> tuple[int | None, int | None]:
+    """A pipeline's whole seconds of running (once it has ended) and of waiting; what rounds to nothing is null."""
+    started, finished = record["started_at"], record["finished_at"]
+    running = int(finished - started) if started and finished else None
+    return running, (int(started - record["created_at"]) if started else 0) or None
+
+
+def job_durations(record: Record, now: float) -> tuple[float | None, float | None]:
+    """A job's seconds of running so far and of waiting for a runner."""
+    started, queued = record["started_at"], record["queued_at"]
+    running = (record["finished_at"] or now) - started if started else None
+    return running, (started or now) - queued if queued else None
+
+
+def label(status: str) -> str:
+    """What GitLab calls a status on its pages and in the Pipeline Hook."""
+    return {"success": "passed", "manual": "manual action"}.get(status, status.replace("_", " "))
+
+
 def pipeline(state: State, record: Record) -> Json:
     """`Entities::Ci::Pipeline`."""
     status = record["status"]
+    duration, queued_duration = durations(record)
     return {
         **pipeline_basic(state, record),
         "before_sha": "0" * 40,
@@ -32,18 +52,16 @@ def pipeline(state: State, record: Record) -> Json:
         "started_at": entities.iso(record["started_at"]),
         "finished_at": entities.iso(record["finished_at"]),
         "committed_at": None,
-        "duration": int(record["finished_at"] - record["started_at"])
-        if record["finished_at"] and record["started_at"]
-        else None,
-        "queued_duration": None,
+        "duration": duration,
+        "queued_duration": queued_duration,
         "coverage": None,
         "archived": False,
         "detailed_status": {
             "icon": f"status_{status}",
-            "text": status.capitalize(),
-            "label": status,
+            "text": label(status).capitalize(),
+            "label": label(status),
             "group": status,
-            "tooltip": status,
+            "tooltip": label(status),
             "has_details": True,
             "details_path": pipeline_url(state, record).removeprefix(state.url),
             "illustration": None,
@@ -54,20 +72,18 @@ def pipeline(state: State, record: Record) -> Json:
 
 def job(state: State, record: Record, pipe: Record) -> Json:
     """`Entities::Ci::Job`."""
+    duration, queued_duration = job_durations(record, state.clock())
     return {
-        **{name: record[name] for name in ("id", "name", "stage", "status", "failure_reason")},
+        **{name: record[name] for name in ("id", "name", "stage", "status", "failure_reason", "allow_failure")},
         "ref": pipe["ref"],
         "tag": False,
         "coverage": None,
-        "allow_failure": False,
-        "created_at": entities.iso(pipe["created_at"]),
+        "created_at": entities.iso(record["created_at"]),
         "started_at": entities.iso(record["started_at"]),
         "finished_at": entities.iso(record["finished_at"]),
         "erased_at": None,
-        "duration": record["finished_at"] - record["started_at"]
-        if record["finished_at"] and record["started_at"]
-        else None,
-        "queued_duration": None,
+        "duration": duration,
+        "queued_duration": queued_duration,
         "user": entities.user_basic(state, pipe["user_id"]),
         "pipeline": pipeline_basic(state, pipe),
         "web_url": f"{state.url}/{state.projects[pipe['project_id']].path}/-/jobs/{record['id']}",

@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 from .records import MAINTAINER, Json, Project, Record, digest
 from .state import State
 
+_PAGES = {"Issue": "issues", "MergeRequest": "merge_requests", "Snippet": "snippets", "Commit": "commit"}
+_PATCH_LIMIT = 200 << 10  # bytes: GitLab's default for the longest diff of a file that it shows
+
 
 def iso(seconds: float | None) -> str | None:
     """A time as GitLab writes it: UTC with milliseconds."""
@@ -112,25 +115,28 @@ def project(state: State, record: Project, *, level: int) -> Json:
 
 
 def noteable_url(state: State, record: Record) -> str:
-    """The page of an issue or merge request."""
-    kind = "issues" if record["noteable_type"] == "Issue" else "merge_requests"
+    """The page of an issue, work item, merge request, snippet or commit."""
+    kind = _PAGES[record["noteable_type"]]
+    if record.get("issue_type", "issue") not in ("issue", "incident"):
+        kind = "work_items"
     return f"{state.url}/{state.projects[record['project_id']].path}/-/{kind}/{record['iid']}"
 
 
 def _noteable(state: State, record: Record) -> Json:
     mark = "#" if record["noteable_type"] == "Issue" else "!"
     author = user_basic(state, record["author_id"])
+    assignees = [user_basic(state, user_id) for user_id in record["assignees"]]
     return {
         **{name: record[name] for name in ("id", "iid", "project_id", "title", "description", "state")},
         "labels": list(record["labels"]),
         "created_at": iso(record["created_at"]),
         "updated_at": iso(record["updated_at"]),
-        "closed_at": None,
+        "closed_at": iso(record["closed_at"]),
         "author": author,
-        "assignees": [],
-        "assignee": None,
+        "assignees": assignees,
+        "assignee": assignees[0] if assignees else None,
         "milestone": None,
-        "user_notes_count": sum(not state.notes[n]["system"] for n in state.ids("notes", record["id"])),
+        "user_notes_count": sum(not state.notes[n]["system"] for n in state.notes_on(record)),
         "discussion_locked": None,
         "web_url": noteable_url(state, record),
         "references": {
@@ -148,8 +154,8 @@ def issue(state: State, record: Record) -> Json:
     return {
         **_noteable(state, record),
         "confidential": record["confidential"],
-        "type": "ISSUE",
-        "issue_type": "issue",
+        "type": record["issue_type"].upper(),
+        "issue_type": record["issue_type"],
         "severity": "UNKNOWN",
     }
 
@@ -157,7 +163,13 @@ def issue(state: State, record: Record) -> Json:
 def merge_request(state: State, record: Record) -> Json:
     """`Entities::MergeRequest`."""
     refs = {"base_sha": digest("base"), "head_sha": record["sha"], "start_sha": digest("base")}
-    return {**merge_request_basic(state, record), "changes_count": str(len(record["diffs"])), "diff_refs": refs}
+    return {**merge_request_basic(state, record), "changes_count": changes_count(state, record), "diff_refs": refs}
+
+
+def changes_count(state: State, record: Record) -> str:
+    """The number of files as a text, `1000+` where GitLab stopped counting."""
+    count, most = len(record["diffs"]), state.diff_max_files
+    return str(count) if count <= most else f"{most}+"
 
 
 def merge_request_basic(state: State, record: Record) -> Json:
@@ -168,8 +180,10 @@ def merge_request_basic(state: State, record: Record) -> Json:
             name: record[name]
             for name in ("source_branch", "target_branch", "source_project_id", "target_project_id", "sha")
         },
-        "reviewers": [],
-        "draft": record["title"].startswith("Draft:"),
+        "reviewers": [user_basic(state, each["user_id"]) for each in record["reviewers"]],
+        "draft": is_draft(record["title"]),
+        "merged_at": iso(record["merged_at"]),
+        "merge_user": user_basic(state, record["merged_by_id"]) if record["merged_by_id"] else None,
         "merge_status": "can_be_merged",
         "detailed_merge_status": "mergeable",
         "merge_commit_sha": None,
@@ -178,13 +192,18 @@ def merge_request_basic(state: State, record: Record) -> Json:
     }
 
 
-def diff(record: Record) -> Json:
-    """`Entities::Diff`; a test gives as little as a path and a diff."""
+def is_draft(title: str) -> bool:
+    """Tell by its title whether a merge request is a draft, as GitLab does."""
+    return title.lower().startswith(("draft:", "[draft]", "(draft)", "draft - "))
+
+
+def diff(record: Record, *, unidiff: bool = False) -> Json:
+    """`Entities::Diff`; a test gives as little as a path and a diff. What is collapsed or too large has no text."""
     new_path = record.get("new_path") or record["old_path"]
-    return {
+    answer = {
         "diff": "",
         "collapsed": False,
-        "too_large": False,
+        "too_large": len(record.get("diff", "").encode()) > _PATCH_LIMIT,
         "new_path": new_path,
         "old_path": record.get("old_path") or new_path,
         "a_mode": "100644",
@@ -195,26 +214,22 @@ def diff(record: Record) -> Json:
         "generated_file": False,
         **record,
     }
+    if answer["collapsed"] or answer["too_large"]:
+        answer["diff"] = ""
+    elif unidiff and answer["diff"]:
+        old = "/dev/null" if answer["new_file"] else f"a/{answer['old_path']}"
+        new = "/dev/null" if answer["deleted_file"] else f"b/{answer['new_path']}"
+        answer["diff"] = f"--- {old}\n+++ {new}\n{answer['diff']}"
+    return answer
 
 
 def note(state: State, record: Record) -> Json:
-    """`Entities::Note`; `resolvable` for threads on merge requests only."""
-    resolvable = record["noteable_type"] == "MergeRequest" and record["type"] is not None and not record["system"]
+    """`Entities::Note`; `resolvable` for threads on merge requests only, an iid where the noteable has one."""
+    kind = record["noteable_type"]
+    resolvable = kind == "MergeRequest" and record["type"] is not None and not record["system"]
     answer = {
-        **{
-            name: record[name]
-            for name in (
-                "id",
-                "type",
-                "body",
-                "system",
-                "noteable_id",
-                "noteable_type",
-                "project_id",
-                "noteable_iid",
-                "internal",
-            )
-        },
+        **{name: record[name] for name in ("id", "type", "body", "system", "noteable_type", "project_id", "internal")},
+        "noteable_id": None if kind == "Commit" else record["noteable_id"],
         "author": user_basic(state, record["author_id"]),
         "created_at": iso(record["created_at"]),
         "updated_at": iso(record["updated_at"]),
@@ -224,6 +239,8 @@ def note(state: State, record: Record) -> Json:
         "imported_from": "none",
         "commands_changes": {},
     }
+    if kind in ("Issue", "MergeRequest"):
+        answer["noteable_iid"] = record["noteable_iid"]
     if record["position"]:
         answer["position"] = record["position"]
     if resolvable:
@@ -253,8 +270,7 @@ def award(state: State, record: Record) -> Json:
 
 def event(state: State, record: Record) -> Json:
     """`Entities::Event` of a comment; `target_type` is the note's class, which is not always `Note`."""
-    kind = "issue" if record["noteable_type"] == "Issue" else "merge_request"
-    noteable = state.noteable(kind, record["project_id"], record["noteable_iid"])
+    noteable = state.noteable(record["noteable_type"], record["project_id"], record["noteable_iid"])
     return {
         "id": record["id"] + 1_000_000,
         "project_id": record["project_id"],

@@ -51,6 +51,11 @@ _HOOK_EVENTS = (
 )
 
 
+def asks_for(hook: Record, event: str) -> bool:
+    """Tell whether the hook wants this kind of event (`note`, `issues`, …); only pushes are on by default."""
+    return hook.get(f"{event}_events", event == "push") in (True, "true", "1")
+
+
 def _entity(record: Record) -> Json:
     """`Entities::ProjectHook`: says that tokens are set, never what they are."""
     return {
@@ -58,7 +63,7 @@ def _entity(record: Record) -> Json:
         "name": record.get("name"),
         "description": record.get("description"),
         "created_at": entities.iso(record["created_at"]),
-        **{f"{name}_events": bool(record.get(f"{name}_events", name == "push")) for name in _HOOK_EVENTS},
+        **{f"{name}_events": asks_for(record, name) for name in _HOOK_EVENTS},
         "enable_ssl_verification": bool(record.get("enable_ssl_verification", True)),
         "alert_status": record["alert_status"],
         "disabled_until": None,
@@ -107,15 +112,8 @@ def create_hook(state: State, request: Request) -> Answer:
     project = request.project()
     request.require(project, MAINTAINER)
     request.text("url")
-    hook = {
-        "id": state.number(),
-        "project_id": project.id,
-        "created_at": state.clock(),
-        "alert_status": "executable",
-        **_settings(request),
-    }
-    state.hooks[hook["id"]] = hook
-    return Answer(201, _entity(hook))
+    settings = _settings(request)
+    return Answer(201, _entity(state.hook(project.id, settings.pop("url"), **settings)))
 
 
 @route("GET", _HOOK)
@@ -204,8 +202,9 @@ def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigg
     }
     if hook.get("token"):
         fresh["X-Gitlab-Token"] = hook["token"]
-    fresh["webhook-timestamp"] = str(int(state.clock()))
-    if hook.get("signing_token"):
+    if "webhook-id" in fresh:  # since 19.0; what is older is not signed
+        fresh["webhook-timestamp"] = str(int(state.clock()))
+    if "webhook-id" in fresh and hook.get("signing_token"):
         fresh = deliveries.sign(fresh, body, hook["signing_token"])
     started = time.monotonic()
     try:

@@ -4,7 +4,17 @@ import time
 
 from .records import Clock
 
-NAMES = ("api", "users", "notes", "resend", "pipelines")
+# What GitLab.com publishes (docs.gitlab.com/user/gitlab_com, security/rate_limits): requests, seconds.
+GITLAB_COM = {
+    "api": (2000, 60.0),  # all authenticated API requests of a user
+    "users": (300, 600.0),  # GET /users/:id
+    "project": (400, 60.0),  # GET /projects/:id
+    "members": (200, 60.0),  # GET /projects/:id/members/all
+    "notes": (60, 60.0),  # a note or discussion is created
+    "resend": (5, 60.0),  # a webhook's delivery is sent again
+    "pipelines": (25, 60.0),  # for each project, user and commit
+}
+NAMES = tuple(GITLAB_COM)
 Headers = tuple[tuple[str, str], ...]
 
 

@@ -5,12 +5,11 @@ import json
 from typing import Any
 
 from . import ci_entities
+from .ci_state import LIVE, STATUSES
 from .records import DEVELOPER, MAINTAINER, VARIABLES_ROLES, Json, Project, Record
 from .routing import Answer, Refused, Request, invalid, no_record, not_found, refused, route
 from .state import State
 
-_LIVE = ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")
-_STATUSES = (*_LIVE, "waiting_for_callback", "success", "failed", "canceling", "canceled", "skipped")
 _SOURCES = """
 unknown push web trigger schedule api external pipeline chat webide merge_request_event external_pull_request_event
 parent_pipeline ondemand_dast_scan ondemand_dast_validation security_orchestration_policy container_registry_push
@@ -52,8 +51,10 @@ def trigger(state: State, request: Request) -> Answer:
     ]
     pipeline["name"] = project.workflow_name(pipeline) if project.workflow_name else None
     if project.ci == "invalid":
-        pipeline.update(status="failed", yaml_errors=INVALID_YAML, jobs=[])
+        pipeline["yaml_errors"] = INVALID_YAML
+        state.set_pipeline(pipeline["id"], "failed", failure_reason="config_error")
         raise refused(422, INVALID_YAML)
+    state.job(pipeline["id"], "claude")
     return Answer(201, ci_entities.pipeline(state, pipeline))
 
 
@@ -126,9 +127,7 @@ def _create(state: State, project: Project, **fields: Any) -> Record:
     now, made = state.clock(), state.ids("pipelines", project.id)
     pipeline: Record = {"id": state.number(), "iid": len(made) + 1, "project_id": project.id, **fields}
     pipeline |= {"status": "created", "source": "trigger", "created_at": now, "updated_at": now, "yaml_errors": None}
-    job = {"id": state.number(), "name": "claude", "stage": "test", "status": "created", "failure_reason": None}
-    never = {"started_at": None, "finished_at": None}
-    pipeline |= {"jobs": [job | never], **never}
+    pipeline |= {"jobs": [], "failure_reason": None, "started_at": None, "finished_at": None}
     state.pipelines[pipeline["id"]] = pipeline
     made.append(pipeline["id"])
     return pipeline
@@ -149,7 +148,7 @@ def list_pipelines(state: State, request: Request) -> Answer:
     order = request.choice("order_by", ("id", "status", "ref", "updated_at", "user_id"), "id")
     newest_first = request.choice("sort", ("asc", "desc"), "desc") == "desc"
     found = [state.pipelines[n] for n in state.ids("pipelines", project.id)]
-    for name, values in (("source", _SOURCES.split()), ("status", _STATUSES)):
+    for name, values in (("source", _SOURCES.split()), ("status", STATUSES)):
         if name in request.query:
             wanted = request.choice(name, values, "")
             found = [pipeline for pipeline in found if pipeline[name] == wanted]
@@ -200,11 +199,11 @@ def list_jobs(state: State, request: Request) -> Answer:
 
 @route("POST", "projects/:id/pipelines/:pipeline_id/cancel")
 def cancel(state: State, request: Request) -> Answer:
-    """200, also where there was nothing left to cancel."""
+    """200, also where nothing was left to cancel; on a protected ref for those who may push or merge there."""
     project, pipeline = _pipeline(state, request)
-    request.require(project, DEVELOPER)
-    if pipeline["status"] in _LIVE:
-        state.set_pipeline(pipeline["id"], "canceled")
+    request.require(project, max(DEVELOPER, project.protected.get(pipeline["ref"], 0)))
+    if pipeline["status"] in LIVE:
+        state.cancel_pipeline(pipeline["id"])
     return Answer(200, ci_entities.pipeline(state, pipeline))
 
 

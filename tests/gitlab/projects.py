@@ -35,8 +35,27 @@ def show_user(state: State, request: Request) -> Answer:
 @route("GET", "projects/:id")
 def show_project(state: State, request: Request) -> Answer:
     """By id or path."""
+    request.charge("project")
     project = request.project()
     return Answer(200, entities.project(state, project, level=state.level(project.id, request.user.id)))
+
+
+@route("GET", "projects/:id/members/all")
+def list_members(state: State, request: Request) -> Answer:
+    """Direct and inherited memberships; `query` looks into names and user names, `user_ids` takes a list or `1,2`."""
+    request.charge("members")
+    project, wanted = request.project(), request.numbers("user_ids")
+    words = request.text("query", required=False).lower()
+    found = [user_id for project_id, user_id in state.members if project_id == project.id]
+    if wanted:
+        found = [user_id for user_id in found if user_id in wanted]
+    if words:
+        found = [n for n in found if words in state.users[n].name.lower() or words in state.users[n].username.lower()]
+    if "state" in request.query:
+        membership = request.choice("state", ("awaiting", "active"), "active")
+        found = [n for n in found if state.members[project.id, n]["membership_state"] == membership]
+    page, headers = request.page(found)
+    return Answer(200, [entities.member(state, project.id, user_id) for user_id in page], headers)
 
 
 @route("GET", "projects/:id/members/all/:user_id")
@@ -74,9 +93,10 @@ def show_merge_request(state: State, request: Request) -> Answer:
 
 @route("GET", "projects/:id/merge_requests/:iid/diffs")
 def list_diffs(state: State, request: Request) -> Answer:
-    """The diffs the test gave, page by page."""
-    page, headers = request.page(_merge_request(state, request)["diffs"])
-    return Answer(200, [entities.diff(record) for record in page], headers)
+    """The files page by page; those beyond the instance's limit are not stored, and so not here."""
+    unidiff = request.flag("unidiff")
+    page, headers = request.page(_merge_request(state, request)["diffs"][: state.diff_max_files])
+    return Answer(200, [entities.diff(record, unidiff=unidiff) for record in page], headers)
 
 
 @route("GET", "projects/:id/merge_requests")
@@ -147,9 +167,7 @@ def list_events(state: State, request: Request) -> Answer:
 
 
 def _can_read_target(state: State, request: Request, note: Record) -> bool:
-    noteable = state.noteable(
-        "issue" if note["noteable_type"] == "Issue" else "merge_request", note["project_id"], note["noteable_iid"]
-    )
+    noteable = state.noteable(note["noteable_type"], note["project_id"], note["noteable_iid"])
     return noteable is not None and state.can_read(request.user, noteable)
 
 

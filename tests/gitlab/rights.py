@@ -1,6 +1,6 @@
 """Who may see what: users, projects, memberships, and GitLab's rules as far as this project meets them."""
 
-from .records import OWNER, PLANNER, Project, Record, User
+from .records import OWNER, PLANNER, REPORTER, Project, Record, User
 
 
 class Rights:
@@ -33,9 +33,13 @@ class Rights:
         return (project.visibility == "internal" and not user.external) or self.level(project.id, user.id) > 0
 
     def can_read(self, user: User, noteable: Record) -> bool:
-        """Tell whether this user may read an issue or merge request of a project they can see."""
+        """Tell whether this user may read an issue, merge request, commit or snippet of a project they can see."""
         project = self.projects[noteable["project_id"]]
         level = OWNER if user.admin else self.level(project.id, user.id)
+        if noteable["noteable_type"] == "Commit":  # code is for Reporters
+            return project.visibility != "private" or level >= REPORTER
+        if noteable["noteable_type"] == "Snippet":
+            return noteable["visibility"] != "private" or level > 0
         if noteable["noteable_type"] == "MergeRequest":
             return project.visibility != "private" or level >= PLANNER
         return not noteable["confidential"] or level >= PLANNER or noteable["author_id"] == user.id

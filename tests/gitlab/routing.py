@@ -1,6 +1,7 @@
 """From a request to the function that answers it: routes, parameters, refusals, pages; it knows no endpoint."""
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,6 +131,14 @@ class Request:
             raise invalid(f"{name} does not have a valid value")
         return value
 
+    def numbers(self, name: str) -> list[int]:
+        """Return a list of integers, from `a[]=1&a[]=2` or from `a=1,2`; empty where it was not given."""
+        value = self.params.get(name) or []
+        words = value if isinstance(value, list) else str(value).split(",")
+        if not all(str(word).strip().isdecimal() for word in words):
+            raise invalid(f"{name} is invalid")
+        return [int(word) for word in words]
+
     def moment(self, name: str) -> float | None:
         """Return an ISO 8601 time as seconds since 1970."""
         value = self.params.get(name)
@@ -187,16 +196,17 @@ class Route:
 
 # A tree of path segments; None stands for any segment; below "" are the routes that end there, by method.
 _ROUTES: dict[str | None, Any] = {}
-_BOTH = "{issues,merge_requests}"
+_EITHER = re.compile(r"\{([^}]*)\}")
 
 
 def route(method: str, *patterns: str, token: bool = True, locked: bool = True) -> Callable[[Answering], Answering]:
-    """Register a function for `METHOD pattern`; `{issues,merge_requests}` means both, the word arrives as `kind`."""
+    """Register a function for `METHOD pattern`; `{issues,merge_requests}` means either, the word arrives as `kind`."""
 
     def register(answer: Answering) -> Answering:
         for pattern in patterns:
-            for kind in ("issues", "merge_requests") if _BOTH in pattern else ("",):
-                node, path = _ROUTES, pattern.replace(_BOTH, kind)
+            either = _EITHER.search(pattern)
+            for kind in either[1].split(",") if either else ("",):
+                node, path = _ROUTES, _EITHER.sub(kind, pattern)
                 for segment in path.split("/"):
                     node = node.setdefault(None if segment.startswith(":") else segment, {})
                 node.setdefault("", {})[method] = Route(answer, path, kind, token, locked)

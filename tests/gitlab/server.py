@@ -19,16 +19,16 @@ from fnmatch import translate
 from types import TracebackType
 from typing import Any, Self
 
-from . import deliveries, hooks, notes, pipelines, projects  # noqa: F401  (their import registers the endpoints)
+from . import discussions, emoji, hooks, notes, pipelines, projects  # noqa: F401  (their import registers the endpoints)
 from .faults import Fault
 from .records import Clock, Json, Project, Record, User
 from .routing import Answer, Headers, Refused, Request, Route, find, nested, refused
-from .state import State
+from .tally import Tally, tally
+from .webhooks import Delivery, Webhooks
 from .wire import Server
 
-__all__ = ["Call", "Fault", "GitLab", "Project", "Record", "User"]
+__all__ = ["Call", "Delivery", "Fault", "GitLab", "Project", "Record", "Tally", "User"]
 
-Delivery = tuple[dict[str, str], bytes]
 _Sent = tuple[int, Headers, bytes]
 _JSON: Headers = (("Content-Type", "application/json"),)
 _TEXT: Headers = (("Content-Type", "text/plain"),)
@@ -54,6 +54,7 @@ class Call:
     acted: int | None = None
     response: Any = None
     fault: str | None = None
+    user_id: int | None = None
 
     def __repr__(self) -> str:
         fault = f" ({self.fault})" if self.fault else ""
@@ -67,7 +68,7 @@ class _Script:
     faults: deque[Fault]
 
 
-class GitLab(State):
+class GitLab(Webhooks):
     """The stand-in, a context manager. Its seeds and tables are `State`'s."""
 
     def __init__(self, *, port: int = 0, clock: Clock = time.time) -> None:
@@ -75,7 +76,6 @@ class GitLab(State):
         super().__init__(clock)
         self.calls: list[Call] = []
         self.unknown_calls: list[Call] = []  # to endpoints that are not there: typos, or something to build here first
-        self.crashes: list[str] = []
         self._scripts: list[_Script] = []
         self._port = port
         self._server: Server | None = None
@@ -92,7 +92,8 @@ class GitLab(State):
             raise AssertionError("\n".join(["the GitLab stand-in crashed:", *self.crashes]))
 
     def close(self) -> None:
-        """Stop listening and drop what is open; may be called twice."""
+        """Stop listening and sending, drop what is open; may be called twice."""
+        super().close()
         if self._server is not None:
             self._server.close()
 
@@ -123,30 +124,13 @@ class GitLab(State):
                     return script.faults.popleft()
         return None
 
-    # --- webhooks ----------------------------------------------------------------------------------------------------
+    # --- counters ----------------------------------------------------------------------------------------------------
 
-    sign = staticmethod(deliveries.sign)
-    with_token = staticmethod(deliveries.with_token)
-
-    def note_hook(self, note: Record | int, *, action: str = "create", webhook_id: str | None = None) -> Delivery:
-        """Return the delivery GitLab 19 would send for this note; `sign` or `with_token` authenticate it."""
-        with self.lock:
-            record = self.notes[note] if isinstance(note, int) else note
-            event, payload = deliveries.note(self, record, action=action)
-            return deliveries.headers(self, event, webhook_id=webhook_id), deliveries.minified(payload)
-
-    def pipeline_hook(self, pipeline: Record | int, *, webhook_id: str | None = None) -> Delivery:
-        """Return the delivery GitLab 19 would send for the pipeline as it is now, its variables in clear."""
-        with self.lock:
-            record = self.pipelines[pipeline] if isinstance(pipeline, int) else pipeline
-            event, payload = deliveries.pipeline(self, record)
-            return deliveries.headers(self, event, webhook_id=webhook_id), deliveries.minified(payload)
-
-    def deliver(self, hook_id: int, delivery: Delivery) -> Record:
-        """Send a delivery to a registered hook's URL with that hook's tokens, once; return the entry in its log."""
-        headers, body = delivery
-        trigger = headers["X-Gitlab-Event"].removesuffix(" Hook").lower().replace(" ", "_") + "_hooks"
-        return hooks.send(self, self.hooks[hook_id], headers, body, trigger)
+    def tally(self, *, user_id: int | None = None) -> dict[str, Tally]:
+        """Return how many calls came for each `METHOD route`, in all and at the busiest; of one user if given."""
+        return tally(
+            (f"{call.method} {_route(call)}", call.time) for call in self.calls if user_id in (None, call.user_id)
+        )
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -226,6 +210,7 @@ class GitLab(State):
         if token not in self.api_tokens:
             raise refused(401, "401 Unauthorized")
         user_id, scopes = self.api_tokens[token]
+        call.user_id = user_id
         user = self.users[user_id]
         if user.state != "active":
             raise refused(403, f"403 Forbidden - Your account has been {user.state}.")
@@ -237,6 +222,12 @@ class GitLab(State):
         if (headers := self.limits.over("api", user_id)) is not None:
             raise _Throttled(headers)
         return user
+
+
+def _route(call: Call) -> str:
+    """The pattern of the endpoint that was called, or the path where there is none."""
+    found = find("GET" if call.method == "HEAD" else call.method, call.path)
+    return found[0].pattern if found else call.path
 
 
 class _Throttled(Refused):

@@ -4,45 +4,20 @@ Records are plain dicts with GitLab's field names; times in them are seconds sin
 """
 # ruff: noqa: A002, EM102, TRY003  (a seed has as many keywords as the thing has properties, and names what is missing)
 
-import itertools
-import threading
-import time
 from collections.abc import Iterable
 from typing import Any
 
-from .limits import RateLimits
-from .records import CI, MAINTAINER, VARIABLES_ROLES, Clock, Project, Record, User, digest
-from .rights import Rights
+from .ci_state import CiState
+from .edits import Edits
+from .limits import GITLAB_COM
+from .records import CI, MAINTAINER, VARIABLES_ROLES, Project, Record, User, digest
 
-_NOTEABLES = {"issue": "Issue", "merge_request": "MergeRequest"}
-_ENDED = ("success", "failed", "canceled", "skipped")
+_NOTEABLES = {"issue": "Issue", "merge_request": "MergeRequest", "snippet": "Snippet"}
+_SEEDS = {"commit": "known_commit"}
 
 
-class State(Rights):
-    """Seeds (one method a thing) and the tables they fill; `lock` guards them all."""
-
-    url = "http://127.0.0.1"
-
-    def __init__(self, clock: Clock = time.time) -> None:
-        """Begin empty; the clock dates whatever is made."""
-        super().__init__()
-        self.clock = clock
-        self.lock = threading.RLock()
-        self.limits = RateLimits(clock)
-        self.api_tokens: dict[str, tuple[int, frozenset[str]]] = {}
-        self.trigger_tokens: dict[str, Record] = {}
-        self.issues: dict[tuple[int, int], Record] = {}
-        self.merge_requests: dict[tuple[int, int], Record] = {}
-        self.notes: dict[int, Record] = {}
-        self.emoji: dict[int, Record] = {}
-        self.pipelines: dict[int, Record] = {}
-        self.hooks: dict[int, Record] = {}
-        self.hook_events: dict[int, Record] = {}
-        self.quick_actions_executed: list[Record] = []
-        self._numbers = itertools.count(1001)
-        self._index: dict[tuple[object, ...], list[int]] = {}
-
-    # --- seeds -------------------------------------------------------------------------------------------------------
+class State(Edits, CiState):
+    """Seeds, one method a thing."""
 
     def user(
         self,
@@ -129,13 +104,17 @@ class State(Rights):
         state: str = "opened",
         labels: Iterable[str] = (),
         author_id: int | None = None,
+        assignees: Iterable[int] = (),
+        issue_type: str = "issue",
     ) -> Record:
-        """Add an issue; its author is the first user unless one is named."""
+        """Add an issue or another work item (`task`, `incident`, …); its author is the first user unless one is named."""
         with self.lock:
             issue = self._noteable("issue", project_id, iid, author_id)
             issue |= {"title": title or f"Issue {iid}", "description": description, "state": state}
-            issue |= {"labels": list(labels), "confidential": confidential}
+            issue |= {"labels": list(labels), "confidential": confidential, "issue_type": issue_type}
+            issue |= {"assignees": list(assignees)}
             self.issues[project_id, iid] = issue
+            self.fire("issue", issue)
             return issue
 
     def merge_request(
@@ -153,6 +132,8 @@ class State(Rights):
         labels: Iterable[str] = (),
         author_id: int | None = None,
         diffs: Iterable[Record] = (),
+        assignees: Iterable[int] = (),
+        reviewers: Iterable[int] = (),
     ) -> Record:
         """Add a merge request; without `source_project_id` it comes from the same project, whose branch then exists."""
         with self.lock:
@@ -165,14 +146,45 @@ class State(Rights):
             merge_request |= {"labels": list(labels), "diffs": list(diffs), "sha": head}
             merge_request |= {"source_branch": source_branch, "target_branch": target_branch}
             merge_request |= {"source_project_id": source, "target_project_id": project_id}
+            merge_request |= {"assignees": list(assignees), "merged_at": None, "merged_by_id": None}
+            merge_request |= {"reviewers": [{"user_id": user, "state": "unreviewed"} for user in reviewers]}
             self.merge_requests[project_id, iid] = merge_request
+            self.fire("merge_request", merge_request)
             return merge_request
+
+    def snippet(
+        self,
+        project_id: int,
+        id: int,
+        *,
+        title: str = "",
+        content: str = "",
+        file_name: str = "snippet.txt",
+        description: str = "",
+        visibility: str = "private",
+        author_id: int | None = None,
+    ) -> Record:
+        """Add a project snippet; a private one is for the project's members."""
+        with self.lock:
+            snippet = self._noteable("snippet", project_id, id, author_id)
+            snippet |= {"id": id, "title": title or f"Snippet {id}", "description": description, "content": content}
+            snippet |= {"file_name": file_name, "visibility": visibility}
+            self.snippets[project_id, id] = snippet
+            return snippet
+
+    def hook(self, project_id: int, url: str, **settings: Any) -> Record:
+        """Register a webhook with the API's settings: `note_events=True`, `signing_token=…`, …"""
+        with self.lock:
+            hook: Record = {"id": self.number(), "project_id": project_id, "url": url, "created_at": self.clock()}
+            hook |= {"alert_status": "executable", **settings}
+            self.hooks[hook["id"]] = hook
+            return hook
 
     def note(
         self,
         project_id: int,
         kind: str,
-        iid: int,
+        iid: int | str,
         *,
         author_id: int,
         body: str,
@@ -181,16 +193,20 @@ class State(Rights):
         internal: bool = False,
         system: bool = False,
         position: Record | None = None,
+        thread: bool = False,
     ) -> Record:
         """Add a comment as a person writes it in the browser, a discussion of its own or a reply in one.
 
-        Kind is `issue` or `merge_request`; a position makes it a comment on a line of the diff.
+        Kind is `issue`, `merge_request`, `commit` (whose iid is its SHA) or `snippet`; a position makes it a comment on
+        a line of the diff, `thread` the first of a thread ("Start thread").
         """
         with self.lock:
             self._known(project_id, author_id)
             noteable = self.noteable(kind, project_id, iid)
             if noteable is None:
-                raise KeyError(f"project {project_id} has no {kind} {iid}; call gl.{kind}({project_id}, {iid}) first")
+                raise KeyError(
+                    f"project {project_id} has no {kind} {iid}; call gl.{_SEEDS.get(kind, kind)}({project_id}, {iid}) first"
+                )
             return self.add_note(
                 noteable,
                 author_id,
@@ -200,80 +216,17 @@ class State(Rights):
                 internal=internal,
                 system=system,
                 position=position,
-                type="DiffNote" if position else "DiscussionNote" if discussion_id else None,
+                type="DiffNote" if position else "DiscussionNote" if discussion_id or thread else None,
             )
 
-    def set_pipeline(self, pipeline_id: int, status: str, *, failure_reason: str | None = None) -> Record:
-        """Move a pipeline and its jobs on, as a runner would: `pending`, `running`, `success`, `failed`, …"""
-        with self.lock:
-            pipeline, now = self.pipelines[pipeline_id], self.clock()
-            pipeline |= {"status": status, "updated_at": now, "finished_at": now if status in _ENDED else None}
-            if status not in ("created", "pending"):
-                pipeline["started_at"] = pipeline["started_at"] or now
-            same = {name: pipeline[name] for name in ("status", "started_at", "finished_at")}
-            for job in pipeline["jobs"]:
-                job |= {**same, "failure_reason": failure_reason}
-            return pipeline
-
     def rate_limit(self, name: str, requests: int, *, window: float = 60.0) -> None:
-        """Switch a limit on: `api`, `users`, `notes`, `resend` (429, a user), `pipelines` (400, owner and commit)."""
+        """Switch a limit on: 429 for each user, but `pipelines`: 400 for each project, owner and commit (`limits.NAMES`)."""
         self.limits.set(name, requests, window)
 
-    # --- tables ------------------------------------------------------------------------------------------------------
-
-    def number(self) -> int:
-        """Return the next free id; one sequence serves all tables, so no two things share an id by chance."""
-        return next(self._numbers)
-
-    def ids(self, *key: object) -> list[int]:
-        """Return the list of ids, oldest first, under a key such as `("pipelines", project_id)`; append to it."""
-        return self._index.setdefault(key, [])
-
-    def noteable(self, kind: str, project_id: int, iid: int) -> Record | None:
-        """Return an issue or merge request; kind as in the seeds, as in URLs or as `noteable_type`."""
-        table = self.issues if kind.lower().startswith("issue") else self.merge_requests
-        return table.get((project_id, iid))
-
-    def add_note(
-        self,
-        noteable: Record,
-        author_id: int,
-        body: str,
-        *,
-        note_id: int | None = None,
-        discussion_id: str | None = None,
-        **fields: Any,
-    ) -> Record:
-        """Store a note in a new discussion or as a reply, which makes a thread of a single note."""
-        number, now = note_id or self.number(), self.clock()
-        if number in self.notes:
-            raise ValueError(f"note {number} exists")
-        thread = discussion_id or digest(f"discussion {number}")
-        note: Record = {"id": number, "type": None, "body": body, "author_id": author_id, "discussion_id": thread}
-        note |= {"system": False, "internal": False, "position": None, "created_at": now, "updated_at": now}
-        note |= {"updated_by_id": None, "project_id": noteable["project_id"], "noteable_id": noteable["id"]}
-        note |= {"noteable_type": noteable["noteable_type"], "noteable_iid": noteable["iid"], **fields}
-        earlier = self.ids("discussion", thread)
-        if earlier and (first := self.notes[earlier[0]])["type"] is None:
-            first["type"] = "DiscussionNote"
-        self.notes[number] = note
-        for ids in self._lists(note):
-            ids.append(number)
-        noteable["updated_at"] = now
-        return note
-
-    def remove_note(self, note: Record) -> None:
-        """Delete a note; a discussion without notes is gone."""
-        del self.notes[note["id"]]
-        for ids in self._lists(note):
-            ids.remove(note["id"])
-
-    def _lists(self, note: Record) -> tuple[list[int], ...]:
-        return (
-            self.ids("discussion", note["discussion_id"]),
-            self.ids("notes", note["noteable_id"]),
-            self.ids("project notes", note["project_id"]),
-        )
+    def gitlab_com_limits(self) -> None:
+        """Switch on the limits that GitLab.com publishes."""
+        for name, (requests, window) in GITLAB_COM.items():
+            self.limits.set(name, requests, window)
 
     def _noteable(self, kind: str, project_id: int, iid: int, author_id: int | None) -> Record:
         author = author_id if author_id is not None else next(iter(self.users), None)
@@ -282,10 +235,5 @@ class State(Rights):
         self._known(project_id, author)
         now = self.clock()
         noteable = {"id": self.number(), "iid": iid, "project_id": project_id, "noteable_type": _NOTEABLES[kind]}
-        return noteable | {"author_id": author, "created_at": now, "updated_at": now}
-
-    def _known(self, project_id: int | None, user_id: int) -> None:
-        if project_id is not None and project_id not in self.projects:
-            raise KeyError(f"no project {project_id}; call gl.project({project_id}, 'group/name') first")
-        if user_id not in self.users:
-            raise KeyError(f"no user {user_id}; call gl.user({user_id}, 'name') first")
+        noteable |= {"author_id": author, "created_at": now, "updated_at": now, "closed_at": None, "edits": []}
+        return noteable | {"updated_by_id": None, "last_edited_at": None, "last_edited_by_id": None}
