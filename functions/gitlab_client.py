@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gitlab
 import requests
 from urllib3.exceptions import NewConnectionError
 
+from shared.event import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET, Event
 from shared.ports import GitLabError
+from shared.secret import Cached, GitLabSecrets, Secret
 
+PAGE = 100  # the most GitLab gives at once
+_PATHS = {
+    ISSUE: "issues",
+    MERGE_REQUEST: "merge_requests",
+    SNIPPET: "snippets",
+    COMMIT: "repository/commits",
+}
 TIMEOUT = (3.05, 10.0)  # seconds to connect and between bytes; the calls of one attempt stay below its lease
 
 
@@ -55,3 +65,77 @@ def translated(*, writes: bool = False) -> Iterator[None]:
         raise GitLabError(0, unsure=writes and not never_sent) from None
     except gitlab.exceptions.GitlabError:  # an answer that is no JSON
         raise GitLabError(0, unsure=writes) from None
+
+
+class Api:
+    """The calls of one installation: its address, its API token as it is now, JSON in and out."""
+
+    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
+        """Take the one address and where the API token comes from; connect on first need."""
+        self._url, self._secrets = url, secrets
+        self._token: Secret | None = None
+        self._api: gitlab.Gitlab | None = None
+        self._own: tuple[gitlab.Gitlab, int] | None = None
+        self._bare = client(url)
+
+    def _pages(
+        self,
+        path: str,
+        query: dict[str, Any],
+        page_size: int = PAGE,
+        **data: Any,  # noqa: ANN401  a time limit
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what a list holds, page by page; addresses of pages that GitLab sends are not followed."""
+        page = "1"
+        while page.isdecimal():
+            asked = query | {"per_page": page_size, "page": page}
+            answer = self._request("get", path, query_data=asked, raw=True, **data)
+            with translated():
+                items = answer.json()
+            if not isinstance(items, list):
+                raise GitLabError(0)
+            yield from items
+            # GitLab leaves out what we may not read after it has cut the page: a short page is not the end.
+            page = answer.headers.get("X-Next-Page", str(int(page) + 1) if items else "")
+
+    def _get(self, path: str, **data: Any) -> dict[str, Any]:  # noqa: ANN401  query and time limit
+        answer = self._request("get", path, **data)
+        if not isinstance(answer, dict):
+            raise GitLabError(0)
+        return answer
+
+    def _post(self, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401  JSON as it comes
+        return self._request("post", path, post_data=data)
+
+    def _request(self, verb: str, path: str, **data: Any) -> Any:  # noqa: ANN401  JSON as it comes
+        try:
+            return self._send(verb, path, data)
+        except GitLabError as error:
+            token = self._secrets.get(fresh=True).api_token
+            if error.status != 401 or token is self._token:  # noqa: PLR2004
+                raise
+            return self._send(verb, path, data)  # the token has just been rotated
+
+    def _send(self, verb: str, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401
+        client = self._client()
+        with translated(writes=verb != "get"):
+            return getattr(client, f"http_{verb}")(path, **data)
+
+    def _client(self) -> gitlab.Gitlab:
+        token = self._secrets.get().api_token
+        if self._api is None or token is not self._token:
+            self._api, self._token = client(self._url, private_token=token.reveal()), token
+        return self._api
+
+
+def integer(answer: dict[str, Any], key: str) -> int:
+    """Return a field that must be a whole number."""
+    value = answer.get(key)
+    if type(value) is not int:
+        raise GitLabError(0)
+    return value
+
+
+def path_of(event: Event) -> str:
+    """Return the path of what an event happened on."""
+    return f"/projects/{event.project_id}/{_PATHS[event.kind]}/{event.commit or event.iid}"

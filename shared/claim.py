@@ -4,7 +4,7 @@ import json
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.outcome import Reason
+from shared.outcome import Reason, Stop
 
 LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
 SETTLE = 75.0  # seconds until a call that may have reached GitLab has surely ended there (its workers stop at 60)
@@ -38,6 +38,7 @@ class Claim(NamedTuple):
     pipeline_id: int = 0
     pipeline_url: str = ""
     reason: str = ""
+    hint: str = ""
 
     @property
     def key(self) -> str:
@@ -70,9 +71,9 @@ class Claim(NamedTuple):
         """Return the claim once the pipeline is known: from here on nothing is triggered again."""
         return self._replace(state=State.TRIGGERED, pipeline_id=pipeline_id, pipeline_url=pipeline_url)
 
-    def decided(self, reason: Reason) -> "Claim":
+    def decided(self, why: Stop) -> "Claim":
         """Return the claim as it must be stored before a refusal is told: what a thread was told stays true."""
-        return self._replace(reason=str(reason))
+        return self._replace(reason=str(why.reason), hint=why.hint)
 
     def ended(self, state: State, reason: Reason) -> "Claim":
         """Return the claim of a run that is over."""
@@ -86,7 +87,7 @@ class Claim(NamedTuple):
         """Return a dead claim as it was before it died, so that a replay goes on from there; GitLab settles first."""
         state = State.TRIGGERED if self.pipeline_id else State.TRIGGERING if self.since else State.CLAIMED
         until = self.since + SETTLE if state is State.TRIGGERING else 0.0
-        return self._replace(state=state, reason="", attempt=self.attempt + 1, until=until)
+        return self._replace(state=state, reason="", hint="", attempt=self.attempt + 1, until=until)
 
 
 def pause(attempt: int) -> float:

@@ -2,23 +2,34 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from shared import flow, letters, limits, mention, projects, replies
+from shared import command, control, flow, letters, limits, projects, replies, runs
 from shared.access import authorise
 from shared.claim import ENDED, SETTLE, Claim, State, claim_key, new_claim, pause
+from shared.command import Order
+from shared.context import context
+from shared.event import COMMIT, MENTION, SNIPPET
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
 from shared.ports import GitLabError, Pipeline, World
-from shared.run import RunRequest, digest
+from shared.run import RunRequest, TrackRequest, digest, instruction_of
+from shared.runs import Started
 from shared.secret import GitLabSecrets
+from shared.track import track
+
+_ANSWERS = (command.HELP, command.STATUS, command.STOP)
 
 
-def dispatch(run: RunRequest, world: World, *, last: bool = False) -> Reason:
-    """Take a run as far as it goes and return its end; raise Retry where the same request is to come again.
+def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = False) -> Reason:
+    """Take a request as far as it goes and return its end; raise Retry where the same one is to come again.
 
     Any number of calls for one run, at once or one after the other, create one pipeline. `last` says that the queue
     will not offer the request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
+    if isinstance(request, TrackRequest):
+        return track(request, world, last=last)
+    run = request
     try:
         held = _Held(run, world)
     except Retry as error:
@@ -47,7 +58,7 @@ def _die(run: RunRequest, cause: Reason, held: "_Held", world: World) -> Reason:
     world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
     letters.keep(run, world.records, world.now())
     with suppress(Retry):
-        _reply(run, replies.stopped(run.id, Reason.DEAD_LETTER), held, world)
+        _reply(run, replies.stopped(run.id, Stop(Reason.DEAD_LETTER)), held, world)
     with suppress(Retry):
         held.write(held.claim.ended(State.DEAD, cause))
     return Reason.DEAD_LETTER
@@ -57,29 +68,88 @@ def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
     try:
         return _serve(run, held, world)
     except Stop as error:
-        if error.reason is Reason.NOT_A_MEMBER and run.note.public:
+        if error.reason is Reason.NOT_A_MEMBER and run.event.public:
             _award(run, "no_entry_sign", world)  # a reply to every stranger would make us a means to spam
-        elif error.reason.outcome is not Outcome.IGNORED:
-            if not held.claim.reason:
-                held.write(held.claim.decided(error.reason))
-            _reply(run, replies.stopped(run.id, error.reason), held, world)
-        held.write(held.claim.ended(State.REFUSED, error.reason))
-        return error.reason
+            why = error
+        else:
+            why = _told(run, error, held, world)
+        held.write(held.claim.ended(State.REFUSED, why.reason))
+        return why.reason
+
+
+def _told(run: RunRequest, why: Stop, held: "_Held", world: World) -> Stop:
+    """Say why a run does not start, unless the thread has heard too much of us; return why it ended."""
+    if not held.claim.reason and why.reason.outcome is not Outcome.IGNORED:
+        try:
+            limits.count_command(run, world.records, world.now())
+        except Stop as limit:
+            why = limit
+    if why.reason.outcome is not Outcome.IGNORED:
+        if not held.claim.reason:
+            held.write(held.claim.decided(why))
+        _reply(run, replies.stopped(run.id, why), held, world)
+    return why
 
 
 def _serve(run: RunRequest, held: "_Held", world: World) -> Reason:
     if held.claim.state in ENDED:
         return Reason.DUPLICATE
     if held.claim.reason:  # an earlier attempt decided so, and may have said it
-        raise Stop(Reason[held.claim.reason.upper()])
+        raise Stop(Reason[held.claim.reason.upper()], held.claim.hint)
     if held.claim.state is not State.TRIGGERED:
-        pipeline = _lost_pipeline(run, held, world) or _start(run, held, world)
+        asked, pipeline = _Asked(run, "", Order()), _lost_pipeline(run, held, world)
+        if pipeline is None:
+            role = _authorised(run, world)
+            asked = _asked(run, world)
+            if asked.order.command in _ANSWERS:
+                return _answer(asked, held, world)
+            pipeline = _start(asked, role, held, world)
         held.write(held.claim.triggered(pipeline.id, pipeline.url))
-    started = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
-    _reply(run, replies.started(run.id, started), held, world)
+        runs.keep(Started(asked.run, asked.order, pipeline), world.records, world.now())
+    pipeline = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
+    started = runs.read(run.id, world.records) or Started(run, Order(), pipeline)
+    understood = replies.Understood(run.event.name, started.order, world.settings.phrases[0])
+    reply_id = _reply(run, replies.started(run.id, pipeline, understood), held, world)
+    runs.keep(started._replace(reply_id=reply_id), world.records, world.now())
     held.write(held.claim.ended(State.FINISHED, Reason.TRIGGERED))
-    projects.know(run.note.project_id, world.records, world.now())
+    projects.know(run.event.project_id, world.records, world.now())
     return Reason.TRIGGERED
+
+
+class _Asked(NamedTuple):
+    """What a run is to do: the request that is carried out (a former one where it is repeated), its text, its order."""
+
+    run: RunRequest
+    instruction: str
+    order: Order
+
+
+def _asked(run: RunRequest, world: World) -> _Asked:
+    """Read what the text begins with; raise Stop where it is no request we serve."""
+    if run.event.kind in (COMMIT, SNIPPET):
+        raise Stop(Reason.TARGET_NOT_SERVED)
+    asked = run
+    instruction = _instruction(run, world)
+    if run.event.name != MENTION:  # the words are ours or the installation's
+        return _Asked(run, instruction, Order())
+    order, instruction = command.parse(instruction, world.settings)
+    if order.command == command.RETRY:
+        former = control.last_of(run, world)
+        _, instruction = command.parse(_instruction(former.run, world), world.settings)
+        asked, order = control.repeated(run, order, former)
+    return _Asked(asked, instruction, order)
+
+
+def _answer(asked: _Asked, held: "_Held", world: World) -> Reason:
+    """Answer what needs no pipeline."""
+    limits.count_command(asked.run, world.records, world.now())
+    try:
+        text = control.answer(asked.run, asked.order, world)
+    except GitLabError as error:
+        raise flow.unavailable(error) from error
+    _reply(asked.run, text, held, world)
+    held.write(held.claim.ended(State.FINISHED, Reason.ANSWERED))
+    return Reason.ANSWERED
 
 
 def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | None:
@@ -87,21 +157,22 @@ def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | N
     if held.claim.state is not State.TRIGGERING:
         return None
     try:
-        return world.gitlab.find_pipeline(run.note.project_id, run.id, held.claim.since)
+        return world.gitlab.find_pipeline(run.event.project_id, run.id, held.claim.since)
     except GitLabError as error:
         if error.status == 403:  # noqa: PLR2004  our token may not look: better no pipeline than two
             raise Stop(Reason.UNCERTAIN) from error
         raise flow.unavailable(error) from error
 
 
-def _start(run: RunRequest, held: "_Held", world: World) -> Pipeline:
-    """Authorise the author, show 👀 and trigger."""
-    role = _authorised(run, world)
-    if not world.settings.model.advice(_today(world))[0]:
+def _start(asked: _Asked, role: int, held: "_Held", world: World) -> Pipeline:
+    """Count the run, show 👀, gather what the job is to know and trigger."""
+    run, settings = asked.run, world.settings
+    if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[0]:
         raise Stop(Reason.MODEL_RETIRED)
-    limits.count(run, world.settings, world.records, world.now())
-    body = flow.body(run, _instruction(run, world), role, world.settings)
+    limits.count(run, settings, world.records, world.now())
+    flow.ref(run.event, settings.pipeline_ref)
     _award(run, "eyes", world)
+    body = flow.body(run, asked.order, asked.instruction, context(run, role, world), settings)
     try:
         return _trigger(run, body, held, world)
     except Stop as error:
@@ -127,12 +198,12 @@ def _trigger(run: RunRequest, body: dict[str, object], held: "_Held", world: Wor
 
 
 def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
-    token = secrets.trigger_token(run.note.project_id, run.note.project_path)
+    token = secrets.trigger_token(run.event.project_id, run.event.project_path)
     if token is None:
         raise Stop(Reason.TRIGGER_TOKEN_MISSING)
     held.write(held.claim.triggering(world.now()))
     try:
-        return world.gitlab.trigger(run.note.project_id, token, body)
+        return world.gitlab.trigger(run.event.project_id, token, body)
     except GitLabError as error:
         if not error.unsure:
             held.write(held.claim.not_triggered())
@@ -140,7 +211,7 @@ def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held
 
 
 def _authorised(run: RunRequest, world: World) -> int:
-    note, settings = run.note, world.settings
+    note, settings = run.event, world.settings
     try:
         user = world.gitlab.user(note.author_id)
         member = world.gitlab.member(note.project_id, note.author_id)
@@ -162,12 +233,12 @@ def _instruction(run: RunRequest, world: World) -> str:
     if run.instruction is not None:
         return run.instruction
     try:
-        text = world.gitlab.note_text(run.note)
+        texts = world.gitlab.texts(run.event)
     except GitLabError as error:
         if error.status == 404:  # noqa: PLR2004
             raise Stop(Reason.NOTE_CHANGED) from error
         raise flow.unavailable(error) from error
-    instruction = mention.instruction(text, world.settings.phrases)
+    instruction = instruction_of(texts, world.settings.phrases)
     if instruction is None or digest(instruction) != run.digest:
         raise Stop(Reason.NOTE_CHANGED)
     return instruction
@@ -175,17 +246,19 @@ def _instruction(run: RunRequest, world: World) -> str:
 
 def _award(run: RunRequest, emoji: str, world: World) -> None:
     try:
-        world.gitlab.award(run.note, emoji)
+        world.gitlab.award(run.event, emoji)
     except GitLabError as error:  # a missing reaction stops nobody
         world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status))
 
 
-def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
-    """Answer once: after a first attempt that may have got as far as here, look before writing."""
+def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> int:
+    """Answer once and return the note's id: after a first attempt that may have got as far as here, look first."""
     try:
-        if held.claim.attempt > 1 and world.gitlab.replied(run.note, text):
-            return
-        world.gitlab.reply(run.note, text)
+        found = world.gitlab.replied(run.event, replies.marker(run.id)) if held.claim.attempt > 1 else None
+        if found is None:
+            return world.gitlab.reply(run.event, text)
+        if found.body.strip() != text and not replies.at_work(found.body):
+            world.gitlab.edit_reply(run.event, found.id, text)
     except GitLabError as error:
         if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
             again = flow.unavailable(error)
@@ -193,6 +266,7 @@ def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> None:
             raise again from error
         # The thread is locked or gone: nobody can be told there, so the log is.
         world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))
+    return found.id if found else 0
 
 
 class _Held:

@@ -2,18 +2,23 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from shared.delivery import VerifiedDelivery
 from shared.outcome import Reason, Stop
 
-ISSUE, MERGE_REQUEST = "issue", "merge_request"
+ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"
+KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST, "Commit": COMMIT, "Snippet": SNIPPET}
+MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"  # AI_FLOW_EVENT
 
-KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST}
 _MAX_ID = 2**63 - 1  # PostgreSQL's bigint
 _MAX_NAME = 1024  # characters of a path or branch; git and GitLab stop earlier
+_TEXTS = ("title", "description")
+_OCCASION = ("updated_at", "actioned_at")  # the second since GitLab 19: a review asked for again changes nothing else
+_PUBLIC = (10, 20)  # internal and public: more than members may write there
 _DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_line", "new_line")
 
 Json = Mapping[str, object]
@@ -28,8 +33,13 @@ class Branches(NamedTuple):
     sha: str
 
 
-class NoteEvent(NamedTuple):
-    """A new comment on an issue (any work item) or a merge request."""
+class Event(NamedTuple):
+    """What somebody did that may ask for a run: a comment, or a change of an issue (any work item) or merge request.
+
+    `texts` is what was written, `before` what stood there until then, in the same order; `added` are the user names
+    and labels that a change brought, each with the AI_FLOW_EVENT it would be. `note_id` 0 stands for the issue or
+    merge request itself, whose id and `occasion` then tell one asking from another. `at` is in Unix seconds, 0: untold.
+    """
 
     project_id: int
     project_path: str
@@ -43,19 +53,41 @@ class NoteEvent(NamedTuple):
     public: bool
     author_id: int
     author: str
-    text: str
+    texts: tuple[str, ...]
     position: Json | None
+    before: tuple[str, ...] = ()
+    added: tuple[tuple[str, str], ...] = ()
+    name: str = MENTION
+    occasion: str = ""
+    commit: str = ""
+    at: float = 0.0
 
 
-def parse(delivery: VerifiedDelivery) -> NoteEvent:
-    """Return the comment a delivery tells of; raise Stop with the reason where it is none that may start a run.
+class PipelineEvent(NamedTuple):
+    """A pipeline that carries a run of somebody's changed its status."""
 
-    Source: https://docs.gitlab.com/user/project/integrations/webhook_events/#comment-events and facts of older
-    versions: `action`, `internal`, `user.id` may be missing.
+    project_id: int
+    project_path: str
+    pipeline_id: int
+    status: str
+
+
+def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
+    """Return what a delivery tells of; raise Stop with the reason where it is nothing that may concern us.
+
+    Source: https://docs.gitlab.com/user/project/integrations/webhook_events/ and facts of older versions: `action`,
+    `internal`, `user.id` may be missing.
     """
     payload = _payload(delivery.body)
-    if payload.get("object_kind") != "note":
-        raise Stop(Reason.EVENT_NOT_SERVED if isinstance(payload.get("object_kind"), str) else Reason.MALFORMED)
+    kind = payload.get("object_kind")
+    if not isinstance(kind, str):
+        raise Stop(Reason.MALFORMED)
+    if kind not in _READERS:
+        raise Stop(Reason.EVENT_NOT_SERVED)
+    return _READERS[kind](payload)
+
+
+def _comment(payload: Json) -> Event:
     note, project, user = _object(payload, "object_attributes"), _object(payload, "project"), _object(payload, "user")
     if note.get("system") is True:
         raise Stop(Reason.SYSTEM_NOTE)
@@ -63,24 +95,86 @@ def parse(delivery: VerifiedDelivery) -> NoteEvent:
         raise Stop(Reason.EDITED_NOTE)
     kind = KINDS.get(str(note.get("noteable_type")))
     if kind is None:
-        raise Stop(Reason.TARGET_NOT_SERVED)
+        raise Stop(Reason.TARGET_UNKNOWN)
     target = _object(payload, kind)
-    return NoteEvent(
+    return Event(
         project_id=_id(_first(payload.get("project_id"), project.get("id"))),
+        project_path=_name(project.get("path_with_namespace")),
+        default_branch=_name(project.get("default_branch")),
+        kind=kind,
+        iid=0 if kind == COMMIT else _id(target.get("id" if kind == SNIPPET else "iid")),
+        branches=_branches(target) if kind == MERGE_REQUEST else None,
+        note_id=_id(note.get("id")),
+        discussion_id=_discussion_id(note.get("discussion_id")),
+        internal=_is_internal(payload, note, target),
+        public=project.get("visibility_level") in _PUBLIC,
+        author_id=_id(_first(note.get("author_id"), user.get("id"))),
+        author=_name(user.get("username")),
+        texts=(_text(note.get("note")),),
+        position=position_of(note.get("position")),
+        before=("",),
+        commit=_sha(_first(note.get("commit_id"), target.get("id"))) if kind == COMMIT else "",
+        at=seconds(note.get("created_at")),
+    )
+
+
+def _change(payload: Json) -> Event:
+    """Read an issue, work item or merge request that was opened or edited; `user` is who did it."""
+    target, project, user = _object(payload, "object_attributes"), _object(payload, "project"), _object(payload, "user")
+    opened = target.get("action") == "open"
+    if target.get("type") == "Epic" or (payload.get("object_kind") == "work_item" and not project):
+        raise Stop(Reason.TARGET_UNKNOWN)
+    if not opened and target.get("action") != "update":
+        raise Stop(Reason.NOTHING_NEW)
+    kind = MERGE_REQUEST if payload.get("object_kind") == MERGE_REQUEST else ISSUE
+    changes = _object(payload, "changes")
+    return Event(
+        project_id=_id(_first(project.get("id"), target.get("project_id"))),
         project_path=_name(project.get("path_with_namespace")),
         default_branch=_name(project.get("default_branch")),
         kind=kind,
         iid=_id(target.get("iid")),
         branches=_branches(target) if kind == MERGE_REQUEST else None,
-        note_id=_id(note.get("id")),
-        discussion_id=_discussion_id(note.get("discussion_id")),
-        internal=_is_internal(payload, note, target),
-        public=project.get("visibility_level") in (10, 20),  # internal and public: more than members may comment
-        author_id=_id(_first(note.get("author_id"), user.get("id"))),
+        note_id=0,
+        discussion_id=None,
+        internal=_is_internal(payload, {}, target),
+        public=project.get("visibility_level") in _PUBLIC,
+        # Who edits is not who wrote: only of something new the author is the same.
+        author_id=_id(_first(user.get("id"), target.get("author_id") if opened else None)),
         author=_name(user.get("username")),
-        text=_text(note.get("note")),
-        position=position_of(note.get("position")),
+        texts=tuple(_optional(target.get(name)) for name in _TEXTS),
+        position=None,
+        before=("", "") if opened else tuple(_before(changes.get(name), target.get(name)) for name in _TEXTS),
+        added=_added(payload, changes, opened=opened),
+        occasion="|".join(
+            [str(_id(target.get("id"))), *([] if opened else (_name(target.get(name)) for name in _OCCASION))]
+        ),
+        at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
     )
+
+
+def _pipeline(payload: Json) -> PipelineEvent:
+    """Read a pipeline of a trigger that carries our payload or our variables; GitLab sends them in the clear."""
+    pipeline, project = _object(payload, "object_attributes"), _object(payload, "project")
+    variables = pipeline.get("variables")
+    names = [variable.get("key") for variable in _objects(variables)]
+    if pipeline.get("source") != "trigger" or not {"AI_FLOW_ID", "TRIGGER_PAYLOAD"} & {str(name) for name in names}:
+        raise Stop(Reason.NOT_OUR_PIPELINE)
+    return PipelineEvent(
+        project_id=_id(project.get("id")),
+        project_path=_name(project.get("path_with_namespace")),
+        pipeline_id=_id(pipeline.get("id")),
+        status=_name(pipeline.get("status")),
+    )
+
+
+_READERS: dict[str, Callable[[Json], Event | PipelineEvent]] = {
+    "note": _comment,
+    "issue": _change,
+    "work_item": _change,
+    "merge_request": _change,
+    "pipeline": _pipeline,
+}
 
 
 def _payload(body: bytes) -> Json:
@@ -125,13 +219,65 @@ def _discussion_id(value: object) -> str | None:
 
 
 def _is_internal(payload: Json, note: Json, target: Json) -> bool:
-    # `internal` is missing before GitLab 18.x; `confidential_note` covers confidential issues as well.
+    # `internal` is missing before GitLab 18.x; the type is `confidential_note` in confidential issues as well.
     return (
-        payload.get("event_type") == "confidential_note"
+        str(payload.get("event_type")).startswith("confidential_")
         or note.get("internal") is True
         or note.get("confidential") is True
         or target.get("confidential") is True
     )
+
+
+def _optional(value: object) -> str:
+    return "" if value is None else _text(value)
+
+
+def _before(change: object, now: object) -> str:
+    """Return what stood in a field before a change; one that did not change stays the same."""
+    return _optional(change.get("previous") if isinstance(change, dict) else now)
+
+
+def _added(payload: Json, changes: Json, *, opened: bool) -> tuple[tuple[str, str], ...]:
+    """Return (AI_FLOW_EVENT, name) for each reviewer, assignee and label that the change brought."""
+    found: list[tuple[str, str]] = []
+    for name, field, key in (
+        (ASSIGN_REVIEWER, "reviewers", "username"),
+        (ASSIGN, "assignees", "username"),
+        (LABEL, "labels", "title"),
+    ):
+        change = changes.get(field)
+        # A review asked for again comes as two lists, a change as an object: webhook_events.md, "Re-request review".
+        if isinstance(change, dict):
+            change = [change.get("previous"), change.get("current")]
+        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004
+            known = {str(each.get(key)) for each in _objects(change[0])}
+            now = _objects(change[1])
+        else:
+            known, now = set(), _objects(payload.get(field)) if opened else []
+        again = [each for each in [*now, *_objects(payload.get(field))] if each.get("re_requested") is True]
+        names = [str(each.get(key)) for each in now if str(each.get(key)) not in known]
+        found += [(name, each) for each in dict.fromkeys([*names, *(str(each.get(key)) for each in again)])]
+    return tuple(found)
+
+
+def _objects(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _sha(value: object) -> str:
+    if not isinstance(value, str) or not _SHA.fullmatch(value):
+        raise Stop(Reason.MALFORMED)
+    return value
+
+
+def seconds(value: object, default: float = 0.0) -> float:
+    """Return a time as GitLab writes it (ISO 8601, or `2025-05-16 15:14:33 UTC` before 19) in Unix seconds."""
+    from datetime import datetime  # noqa: PLC0415  not on the cold path
+
+    try:
+        return datetime.fromisoformat(str(value).replace(" UTC", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return default
 
 
 def _branches(target: Json) -> Branches:

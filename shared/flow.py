@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from shared.event import MERGE_REQUEST, NoteEvent
+from shared.command import Order
+from shared.event import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MERGE_REQUEST, Event
 from shared.outcome import Reason, Retry, Stop, TriggerError
 from shared.ports import GitLabError
 from shared.run import RunRequest
@@ -14,7 +15,12 @@ MAX_VALUE = 96 * 1024  # bytes of one variable: Linux refuses to start a program
 VERSION = 1
 
 _PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
-_UNTRUSTED = ("merge_request.source_branch", "merge_request.target_branch", "position.old_path", "position.new_path")
+# What the job is to do where nobody wrote a word; the job knows the words "review" and "implement".
+_COMMANDS = {
+    (ASSIGN_REVIEWER, MERGE_REQUEST): "review",
+    (ASSIGN, ISSUE): "implement",
+    (LABEL, ISSUE): "implement",
+}
 
 # GitLab's answers to the trigger call: gitlabhq lib/api/ci/triggers.rb and the pipeline chain's messages.
 _REFUSALS = (
@@ -30,78 +36,61 @@ _REFUSALS = (
 )
 
 
-def ref(note: NoteEvent, pipeline_ref: str) -> str:
+def ref(event: Event, pipeline_ref: str) -> str:
     """Return the branch to run on; raise Stop for a fork's merge request or where there is no branch.
 
     The source branch is used only by choice (`source`) and only inside the same project: a pipeline on it runs that
     branch's own .gitlab-ci.yml with the trigger owner's rights.
     """
-    branches = note.branches
-    if branches and branches.source_project_id != note.project_id:
+    branches = event.branches
+    if branches and branches.source_project_id != event.project_id:
         raise Stop(Reason.FORK_MERGE_REQUEST)
-    branch = branches.source if branches and pipeline_ref == "source" else note.default_branch
+    branch = branches.source if branches and pipeline_ref == "source" else event.default_branch
     if not branch or branch.startswith("refs/"):
         raise Stop(Reason.REF_NOT_FOUND)
     return branch
 
 
-def context(run: RunRequest, role: int) -> dict[str, object]:
-    """Return AI_FLOW_CONTEXT, version 1: ids the job can use; names that people chose are listed under `untrusted`."""
-    note = run.note
-    target: dict[str, object] = {"iid": note.iid}
-    if note.branches:
-        target |= {
-            "source_branch": note.branches.source,
-            "target_branch": note.branches.target,
-            "sha": note.branches.sha,
-        }
-    parts: dict[str, object] = {
-        "version": VERSION,
-        "event": run.event,
-        "project": {"id": note.project_id, "path": note.project_path, "default_branch": note.default_branch},
-        note.kind: target,
-        "note": {"id": note.note_id, "internal": note.internal},
-        "thread": {"discussion_id": note.discussion_id},
-        "position": note.position,
-        "author": {"id": note.author_id, "username": note.author, "access_level": role},
-    }
-    present = {f"{name}.{key}" for name in (MERGE_REQUEST, "position") for key in _keys(parts.get(name))}
-    return parts | {"untrusted": [name for name in _UNTRUSTED if name in present]}
-
-
-def body(run: RunRequest, instruction: str, role: int, settings: Settings) -> dict[str, object]:
+def body(
+    run: RunRequest, order: Order, instruction: str, context: Mapping[str, object], settings: Settings
+) -> dict[str, object]:
     """Return the trigger call's body, token excepted.
 
     `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for jobs that others
     wrote; GitLab and its runner expand them, so each value is made safe and short enough.
     """
-    surroundings = context(run, role)
+    event, model = run.event, settings.model
+    model = model._replace(id=order.model or model.id)
+    command = order.command or _COMMANDS.get((event.name, event.kind), "")
     variables = {
         "AI_FLOW_INPUT": instruction,
-        "AI_FLOW_EVENT": run.event,
+        "AI_FLOW_EVENT": event.name,
         "AI_FLOW_ID": run.id,
-        "AI_FLOW_THREAD": f"{run.note.kind}-{run.note.iid}",
-        "AI_FLOW_PROJECT_PATH": run.note.project_path,
+        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
+        "AI_FLOW_PROJECT_PATH": event.project_path,
         "AI_FLOW_GITLAB_HOSTNAME": settings.host,
-        "AI_FLOW_DISCUSSION_ID": run.note.discussion_id or "",
-        **settings.model.variables(),
+        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
+        **model.variables(),
     }
     return {
-        "ref": ref(run.note, settings.pipeline_ref),
+        "ref": ref(event, settings.pipeline_ref),
         "variables": {
-            "AI_FLOW_CONTEXT": safe_json(surroundings),
+            "AI_FLOW_CONTEXT": safe_json(context),
             **{name: safe(value) for name, value in variables.items()},
         },
         "ai_flow": {
             "version": VERSION,
             "id": run.id,
-            "event": run.event,
+            "event": event.name,
             "input": instruction,
-            "context": surroundings,
+            "command": command or None,
+            "prompt": settings.prompts.get(command, ""),
+            "options": {"turns": order.turns or None, "minutes": order.minutes or None},
+            "context": context,
             "model": {
-                "provider": settings.model.provider.name,
-                "region": settings.model.region,
-                "id": settings.model.id,
+                "provider": model.provider.name,
+                "region": model.region,
+                "id": model.id,
             },
         },
     }
@@ -150,7 +139,3 @@ def unavailable(error: GitLabError) -> Retry:
     if 300 <= error.status < 400:  # noqa: PLR2004
         return Retry(Reason.GITLAB_REDIRECTS)
     return Retry(Reason.GITLAB_UNAVAILABLE, after=error.after)
-
-
-def _keys(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

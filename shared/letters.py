@@ -4,7 +4,7 @@ import json
 
 from shared.claim import KEPT, Claim, State, claim_key
 from shared.ports import Queue, Records
-from shared.run import RunRequest
+from shared.run import RunRequest, from_json
 
 _INDEX = "dead"
 
@@ -26,7 +26,8 @@ def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
     text, _ = records.read(f"dead/{run_id}")
     if not text or run_id not in kept(records):
         return False
-    run = RunRequest.from_json(text)
+    run = from_json(text)
+    assert isinstance(run, RunRequest)  # noqa: S101  nothing else is kept
     run = run._replace(replay=run.replay + 1)
     claimed, version = records.read(claim_key(run_id))
     claim = Claim.from_json(claimed) if claimed else None

@@ -1,21 +1,21 @@
 """Which facts may be logged: ids, names of reasons and times. Never text, headers, addresses or secrets."""
 
 from shared.outcome import Outcome, Reason
-from shared.run import RunRequest
+from shared.run import RunRequest, TrackRequest
 
 
-def entry(reason: Reason, run: RunRequest, **more: float | str) -> dict[str, object]:
+def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -> dict[str, object]:
     """Return the fields of the line that tells what became of a run; `more` are numbers and error class names."""
-    note = run.note
-    return {
-        "outcome": str(reason.outcome),
-        "reason": str(reason),
-        "run": run.id,
-        "project_id": note.project_id,
-        "kind": note.kind,
-        "iid": note.iid,
-        "note_id": note.note_id,
-        "author_id": note.author_id,
+    told = {"outcome": str(reason.outcome), "reason": str(reason), "run": run.id}
+    if isinstance(run, TrackRequest):
+        return told | {"project_id": run.project_id, "pipeline_id": run.pipeline_id, **more}
+    event = run.event
+    return told | {
+        "project_id": event.project_id,
+        "kind": event.kind,
+        "iid": event.iid,
+        "note_id": event.note_id,
+        "author_id": event.author_id,
         **more,
     }
 

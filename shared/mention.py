@@ -14,23 +14,36 @@ _AFTER_NAME = re.compile(rf"[{_PUNCTUATION}]*+[{_BLANKS}]*+")
 def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
     """Tell whether a JSON body may hold a phrase: no is certain, and costs a look at the bytes instead of a parse.
 
-    JSON can spell any letter as an escape, so a body with one of the phrases' letters spelled so counts as a maybe.
+    JSON can spell any character as an escape, so a body with one of the phrases' spelled so counts as a maybe.
     """
     found = body.lower()
     return any(phrase.lower().encode() in found for phrase in phrases) or bool(_escaped(phrases).search(found))
 
 
+def occurs(text: str, phrases: tuple[str, ...]) -> bool:
+    """Tell whether a text mentions a phrase in the reader's sight."""
+    return bool(_live(text, phrases))
+
+
 def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     """Return what a text asks of us: the text without its mentions of the phrases; None when it holds none.
 
-    Other people's mentions, code and quotes stay to the letter. A mention alone gives an empty instruction.
+    Other people's mentions, code and quotes stay to the letter; what no reader could see is left out. A mention alone
+    gives an empty instruction.
     """
     if not (spans := _live(text, phrases)):
         return None
-    asked = _without(text, spans)
+    asked = shown(_without(text, spans))
     if _live(asked, phrases):  # a cut can bring to light what was code or quote: then no mention stays, hidden or not
         asked = _without(asked, [mention.span() for mention in _pattern(phrases).finditer(asked)])
-    return asked
+    return asked.strip()
+
+
+def shown(text: str) -> str:
+    """Return what of a text a reader could have seen."""
+    from shared.hidden import shown as filtered  # noqa: PLC0415  its patterns are compiled only where a phrase is
+
+    return filtered(text)
 
 
 def _live(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
@@ -73,6 +86,7 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 @cache
 def _escaped(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
-    r"""Return the pattern of a phrase's character spelled as \u00XX, in lower case."""
-    letters = {code for phrase in phrases for code in (phrase.lower() + phrase.upper()).encode()}
-    return re.compile(rb"\\u00(?:" + "|".join(f"{code:02x}" for code in sorted(letters)).encode() + rb")")
+    r"""Return the pattern of a phrase's character spelled as \uXXXX, in lower case."""
+    letters = {ord(letter) for phrase in phrases for letter in phrase.lower() + phrase.upper()}
+    codes = "|".join(f"{code:04x}" for code in sorted(letters) if code <= 0xFFFF) or "0000"  # noqa: PLR2004
+    return re.compile(rf"\\u(?:{codes})".encode())

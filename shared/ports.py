@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from shared.access import Member, User
-from shared.event import Branches, NoteEvent
-from shared.run import RunRequest
+from shared.event import Branches, Event
+from shared.run import RunRequest, TrackRequest
 from shared.secret import Cached, GitLabSecrets, Secret
 from shared.settings import Settings
 
@@ -30,6 +30,73 @@ class Pipeline(NamedTuple):
     url: str
 
 
+class Job(NamedTuple):
+    """A job of a pipeline; `status` and `failure_reason` are GitLab's words."""
+
+    id: int
+    status: str
+    failure_reason: str
+    url: str
+
+
+class Progress(NamedTuple):
+    """Where a pipeline stands: GitLab's status, its duration in seconds, its creation in Unix seconds, its jobs."""
+
+    status: str
+    duration: int
+    created_at: float
+    jobs: tuple[Job, ...]
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has come to its end, unless somebody starts it again."""
+        return self.status in ("success", "failed", "canceled", "skipped")
+
+    @property
+    def failed(self) -> Job | None:
+        """The first job that failed, if the pipeline did."""
+        jobs = (job for job in self.jobs if job.status == "failed")
+        return next(jobs, None) if self.status == "failed" else None
+
+
+class Reply(NamedTuple):
+    """A note of ours."""
+
+    id: int
+    body: str
+
+
+class Target(NamedTuple):
+    """An issue or merge request as GitLab tells it; `author` is (user id, user name)."""
+
+    title: str
+    description: str
+    state: str
+    labels: tuple[str, ...]
+    author: tuple[int, str]
+    branches: Branches | None
+
+
+class Note(NamedTuple):
+    """A comment of the thread; times in Unix seconds, `author` (user id, user name)."""
+
+    id: int
+    author: tuple[int, str]
+    created_at: float
+    updated_at: float
+    internal: bool
+    body: str
+
+
+class Diff(NamedTuple):
+    """A changed file of a merge request; `diff` is empty where GitLab shows none."""
+
+    old_path: str
+    new_path: str
+    change: str
+    diff: str
+
+
 class Project(NamedTuple):
     """A project."""
 
@@ -44,7 +111,7 @@ class Comment(NamedTuple):
 
     created_at: float
     edited: bool
-    note: NoteEvent
+    event: Event
 
 
 class Hook(NamedTuple):
@@ -66,17 +133,26 @@ class GitLab(Protocol):
     def member(self, project_id: int, user_id: int) -> Member | None:
         """Return the user's effective membership, inherited ones included; None when GitLab says there is none."""
 
-    def note_text(self, note: NoteEvent) -> str:
-        """Return the note's text as it is now."""
+    def texts(self, event: Event) -> tuple[str, ...]:
+        """Return the event's texts as they are now."""
 
-    def award(self, note: NoteEvent, emoji: str) -> None:
-        """Put an emoji on the note; one that is there already is fine."""
+    def award(self, event: Event, emoji: str) -> None:
+        """Put an emoji on what was written; one that is there already is fine."""
 
-    def reply(self, note: NoteEvent, body: str) -> None:
-        """Answer in the note's discussion, internally where the note is internal."""
+    def withdraw(self, event: Event, emoji: str) -> None:
+        """Take our emoji away; one that is not there is fine."""
 
-    def replied(self, note: NoteEvent, text: str) -> bool:
-        """Tell whether the note's discussion holds a note that contains the text."""
+    def reply(self, event: Event, body: str) -> int:
+        """Answer in the event's discussion, internally where it is internal; return the note's id, 0 if not told."""
+
+    def replied(self, event: Event, mark: str) -> Reply | None:
+        """Return our own note in the event's discussion that holds the mark."""
+
+    def read_reply(self, event: Event, note_id: int) -> str | None:
+        """Return the text of a note; None when it is gone."""
+
+    def edit_reply(self, event: Event, note_id: int, body: str) -> None:
+        """Change a note of ours."""
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         """Call the pipeline trigger API with the token and the body."""
@@ -87,14 +163,32 @@ class GitLab(Protocol):
         403 says that our token may not read the variables by which it would be known.
         """
 
+    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
+        """Return where a pipeline stands; None when it is gone."""
+
+    def cancel(self, project_id: int, pipeline_id: int) -> None:
+        """Cancel a pipeline; one that has ended is fine. 403 says that our token may not."""
+
+    def target(self, event: Event) -> Target:
+        """Return the event's issue or merge request."""
+
+    def notes(self, event: Event) -> Iterator[Note]:
+        """Yield the comments of the event's issue or merge request, newest first, without those GitLab wrote."""
+
+    def discussion(self, event: Event) -> list[int]:
+        """Return the ids of the notes of the event's discussion."""
+
+    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:
+        """Return the access level of each of these users that is a member."""
+
+    def diffs(self, event: Event) -> Iterator[Diff]:
+        """Yield the changed files of the event's merge request."""
+
     def project(self, project_id: str) -> Project | None:
         """Return a project by its id or path; None when GitLab shows none."""
 
     def comments(self, project: Project, since: float) -> Iterator[Comment]:
         """Yield the comments on issues and merge requests since the day of `since` (Unix seconds), oldest first."""
-
-    def branches(self, note: NoteEvent) -> Branches:
-        """Return the branches of the note's merge request."""
 
     def hooks(self, project_id: int) -> list[Hook]:
         """Return the project's webhooks for comments; 403 where our token may not see them."""
@@ -104,10 +198,10 @@ class GitLab(Protocol):
 
 
 class Queue(Protocol):
-    """Carries run requests to `dispatch`: at least once, one thread's requests in order."""
+    """Carries requests to `dispatch`: at least once, one thread's requests in order."""
 
-    def put(self, run: RunRequest) -> None:
-        """Store the request durably; a second one of the same run may be dropped. Any exception: not stored."""
+    def put(self, request: RunRequest | TrackRequest) -> None:
+        """Store the request durably; a second one of the same id may be dropped. Any exception: not stored."""
 
 
 class Records(Protocol):

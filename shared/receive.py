@@ -44,7 +44,7 @@ def receive(  # noqa: PLR0913  one argument per port
             log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
         return _answer(error.reason)
     try:
-        asked = _mention(verified, settings)
+        asked = _asked(verified, settings)
     except Stop as error:
         return _answer(error.reason)
     except Exception as error:  # noqa: BLE001  no comment may make us answer 500: GitLab would switch the hook off
@@ -78,8 +78,8 @@ def _verify(
         return delivery.verify(request, rotated, now())
 
 
-def _mention(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.RunRequest:
-    if not mention.may_occur(verified.body, settings.phrases):
+def _asked(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.RunRequest | run.TrackRequest:
+    if not mention.may_occur(verified.body, settings.marks):
         raise Stop(Reason.NO_MENTION)
     asked = run.ask(event.parse(verified), settings)
     if not settings.enabled:

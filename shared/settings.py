@@ -1,10 +1,12 @@
 """The installation's settings, read once at cold start. They hold no secret."""
 
+import json
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from shared import words
 from shared.access import ROLES
 from shared.providers import PROVIDERS, Model
 
@@ -15,6 +17,7 @@ _URL = re.compile(
     r"(?:/[A-Za-z0-9._~-]+)*/?",
     re.ASCII,
 )
+PROMPTED = ("review", "fix", "explain")  # the commands that choose a prompt
 _PHRASE = re.compile(r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?", re.ASCII)
 
 
@@ -28,9 +31,18 @@ class Variable(NamedTuple):
 VARIABLES = {
     "GITLAB_URL": Variable("https://gitlab.com", "the one GitLab this installation serves; no other is ever called"),
     "TRIGGER_PHRASE": Variable("@claude", "who is mentioned to start a run; a comma list of names with their @"),
+    "TRIGGER_LABEL": Variable("claude", "the label that starts a run when it is newly added; none: no label does"),
     "MODEL_PROVIDER": Variable("anthropic", "anthropic, bedrock or vertex"),
     "MODEL_REGION": Variable("", "the provider's region; required for bedrock and vertex"),
     "MODEL": Variable("", "full model id; checked against the provider"),
+    "ALLOWED_MODELS": Variable("", "comma list of the model ids that a comment may choose with --model"),
+    "MAX_TURNS": Variable("40", "the most that a comment may ask for with --turns; the job's own limit holds as well"),
+    "MAX_MINUTES": Variable("30", "the most that a comment may ask for with --minutes; likewise"),
+    "PROMPTS": Variable(
+        "",
+        'JSON such as {"review": "Look at security first.", "assign": "Solve this issue."}: what the job is told for '
+        "a command (review, fix, explain) or an event (assign, assign_reviewer, label)",
+    ),
     "PIPELINE_REF": Variable(
         "default",
         "default: pipelines run on the default branch, whose job definition is trusted; "
@@ -60,7 +72,12 @@ class Settings(NamedTuple):
 
     gitlab_url: str
     phrases: tuple[str, ...]
+    labels: frozenset[str]
     model: Model
+    allowed_models: tuple[str, ...]
+    max_turns: int
+    max_minutes: int
+    prompts: Mapping[str, str]
     pipeline_ref: str
     minimum_role: int
     allowed_projects: tuple[str, ...]
@@ -76,6 +93,17 @@ class Settings(NamedTuple):
         """The host (and port) of the one GitLab served."""
         return self.gitlab_url.split("/")[2]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The phrases as user names in lower case: to assign one of them is to ask."""
+        return frozenset(phrase.removeprefix("@").lower() for phrase in self.phrases)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
+        names = [f'"{name}"' for name in sorted(self.names | self.labels)]
+        return (*self.phrases, *names, "ai_flow")
+
     def serves(self, project_id: int, project_path: str) -> bool:
         """Tell whether ALLOWED_PROJECTS lets the project in; globs apply to paths, and `*` crosses `/`."""
         return any(
@@ -86,10 +114,16 @@ class Settings(NamedTuple):
     def read(cls, environment: Mapping[str, str]) -> "Settings":
         """Read and check the environment; raise SettingsError for the first variable that is wrong."""
         found = {name: environment.get(name, "").strip() or variable.default for name, variable in VARIABLES.items()}
+        model = _model(found["MODEL_PROVIDER"], found["MODEL_REGION"], found["MODEL"])
         return cls(
             gitlab_url=_url(found["GITLAB_URL"]),
             phrases=_phrases(found["TRIGGER_PHRASE"]),
-            model=_model(found["MODEL_PROVIDER"], found["MODEL_REGION"], found["MODEL"]),
+            labels=frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label != "none"),
+            model=model,
+            allowed_models=_models(found["ALLOWED_MODELS"], model),
+            max_turns=_number("MAX_TURNS", found["MAX_TURNS"]),
+            max_minutes=_number("MAX_MINUTES", found["MAX_MINUTES"]),
+            prompts=_prompts(found["PROMPTS"]),
             pipeline_ref=_one_of("PIPELINE_REF", found["PIPELINE_REF"], ("default", "source")),
             minimum_role=ROLES[_one_of("MINIMUM_ROLE", found["MINIMUM_ROLE"].lower(), tuple(ROLES))],
             allowed_projects=tuple(entry.lower() for entry in _list(found["ALLOWED_PROJECTS"])),
@@ -136,6 +170,30 @@ def _model(name: str, region: str, model: str) -> Model:
     if expected := provider.model_expected(region, model):
         raise SettingsError("MODEL", model, expected)
     return Model(provider, region if provider.regions else "", model)
+
+
+def _models(value: str, chosen: Model) -> tuple[str, ...]:
+    models = _list(value)
+    for model in models:
+        if expected := chosen.provider.model_expected(chosen.region, model):
+            raise SettingsError("ALLOWED_MODELS", model, expected)
+    return models
+
+
+def _prompts(value: str) -> dict[str, str]:
+    keys = {*PROMPTED, *words.PROMPTS}
+    expected = f"a JSON object of texts, its keys among {', '.join(sorted(keys))}"
+    try:
+        prompts = json.loads(value or "{}")
+    except ValueError:
+        raise SettingsError("PROMPTS", "no JSON", expected) from None
+    if not isinstance(prompts, dict) or not keys.issuperset(prompts):
+        raise SettingsError(
+            "PROMPTS", sorted(prompts) if isinstance(prompts, dict) else type(prompts).__name__, expected
+        )
+    if not all(isinstance(text, str) for text in prompts.values()):
+        raise SettingsError("PROMPTS", "a value that is no text", expected)
+    return prompts
 
 
 def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:

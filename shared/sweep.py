@@ -5,13 +5,14 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from shared import event, letters, projects
+from shared import letters, projects, runs
 from shared.claim import ENDED, Claim, claim_key
 from shared.delivery import VerifiedDelivery
-from shared.event import MERGE_REQUEST, NoteEvent
-from shared.outcome import Reason, Stop
+from shared.event import MERGE_REQUEST, Event, PipelineEvent, parse
+from shared.outcome import Reason, Retry, Stop
 from shared.ports import GitLabError, Project, Queue, World
-from shared.run import ask
+from shared.run import TrackRequest, ask
+from shared.track import track
 
 QUIET = 60.0  # seconds a comment is left to its delivery before it counts as missed
 OVERLAP = 600.0  # seconds looked at twice, for comments that GitLab lists late
@@ -72,12 +73,15 @@ def _sweep(project: Project, world: World, queue: Queue, since: float | None) ->
     key, end = f"sweep/{project.id}", world.now() - QUIET
     text, version = world.records.read(key)
     start = since if since is not None else float(text) - OVERLAP if text else end
+    for pipeline_id in runs.live(project.id, world.records):  # where pipeline events are not ticked, or got lost
+        with suppress(Retry):
+            track(TrackRequest(project.id, pipeline_id), world)
     found = disabled = 0
     served = world.settings.enabled or since is not None
     if served:
         for comment in world.gitlab.comments(project, start):
             if start <= comment.created_at <= end and not comment.edited:
-                found += _serve(comment.note, world, queue)
+                found += _serve(comment.event, world, queue)
         with suppress(GitLabError):  # seeing webhooks takes a Maintainer's token: a help, not a need
             found_there, disabled = _hooks(project, start, world, queue)
             found += found_there
@@ -94,21 +98,23 @@ def _hooks(project: Project, start: float, world: World, queue: Queue) -> tuple[
             world.log("ERROR", {"reason": str(Reason.HOOK_DISABLED), "project_id": project.id, "hook_id": hook.id})
         for body in world.gitlab.failed_deliveries(project.id, hook.id, start):
             with suppress(Stop):
-                found += _serve(event.parse(VerifiedDelivery(body)), world, queue)
+                found += _serve(parse(VerifiedDelivery(body)), world, queue)
     return found, disabled
 
 
-def _serve(note: NoteEvent, world: World, queue: Queue) -> int:
-    """Queue the note's run if it asks for one that nobody has claimed; return how many were queued."""
+def _serve(event: Event | PipelineEvent, world: World, queue: Queue) -> int:
+    """Queue the event's run if it asks for one that nobody has claimed; return how many were queued."""
     try:
-        run = ask(note, world.settings)
+        run = ask(event, world.settings)
     except Stop:
+        return 0
+    if isinstance(run, TrackRequest):  # what GitLab failed to deliver has been looked at
         return 0
     text, _ = world.records.read(claim_key(run.id))
     claim = Claim.from_json(text) if text else None
     if claim and (claim.state in ENDED or claim.until > world.now() - ABANDONED):
         return 0
-    if note.kind == MERGE_REQUEST and note.branches is None:
-        run = run._replace(note=run.note._replace(branches=world.gitlab.branches(note)))
+    if run.event.kind == MERGE_REQUEST and run.event.branches is None:
+        run = run._replace(event=run.event._replace(branches=world.gitlab.target(run.event).branches))
     queue.put(run)
     return 1

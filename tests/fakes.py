@@ -10,9 +10,22 @@ from typing import Any
 from shared.access import Member, User
 from shared.claim import Claim, claim_key
 from shared.delivery import Delivery
-from shared.event import Branches, NoteEvent
-from shared.ports import Comment, GitLabError, Hook, Pipeline, Project, World
-from shared.run import RunRequest, request
+from shared.event import Branches, Event
+from shared.ports import (
+    Comment,
+    Diff,
+    GitLabError,
+    Hook,
+    Job,
+    Note,
+    Pipeline,
+    Progress,
+    Project,
+    Reply,
+    Target,
+    World,
+)
+from shared.run import RunRequest, TrackRequest, request
 from shared.secret import Cached, GitLabSecrets, Secret, WebhookSecrets
 from shared.settings import Settings
 
@@ -24,7 +37,7 @@ TRIGGER_TOKEN = "glptt-canary-trigger-token"
 WEBHOOK_SECRETS = json.dumps({"signing_tokens": [SIGNING_TOKEN]})
 GITLAB_SECRETS = json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}})
 
-NOTE = NoteEvent(
+NOTE = Event(
     project_id=7,
     project_path="group/app",
     default_branch="main",
@@ -37,8 +50,10 @@ NOTE = NoteEvent(
     public=False,
     author_id=42,
     author="ada",
-    text="@claude fix it",
+    texts=("@claude fix it",),
     position=None,
+    before=("",),
+    at=NOW,
 )
 
 
@@ -57,12 +72,16 @@ class Queue:
 
     def __init__(self) -> None:
         self.runs: list[RunRequest] = []
+        self.tracks: list[TrackRequest] = []
         self.error: Exception | None = None
 
-    def put(self, run: RunRequest) -> None:
+    def put(self, request: RunRequest | TrackRequest) -> None:
         if self.error:
             raise self.error
-        self.runs.append(run)
+        if isinstance(request, TrackRequest):
+            self.tracks.append(request)
+        else:
+            self.runs.append(request)
 
 
 class Records:
@@ -96,8 +115,13 @@ class GitLab:
         self.users = {42: User(42, "ada", bot=False, state="active")}
         self.members = {(7, 42): Member(42, 30, "active", "active", None)}
         self.text = "@claude fix it"
-        self.awards: list[Any] = []
-        self.replies: list[Any] = []
+        self.awards: list[str] = []
+        self.replies: list[str] = []  # reply number n has the id n + 1
+        self.thread: list[Note] = []
+        self.changed: list[Diff] = []
+        self.described = Target("It breaks", "Since Monday.", "opened", ("bug",), (42, "ada"), None)
+        self.statuses: dict[int, Progress] = {}
+        self.cancelled: list[int] = []
         self.triggered: list[Any] = []
         self.projects = [Project(7, "group/app", "main", public=False)]
         self.written: list[Comment] = []
@@ -123,21 +147,71 @@ class GitLab:
         self._meet("member")
         return self.members.get((project_id, user_id))
 
-    def note_text(self, note: NoteEvent) -> str:  # noqa: ARG002
-        self._meet("note_text")
-        return self.text
+    def texts(self, event: Event) -> tuple[str, ...]:
+        self._meet("texts")
+        return (self.text,) if event.note_id else (self.described.title, self.text)
 
-    def award(self, note: NoteEvent, emoji: str) -> None:  # noqa: ARG002
+    def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
         self._meet("award")
         self.awards.append(emoji)
 
-    def reply(self, note: NoteEvent, body: str) -> None:  # noqa: ARG002
+    def withdraw(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+        self._meet("withdraw")
+        self.awards = [each for each in self.awards if each != emoji]
+
+    def reply(self, event: Event, body: str) -> int:  # noqa: ARG002
         self._meet("reply")
         self.replies.append(body)
+        return len(self.replies)
 
-    def replied(self, note: NoteEvent, text: str) -> bool:  # noqa: ARG002
+    def replied(self, event: Event, mark: str) -> Reply | None:  # noqa: ARG002
         self._meet("replied")
-        return any(text in reply for reply in self.replies)
+        found = (Reply(number, body) for number, body in enumerate(self.replies, 1) if mark in body)
+        return next(found, None)
+
+    def read_reply(self, event: Event, note_id: int) -> str | None:  # noqa: ARG002
+        self._meet("read_reply")
+        return self.replies[note_id - 1] if note_id <= len(self.replies) else None
+
+    def edit_reply(self, event: Event, note_id: int, body: str) -> None:  # noqa: ARG002
+        self._meet("edit_reply")
+        self.replies[note_id - 1] = body
+
+    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
+        self._meet("progress")
+        return self.statuses.get(pipeline_id)
+
+    def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
+        self._meet("cancel")
+        self.cancelled.append(pipeline_id)
+        self.moves(pipeline_id, "canceled")
+
+    def moves(self, pipeline_id: int, status: str, failure_reason: str = "") -> None:
+        """Let a pipeline and its one job have a status."""
+        job = Job(10 * pipeline_id, status, failure_reason, f"https://gitlab.com/group/app/-/jobs/{10 * pipeline_id}")
+        self.statuses[pipeline_id] = Progress(status, 61, NOW, (job,))
+
+    def target(self, event: Event) -> Target:
+        self._meet("target")
+        branches = Branches("feature", "main", 7, "abc") if event.kind == "merge_request" else None
+        return self.described._replace(branches=branches)
+
+    def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
+        self._meet("notes")
+        yield from reversed(self.thread)
+
+    def discussion(self, event: Event) -> list[int]:
+        self._meet("discussion")
+        return [event.note_id]
+
+    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:
+        self._meet("roles")
+        members = ((user, self.members.get((project_id, user))) for user in user_ids)
+        return {user: member.access_level for user, member in members if member}
+
+    def diffs(self, event: Event) -> Iterator[Diff]:  # noqa: ARG002
+        self._meet("diffs")
+        yield from self.changed
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:
         try:
@@ -147,6 +221,7 @@ class GitLab:
                 self.triggered.append((project_id, token.reveal(), body))
             raise
         self.triggered.append((project_id, token.reveal(), body))
+        self.moves(len(self.triggered), "pending")
         return self._pipeline(len(self.triggered))
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
@@ -160,11 +235,7 @@ class GitLab:
 
     def comments(self, project: Project, since: float) -> Iterator[Comment]:  # noqa: ARG002
         self._meet("comments")
-        yield from (comment for comment in self.written if comment.note.project_id == project.id)
-
-    def branches(self, note: NoteEvent) -> Branches:  # noqa: ARG002
-        self._meet("branches")
-        return Branches("feature", "main", 7, "abc")
+        yield from (comment for comment in self.written if comment.event.project_id == project.id)
 
     def hooks(self, project_id: int) -> list[Hook]:  # noqa: ARG002
         self._meet("hooks")
@@ -202,8 +273,8 @@ def tokens(document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: N
     return Cached(lambda: document, WebhookSecrets.parse, now)
 
 
-def run(note: NoteEvent = NOTE, instruction: str = "fix it") -> RunRequest:
-    return request(note, instruction, "gitlab.com")
+def run(event: Event = NOTE, instruction: str = "fix it") -> RunRequest:
+    return request(event, instruction, "gitlab.com")
 
 
 def payload(text: object = "@claude fix it", **changes: Any) -> dict[str, Any]:
@@ -217,6 +288,7 @@ def payload(text: object = "@claude fix it", **changes: Any) -> dict[str, Any]:
         "object_attributes": {
             "id": 101,
             "author_id": 42,
+            "created_at": "2026-02-02 02:40:00 UTC",
             "note": text,
             "noteable_type": "Issue",
             "discussion_id": "d" * 40,

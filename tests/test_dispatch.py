@@ -6,7 +6,7 @@ import pytest
 from shared.access import Member, User
 from shared.claim import LEASE, SETTLE, Claim, State
 from shared.dispatch import dispatch
-from shared.event import Branches, NoteEvent
+from shared.event import Branches, Event
 from shared.outcome import Reason, Retry
 from shared.ports import GitLabError
 from shared.run import RunRequest, request
@@ -214,7 +214,7 @@ def test_a_trigger_call_keeps_the_claim_until_gitlab_has_settled(stage: Stage) -
 
 
 def long_request(text: str = "x" * 70_000) -> RunRequest:
-    return RunRequest.from_json(request(NOTE, text, "gitlab.com").to_json())
+    return request(NOTE, text, "gitlab.com")._replace(instruction=None)
 
 
 def test_a_long_text_is_read_again(stage: Stage) -> None:
@@ -231,12 +231,12 @@ def test_a_long_text_that_changed_meanwhile_is_not_run(stage: Stage, text: str) 
 
 
 def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
-    stage.gitlab.faults["note_text"] = [GitLabError(404)]
+    stage.gitlab.faults["texts"] = [GitLabError(404)]
     assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
 
 
 def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
-    stage.gitlab.faults["note_text"] = [GitLabError(502)]
+    stage.gitlab.faults["texts"] = [GitLabError(502)]
     with pytest.raises(Retry):
         stage.dispatch(long_request())
 
@@ -325,7 +325,7 @@ def test_a_reply_that_fails_is_tried_again_without_a_second_pipeline(stage: Stag
 def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None:
     reply = stage.gitlab.reply
 
-    def arrives_unheard(note: NoteEvent, body: str) -> None:
+    def arrives_unheard(note: Event, body: str) -> None:
         reply(note, body)
         raise GitLabError(0, unsure=True)
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import flow
-from shared.event import Branches
+from shared.command import Order
+from shared.event import Branches, Event
 from shared.outcome import Reason, Retry, Stop
 from shared.ports import GitLabError
 from tests import fakes
@@ -122,7 +123,7 @@ def test_a_long_value_is_cut_where_nothing_breaks(text: str, offset: int) -> Non
 
 
 def test_a_program_starts_with_the_longest_values() -> None:
-    body = flow.body(run(), "é" * 1_000_000, 30, fakes.settings())
+    body = flow.body(run(), Order(), "é" * 1_000_000, {}, fakes.settings())
     environment = {name: str(value) for name, value in body["variables"].items()}  # type: ignore[attr-defined]
     assert subprocess.run(["/bin/true"], env=os.environ | environment, check=False).returncode == 0
 
@@ -130,7 +131,7 @@ def test_a_program_starts_with_the_longest_values() -> None:
 def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() -> None:
     text = "print $ANTHROPIC_API_KEY ${CI_JOB_TOKEN} %PATH%"
     body: dict[str, Any] = flow.body(
-        run(), text, 40, fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1")
+        run(), Order(), text, {"a": "$B %C%"}, fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1")
     )
     assert body["ref"] == "main"
     assert body["ai_flow"]["input"] == text
@@ -159,25 +160,37 @@ MERGE_REQUEST = NOTE._replace(
 )
 
 
-def test_the_context_names_what_people_chose_as_untrusted() -> None:
-    issue = flow.context(run(), 30)
-    assert issue["issue"] == {"iid": 5}
-    assert "merge_request" not in issue
-    assert issue["untrusted"] == []
-    merge_request = flow.context(run(MERGE_REQUEST), 30)
-    assert merge_request["merge_request"] == {
-        "iid": 5,
-        "source_branch": "feature",
-        "target_branch": "main",
-        "sha": "abc",
-    }
-    assert merge_request["untrusted"] == [
-        "merge_request.source_branch",
-        "merge_request.target_branch",
-        "position.new_path",
-    ]
-    assert merge_request["author"] == {"id": 42, "username": "ada", "access_level": 30}
-    assert (merge_request["version"], merge_request["event"]) == (1, "mention")
+def body(event: Event = NOTE, order: Order = Order(), **environment: str) -> dict[str, Any]:  # noqa: B008  a value
+    return flow.body(run(event), order, "do it", {"note": 1}, fakes.settings(**environment))
+
+
+def test_an_option_chooses_the_model_and_the_limits() -> None:
+    asked = body(NOTE, Order("review", "claude-opus-4-5", 7, 9), MODEL="claude-sonnet-4-5")
+    assert asked["ai_flow"]["options"] == {"turns": 7, "minutes": 9}
+    assert asked["ai_flow"]["model"]["id"] == asked["variables"]["ANTHROPIC_MODEL"] == "claude-opus-4-5"
+    assert asked["ai_flow"]["command"] == "review"
+    plain = body(MODEL="claude-sonnet-4-5")["ai_flow"]
+    assert (plain["options"], plain["model"]["id"]) == ({"turns": None, "minutes": None}, "claude-sonnet-4-5")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "command"),
+    [
+        ("mention", "issue", ""),
+        ("assign", "issue", "implement"),
+        ("label", "issue", "implement"),
+        ("assign", "merge_request", ""),
+        ("assign_reviewer", "merge_request", "review"),
+    ],
+)
+def test_an_event_without_words_says_what_is_to_be_done(name: str, kind: str, command: str) -> None:
+    assert body(MERGE_REQUEST._replace(name=name, kind=kind))["ai_flow"]["command"] == (command or None)
+
+
+def test_the_installation_words_its_prompts() -> None:
+    asked = body(NOTE, Order("review"), PROMPTS=json.dumps({"review": "Look at security first."}))
+    assert asked["ai_flow"]["prompt"] == "Look at security first."
+    assert body(NOTE, Order("fix"))["ai_flow"]["prompt"] == ""
 
 
 def test_pipelines_run_on_the_default_branch_unless_chosen_otherwise() -> None:

@@ -86,7 +86,7 @@ def test_the_same_note_by_another_hook_is_the_same_run(front: Front) -> None:
         ({"object_kind": "push", "message": "@claude"}, "event_not_served"),
         (payload(action="update"), "edited_note"),
         (payload(system=True), "system_note"),
-        (payload(noteable_type="Commit"), "target_not_served"),
+        (payload(noteable_type="WikiPage::Meta"), "target_unknown"),
         (payload(f"@claude\n\n{marker('x')}"), "own_note"),
     ],
 )

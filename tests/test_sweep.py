@@ -6,7 +6,7 @@ import pytest
 from shared import projects
 from shared.claim import claim_key, new_claim
 from shared.dispatch import dispatch
-from shared.event import Branches, NoteEvent
+from shared.event import Branches, Event
 from shared.outcome import Reason
 from shared.ports import Comment, GitLabError, Hook, World
 from shared.replies import marker
@@ -33,8 +33,8 @@ class Stage:
 
     def wrote(
         self, text: str = "@claude fix it", ago: float = 600, *, edited: bool = False, **changes: Any
-    ) -> NoteEvent:
-        note = NOTE._replace(**{"text": text, "discussion_id": None} | changes)
+    ) -> Event:
+        note = NOTE._replace(**{"texts": (text,), "discussion_id": None} | changes)
         self.gitlab.written.append(Comment(self.clock.time - ago, edited, note))
         return note
 
@@ -100,14 +100,14 @@ def test_the_first_sweep_of_a_project_serves_no_history() -> None:
 def test_a_merge_request_s_branches_are_read_for_it(stage: Stage) -> None:
     stage.wrote(kind="merge_request")
     stage.sweep()
-    assert stage.queue.runs[0].note.branches == Branches("feature", "main", 7, "abc")
+    assert stage.queue.runs[0].event.branches == Branches("feature", "main", 7, "abc")
 
 
 def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:
     stage.gitlab.webhooks = [Hook(1, disabled=False)]
     stage.gitlab.failed = [json.dumps(payload()).encode(), b"not json", json.dumps(payload(action="update")).encode()]
     assert stage.sweep().found == 1
-    assert stage.queue.runs[0].note.discussion_id == NOTE.discussion_id
+    assert stage.queue.runs[0].event.discussion_id == NOTE.discussion_id
 
 
 def test_a_hook_that_gitlab_switched_off_raises_an_alarm(stage: Stage) -> None:

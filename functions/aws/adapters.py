@@ -5,7 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.run import RunRequest
+    from shared.run import RunRequest, TrackRequest
 
 NAMESPACE = "gitlab-claude-trigger"
 
@@ -21,12 +21,16 @@ class SqsQueue:
         """Take the queue's URL."""
         self._url = url
 
-    def put(self, run: "RunRequest") -> None:
+    def put(self, request: "RunRequest | TrackRequest") -> None:
         """Send the request; a connection that died while the function was frozen is replaced once."""
         from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  not on the cold path
 
         send = client("sqs", quick=True).send_message
-        message = {"MessageBody": run.to_json(), "MessageGroupId": run.thread, "MessageDeduplicationId": run.message_id}
+        message = {
+            "MessageBody": request.to_json(),
+            "MessageGroupId": request.thread,
+            "MessageDeduplicationId": request.message_id,
+        }
         try:
             send(QueueUrl=self._url, **message)
         except ConnectionClosedError:

@@ -63,11 +63,11 @@ def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by
     from shared.claim import ATTEMPTS, pause  # noqa: PLC0415  not on the cold path of `receive`
     from shared.dispatch import dispatch as carry  # noqa: PLC0415
     from shared.outcome import Reason, Retry, TriggerError  # noqa: PLC0415
-    from shared.run import RunRequest  # noqa: PLC0415
+    from shared.run import from_json  # noqa: PLC0415
 
     attempt = int(record.attributes.approximate_receive_count)
     try:
-        reason = carry(RunRequest.from_json(record.body), _world(), last=attempt >= ATTEMPTS)
+        reason = carry(from_json(record.body), _world(), last=attempt >= ATTEMPTS)
     except Retry as error:
         QUEUE.later(record.receipt_handle, error.after)
         raise

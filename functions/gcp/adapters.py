@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.run import RunRequest
+    from shared.run import RunRequest, TrackRequest
 
 QUICK = 1.2  # seconds: `receive` answers within 3 whatever hangs
 PATIENT = 5.0
@@ -22,22 +22,22 @@ class TasksQueue:
         """Take the queue's resource name, `dispatch`'s URL, and the account whose ID token opens it."""
         self._queue, self._url, self._service_account = queue, url, service_account
 
-    def put(self, run: "RunRequest") -> None:
+    def put(self, request: "RunRequest | TrackRequest") -> None:
         """Create the task; one of the same name is the same run, already stored.
 
         Cloud Tasks keeps a name up to 24 hours after its task is gone, also one that failed: the name holds the time.
         """
         from google.api_core.exceptions import Conflict  # noqa: PLC0415  not on the cold path
 
-        request = {
+        call = {
             "url": self._url,
             "http_method": "POST",
             "headers": {"Content-Type": "application/json"},
-            "body": run.to_json().encode(),
+            "body": request.to_json().encode(),
             "oidc_token": {"service_account_email": self._service_account, "audience": self._url},
         }
-        name = f"{self._queue}/tasks/{run.message_id}-{int(time.time() / SAME)}"
-        task = {"name": name, "http_request": request, "dispatch_deadline": {"seconds": 120}}
+        name = f"{self._queue}/tasks/{request.message_id}-{int(time.time() / SAME)}"
+        task = {"name": name, "http_request": call, "dispatch_deadline": {"seconds": 120}}
         try:
             _tasks().create_task(parent=self._queue, task=task, timeout=QUICK, retry=None)
         except Conflict:

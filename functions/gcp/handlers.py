@@ -57,11 +57,11 @@ def dispatch(request: "Request") -> Response:
     from shared.claim import ATTEMPTS  # noqa: PLC0415  not on the cold path of `receive`
     from shared.dispatch import dispatch as carry  # noqa: PLC0415
     from shared.outcome import Reason, Retry  # noqa: PLC0415
-    from shared.run import RunRequest  # noqa: PLC0415
+    from shared.run import from_json  # noqa: PLC0415
 
     last = int(request.headers.get("X-CloudTasks-TaskRetryCount", "0")) >= ATTEMPTS - 1
     try:
-        reason = carry(RunRequest.from_json(request.get_data()), _world(), last=last)
+        reason = carry(from_json(request.get_data()), _world(), last=last)
     except Retry as error:
         status = 409 if error.reason is Reason.BUSY else 503
         return f"{error.reason}\n", status, _TEXT | {"Retry-After": str(int(error.after) + 1)}

@@ -11,7 +11,7 @@ from threading import Condition, Lock
 from typing import NamedTuple
 
 from shared.outcome import Reason, Retry
-from shared.run import RunRequest
+from shared.run import RunRequest, TrackRequest, from_json
 
 WAIT = 1.2  # seconds to wait for each of lock and file: the answer to GitLab has to leave within 3
 
@@ -75,7 +75,7 @@ class Store:
 class Taken(NamedTuple):
     """A request that a worker has taken, and how many attempts there were before."""
 
-    run: RunRequest
+    request: RunRequest | TrackRequest
     attempts: int
 
 
@@ -88,12 +88,12 @@ class SqliteQueue:
         with store.transaction() as db:
             db.execute("UPDATE requests SET due = 0")
 
-    def put(self, run: RunRequest) -> None:
+    def put(self, request: RunRequest | TrackRequest) -> None:
         """Store the request; one that is stored already stays as it is."""
         with self._store.transaction() as db:
             db.execute(
                 "INSERT INTO requests (run, thread, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (run.id, run.thread, run.to_json()),
+                (request.id, request.thread, request.to_json()),
             )
         with self.filled:
             self.filled.notify()
@@ -106,17 +106,17 @@ class SqliteQueue:
                 return None
             run, body, attempts = row
             db.execute("UPDATE requests SET due = ?, attempts = attempts + 1 WHERE run = ?", (until, run))
-        return Taken(RunRequest.from_json(body), attempts)
+        return Taken(from_json(body), attempts)
 
-    def done(self, run: RunRequest) -> None:
+    def done(self, request: RunRequest | TrackRequest) -> None:
         """Forget a request that came to its end: the claim remembers it."""
         with self._store.transaction() as db:
-            db.execute("DELETE FROM requests WHERE run = ?", (run.id,))
+            db.execute("DELETE FROM requests WHERE run = ?", (request.id,))
 
-    def later(self, run: RunRequest, due: float) -> None:
+    def later(self, request: RunRequest | TrackRequest, due: float) -> None:
         """Offer the request again at the given time (Unix seconds)."""
         with self._store.transaction() as db:
-            db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, run.id))
+            db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, request.id))
 
 
 class SqliteRecords:

@@ -109,14 +109,14 @@ class Local:
     def _carry(self, taken: Taken) -> None:
         attempt = taken.attempts + 1
         try:
-            dispatch(taken.run, self._world, last=attempt >= ATTEMPTS)
+            dispatch(taken.request, self._world, last=attempt >= ATTEMPTS)
         except Retry as error:
-            self._queue.later(taken.run, time.time() + max(error.after, pause(attempt)))
+            self._queue.later(taken.request, time.time() + max(error.after, pause(attempt)))
         except Exception:
-            self._queue.later(taken.run, time.time() + pause(attempt))
+            self._queue.later(taken.request, time.time() + pause(attempt))
             raise
         else:
-            self._queue.done(taken.run)
+            self._queue.done(taken.request)
 
     def _sweep(self) -> None:
         while not self._stopping.wait(SWEEP_EVERY):
