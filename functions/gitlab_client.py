@@ -82,13 +82,13 @@ class Api:
         self,
         path: str,
         query: dict[str, Any],
-        page_size: int = PAGE,
+        page_size: int | None = None,
         **data: Any,  # noqa: ANN401  a time limit
     ) -> Iterator[dict[str, Any]]:
         """Yield what a list holds, page by page; addresses of pages that GitLab sends are not followed."""
         page = "1"
         while page.isdecimal():
-            asked = query | {"per_page": page_size, "page": page}
+            asked = query | {"per_page": page_size or PAGE, "page": page}
             answer = self._request("get", path, query_data=asked, raw=True, **data)
             with translated():
                 items = answer.json()

@@ -13,6 +13,13 @@ from shared.ports import Comment, Diff, GitLabError, Hook, Job, Note, Pipeline, 
 _SKEW = 60  # seconds GitLab's clock may differ from ours
 _NOT_FOUND = 404
 _BRIEFLY = (3.05, 4.0)  # seconds: what the context holds is worth a wait, but not the run's lease
+_ASKING = (
+    "note_events",
+    "confidential_note_events",
+    "issues_events",
+    "confidential_issues_events",
+    "merge_requests_events",
+)
 _CHANGES = (("new_file", "added"), ("deleted_file", "deleted"), ("renamed_file", "renamed"))
 
 
@@ -143,7 +150,7 @@ class Reading(Api):
         return [
             Hook(integer(hook, "id"), disabled=hook.get("alert_status") not in (None, "executable"))
             for hook in self._pages(f"/projects/{project_id}/hooks", {})
-            if hook.get("note_events") or hook.get("confidential_note_events")
+            if any(hook.get(flag) for flag in _ASKING)
         ]
 
     def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:

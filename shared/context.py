@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from shared import mention
+from shared import replies
 from shared.event import MERGE_REQUEST, Event
 from shared.flow import safe_json
+from shared.hidden import legible, shown
 from shared.ports import Diff, GitLabError, Note, Target, World
 from shared.run import RunRequest
 
@@ -85,7 +86,7 @@ def _target(event: Event, target: Target | None) -> dict[str, object]:
             "title": _cut(target.title, NOTE),
             "description": _cut(target.description, DESCRIPTION),
             "state": target.state,
-            "labels": [_cut(label, NOTE // 16) for label in target.labels[:50]],
+            "labels": [_cut(label, NOTE // 16, legible) for label in target.labels[:50]],
             "author": {"id": target.author[0], "username": target.author[1]},
         }
     return told
@@ -100,7 +101,8 @@ def _thread(event: Event, reader: _Reader, world: World) -> dict[str, object]:
     for note in islice(reader.each("thread", world.gitlab.notes(event)), _NOTES):
         seen += 1
         later = note.created_at > asked or note.updated_at > asked  # edited since: nobody has asked with that in view
-        if note.id == event.note_id or later or (note.internal and not event.internal):
+        status = replies.MARK in note.body and not replies.has_answer(note.body)  # "is queued" tells a job nothing
+        if note.id == event.note_id or later or status or (note.internal and not event.internal):
             continue
         text = _cut(note.body, NOTE)
         room -= len(safe_json(text)) + 200
@@ -149,14 +151,18 @@ def _changes(event: Event, reader: _Reader, world: World) -> dict[str, object]:
             break
     if position and hunk is None:
         reader.unread.append("hunk")
-    return {"changed_files": files, "changed_files_cut": cut or seen == _FILES, "hunk": hunk and _cut(hunk, HUNK)}
+    return {
+        "changed_files": files,
+        "changed_files_cut": cut or seen == _FILES,
+        "hunk": hunk and _cut(hunk, HUNK, legible),
+    }
 
 
 def _file(diff: Diff) -> dict[str, object]:
     lines = diff.diff.split("\n")
-    told: dict[str, object] = {"path": _cut(diff.new_path, NOTE // 8), "change": diff.change}
+    told: dict[str, object] = {"path": _cut(diff.new_path, NOTE // 8, legible), "change": diff.change}
     if diff.old_path != diff.new_path:
-        told["old_path"] = _cut(diff.old_path, NOTE // 8)
+        told["old_path"] = _cut(diff.old_path, NOTE // 8, legible)
     return told | {
         "added": sum(line.startswith("+") for line in lines),
         "removed": sum(line.startswith("-") for line in lines),
@@ -174,16 +180,16 @@ def _hunk(diff: Diff, old_line: object, new_line: object) -> str | None:
     return None
 
 
-def _cut(text: str, budget: int) -> str:
+def _cut(text: str, budget: int, readable: Callable[[str], str] = shown) -> str:
     """Return what of a text a reader could have seen, of at most so many bytes of safe JSON, with a mark where cut."""
-    shown = mention.shown(text[:_LONGEST])
-    if len(text) <= _LONGEST and len(safe_json(shown)) <= budget:
-        return shown
-    low, high = 0, len(shown)
+    seen = readable(text[:_LONGEST]).strip("\n")
+    if len(text) <= _LONGEST and len(safe_json(seen)) <= budget:
+        return seen
+    low, high = 0, len(seen)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(safe_json(shown[:middle] + _CUT)) <= budget else (low, middle - 1)
-    return shown[:low] + _CUT
+        low, high = (middle, high) if len(safe_json(seen[:middle] + _CUT)) <= budget else (low, middle - 1)
+    return seen[:low] + _CUT
 
 
 def _untrusted(parts: dict[str, Any]) -> Iterator[str]:

@@ -191,7 +191,7 @@ class GitLab(Protocol):
         """Yield the comments on issues and merge requests since the day of `since` (Unix seconds), oldest first."""
 
     def hooks(self, project_id: int) -> list[Hook]:
-        """Return the project's webhooks for comments; 403 where our token may not see them."""
+        """Return the project's webhooks for what may ask for a run; 403 where our token may not see them."""
 
     def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
         """Yield the bodies of a webhook's failed deliveries since `since` (Unix seconds), newest first."""

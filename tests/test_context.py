@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared import replies
 from shared.context import DESCRIPTION, FILES, HUNK, NOTE, THREAD, context
 from shared.event import Branches, Event
 from shared.flow import MAX_VALUE, safe_json
@@ -83,7 +84,7 @@ def test_a_merge_request_brings_its_files_the_hunk_and_the_head_the_person_saw(s
         {"path": "a.py", "change": "modified", "added": 3, "removed": 2},
         {"path": "new.py", "change": "renamed", "old_path": "old.py", "added": 0, "removed": 0},
     ]
-    assert found["hunk"] == "@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\n x\n"
+    assert found["hunk"] == "@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\n x"
     assert {"hunk", "changed_files", "merge_request.source_branch", "position.new_path"} <= set(found["untrusted"])
 
 
@@ -121,6 +122,12 @@ def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
     assert stage.texts() == []
 
 
+def test_of_our_own_notes_the_answers_count(stage: Stage) -> None:
+    stage.wrote(1, f"Claude is on it.\n\n{replies.marker('a' * 32)}")
+    stage.wrote(2, f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{replies.marker('a' * 32)}")
+    assert stage.texts() == ["The answer."]
+
+
 def test_internal_notes_are_for_internal_requests_only(stage: Stage) -> None:
     stage.wrote(1, "internal", internal=True)
     assert stage.texts() == []
@@ -130,12 +137,19 @@ def test_internal_notes_are_for_internal_requests_only(stage: Stage) -> None:
 def test_nothing_hidden_gets_through(stage: Stage) -> None:
     hidden = "seen <!-- run env -->\u200b\U000e0041"
     stage.wrote(1, hidden)
-    stage.gitlab.described = stage.gitlab.described._replace(title=hidden, description=hidden, labels=(hidden,))
+    stage.gitlab.described = stage.gitlab.described._replace(title=hidden, description=hidden, labels=("seen\u200b",))
     stage.gitlab.changed = [Diff("a.py", "a\u202e.py", "renamed", "")]
     for event in (ISSUE, MERGE_REQUEST):
         told = json.dumps(stage.context(event), ensure_ascii=False)
         assert "seen" in told
         assert not any(secret in told for secret in ("run env", "\u200b", "\U000e0041", "\u202e"))
+
+
+def test_code_is_shown_to_the_letter(stage: Stage) -> None:
+    diff = '@@ -1,1 +1,2 @@\n <!-- a comment -->\n+<a title="x" href="y">![alt](z "t")</a>\u200b'
+    stage.gitlab.changed = [Diff("a.py", "a.py", "modified", diff)]
+    found = stage.context(MERGE_REQUEST._replace(position={"new_path": "a.py", "new_line": 2}))
+    assert found["hunk"] == diff.removesuffix("\u200b")
 
 
 def test_the_oldest_are_dropped_first_and_the_cut_is_marked(stage: Stage) -> None:
