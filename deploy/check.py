@@ -42,7 +42,9 @@ def main() -> int:
     for folder in map(Path, sys.argv[1:]):
         folder.mkdir(parents=True, exist_ok=True)
         for function, variables in found.items():
-            (folder / f"{function}.json").write_text(json.dumps(variables, indent=1))
+            # gcloud reads YAML: there the two halves that JSON makes of an emoji stay two.
+            text = json.dumps(variables, indent=1, ensure_ascii=False)
+            (folder / f"{function}.json").write_text(text, encoding="utf-8")
     return 0
 
 

@@ -14,8 +14,9 @@ _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def reasons() -> str:
-    """Return the table of every way a delivery or run can end without a pipeline."""
-    shown = [reason for reason in Reason if reason.outcome not in (Outcome.QUEUED, Outcome.TRIGGERED)]
+    """Return the table of every way a delivery or run can end without a pipeline or an answer."""
+    well = (Outcome.QUEUED, Outcome.TRIGGERED, Outcome.ANSWERED)
+    shown = [reason for reason in Reason if reason.outcome not in well]
     rows = [f"| `{reason}` | {reason.outcome} | {reason.sentence} | {reason.cure} |" for reason in shown]
     return "\n".join(["| reason | outcome | what it means | what to change |", "|---|---|---|---|", *rows])
 

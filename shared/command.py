@@ -58,7 +58,7 @@ def _options(text: str, at: int, settings: Settings) -> tuple[dict[str, str | in
 def _number(name: str, value: str, settings: Settings) -> int:
     most = settings.max_turns if name == "turns" else settings.max_minutes
     if not _NUMBER.fullmatch(value) or int(value) > most:
-        raise Stop(Reason.OPTION_VALUE, words.HELP_OPTIONS[name].format(most))
+        raise Stop(Reason.OPTION_VALUE, words.HELP_OPTIONS[name].format(most) if most else "")
     return int(value)
 
 

@@ -19,11 +19,13 @@ from shared.run import RunRequest
 
 VERSION = 1
 SECONDS = 6.0  # after which no further call is made; each has a limit of its own
-DESCRIPTION, THREAD, NOTE, FILES, HUNK = 16_384, 36_864, 8_192, 16_384, 4_096  # bytes of safe JSON, 90 KiB in all
+# Bytes of safe JSON; what the other parts leave of the whole is the thread's, and at least 8 KiB.
+WHOLE, DESCRIPTION, THREAD, NOTE, FILES, HUNK, SHORT = 92_160, 16_384, 36_864, 8_192, 16_384, 4_096, 2_048
 
 _NOTES, _FILES = 500, 500  # looked at, whatever fits: five pages of GitLab's
 _SKEW = 1.0  # seconds between GitLab's clocks
 _LONGEST = 65_536  # characters of one text that are looked at
+_FRAME = 180  # bytes of JSON around a note's text and its author's name
 _CUT = "\n[cut here]"
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE | re.ASCII)
 
@@ -56,19 +58,20 @@ def context(run: RunRequest, role: int, world: World) -> dict[str, object]:
     """Return the context; `role` is the access level of the person who asks."""
     event, reader = run.event, _Reader(world)
     target = reader.read(event.kind, lambda: world.gitlab.target(event))
-    thread = _thread(event, reader, world)
     parts: dict[str, object] = {
         "version": VERSION,
         "event": event.name,
         "project": {"id": event.project_id, "path": event.project_path, "default_branch": event.default_branch},
         event.kind: _target(event, target),
         "note": {"id": event.note_id or None, "internal": event.internal},
-        "thread": {"discussion_id": event.discussion_id, **thread},
-        "position": event.position,
+        "thread": {},
+        "position": _position(event),
         "author": {"id": event.author_id, "username": event.author, "access_level": role},
     }
     if event.kind == MERGE_REQUEST:
         parts |= _changes(event, reader, world)
+    room = min(THREAD, WHOLE - len(safe_json(parts)))
+    parts["thread"] = {"discussion_id": event.discussion_id, **_thread(event, room, reader, world)}
     parts["unread"] = list(dict.fromkeys(reader.unread))
     return parts | {"untrusted": sorted(_untrusted(parts))}
 
@@ -83,21 +86,36 @@ def _target(event: Event, target: Target | None) -> dict[str, object]:
         }
     if target:
         told |= {
-            "title": _cut(target.title, NOTE),
+            "title": _cut(target.title, SHORT),
             "description": _cut(target.description, DESCRIPTION),
             "state": target.state,
-            "labels": [_cut(label, NOTE // 16, legible) for label in target.labels[:50]],
+            "labels": _short(target.labels),
             "author": {"id": target.author[0], "username": target.author[1]},
         }
     return told
 
 
-def _thread(event: Event, reader: _Reader, world: World) -> dict[str, object]:
+def _position(event: Event) -> dict[str, object] | None:
+    position = event.position
+    if position is None:
+        return None
+    return {key: _cut(value, SHORT, legible) if isinstance(value, str) else value for key, value in position.items()}
+
+
+def _short(labels: tuple[str, ...]) -> list[str]:
+    """Return as many labels as have room."""
+    kept = [_cut(label, SHORT, legible) for label in labels]
+    while len(safe_json(kept)) > SHORT:
+        kept.pop()
+    return kept
+
+
+def _thread(event: Event, room: int, reader: _Reader, world: World) -> dict[str, object]:
     """Return the comments as they stood when the person asked, oldest first; the oldest are dropped first."""
     asked = (event.at or world.now()) + _SKEW
     kept: list[Note] = []
     texts: dict[int, str] = {}
-    room, seen, cut = THREAD, 0, False
+    seen, cut = 0, False
     for note in islice(reader.each("thread", world.gitlab.notes(event)), _NOTES):
         seen += 1
         later = note.created_at > asked or note.updated_at > asked  # edited since: nobody has asked with that in view
@@ -105,7 +123,7 @@ def _thread(event: Event, reader: _Reader, world: World) -> dict[str, object]:
         if note.id == event.note_id or later or status or (note.internal and not event.internal):
             continue
         text = _cut(note.body, NOTE)
-        room -= len(safe_json(text)) + 200
+        room -= len(safe_json([text, note.author])) + _FRAME
         if room < 0:
             cut = True
             break
@@ -160,9 +178,9 @@ def _changes(event: Event, reader: _Reader, world: World) -> dict[str, object]:
 
 def _file(diff: Diff) -> dict[str, object]:
     lines = diff.diff.split("\n")
-    told: dict[str, object] = {"path": _cut(diff.new_path, NOTE // 8, legible), "change": diff.change}
+    told: dict[str, object] = {"path": _cut(diff.new_path, SHORT, legible), "change": diff.change}
     if diff.old_path != diff.new_path:
-        told["old_path"] = _cut(diff.old_path, NOTE // 8, legible)
+        told["old_path"] = _cut(diff.old_path, SHORT, legible)
     return told | {
         "added": sum(line.startswith("+") for line in lines),
         "removed": sum(line.startswith("-") for line in lines),

@@ -130,8 +130,8 @@ def _asked(run: RunRequest, world: World) -> _Asked:
         raise Stop(Reason.TARGET_NOT_SERVED)
     asked = run
     instruction = _instruction(run, world)
-    if run.event.name != MENTION:  # the words are ours or the installation's
-        return _Asked(run, instruction, Order())
+    if run.event.name != MENTION:  # nobody wrote a word: it is ours, or the installation's
+        return _Asked(run, world.settings.prompts.get(run.event.name) or instruction, Order())
     order, instruction = command.parse(instruction, world.settings)
     if order.command == command.RETRY:
         former = control.last_of(run, world)

@@ -13,7 +13,7 @@ KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST, "Comm
 MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"  # AI_FLOW_EVENT
 
 _MAX_ID = 2**63 - 1  # PostgreSQL's bigint
-_MAX_NAME = 1024  # characters of a path or branch; git and GitLab stop earlier
+_MAX_NAME, _MAX_PATH = 512, 1024  # characters of a project or branch, of a file; git and GitLab stop earlier
 _TEXTS = ("title", "description")
 _OCCASION = ("updated_at", "actioned_at")  # the second since GitLab 19: a review asked for again changes nothing else
 _PUBLIC = (10, 20)  # internal and public: more than members may write there
@@ -209,9 +209,9 @@ def _text(value: object) -> str:
     return value.encode("utf-8", "replace").decode()
 
 
-def _name(value: object) -> str:
+def _name(value: object, most: int = _MAX_NAME) -> str:
     """Return a name as told, or nothing for one that is no name: what needs it later says what is missing."""
-    return _text(value) if isinstance(value, str) and len(value) <= _MAX_NAME else ""
+    return _text(value) if isinstance(value, str) and len(value) <= most else ""
 
 
 def _discussion_id(value: object) -> str | None:
@@ -295,4 +295,6 @@ def position_of(value: object) -> Json | None:
     if not isinstance(value, dict):
         return None
     known = {key: value.get(key) for key in _POSITION}
-    return {key: _name(v) if isinstance(v, str) else v for key, v in known.items() if isinstance(v, str | int)} or None
+    return {
+        key: _name(v, _MAX_PATH) if isinstance(v, str) else v for key, v in known.items() if isinstance(v, str | int)
+    } or None

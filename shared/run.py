@@ -141,7 +141,7 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
         return event.name, instruction_of(event.texts, phrases) or ""
     for name, added in event.added:
         if added.lower() in (settings.labels if name == LABEL else settings.names):
-            return name, settings.prompts.get(name) or words.PROMPTS[name]
+            return name, words.PROMPTS[name]
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
 
 

@@ -18,6 +18,7 @@ _URL = re.compile(
     re.ASCII,
 )
 PROMPTED = ("review", "fix", "explain")  # the commands that choose a prompt
+_NOT_PLAIN = re.compile(r"""[^ -~]+|["\\]+""")
 _PHRASE = re.compile(r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?", re.ASCII)
 
 
@@ -36,7 +37,9 @@ VARIABLES = {
     "MODEL_REGION": Variable("", "the provider's region; required for bedrock and vertex"),
     "MODEL": Variable("", "full model id; checked against the provider"),
     "ALLOWED_MODELS": Variable("", "comma list of the model ids that a comment may choose with --model"),
-    "MAX_TURNS": Variable("40", "the most that a comment may ask for with --turns; the job's own limit holds as well"),
+    "MAX_TURNS": Variable(
+        "40", "the most that a comment may ask for with --turns; the job's own limit holds as well; 0: nothing"
+    ),
     "MAX_MINUTES": Variable("30", "the most that a comment may ask for with --minutes; likewise"),
     "PROMPTS": Variable(
         "",
@@ -101,8 +104,12 @@ class Settings(NamedTuple):
     @property
     def marks(self) -> tuple[str, ...]:
         """What each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
-        names = [f'"{name}"' for name in sorted(self.names | self.labels)]
-        return (*self.phrases, *names, "ai_flow")
+        names = [f'"{name}"' for name in sorted(self.names | self.labels) if not _NOT_PLAIN.search(name)]
+        # Of other labels the longest part that looks the same in any JSON and in either case; none: any may be ours.
+        others = [
+            max(_NOT_PLAIN.split(label), key=len) or '"labels"' for label in self.labels if _NOT_PLAIN.search(label)
+        ]
+        return (*self.phrases, *names, *others, "ai_flow")
 
     def serves(self, project_id: int, project_path: str) -> bool:
         """Tell whether ALLOWED_PROJECTS lets the project in; globs apply to paths, and `*` crosses `/`."""
@@ -118,11 +125,11 @@ class Settings(NamedTuple):
         return cls(
             gitlab_url=_url(found["GITLAB_URL"]),
             phrases=_phrases(found["TRIGGER_PHRASE"]),
-            labels=frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label != "none"),
+            labels=frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none"),
             model=model,
             allowed_models=_models(found["ALLOWED_MODELS"], model),
-            max_turns=_number("MAX_TURNS", found["MAX_TURNS"]),
-            max_minutes=_number("MAX_MINUTES", found["MAX_MINUTES"]),
+            max_turns=_number("MAX_TURNS", found["MAX_TURNS"], "none may be asked for"),
+            max_minutes=_number("MAX_MINUTES", found["MAX_MINUTES"], "none may be asked for"),
             prompts=_prompts(found["PROMPTS"]),
             pipeline_ref=_one_of("PIPELINE_REF", found["PIPELINE_REF"], ("default", "source")),
             minimum_role=ROLES[_one_of("MINIMUM_ROLE", found["MINIMUM_ROLE"].lower(), tuple(ROLES))],
@@ -206,10 +213,10 @@ def _switch(variable: str, value: str) -> bool:
     return _one_of(variable, value.lower(), ("true", "false")) == "true"
 
 
-def _number(variable: str, value: str) -> int:
+def _number(variable: str, value: str, zero: str = "no limit") -> int:
     # A window is one record, and a record holds the ids of its runs: 400 KB at most on DynamoDB.
     if not (value.isascii() and value.isdigit() and len(value) <= 4):  # noqa: PLR2004
-        raise SettingsError(variable, value, "a whole number up to 9999, 0 for no limit")
+        raise SettingsError(variable, value, f"a whole number up to 9999; 0: {zero}")
     return int(value)
 
 

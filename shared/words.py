@@ -12,7 +12,7 @@ REASONS = {
     ),
     "EVENT_NOT_SERVED": (
         "This kind of event starts nothing.",
-        "In the webhook's settings tick Comments and Confidential comments; other events can stay off.",
+        "Untick it in the webhook's settings. Served: both Comments, both Issues, Merge request and Pipeline events.",
     ),
     "TARGET_UNKNOWN": ("Epics, designs and wikis are not served.", "Ask in an issue or a merge request."),
     "NOTHING_NEW": (
@@ -242,14 +242,14 @@ description of a new one. These words count when they come first:
 | write | and |
 |---|---|
 | `{phrase} review` | a merge request is reviewed; text may follow |
-| `{phrase} fix` | the cause is searched and fixed |
+| `{phrase} fix` | the cause is found and fixed |
 | `{phrase} explain` | it is explained, and nothing is changed |
 | `{phrase} status` | this thread's runs are listed |
 | `{phrase} stop` | this thread's runs are cancelled |
 | `{phrase} retry` | this thread's last request runs again |
 | `{phrase} help` | you see this |
 
-Options may stand between the phrase or the word and the text: {options}.
+Options go in front of the text: {options}.
 """
 HELP_OPTIONS = {
     "model": "`--model NAME` ({})",

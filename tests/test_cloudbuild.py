@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from shared.claim import LEASE
 from shared.providers import PROVIDERS, beside
-from shared.settings import VARIABLES
+from shared.settings import VARIABLES, Settings
 from tests.deploy import environment, google
 from tests.deploy.google import ROOT, Workspace, value
 from tests.deploy.template import source
@@ -119,11 +120,17 @@ def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspac
         "_TRIGGER_PHRASE": "@claude, @ai",
         "_ALLOWED_PROJECTS": "group/*, 7",
         "_GITLAB_URL": "https://git.example.com",
+        "_TRIGGER_LABEL": "🤖 to do",
+        "_ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-5-5",
+        "_PROMPTS": json.dumps({"review": 'Say "no", it\'s fine; | a,b\n🤖 é @DISPATCH'}, ensure_ascii=False),
     }
     assert workspace.build(URLS | POLICY, **chosen).status == 0
-    given = json.loads((workspace.folder / "build" / "env" / f"{name}.json").read_text())
+    written = (workspace.folder / "build" / "env" / f"{name}.json").read_text(encoding="utf-8")
+    given = yaml.safe_load(written)  # which is how gcloud reads it
+    assert given == json.loads(written)
     assert set(VARIABLES) | environment.needs("gcp")[name] <= set(given) <= environment.read("gcp")
-    assert {f"_{key}": given[key] for key in ("TRIGGER_PHRASE", "ALLOWED_PROJECTS", "GITLAB_URL")} == chosen
+    assert {key: given[key.removeprefix("_")] for key in chosen} == chosen
+    assert Settings.read(given).prompts == json.loads(chosen["_PROMPTS"])
     assert given.get("DISPATCH_URL", "https://claude-dispatch-abc.run.app") == "https://claude-dispatch-abc.run.app"
     if name == "receive":
         assert not {"GITLAB_SECRETS_ID", "GOOGLE_CLOUD_PROJECT", "CLAIMS_COLLECTION"} & set(given)
@@ -145,6 +152,9 @@ def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspac
         ({"_MODEL": "claude-3-opus-20240229"}, "retired"),
         ({"_MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE: found 'boss'"),
         ({"_TRIGGER_PHRASE": "'; exit 0; '"}, "TRIGGER_PHRASE: found"),
+        ({"_PROMPTS": '{"review": "Look at'}, "PROMPTS: found 'no JSON'"),
+        ({"_ALLOWED_MODELS": "claude-opus-5-5,gpt"}, "ALLOWED_MODELS: found 'gpt'"),
+        ({"_MAX_TURNS": "many"}, "MAX_TURNS: found 'many'"),
     ],
 )
 def test_what_is_wrong_ends_the_build_before_it_changes_anything(

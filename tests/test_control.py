@@ -1,6 +1,7 @@
 """The commands that act on a thread, through `dispatch`, as people use them."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -114,6 +115,16 @@ def test_retry_repeats_the_last_request_in_the_name_of_who_repeats_it(stage: Sta
     assert again["id"] == stage.asked.id != first["id"]
     assert stage.says("retry") is Reason.TRIGGERED
     assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "fix the parser"
+
+
+@pytest.mark.parametrize("name", ["assign", "assign_reviewer", "label"])
+def test_what_nobody_worded_is_worded_by_the_installation(stage: Stage, name: str) -> None:
+    stage.environment = {"PROMPTS": json.dumps({name: "Do as agreed."})}
+    stage.says(words.PROMPTS[name], name=name)
+    stage.environment = {}
+    stage.says(words.PROMPTS[name], name=name)
+    asked = [body["ai_flow"]["input"] for _, _, body in stage.gitlab.triggered]
+    assert asked == ["Do as agreed.", words.PROMPTS[name]]
 
 
 def test_retry_of_nothing_says_so(stage: Stage) -> None:

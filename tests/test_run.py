@@ -153,8 +153,6 @@ def test_to_assign_us_to_ask_for_our_review_or_to_add_our_label_is_to_ask(
     added: tuple[tuple[str, str], ...], name: str
 ) -> None:
     assert asked(ISSUE._replace(added=added)) == (name, words.PROMPTS[name])
-    prompts = json.dumps({name: "Do as agreed."})
-    assert asked(ISSUE._replace(added=added), PROMPTS=prompts) == (name, "Do as agreed.")
 
 
 @pytest.mark.parametrize(

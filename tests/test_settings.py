@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from shared.mention import may_occur
 from shared.settings import Settings, SettingsError, required
 from tests.fakes import settings
 
@@ -12,6 +15,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert (found.model.provider.name, found.model.region, found.model.id) == ("anthropic", "", "")
     assert (found.pipeline_ref, found.minimum_role, found.enabled) == ("default", 30, True)
     assert (found.runs_per_thread, found.runs_per_user_per_hour, found.runs_per_day) == (6, 20, 200)
+    assert found.labels == {"claude"}
+    assert not found.allowed_models
+    assert not found.prompts
+    assert (found.max_turns, found.max_minutes) == (40, 30)
     assert found.serves(1, "any/project/at/all")
 
 
@@ -103,6 +110,25 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"RUNS_PER_DAY": "10000"}, "RUNS_PER_DAY"),
         ({"RUNS_PER_THREAD": "-1"}, "RUNS_PER_THREAD"),
         ({"ENABLED": "yes"}, "ENABLED"),
+        ({"MAX_TURNS": "-1"}, "MAX_TURNS"),
+        ({"MAX_TURNS": "10000"}, "MAX_TURNS"),
+        ({"MAX_TURNS": "4.5"}, "MAX_TURNS"),
+        ({"MAX_TURNS": "٤"}, "MAX_TURNS"),
+        ({"MAX_MINUTES": "30m"}, "MAX_MINUTES"),
+        ({"ALLOWED_MODELS": "opus"}, "ALLOWED_MODELS"),
+        ({"ALLOWED_MODELS": "claude-opus-5-5, eu.anthropic.claude-opus-5-5"}, "ALLOWED_MODELS"),
+        (
+            {"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "ALLOWED_MODELS": "us.anthropic.claude-opus-5"},
+            "ALLOWED_MODELS",
+        ),
+        ({"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu", "ALLOWED_MODELS": "claude-3.5"}, "ALLOWED_MODELS"),
+        ({"PROMPTS": "Look at security first."}, "PROMPTS"),
+        ({"PROMPTS": "{'review': 'x'}"}, "PROMPTS"),
+        ({"PROMPTS": '{"review": "x"'}, "PROMPTS"),
+        ({"PROMPTS": '["review"]'}, "PROMPTS"),
+        ({"PROMPTS": "null"}, "PROMPTS"),
+        ({"PROMPTS": '{"implement": "x"}'}, "PROMPTS"),
+        ({"PROMPTS": '{"review": 1}'}, "PROMPTS"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_found_and_expected(environment: dict[str, str], variable: str) -> None:
@@ -110,6 +136,77 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(environment: 
         Settings.read(environment)
     assert str(error.value).startswith(f"{variable}: found ")
     assert "expected " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [("", {"claude"}), ("none", set()), ("To Do::Claude", {"to do::claude"}), ("Prüfen", {"prüfen"})],
+)
+def test_the_label_is_read_in_any_letter_case_and_none_switches_it_off(label: str, found: set[str]) -> None:
+    assert settings(TRIGGER_LABEL=label).labels == found
+
+
+def test_without_a_label_no_delivery_is_looked_at_for_one() -> None:
+    assert settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="none").marks == ("@ai", '"ai"', "ai_flow")
+    assert '"go"' in settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="Go").marks
+
+
+@pytest.mark.parametrize("label", ["Übernehmen", 'ask "claude"', "R&D", "做", "a\\b", "NONE of that", "x/y <z>"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_delivery_with_the_label_is_looked_at_however_it_is_spelled(label: str, *, ascii_only: bool) -> None:
+    marks = settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL=label).marks
+    for spelled in (label, label.upper(), label.lower()):
+        body = json.dumps({"labels": [{"title": spelled}]}, ensure_ascii=ascii_only, separators=(",", ":"))
+        assert may_occur(body.encode(), marks)
+
+
+def test_whose_name_is_a_phrase_is_asked_by_assigning() -> None:
+    assert settings(TRIGGER_PHRASE="@Claude, @ai.bot-2").names == {"claude", "ai.bot-2"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "models"),
+    [
+        ({"ALLOWED_MODELS": "claude-opus-5-5 , claude-haiku-5-5,"}, ("claude-opus-5-5", "claude-haiku-5-5")),
+        (
+            {
+                "MODEL_PROVIDER": "bedrock",
+                "MODEL_REGION": "eu-west-1",
+                "ALLOWED_MODELS": "eu.anthropic.claude-opus-5-5,global.anthropic.claude-opus-5-5",
+            },
+            ("eu.anthropic.claude-opus-5-5", "global.anthropic.claude-opus-5-5"),
+        ),
+        (
+            {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu", "ALLOWED_MODELS": "claude-haiku-4-5@20251001"},
+            ("claude-haiku-4-5@20251001",),
+        ),
+    ],
+)
+def test_a_comment_may_choose_among_models_that_the_provider_has(
+    environment: dict[str, str], models: tuple[str, ...]
+) -> None:
+    assert settings(**environment).allowed_models == models
+
+
+@pytest.mark.parametrize("value", ["0", "1", "9999", " 7 "])
+def test_limits_of_a_comment_s_options_are_whole_numbers(value: str) -> None:
+    found = settings(MAX_TURNS=value, MAX_MINUTES=value)
+    assert found.max_turns == found.max_minutes == int(value)
+
+
+def test_prompts_are_texts_by_command_or_event() -> None:
+    texts = dict.fromkeys(
+        ("review", "fix", "explain", "assign", "assign_reviewer", "label"), "Tu, was hier steht: 🤖\n"
+    )
+    assert settings(PROMPTS=json.dumps(texts)).prompts == texts
+    assert settings(PROMPTS="{}").prompts == settings(PROMPTS=" ").prompts == {}
+
+
+def test_a_wrong_prompt_is_not_repeated() -> None:
+    for wrong in ('{"review": "canary', '{"review": ["canary"]}', '"canary"'):
+        with pytest.raises(SettingsError) as error:
+            settings(PROMPTS=wrong)
+        assert "canary" not in str(error.value)
 
 
 def test_a_password_in_the_address_is_not_repeated() -> None:

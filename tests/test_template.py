@@ -15,7 +15,7 @@ import pytest
 from functions.aws import adapters
 from shared.claim import ATTEMPTS, LEASE, pause
 from shared.outcome import Reason
-from shared.settings import VARIABLES
+from shared.settings import VARIABLES, Settings
 from tests.deploy import environment
 from tests.deploy.template import Json, functions, source, translated
 
@@ -75,6 +75,31 @@ def test_every_setting_is_a_parameter_of_the_same_name_and_default() -> None:
         parameter = given[name]["Ref"]
         assert parameter.lower() == name.replace("_", "").lower()
         assert str(template["Parameters"][parameter]["Default"]) == variable.default
+
+
+def test_what_a_parameter_takes_the_settings_take_too() -> None:
+    parameters = source()["Parameters"]
+    for name, good, bad in (
+        (
+            "AllowedModels",
+            ("", "claude-opus-5-5", "eu.anthropic.claude-opus-4-5-20251101-v1:0, x@1"),
+            ("a b", "a,", ","),
+        ),
+        ("Prompts", ("", '{"review": "Look, it\'s\nfine: {}"}'), ("review", "[]", '"x"')),
+    ):
+        pattern = parameters[name]["AllowedPattern"]
+        assert all(re.fullmatch(pattern, value) for value in good)
+        assert not any(re.fullmatch(pattern, value) for value in bad)
+    for name in ("MaxTurns", "MaxMinutes"):
+        for bound in ("MinValue", "MaxValue"):
+            Settings.read({re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): str(parameters[name][bound])})
+
+
+def test_the_settings_at_their_longest_fit_into_a_function() -> None:
+    # Lambda: all variables of a function together hold 4 KB.
+    environment = {name: variable.default for name, variable in VARIABLES.items()}
+    environment["PROMPTS"] = "x" * source()["Parameters"]["Prompts"]["MaxLength"]
+    assert sum(map(len, [*environment, *environment.values()])) < 3 * 1024  # the rest: lists, addresses, ids
 
 
 def test_every_handler_is_one_that_is_written() -> None:
@@ -287,6 +312,7 @@ def test_snapstart_s_version_is_replaced_by_every_change(resources: Json) -> Non
     own = functions(source())["ReceiveFunction"]["Properties"]
     given = source()["Globals"]["Function"]["Environment"]["Variables"]
     parameters = {each["Ref"] for each in given.values() if each["Ref"] in source()["Parameters"]}
+    parameters -= {"AllowedModels", "MaxTurns", "MaxMinutes", "Prompts"}  # dispatch's: a description has 256 characters
     assert parameters | {"MemorySize"} == set(re.findall(r"\$\{(\w+)\}", described))
     assert "AutoPublishAlias" not in own
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
