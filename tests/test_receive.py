@@ -9,7 +9,7 @@ from shared.delivery import MAX_BODY, Delivery
 from shared.outcome import Reason, Retry
 from shared.receive import HEALTH, Answer, receive
 from shared.replies import marker
-from shared.run import request
+from shared.run import TrackRequest, request
 from shared.secret import MIN_AGE, Cached, WebhookSecrets
 from tests.fakes import (
     NOTE,
@@ -204,3 +204,34 @@ def test_a_note_of_a_million_characters_becomes_a_small_request(front: Front) ->
 
 def test_the_limit_on_bodies_is_gitlab_s() -> None:
     assert deliveries.MAX_BODY == 25 * 1024 * 1024
+
+
+def test_a_pipeline_of_ours_is_looked_at_and_another_is_not(front: Front) -> None:
+    variables = [{"key": "TRIGGER_PAYLOAD", "value": '{"ai_flow":{}}'}]
+    attributes = {"id": 31, "source": "trigger", "status": "running", "variables": variables}
+    body = {"object_kind": "pipeline", "object_attributes": attributes, "project": {"id": 7}}
+    assert front.outcome(body) == (202, "queued", "queued")
+    assert front.queue.tracks == [TrackRequest(7, 31, "running")]
+    assert front.log.lines == [
+        ("INFO", {"outcome": "queued", "reason": "queued", "run": "track-7-31-running"} | {"project_id": 7, "pipeline_id": 31})
+    ]  # fmt: skip
+    assert front.outcome(body | {"object_attributes": attributes | {"source": "push"}}) == (
+        200,
+        "ignored",
+        "not_our_pipeline",
+    )
+    assert front.outcome(body | {"object_attributes": attributes | {"variables": []}}) == (200, "ignored", "no_mention")
+
+
+def test_an_assignment_and_a_label_need_no_phrase_in_the_body(front: Front) -> None:
+    body = {
+        "object_kind": "issue",
+        "user": {"id": 42, "username": "ada"},
+        "project": {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"},
+        "object_attributes": {"id": 900, "iid": 5, "title": "It breaks", "description": None, "action": "update"},
+    }
+    for field, added in (("assignees", {"username": "claude"}), ("labels", {"title": "claude"})):
+        change = {"changes": {field: {"previous": [], "current": [added]}}}
+        assert front.outcome(body | change) == (202, "queued", "queued")
+    assert [asked.event.name for asked in front.queue.runs] == ["assign", "label"]
+    assert front.outcome(body | {"assignees": [{"username": "claude"}]}) == (200, "ignored", "nothing_new")

@@ -31,9 +31,7 @@ class Stage:
     def sweep(self, since: float | None = None) -> Swept:
         return sweep(self.world, self.queue, since=since)
 
-    def wrote(
-        self, text: str = "@claude fix it", ago: float = 600, *, edited: bool = False, **changes: Any
-    ) -> Event:
+    def wrote(self, text: str = "@claude fix it", ago: float = 600, *, edited: bool = False, **changes: Any) -> Event:
         note = NOTE._replace(**{"texts": (text,), "discussion_id": None} | changes)
         self.gitlab.written.append(Comment(self.clock.time - ago, edited, note))
         return note
@@ -105,9 +103,31 @@ def test_a_merge_request_s_branches_are_read_for_it(stage: Stage) -> None:
 
 def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:
     stage.gitlab.webhooks = [Hook(1, disabled=False)]
-    stage.gitlab.failed = [json.dumps(payload()).encode(), b"not json", json.dumps(payload(action="update")).encode()]
+    variables = [{"key": "AI_FLOW_ID", "value": "x"}]
+    attributes = {"id": 31, "source": "trigger", "status": "running", "variables": variables}
+    pipeline = {"object_kind": "pipeline", "object_attributes": attributes, "project": {"id": 7}}
+    bodies = [payload(), pipeline, payload(action="update")]
+    stage.gitlab.failed = [b"not json", *(json.dumps(body).encode() for body in bodies)]
     assert stage.sweep().found == 1
     assert stage.queue.runs[0].event.discussion_id == NOTE.discussion_id
+    assert stage.queue.tracks == []
+
+
+def test_a_reply_whose_pipeline_moved_on_unheard_is_brought_up_to_date(stage: Stage) -> None:
+    dispatch(run(), stage.world)
+    stage.gitlab.moves(1, "success")
+    stage.sweep()
+    assert "has finished" in stage.gitlab.replies[0]
+    stage.gitlab.moves(1, "failed")
+    stage.sweep()
+    assert "has finished" in stage.gitlab.replies[0]
+
+
+def test_a_reply_that_cannot_be_brought_up_to_date_holds_no_sweep_up(stage: Stage) -> None:
+    dispatch(run(), stage.world)
+    stage.gitlab.faults["progress"] = [GitLabError(503)]
+    stage.wrote(note_id=102)
+    assert stage.sweep() == Swept(1, 0, 1, 0)
 
 
 def test_a_hook_that_gitlab_switched_off_raises_an_alarm(stage: Stage) -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from shared import replies, runs
 from shared.claim import claim_key
+from shared.command import Order
 from shared.dispatch import dispatch
 from shared.outcome import Reason, Retry
-from shared.ports import GitLabError, World
+from shared.ports import GitLabError, Pipeline, World
 from shared.run import TrackRequest
+from shared.runs import Started
 from shared.track import track
 from tests.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, world
 
@@ -188,3 +190,47 @@ def test_records_lost_half_way_lose_no_more(stage: Stage) -> None:
     assert stage.look() is Reason.NOT_OUR_PIPELINE
     assert claim_key(run().id) in stage.records.stored
     assert runs.of_thread(run(NOTE).thread, stage.records) == []
+
+
+def test_a_pipeline_that_never_rests_is_left_to_the_next_look(stage: Stage) -> None:
+    statuses = itertools.cycle(["running", "pending"])
+    progress = stage.gitlab.progress
+    asked = []
+
+    def restless(project_id: int, pipeline_id: int) -> object:
+        asked.append(pipeline_id)
+        stage.gitlab.moves(1, next(statuses))
+        return progress(project_id, pipeline_id)
+
+    stage.gitlab.progress = restless  # type: ignore[method-assign,assignment]
+    assert stage.look() is Reason.TRACKED
+    assert len(asked) == 5
+    assert stage.live
+
+
+def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
+    stage.gitlab.moves(1, "running")
+    edit = stage.gitlab.edit_reply
+
+    def then_gone(*arguments: object) -> None:
+        edit(*arguments)  # type: ignore[arg-type]
+        stage.gitlab.statuses.clear()
+
+    stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign]
+    assert stage.look() is Reason.TRACKED
+    assert not stage.live
+
+
+def test_two_that_end_at_once_both_end(stage: Stage) -> None:
+    for number in (2, 3):
+        runs.keep(Started(run()._replace(id=str(number)), Order(), Pipeline(number, "")), stage.records, NOW)
+    write = stage.records.write
+
+    def overtaken(key: str, *arguments: object) -> object:
+        stage.records.write = write  # type: ignore[method-assign]
+        runs.end(7, 2, stage.records, NOW)
+        return write(key, *arguments)  # type: ignore[arg-type]
+
+    stage.records.write = overtaken  # type: ignore[method-assign]
+    runs.end(7, 3, stage.records, NOW)
+    assert runs.live(7, stage.records) == [1]
