@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-.PHONY: demo run test check format docs bench faults lock clean
+.PHONY: demo run test check format docs bench faults security lock clean
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -52,6 +52,9 @@ $(BIN)/python:
 
 faults: $(VENV)/.test  ## what breaks and what is lost: all schedules, kills and load; writes docs/reliability.md
 	$(BIN)/python -m tests.faults
+
+security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
+	$(BIN)/python -m tests.security
 
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -146,7 +146,7 @@ class GitLab(Reading):
                 yield from each.get("notes", [])
         elif event.kind == SNIPPET or not discussion:
             newest = {"sort": "desc", "per_page": PAGE}
-            yield from self._request("get", f"{path_of(event)}/notes", query_data=newest)
+            yield from self._request("get", f"{path_of(event)}/notes", query_data=newest)[0]
 
     def _note(self, event: Event, note_id: int) -> str:
         """Return the path of a note; a commit's is found through any of its discussions."""

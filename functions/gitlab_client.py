@@ -1,6 +1,7 @@
 """python-gitlab with our manners: one host, a time limit on every call, no redirects, errors without their text."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,7 @@ from shared.ports import GitLabError
 from shared.secret import Cached, GitLabSecrets, Secret
 
 PAGE = 100  # the most GitLab gives at once
+_LARGEST = 16 * 1024 * 1024  # bytes of one answer: a comment may hold 1 MiB, a function 256 MiB
 _PATHS = {
     ISSUE: "issues",
     MERGE_REQUEST: "merge_requests",
@@ -89,25 +91,25 @@ class Api:
         page = "1"
         while page.isdecimal():
             asked = query | {"per_page": page_size or PAGE, "page": page}
-            answer = self._request("get", path, query_data=asked, raw=True, **data)
-            with translated():
-                items = answer.json()
+            items, headers = self._request("get", path, query_data=asked, **data)
             if not isinstance(items, list):
                 raise GitLabError(0)
             yield from items
             # GitLab leaves out what we may not read after it has cut the page: a short page is not the end.
-            page = answer.headers.get("X-Next-Page", str(int(page) + 1) if items else "")
+            page = headers.get("X-Next-Page", str(int(page) + 1) if items else "")
 
     def _get(self, path: str, **data: Any) -> dict[str, Any]:  # noqa: ANN401  query and time limit
-        answer = self._request("get", path, **data)
+        answer, _ = self._request("get", path, **data)
         if not isinstance(answer, dict):
             raise GitLabError(0)
         return answer
 
     def _post(self, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401  JSON as it comes
-        return self._request("post", path, post_data=data)
+        answer, _ = self._request("post", path, post_data=data)
+        return answer
 
-    def _request(self, verb: str, path: str, **data: Any) -> Any:  # noqa: ANN401  JSON as it comes
+    def _request(self, verb: str, path: str, **data: Any) -> tuple[Any, Mapping[str, str]]:  # noqa: ANN401
+        """Return the JSON of an answer, and its headers."""
         try:
             return self._send(verb, path, data)
         except GitLabError as error:
@@ -116,16 +118,34 @@ class Api:
                 raise
             return self._send(verb, path, data)  # the token has just been rotated
 
-    def _send(self, verb: str, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _send(self, verb: str, path: str, data: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
         client = self._client()
         with translated(writes=verb != "get"):
-            return getattr(client, f"http_{verb}")(path, **data)
+            if verb != "get":
+                return getattr(client, f"http_{verb}")(path, **data), {}
+            response = client.http_get(path, raw=True, streamed=True, **data)
+            assert isinstance(response, requests.Response)  # noqa: S101  so `raw` says
+            return _json(response), response.headers
 
     def _client(self) -> gitlab.Gitlab:
         token = self._secrets.get().api_token
         if self._api is None or token is not self._token:
             self._api, self._token = client(self._url, private_token=token.reveal()), token
         return self._api
+
+
+def _json(response: requests.Response) -> Any:  # noqa: ANN401  JSON as it comes
+    """Read no more of an answer than a function can hold."""
+    body = bytearray()
+    with response:
+        for part in response.iter_content(65_536):
+            body += part
+            if len(body) > _LARGEST:
+                raise GitLabError(0)
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise GitLabError(0) from None
 
 
 def integer(answer: dict[str, Any], key: str) -> int:

@@ -20,6 +20,7 @@ _ASKING = (
     "confidential_issues_events",
     "merge_requests_events",
 )
+_FEW = 50  # comments at once: each may hold 1 MiB, and more than a function can hold is left unread
 _CHANGES = (("new_file", "added"), ("deleted_file", "deleted"), ("renamed_file", "renamed"))
 
 
@@ -35,7 +36,7 @@ class Reading(Api):
             if error.status == _NOT_FOUND:
                 return None
             raise
-        jobs = self._request("get", f"{path}/jobs", query_data={"per_page": PAGE})
+        jobs, _ = self._request("get", f"{path}/jobs", query_data={"per_page": PAGE})
         return Progress(
             status=str(pipeline.get("status")),
             duration=int(pipeline.get("duration") or 0),
@@ -76,7 +77,7 @@ class Reading(Api):
     def notes(self, event: Event) -> Iterator[Note]:
         """`GET …/notes`, comments only: https://docs.gitlab.com/api/notes/."""
         query = {"sort": "desc", "order_by": "created_at", "activity_filter": "only_comments"}
-        for note in self._pages(f"{path_of(event)}/notes", query, timeout=_BRIEFLY):
+        for note in self._pages(f"{path_of(event)}/notes", query, _FEW, timeout=_BRIEFLY):
             author = note.get("author") or {}
             yield Note(
                 id=integer(note, "id"),
@@ -114,7 +115,7 @@ class Reading(Api):
         after = datetime.fromtimestamp(since - _SKEW, UTC).isoformat()
         path = f"/projects/{project_id}/pipelines"
         for pipeline in self._pages(path, {"source": "trigger", "created_after": after}):
-            variables = self._request("get", f"{path}/{pipeline['id']}/variables")
+            variables, _ = self._request("get", f"{path}/{pipeline['id']}/variables")
             if any(_run_id(variable) == run_id for variable in variables):
                 return Pipeline(pipeline["id"], str(pipeline.get("web_url", "")))
         return None

@@ -14,15 +14,15 @@ _FORBIDDEN = 403
 _LISTED = 5  # runs that `status` tells of
 
 
-def answer(run: RunRequest, order: Order, world: World) -> str:
-    """Return the reply to a command; raise GitLabError where GitLab does not work."""
+def answer(run: RunRequest, order: Order, world: World, *, again: bool = False) -> str:
+    """Return the reply to a command, perhaps one that was carried out before; raise GitLabError where GitLab fails."""
     if order.command == HELP:
         return replies.help_text(run.id, world.settings)
     if order.command == STATUS:
         found = [started.pipeline for started in runs.of_thread(run.thread, world.records)[:_LISTED]]
         progress = [(each, world.gitlab.progress(run.event.project_id, each.id)) for each in found]
         return replies.status(run.id, progress, world.now())
-    return _stop(run, world)
+    return _stop(run, world, again=again)
 
 
 def last_of(run: RunRequest, world: World) -> Started:
@@ -49,15 +49,17 @@ def repeated(run: RunRequest, order: Order, former: Started) -> tuple[RunRequest
     return former.run._replace(id=run.id, event=event), former.order._replace(**given)
 
 
-def _stop(run: RunRequest, world: World) -> str:
-    """Cancel what still runs in the thread."""
+def _stop(run: RunRequest, world: World, *, again: bool) -> str:
+    """Cancel what still runs in the thread; what an earlier attempt cancelled is told as well."""
     project_id = run.event.project_id
     live = runs.live(project_id, world.records)
     done: list[Pipeline] = []
     forbidden: list[Pipeline] = []
     for started in runs.of_thread(run.thread, world.records):
         pipeline = started.pipeline
-        progress = world.gitlab.progress(project_id, pipeline.id) if pipeline.id in live else None
+        progress = world.gitlab.progress(project_id, pipeline.id) if again or pipeline.id in live else None
+        if again and progress and progress.status == "canceled":
+            done.append(pipeline)
         if progress is None or progress.over:
             continue
         try:

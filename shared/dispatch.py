@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from shared import command, control, flow, letters, limits, projects, replies, runs
 from shared.access import authorise
-from shared.claim import ENDED, SETTLE, Claim, State, claim_key, new_claim, pause
+from shared.claim import ENDED, SETTLE, State, pause
 from shared.command import Order
 from shared.context import context
 from shared.event import COMMIT, MENTION, SNIPPET
+from shared.held import Held
 from shared.log import entry, severity
 from shared.outcome import Outcome, Reason, Retry, Stop
 from shared.ports import GitLabError, Pipeline, World
@@ -31,7 +32,7 @@ def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = F
         return track(request, world, last=last)
     run = request
     try:
-        held = _Held(run, world)
+        held = Held(run, world)
     except Retry as error:
         if not last:
             raise
@@ -53,18 +54,18 @@ def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = F
     return reason
 
 
-def _die(run: RunRequest, cause: Reason, held: "_Held", world: World) -> Reason:
+def _die(run: RunRequest, cause: Reason, held: Held, world: World) -> Reason:
     """Raise the alarm, keep the request for a replay, say so in the thread if that works, and end the claim."""
     world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
     letters.keep(run, world.records, world.now())
     with suppress(Retry):
-        _reply(run, replies.stopped(run.id, Stop(Reason.DEAD_LETTER)), held, world)
+        _reply(run, replies.stopped(run.id, Stop(Reason.DEAD_LETTER)), held, world, over=False)
     with suppress(Retry):
         held.write(held.claim.ended(State.DEAD, cause))
     return Reason.DEAD_LETTER
 
 
-def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
+def _end(run: RunRequest, held: Held, world: World) -> Reason:
     try:
         return _serve(run, held, world)
     except Stop as error:
@@ -77,7 +78,7 @@ def _end(run: RunRequest, held: "_Held", world: World) -> Reason:
         return why.reason
 
 
-def _told(run: RunRequest, why: Stop, held: "_Held", world: World) -> Stop:
+def _told(run: RunRequest, why: Stop, held: Held, world: World) -> Stop:
     """Say why a run does not start, unless the thread has heard too much of us; return why it ended."""
     if not held.claim.reason and why.reason.outcome is not Outcome.IGNORED:
         try:
@@ -91,14 +92,16 @@ def _told(run: RunRequest, why: Stop, held: "_Held", world: World) -> Stop:
     return why
 
 
-def _serve(run: RunRequest, held: "_Held", world: World) -> Reason:
+def _serve(run: RunRequest, held: Held, world: World) -> Reason:
     if held.claim.state in ENDED:
         return Reason.DUPLICATE
     if held.claim.reason:  # an earlier attempt decided so, and may have said it
         raise Stop(Reason[held.claim.reason.upper()], held.claim.hint)
     if held.claim.state is not State.TRIGGERED:
-        asked, pipeline = _Asked(run, "", Order()), _lost_pipeline(run, held, world)
-        if pipeline is None:
+        pipeline = _lost_pipeline(run, held, world)
+        if pipeline:
+            asked = _recalled(run, world)
+        else:
             role = _authorised(run, world)
             asked = _asked(run, world)
             if asked.order.command in _ANSWERS:
@@ -140,11 +143,19 @@ def _asked(run: RunRequest, world: World) -> _Asked:
     return _Asked(asked, instruction, order)
 
 
-def _answer(asked: _Asked, held: "_Held", world: World) -> Reason:
+def _recalled(run: RunRequest, world: World) -> _Asked:
+    """Return what a run was to do whose pipeline exists, as far as that can still be read."""
+    try:
+        return _asked(run, world)
+    except Stop:
+        return _Asked(run, "", Order())
+
+
+def _answer(asked: _Asked, held: Held, world: World) -> Reason:
     """Answer what needs no pipeline."""
     limits.count_command(asked.run, world.records, world.now())
     try:
-        text = control.answer(asked.run, asked.order, world)
+        text = control.answer(asked.run, asked.order, world, again=held.claim.attempt > 1)
     except GitLabError as error:
         raise flow.unavailable(error) from error
     _reply(asked.run, text, held, world)
@@ -152,7 +163,7 @@ def _answer(asked: _Asked, held: "_Held", world: World) -> Reason:
     return Reason.ANSWERED
 
 
-def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | None:
+def _lost_pipeline(run: RunRequest, held: Held, world: World) -> Pipeline | None:
     """Return the pipeline of an earlier attempt whose end nobody knows, if GitLab has it."""
     if held.claim.state is not State.TRIGGERING:
         return None
@@ -164,7 +175,7 @@ def _lost_pipeline(run: RunRequest, held: "_Held", world: World) -> Pipeline | N
         raise flow.unavailable(error) from error
 
 
-def _start(asked: _Asked, role: int, held: "_Held", world: World) -> Pipeline:
+def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
     """Count the run, show 👀, gather what the job is to know and trigger."""
     run, settings = asked.run, world.settings
     if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[0]:
@@ -185,7 +196,7 @@ def _start(asked: _Asked, role: int, held: "_Held", world: World) -> Pipeline:
         raise Stop(Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason) from again
 
 
-def _trigger(run: RunRequest, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World) -> Pipeline:
     """Call with the project's trigger token; one that GitLab does not know may just have been rotated."""
     secrets = world.secrets.get()
     try:
@@ -197,7 +208,7 @@ def _trigger(run: RunRequest, body: dict[str, object], held: "_Held", world: Wor
     return _call(run, rotated, body, held, world)
 
 
-def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: "_Held", world: World) -> Pipeline:
+def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: World) -> Pipeline:
     token = secrets.trigger_token(run.event.project_id, run.event.project_path)
     if token is None:
         raise Stop(Reason.TRIGGER_TOKEN_MISSING)
@@ -251,13 +262,19 @@ def _award(run: RunRequest, emoji: str, world: World) -> None:
         world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status))
 
 
-def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> int:
-    """Answer once and return the note's id: after a first attempt that may have got as far as here, look first."""
+def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool = True) -> int:
+    """Answer once and return the note's id: after a first attempt that may have got as far as here, look first.
+
+    Without `over` what is there already stays.
+    """
+    held.check()
+    found = None
     try:
-        found = world.gitlab.replied(run.event, replies.marker(run.id)) if held.claim.attempt > 1 else None
+        if held.claim.attempt > 1 or not over:
+            found = world.gitlab.replied(run.event, replies.marker(run.id))
         if found is None:
             return world.gitlab.reply(run.event, text)
-        if found.body.strip() != text and not replies.at_work(found.body):
+        if over and found.body.strip() != text and not replies.at_work(found.body):
             world.gitlab.edit_reply(run.event, found.id, text)
     except GitLabError as error:
         if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
@@ -267,31 +284,3 @@ def _reply(run: RunRequest, text: str, held: "_Held", world: World) -> int:
         # The thread is locked or gone: nobody can be told there, so the log is.
         world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))
     return found.id if found else 0
-
-
-class _Held:
-    """The claim this attempt holds, and its version in the store."""
-
-    def __init__(self, run: RunRequest, world: World) -> None:
-        """Take the claim; raise Retry(BUSY) while another attempt has it."""
-        self._records, self._now = world.records, world.now
-        now = world.now()
-        text, self._version = self._records.read(claim_key(run.id))
-        stored = Claim.from_json(text) if text else None
-        self.claim = stored or new_claim(run.id, now)
-        if stored is None or stored.state not in ENDED:
-            if stored is not None and stored.until > now:
-                raise Retry(Reason.BUSY, after=stored.until - now)
-            self.write(stored.take(now) if stored else self.claim)
-
-    def write(self, claim: Claim) -> None:
-        """Store the next step; raise Retry(BUSY) when another attempt has taken the claim meanwhile."""
-        version = self._records.write(claim.key, claim.to_json(), self._version, claim.expires)
-        if version is None:
-            raise Retry(Reason.BUSY)
-        self.claim, self._version = claim, version
-
-    def release(self) -> None:
-        """Let the next attempt begin when it may; a claim already lost to another attempt stays theirs."""
-        with suppress(Retry):
-            self.write(self.claim.released(self._now()))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import words
+from shared.event import MENTION
 
 if TYPE_CHECKING:
     from shared.command import Order
@@ -85,7 +86,8 @@ def moved(run_id: str, pipeline: "Pipeline", progress: "Progress", understood: U
         pipeline=named,
         job=_link(words.JOB.format(job.id), job.url) if job else named,
         duration=words.DURATION.format(minutes=minutes, seconds=seconds),
-        cause=words.CAUSES.get(reason, words.CAUSE_UNKNOWN).format(phrase=understood.phrase),
+        cause=words.CAUSES.get(reason, words.CAUSE_UNKNOWN),
+        phrase=understood.phrase,
     )
     parts = [text, *([] if progress.over else [_understood(understood)]), marker(run_id)]
     return "\n\n".join(parts)
@@ -132,7 +134,8 @@ def _understood(understood: Understood) -> str:
     options = [template.format(given[name]) for name, template in words.OPTIONS.items() if given[name]]
     task = words.TASKS.get(understood.order.command) or words.TASKS[understood.task]
     with_options = f" ({', '.join(options)})" if options else ""
-    return words.UNDERSTOOD.format(task=task, options=with_options, phrase=understood.phrase)
+    told = words.UNDERSTOOD.format(task=task, options=with_options) if options or task != words.TASKS[MENTION] else ""
+    return f"{told} {words.TO_STOP.format(phrase=understood.phrase)}".strip()
 
 
 def _pipeline(number: int, url: str) -> str:

@@ -10,6 +10,7 @@ from shared.ports import Pipeline, Records
 from shared.run import RunRequest, from_json
 
 _LAST = 20  # runs remembered of a thread
+_LIVE = 1000  # pipelines followed of a project: a record holds 400 KB at most on DynamoDB
 
 
 class Started(NamedTuple):
@@ -27,7 +28,12 @@ def keep(started: Started, records: Records, now: float) -> None:
     fields = {"run": run.to_json(), "order": order, "pipeline": pipeline, "reply_id": reply_id}
     _change(f"started/{run.id}", records, now, lambda _: fields)
     number = str(pipeline.id)
-    _change(f"live/{run.event.project_id}", records, now, lambda live: {**(live or {}), number: run.id})
+    _change(
+        f"live/{run.event.project_id}",
+        records,
+        now,
+        lambda live: dict([*(live or {}).items(), (number, run.id)][-_LIVE:]),
+    )
     _change(f"thread/{run.thread}", records, now, lambda ids: [*(each for each in ids or [] if each != run.id), run.id])
 
 

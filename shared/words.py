@@ -108,8 +108,8 @@ REASONS = {
     ),
     "OVER_LIMIT": ("The limit was reached, and that has been said already.", "Ask again later."),
     "OPTION_UNKNOWN": (
-        "The request begins with an option that does not exist.",
-        "The options are --model, --turns and --minutes; other text may follow them.",
+        "There is no such option.",
+        "The options are --model, --turns and --minutes; they come before the text.",
     ),
     "OPTION_VALUE": (
         "An option's value is missing or out of bounds.",
@@ -185,16 +185,17 @@ REASONS = {
 STATES = {
     "queued": "Claude is on it: {pipeline} is queued.",
     "stuck": "Claude is on it, but no runner has taken {pipeline} yet. Is one online that matches the job's tags?",
-    "waiting": "Claude waits for an earlier run of this thread to end: {pipeline}.",
+    "waiting": "{pipeline} waits for an earlier run of this thread to end.",
     "manual": "{pipeline} waits for somebody to start its job by hand.",
     "running": "Claude is at work: {job}.",
     "success": "Claude has finished: {pipeline} took {duration}.",
-    "failed": "Claude could not finish. {cause} The log: {job}.",
+    "failed": "Claude could not finish. {cause} Its log: {job}. To try again, write `{phrase} retry`.",
     "timed_out": "Claude ran out of time: {job} reached its time limit. Ask for less at once, or raise the limit.",
     "canceled": "Cancelled: {pipeline}.",
     "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
 }
-UNDERSTOOD = "Understood: {task}{options}. To stop it, write `{phrase} stop` here."
+UNDERSTOOD = "Understood: {task}{options}."
+TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
 JOB, PIPELINE = "job {}", "pipeline {}"
 REFUSED = "Claude did not start. {sentence} {hint} {cure}"
@@ -205,9 +206,9 @@ TASKS = {
     "fix": "a fix",
     "explain": "an explanation",
     "mention": "your request",
-    "assign": "work on what was assigned",
+    "assign": "work on this",
     "assign_reviewer": "a review",
-    "label": "work on what was labelled",
+    "label": "work on this",
 }
 # What the job is asked where nobody wrote a text; PROMPTS replaces these.
 PROMPTS = {
@@ -221,14 +222,14 @@ CAUSES = {
     "script_failure": "The job's script failed.",
     "api_failure": "GitLab lost contact with the job.",
     "stuck_or_timeout_failure": "No runner took the job, or it stopped answering. Check that one is online for it.",
-    "runner_system_failure": "The runner broke down. Write `{phrase} retry` to try again.",
+    "runner_system_failure": "The runner broke down.",
     "runner_unsupported": "The runner is too old for this job. Update it.",
     "missing_dependency_failure": "Something the job needs from an earlier job is gone.",
     "no_matching_runner": "No runner matches the job's tags. Register one or change the tags.",
     "ci_quota_exceeded": "The project has used up its compute minutes. Buy more or bring a runner of your own.",
     "user_blocked": "The owner of the trigger token is blocked. Create a token with another owner.",
     "builds_disabled": "CI/CD is switched off for this project.",
-    "data_integrity_failure": "GitLab could not prepare the job. Write `{phrase} retry` to try again.",
+    "data_integrity_failure": "GitLab could not prepare the job.",
     "protected_environment_failure": "The owner of the trigger token may not deploy to the job's environment.",
     "config_error": "The project's CI/CD configuration is not valid. See Build > Pipeline editor > Validate.",
 }
@@ -239,17 +240,17 @@ HELP = """\
 Write `{phrase}` and what you want, in a comment on an issue or a merge request, or in the title or \
 description of a new one. These words count when they come first:
 
-| write | and |
+| write | what happens |
 |---|---|
-| `{phrase} review` | a merge request is reviewed; text may follow |
-| `{phrase} fix` | the cause is found and fixed |
-| `{phrase} explain` | it is explained, and nothing is changed |
-| `{phrase} status` | this thread's runs are listed |
-| `{phrase} stop` | this thread's runs are cancelled |
-| `{phrase} retry` | this thread's last request runs again |
-| `{phrase} help` | you see this |
+| `{phrase} review …` | reviews the merge request; say what to look at |
+| `{phrase} fix …` | finds the cause and fixes it |
+| `{phrase} explain …` | explains, and changes nothing |
+| `{phrase} status` | lists this thread's runs |
+| `{phrase} stop` | cancels this thread's runs |
+| `{phrase} retry` | runs this thread's last request again |
+| `{phrase} help` | shows this |
 
-Options go in front of the text: {options}.
+Options come before the text: {options}.
 """
 HELP_OPTIONS = {
     "model": "`--model NAME` ({})",
@@ -274,6 +275,6 @@ STATUS_GONE = "deleted"
 STOPPED = "Cancelled: {pipelines}."
 STOP_NONE = "Nothing is running in this thread."
 STOP_FORBIDDEN = "GitLab does not let our token cancel {pipelines}. A member who may run pipelines on that branch can."
-DID_YOU_MEAN = "Did you mean {}?"
+DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."
 DURATION = "{minutes} min {seconds} s"

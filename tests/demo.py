@@ -92,6 +92,9 @@ def handover(demo: Demo, call: Call) -> None:
     say(f"      ai_flow.input={json.dumps(flow['input'])}\n")
     whole = flow["input"] == QUESTION.removeprefix("@claude ")
     demo.expect("our job gets the question to the letter, secrets' names and all", happened=whole)
+    surroundings = flow["context"]
+    known = not surroundings["unread"] and surroundings["issue"]["title"] == demo.recorded["issue"]["title"]
+    demo.expect("and the issue it stands in, read from GitLab", happened=known)
     demo.expect("no token is among the variables", happened="glp" not in json.dumps([variables, flow]))
 
 

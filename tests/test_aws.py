@@ -14,7 +14,7 @@ import pytest
 
 from shared.claim import Claim, State, claim_key
 from shared.delivery import VerifiedDelivery
-from shared.event import parse
+from shared.event import Event, parse
 from shared.run import RunRequest, request
 from tests import fakes
 from tests.gitlab.server import Fault, GitLab
@@ -103,7 +103,9 @@ def event(data: bytes, *, encode: bool = False) -> dict[str, Any]:
 def mention(gitlab: GitLab, iid: int = 5, author_id: int = 42) -> RunRequest:
     note = gitlab.note(7, "issue", iid, author_id=author_id, body="@claude fix it")
     _, data = gitlab.note_hook(note)
-    return request(parse(VerifiedDelivery(data)), "fix it", urlsplit(gitlab.url).netloc)
+    event = parse(VerifiedDelivery(data))
+    assert isinstance(event, Event)
+    return request(event, "fix it", urlsplit(gitlab.url).netloc)
 
 
 def lines(platform: Aws) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

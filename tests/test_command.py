@@ -62,8 +62,8 @@ def test_options_count_where_the_text_begins(text: str, order: Order, rest: str)
 @pytest.mark.parametrize(
     ("text", "reason", "hint"),
     [
-        ("--turn 5 x", Reason.OPTION_UNKNOWN, "Did you mean --turns?"),
-        ("--modell opus", Reason.OPTION_UNKNOWN, "Did you mean --model?"),
+        ("--turn 5 x", Reason.OPTION_UNKNOWN, "Did you mean `--turns`?"),
+        ("--modell opus", Reason.OPTION_UNKNOWN, "Did you mean `--model`?"),
         ("--settings={} x", Reason.OPTION_UNKNOWN, ""),
         ("--dangerously-skip-permissions", Reason.OPTION_UNKNOWN, ""),
         ("review --gitlab.url=https://evil.example", Reason.OPTION_UNKNOWN, ""),

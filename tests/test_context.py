@@ -33,7 +33,8 @@ class Stage:
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
         found = context(run(event), 30, self.world)
         assert len(safe_json(found)) <= MAX_VALUE
-        return json.loads(json.dumps(found))
+        read: dict[str, Any] = json.loads(json.dumps(found))
+        return read
 
     def wrote(self, number: int, body: str = "hello", **changes: Any) -> None:
         note = Note(number, (42, "ada"), NOW - 1000 + number, NOW - 1000 + number, internal=False, body=body)
@@ -236,5 +237,5 @@ def test_an_issue_that_was_assigned_has_no_note(stage: Stage) -> None:
 def test_the_notes_of_the_same_discussion_are_marked(stage: Stage) -> None:
     stage.wrote(1)
     stage.wrote(2)
-    stage.gitlab.discussion = lambda _: [2, 101]  # type: ignore[method-assign]
+    stage.gitlab.discussion = lambda _: [2, 101]  # type: ignore[method-assign,assignment]
     assert [note["in_discussion"] for note in stage.context()["thread"]["notes"]] == [False, True]

@@ -159,7 +159,7 @@ def test_a_wrong_option_is_told_once_with_its_hint(stage: Stage, text: str) -> N
     reason = dispatch(stage.asked, stage.world)
     assert reason in (Reason.OPTION_UNKNOWN, Reason.OPTION_VALUE, Reason.MODEL_NOT_OFFERED)
     assert len(stage.gitlab.replies) == 1
-    assert reason is not Reason.OPTION_UNKNOWN or "Did you mean --turns?" in stage.reply
+    assert reason is not Reason.OPTION_UNKNOWN or "Did you mean `--turns`?" in stage.reply
 
 
 @pytest.mark.parametrize("kind", ["commit", "snippet"])
@@ -207,3 +207,45 @@ def test_a_thread_s_list_of_runs_does_not_grow_for_ever(stage: Stage) -> None:
         assert stage.says("go") is Reason.TRIGGERED
     assert len(runs.of_thread(stage.asked.thread, stage.records)) == 20
     assert len(runs.live(7, stage.records)) == 25
+
+
+def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(stage: Stage) -> None:
+    stage.says("fix the parser")
+    stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
+    with pytest.raises(Retry):
+        stage.says("retry --turns 3")
+    stage.clock.time += 200
+    assert dispatch(stage.asked, stage.world) is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 2
+    assert "Understood: a fix (at most 3 turns)" in stage.reply
+    stage.says("retry")
+    assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "fix the parser"
+
+
+def test_a_pipeline_that_exists_is_told_of_although_its_request_is_gone(stage: Stage) -> None:
+    stage.gitlab.text = f"@claude {'x' * 70_000}"
+    stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
+    with pytest.raises(Retry):
+        stage.says("x" * 70_000)
+    stage.clock.time += 200
+    stage.gitlab.text = "never mind"
+    assert dispatch(stage.asked._replace(instruction=None), stage.world) is Reason.TRIGGERED
+    assert "To stop it" in stage.reply
+
+
+def test_what_an_earlier_attempt_cancelled_is_told_by_the_next(stage: Stage) -> None:
+    stage.says("one")
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    with pytest.raises(Retry):
+        stage.says("stop")
+    stage.clock.time += 200
+    assert dispatch(stage.asked, stage.world) is Reason.ANSWERED
+    assert stage.reply.startswith("Cancelled: [pipeline 1]")
+
+
+def test_a_project_s_list_of_live_pipelines_does_not_grow_for_ever(stage: Stage) -> None:
+    stage.says("one")
+    started = runs.of_thread(stage.asked.thread, stage.records)[0]
+    for number in range(2, 1200):
+        runs.keep(started._replace(pipeline=started.pipeline._replace(id=number)), stage.records, NOW)
+    assert runs.live(7, stage.records) == list(range(200, 1200))

@@ -325,11 +325,11 @@ def test_a_reply_that_fails_is_tried_again_without_a_second_pipeline(stage: Stag
 def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None:
     reply = stage.gitlab.reply
 
-    def arrives_unheard(note: Event, body: str) -> None:
+    def arrives_unheard(note: Event, body: str) -> int:
         reply(note, body)
         raise GitLabError(0, unsure=True)
 
-    stage.gitlab.reply = arrives_unheard  # type: ignore[method-assign]
+    stage.gitlab.reply = arrives_unheard  # type: ignore[method-assign,assignment]
     stage.retried()
     assert stage.dispatch() is Reason.TRIGGERED
     assert len(stage.gitlab.replies) == 1

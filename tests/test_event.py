@@ -352,8 +352,9 @@ def test_a_pipeline_of_ours_is_known_by_its_variables() -> None:
     found = parse(verified(pipeline()))
     assert found == PipelineEvent(7, "group/app", 31, "running")
     assert parse(verified(pipeline(variables=[{"key": "AI_FLOW_ID", "value": "x"}]))) == found
-    for changes in ({"source": "push"}, {"variables": []}, {"variables": None}, {"variables": [7, {"key": "X"}]}):
-        assert reason(pipeline(**changes)) is Reason.NOT_OUR_PIPELINE
+    wrong: dict[str, Any]
+    for wrong in ({"source": "push"}, {"variables": []}, {"variables": None}, {"variables": [7, {"key": "X"}]}):
+        assert reason(pipeline(**wrong)) is Reason.NOT_OUR_PIPELINE
     assert reason(pipeline(id="31")) is Reason.MALFORMED
 
 

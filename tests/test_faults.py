@@ -13,8 +13,11 @@ def shown(tally: Tally) -> None:
     assert set(tally.ends) <= {
         "triggered",
         "told",
+        "answered",
+        "followed",
         "dead letter, then triggered",
         "dead letter, then told",
+        "dead letter, then answered",
     }
 
 

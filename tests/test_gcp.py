@@ -20,7 +20,7 @@ from functions.gcp import adapters
 from shared.claim import Claim, State, claim_key
 from shared.outcome import Reason
 from shared.ports import Queue
-from shared.run import MAX_REQUEST, RunRequest
+from shared.run import MAX_REQUEST, RunRequest, TrackRequest, from_json
 from tests import fakes
 from tests.gitlab.server import Fault, GitLab
 from tests.platforms import Answer
@@ -165,8 +165,15 @@ def test_a_run_put_twice_is_one_task_and_no_error(queue: Queue, tasks: CloudTask
     with ThreadPoolExecutor(12) as pool:
         assert list(pool.map(queue.put, [fakes.run()] * 12)) == [None] * 12
     queue.put(fakes.run())
-    assert [RunRequest.from_json(task.body) for task in tasks.tasks.values()] == [fakes.run()]
+    assert [from_json(task.body) for task in tasks.tasks.values()] == [fakes.run()]
     assert len(tasks.calls) == 13
+
+
+def test_each_status_of_a_pipeline_is_one_task_of_a_name_that_google_takes(queue: Queue, tasks: CloudTasks) -> None:
+    looks = [TrackRequest(7, 4711, status) for status in ("running", "waiting_for_resource", "running")]
+    for look in looks:
+        queue.put(look)
+    assert [from_json(task.body) for task in tasks.tasks.values()] == looks[:2]
 
 
 def test_a_run_can_be_sent_again_although_the_name_of_its_first_task_is_not_free(
@@ -182,7 +189,9 @@ def test_the_longest_request_fits_into_a_task(queue: Queue, tasks: CloudTasks) -
     room = MAX_REQUEST - len(fakes.run(instruction="").to_json())
     queue.put(fakes.run(instruction="x" * room))
     queue.put(fakes.run(fakes.NOTE._replace(note_id=102), instruction="\N{SNOWMAN}" * 1_000_000))
-    whole, cut = (RunRequest.from_json(task.body) for task in tasks.tasks.values())
+    whole, cut = (from_json(task.body) for task in tasks.tasks.values())
+    assert isinstance(whole, RunRequest)
+    assert isinstance(cut, RunRequest)
     assert len(next(iter(tasks.tasks.values())).body) == MAX_REQUEST
     assert whole.instruction == "x" * room
     assert cut.instruction is None

@@ -4,17 +4,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from functions import gitlab as adapter
 from functions import gitlab_client
 from functions.gitlab import GitLab
 from shared.access import Member, User
-from shared.event import MERGE_REQUEST, NoteEvent
 from shared.ports import GitLabError
 from shared.secret import MIN_AGE, Cached, GitLabSecrets, Secret
-from tests.fakes import API_TOKEN, NOTE, TRIGGER_TOKEN, Clock
+from tests.fakes import API_TOKEN, TRIGGER_TOKEN, Clock
 from tests.gitlab import contract
 from tests.gitlab.server import Fault
 from tests.gitlab.server import GitLab as StandIn
@@ -23,8 +22,9 @@ BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"i
 TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
 
 
-@pytest.fixture
-def server() -> Iterator[StandIn]:
+@contextmanager
+def installed() -> Iterator[StandIn]:
+    """A stand-in with a project, a developer and our own user; at the end all calls are held against GitLab's API."""
     with StandIn() as server:
         server.user(42, "ada")
         server.user(99, "claude", bot=True)
@@ -46,17 +46,14 @@ def secrets(*tokens: str, clock: Clock | None = None) -> Cached[GitLabSecrets]:
 
 
 @pytest.fixture
+def server() -> Iterator[StandIn]:
+    with installed() as server:
+        yield server
+
+
+@pytest.fixture
 def gitlab(server: StandIn) -> GitLab:
     return GitLab(server.url, secrets(API_TOKEN))
-
-
-def comment(server: StandIn, *, internal: bool = False) -> NoteEvent:
-    note = server.note(7, "issue", 5, author_id=42, body="@claude fix it", internal=internal)
-    return NOTE._replace(note_id=note["id"], discussion_id=note["discussion_id"], internal=internal)
-
-
-def replies(server: StandIn, note: NoteEvent) -> list[dict[str, object]]:
-    return [each for each in server.notes.values() if each["id"] != note.note_id]
 
 
 def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
@@ -79,50 +76,6 @@ def test_a_project_our_token_cannot_see_is_no_answer_about_the_author(server: St
     with pytest.raises(GitLabError) as error:
         gitlab.member(7, 42)
     assert error.value.status == 404
-
-
-def test_eyes_are_put_on_the_note_once(server: StandIn, gitlab: GitLab) -> None:
-    note = comment(server)
-    for _ in range(2):
-        gitlab.award(note, "eyes")
-    assert [award["name"] for award in server.emoji.values()] == ["eyes"]
-
-
-@pytest.mark.parametrize("internal", [False, True])
-def test_a_reply_joins_the_discussion_and_its_confidentiality(server: StandIn, gitlab: GitLab, internal: bool) -> None:
-    note = comment(server, internal=internal)
-    gitlab.reply(note, "on it <!-- mark -->")
-    [reply] = replies(server, note)
-    assert (reply["discussion_id"], reply["internal"]) == (note.discussion_id, internal)
-    assert gitlab.replied(note, "<!-- mark -->")
-    assert not gitlab.replied(note, "<!-- other -->")
-
-
-@pytest.mark.parametrize("internal", [False, True])
-def test_where_there_is_no_discussion_the_reply_stands_alone(server: StandIn, gitlab: GitLab, internal: bool) -> None:
-    note = comment(server, internal=internal)._replace(discussion_id=None)
-    gitlab.reply(note, "on it <!-- mark -->")
-    [reply] = replies(server, note)
-    assert reply["internal"] is internal
-    assert gitlab.replied(note, "<!-- mark -->")
-
-
-def test_a_discussion_that_takes_no_reply_gets_a_note_beside_it(server: StandIn, gitlab: GitLab) -> None:
-    note = comment(server)
-    refusal = Fault.status(400, message="400 Bad request - Discussion can not be replied to.")
-    server.fault(f"POST /api/v4/projects/7/issues/5/discussions/{note.discussion_id}/notes", refusal)
-    gitlab.reply(note, "on it")
-    assert len(replies(server, note)) == 1
-
-
-def test_merge_requests_are_answered_under_their_own_path(server: StandIn, gitlab: GitLab) -> None:
-    server.merge_request(7, 5, source_branch="feature")
-    note = server.note(7, "merge_request", 5, author_id=42, body="@claude")
-    here = NOTE._replace(kind=MERGE_REQUEST, note_id=note["id"], discussion_id=note["discussion_id"])
-    gitlab.award(here, "eyes")
-    gitlab.reply(here, "on it")
-    assert gitlab.note_text(here) == "@claude"
-    assert all("/merge_requests/5/" in call.path for call in server.calls)
 
 
 def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(server: StandIn, gitlab: GitLab) -> None:
@@ -224,25 +177,3 @@ def test_an_error_holds_nothing_that_was_sent_or_said(server: StandIn, gitlab: G
     with pytest.raises(GitLabError) as error:
         gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
     assert "canary" not in f"{error.value} {error.value!r} {error.value.__cause__!r}"
-
-
-def test_a_pipeline_is_found_again_by_its_run_id(server: StandIn, gitlab: GitLab) -> None:
-    before = server.clock() - 100
-    for run_id in ("aaaa", "bbbb"):
-        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
-    gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": "dddd", "input": '{"ai_flow": {"id": "bbbb"}}'}})
-    found = gitlab.find_pipeline(7, "bbbb", before)
-    assert found
-    assert found.id == sorted(server.pipelines)[1]
-    assert gitlab.find_pipeline(7, "cccc", before) is None
-    assert gitlab.find_pipeline(7, "bbbb", server.clock() + 200) is None
-
-
-def test_many_pipelines_are_read_page_by_page(server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "_PAGE", 2)
-    for run_id in ("aaaa", "bbbb", "cccc", "dddd"):
-        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
-    found = gitlab.find_pipeline(7, "aaaa", server.clock() - 100)
-    assert found
-    assert found.id == min(server.pipelines)
-    assert gitlab.find_pipeline(7, "eeee", server.clock() - 100) is None

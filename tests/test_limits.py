@@ -84,3 +84,21 @@ def test_a_store_that_is_always_overtaken_is_tried_again_later(monkeypatch: pyte
     monkeypatch.setattr(Records, "write", lambda *_: None)
     with pytest.raises(Retry):
         limits.count(run(), settings(), Records(), NOW)
+
+
+def test_answers_have_a_limit_of_their_own_in_each_thread() -> None:
+    records = Records()
+
+    def answered(number: int, iid: int = 5, now: float = NOW) -> Reason | None:
+        try:
+            limits.count_command(run(NOTE._replace(note_id=number, iid=iid)), records, now)
+        except TriggerError as error:
+            return error.reason
+        return None
+
+    seen = [answered(number) for number in range(33)]
+    assert seen == [None] * 30 + [Reason.COMMAND_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
+    assert answered(29) is None  # another attempt counts nothing
+    assert answered(40, iid=6) is None
+    assert answered(41, now=NOW + 600) is None
+    assert outcome(records, 42, RUNS_PER_THREAD="1") is None  # and takes nothing from the runs

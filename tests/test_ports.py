@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.ports import Records
-from tests.fakes import GITLAB_SECRETS, WEBHOOK_SECRETS, run
+from shared.run import RunRequest, TrackRequest
+from tests.fakes import GITLAB_SECRETS, NOTE, WEBHOOK_SECRETS, run
 from tests.platforms import Platform
 from tests.test_platforms import PLATFORMS
 
@@ -70,7 +71,19 @@ def test_records_do_not_touch_each_other(records: Records) -> None:
     assert records.read("limit/user/11")[0] == "eleven"
 
 
-def test_a_request_may_be_stored_twice(platform: Platform) -> None:
+def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
+    commit = run(NOTE._replace(kind="commit", iid=0, commit="c" * 64))
+    for name in ("live/7", f"started/{run().id}", f"thread/{run().thread}", f"limit/command/{commit.thread}/1"):
+        assert records.write(name, name, None, LATER) is not None
+        assert records.read(name)[0] == name
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [run(), run(NOTE._replace(kind="commit", iid=0, commit="c" * 64)), TrackRequest(7, 4711, "waiting_for_resource")],
+    ids=["a run", "a run on a commit", "a look"],
+)
+def test_a_request_may_be_stored_twice(platform: Platform, request_: RunRequest | TrackRequest) -> None:
     queue = platform.queue()
     for _ in range(2):
-        queue.put(run())
+        queue.put(request_)

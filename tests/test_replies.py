@@ -34,10 +34,15 @@ def test_the_first_reply_links_the_pipeline_says_what_was_understood_and_how_to_
     )
 
 
-@pytest.mark.parametrize("event", ["mention", "assign", "assign_reviewer", "label"])
+@pytest.mark.parametrize("event", ["assign", "assign_reviewer", "label"])
 def test_what_was_understood_without_a_command_is_the_event(event: str) -> None:
     reply = replies.started(RUN, PIPELINE, Understood(event, Order(), "@claude"))
     assert f"Understood: {words.TASKS[event]}. To stop" in reply
+
+
+def test_of_a_plain_request_nothing_is_understood_but_its_options() -> None:
+    assert "Understood" not in replies.started(RUN, PIPELINE, ASKED)
+    assert "your request (at most 3 turns)" in replies.started(RUN, PIPELINE, ASKED._replace(order=Order(turns=3)))
 
 
 @pytest.mark.parametrize(
@@ -72,8 +77,8 @@ def test_an_address_that_is_none_is_left_out(url: str) -> None:
 )
 def test_each_status_of_a_pipeline_has_its_words(progress: Progress, state: str) -> None:
     assert replies.state_of(progress, NOW) == state
-    start = words.STATES[state].partition("{")[0]
-    assert moved(progress).startswith(start)
+    longest = max(words.STATES[state].replace("}", "{").split("{"), key=len)
+    assert longest in moved(progress)
     assert ("To stop it" in moved(progress)) is not progress.over
     assert moved(progress).endswith(replies.marker(RUN))
 
@@ -81,14 +86,14 @@ def test_each_status_of_a_pipeline_has_its_words(progress: Progress, state: str)
 def test_a_running_job_and_a_failed_one_are_linked() -> None:
     assert moved(at("running")).startswith("Claude is at work: [job 120](https://gitlab.com/group/app/-/jobs/120).")
     told = moved(at("failed", "script_failure"))
-    assert "The job's script failed. The log: [job 120](https://gitlab.com/group/app/-/jobs/120)." in told
+    assert "The job's script failed. Its log: [job 120](https://gitlab.com/group/app/-/jobs/120)." in told
     assert "after" not in moved(at("success"))
     assert "1 min 1 s" in moved(at("success"))
 
 
 @pytest.mark.parametrize("reason", [*words.CAUSES, "a reason of tomorrow"])
 def test_a_cause_is_told_in_plain_words(reason: str) -> None:
-    cause = words.CAUSES.get(reason, words.CAUSE_UNKNOWN).format(phrase="@claude")
+    cause = words.CAUSES.get(reason, words.CAUSE_UNKNOWN)
     told = moved(at("failed", reason) if reason != "config_error" else at("failed", jobs=()))
     assert cause in told
     assert reason not in told

@@ -54,7 +54,7 @@ def stage() -> Stage:
 
 def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
     assert "is queued" in stage.reply
-    assert "waits for an earlier run" in stage.moves("waiting_for_resource")
+    assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1) waits for" in stage.moves("waiting_for_resource")
     assert "is at work: [job 10]" in stage.moves("running")
     assert stage.gitlab.awards == ["eyes"]
     assert "has finished" in stage.moves("success")
@@ -100,7 +100,7 @@ def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
         edit(*arguments)  # type: ignore[arg-type]
         stage.gitlab.moves(1, "success")
 
-    stage.gitlab.edit_reply = edited_slowly  # type: ignore[method-assign]
+    stage.gitlab.edit_reply = edited_slowly  # type: ignore[method-assign,assignment]
     stage.look()
     assert "has finished" in stage.reply
 
@@ -216,7 +216,7 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
         edit(*arguments)  # type: ignore[arg-type]
         stage.gitlab.statuses.clear()
 
-    stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign]
+    stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign,assignment]
     assert stage.look() is Reason.TRACKED
     assert not stage.live
 
@@ -231,6 +231,6 @@ def test_two_that_end_at_once_both_end(stage: Stage) -> None:
         runs.end(7, 2, stage.records, NOW)
         return write(key, *arguments)  # type: ignore[arg-type]
 
-    stage.records.write = overtaken  # type: ignore[method-assign]
+    stage.records.write = overtaken  # type: ignore[method-assign,assignment]
     runs.end(7, 3, stage.records, NOW)
     assert runs.live(7, stage.records) == [1]

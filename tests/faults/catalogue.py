@@ -45,6 +45,10 @@ _CALL = (
     Fault("slow", acts=True, seconds=12),
     Fault("twin", acts=True, twin=True),
 )
+# A call for the context, which goes on without: what its faults have in common is tried once.
+_HELPFUL = tuple(
+    fault for fault in _CALL if fault.name not in ("429", "500", "502", "504", "connect time-out", "reset before")
+)
 # A call that changes something there.
 _WRITE = (
     *(Fault(f"{status}, acted", status=status, acts=True) for status in (500, 502, 503, 504)),
@@ -71,14 +75,25 @@ _STORE = (
 STEPS: dict[str, tuple[Fault, ...]] = {
     "user": _CALL + _OVERTAKEN,
     "member": _CALL + _OVERTAKEN,
-    "note_text": _CALL + _OVERTAKEN,
+    "texts": _CALL + _OVERTAKEN,
     "award": _CALL + _WRITE + _OVERTAKEN,
+    "target": _HELPFUL + _OVERTAKEN,
+    "notes": _HELPFUL + _OVERTAKEN,
+    "roles": _HELPFUL + _OVERTAKEN,
+    "discussion": _HELPFUL + _OVERTAKEN,
+    "diffs": _HELPFUL + _OVERTAKEN,
     "trigger": _CALL + _WRITE + _LATE,
     "find_pipeline": (*_CALL, *_OVERTAKEN, Fault("very slow", acts=True, seconds=110)),
     "replied": _CALL,
     "reply": _CALL + _WRITE + _LATE,
+    "progress": _CALL,
+    "cancel": _CALL + _WRITE,
+    "read reply": _CALL,
+    "edit reply": _CALL + _WRITE + _LATE,
+    "withdraw": _CALL + _WRITE,
     "secrets": (Fault("store fails before", status=0),),
     "read claim": (Fault("store fails before", status=0), Fault("store busy", status=503), *_OVERTAKEN),
+    "read record": (Fault("store fails before", status=0), Fault("store busy", status=503)),
     "write taken": _STORE,
     "write triggering": _STORE,
     "write not triggered": _STORE,
@@ -90,8 +105,24 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "write letter": _STORE,
     "write letters": _STORE,
     "write limit": _STORE,
+    "write command limit": _STORE,
+    "write started": _STORE,
+    "write live": _STORE,
+    "write thread": _STORE,
     "write projects": _STORE,
 }
+
+# What the context reads, and the names that tell the job what it lacks.
+UNREAD = {
+    "target": "merge_request",
+    "notes": "thread",
+    "roles": "roles",
+    "discussion": "discussion",
+    "diffs": "changed_files",
+}
+
+# The steps that no mention takes: following a pipeline and stopping it.
+FOLLOWING = ("progress", "cancel", "read reply", "withdraw")
 
 Point = tuple[str, Fault]
 POINTS: list[Point] = [(step, fault) for step, faults in STEPS.items() for fault in faults]

@@ -3,12 +3,13 @@
 import json
 import random
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken
@@ -16,7 +17,7 @@ from shared.access import Member, User
 from shared.claim import LEASE
 from shared.delivery import Delivery
 from shared.dispatch import dispatch
-from shared.event import NoteEvent
+from shared.event import Event
 from shared.outcome import Retry
 from shared.ports import Pipeline, World
 from shared.receive import receive
@@ -24,12 +25,14 @@ from shared.secret import Cached, GitLabSecrets, Secret
 from shared.settings import Settings
 from tests import fakes
 from tests.faults.catalogue import Schedule
-from tests.faults.model import Clock, GitLab, Trouble
+from tests.faults.gitlab import GitLab
+from tests.faults.model import Clock, Trouble
 from tests.faults.schedules import SEED
 
 HOOKS, TIMES = 2, 5  # each mention comes from both hooks, five times each
 WORKERS, SENDERS = 8, 4
 THREAD = 4  # mentions on one issue
+PROJECTS = 50  # what runs of one project is one record, and no pipeline ends here
 UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
 
 
@@ -60,11 +63,11 @@ class _GitLab(GitLab):
     def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
         return Member(user_id, 30, "active", "active", None)
 
-    def award(self, note: NoteEvent, emoji: str) -> None:
+    def award(self, event: Event, emoji: str) -> None:
         pass
 
-    def reply(self, note: NoteEvent, body: str) -> None:
-        pass
+    def reply(self, event: Event, body: str) -> int:  # noqa: ARG002
+        return 1
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:  # noqa: ARG002
         flow = body["ai_flow"]
@@ -84,8 +87,9 @@ def deliveries(mentions: int, seed: int) -> list[tuple[int, str]]:
 
 
 def _body(number: int) -> bytes:
-    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}")
-    return json.dumps(body | {"issue": {"id": 900, "iid": number // THREAD + 1}}).encode()
+    thread = number // THREAD
+    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}") | {"project_id": 7 + thread % PROJECTS}
+    return json.dumps(body | {"issue": {"id": 900, "iid": thread + 1}}).encode()
 
 
 class Crowd:
@@ -100,7 +104,7 @@ class Crowd:
         records = SqliteRecords(self.store, time.time())
         self.world = World(settings, secrets, records, self.gitlab, time.time, lambda *_: None)
         self._tokens = fakes.tokens(now=time.time)
-        self._draw, self._sent = random.Random(seed), Event()  # noqa: S311
+        self._draw, self._sent = random.Random(seed), threading.Event()  # noqa: S311
         self.redelivered = 0
 
     def send(self, parcel: list[tuple[int, str]]) -> Counter[int]:
@@ -152,14 +156,14 @@ class Crowd:
         if fate < 0.02:
             twin.join()
         if after is None and not 0.02 <= fate < 0.1:
-            self.queue.done(taken.run)
+            self.queue.done(taken.request)
         else:
             self.redelivered += 1
-            self.queue.later(taken.run, time.time())
+            self.queue.later(taken.request, time.time())
 
     def _serve(self, taken: Taken) -> float | None:
         try:
-            dispatch(taken.run, self.world)
+            dispatch(taken.request, self.world)
         except Retry as error:
             return error.after
         return None

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from shared import letters
+from shared import letters, runs
 from shared.claim import ATTEMPTS, ENDED, Claim, State, pause
 from shared.dispatch import dispatch
 from shared.outcome import Outcome, Reason, Retry
 from shared.ports import GitLab, World
-from shared.run import RunRequest
+from shared.replies import marker
+from shared.run import RunRequest, TrackRequest
 from shared.secret import Cached, GitLabSecrets
 from shared.settings import Settings
 from tests import canaries
@@ -84,7 +85,7 @@ class Journey:
 
     def __init__(
         self,
-        run: RunRequest,
+        run: RunRequest | TrackRequest,
         schedule: Schedule,
         gitlab: Callable[[Trouble], GitLab],
         *,
@@ -99,12 +100,12 @@ class Journey:
         self.trouble = Trouble(self.clock, schedule)
         self.trouble.twin = self._twin
         self.records, self.gitlab = Records(self.trouble), gitlab(self.trouble)
-        self._waiting: list[RunRequest] = [run]
+        self._waiting: list[RunRequest | TrackRequest] = [run]
         self._twins = False
         self.dead = self.dropped = False
         self.tries = self.left = 0
 
-    def put(self, run: RunRequest) -> None:
+    def put(self, run: RunRequest | TrackRequest) -> None:
         """Take the request again: the queue's side of a replay."""
         self._waiting.append(run)
 
@@ -118,6 +119,7 @@ class Journey:
                 self.clock.wait(max(self.replayed_after, again * 3600.0))
                 self.replay()
                 self._serve()
+        self._sweep()
         self.clock.wait(300)  # what GitLab still does for those who have left
 
     def replay(self) -> None:
@@ -125,6 +127,12 @@ class Journey:
         kept = [letters.replay(each, self, self.records, self.clock()) for each in letters.kept(self.records)]
         if not any(kept):
             self._waiting.append(self.run)
+
+    def _sweep(self) -> None:
+        """Look after the pipelines that are still followed, as shared/sweep.py does, once all is well."""
+        if isinstance(self.run, TrackRequest):
+            for pipeline_id in runs.live(self.run.project_id, self.records):
+                dispatch(TrackRequest(self.run.project_id, pipeline_id), self._world(), last=True)
 
     def _serve(self) -> None:
         while self._waiting:
@@ -143,7 +151,7 @@ class Journey:
                     break
                 self.clock.wait(wait)
 
-    def _attempt(self, run: RunRequest, attempt: int) -> float | None:
+    def _attempt(self, run: RunRequest | TrackRequest, attempt: int) -> float | None:
         """Let a worker have the request; return the seconds until it comes again, None when it is done with."""
         began = self.clock()
         try:
@@ -192,19 +200,20 @@ class Journey:
 
     def judge(self, seen: Seen) -> End:
         """Say how it ended: as one of what issue 3 allows, and whether anything is lost, doubled or leaked."""
-        replies, pipelines = seen.replies(), seen.pipelines()
-        claim = next(iter(self.records.claims()), None)
-        started = [reply for reply in replies if "Claude is on it" in reply]
+        mark, pipelines = marker(self.run.id), seen.pipelines()
+        replies = [reply for reply in seen.replies() if mark in reply]
+        claim = next((claim for claim in self.records.claims() if claim.run == self.run.id), None)
         stopped = [reply for reply in replies if "Claude did not start" in reply]
+        started = [reply for reply in replies if reply not in stopped]
         dead = [reply for reply in stopped if Reason.DEAD_LETTER.sentence in reply]
         refused = [reply for reply in stopped if reply not in dead]
         silent = self.log.tells(severity="ERROR", error="reply")  # the thread took no reply: the log was told
-        twice = len(set(replies)) < len(replies) or len(started) > 1
+        twice = len(replies) > 1
         wrong = [
             *(["doubled: pipelines"] * (pipelines > 1)),
             *(["doubled: replies"] * (twice and not self._late())),
             *(["contradicted"] * bool(started and refused and not self.dead)),
-            *(["leaked"] * self._leaked()),
+            *(["leaked"] * self.leaked()),
             *(["no alarm"] * (self.dead and self.queue is not SQS and not self._alarmed())),
         ]
         word, lost = ended(claim, pipelines, told=bool(started or silent), refused=bool(refused or silent))
@@ -217,7 +226,7 @@ class Journey:
         """Tell whether GitLab wrote a reply long after the call: nobody can know of it, and it does no harm."""
         return any(met.startswith("reply: ") and met.endswith("acts late") for met in self.schedule.met)
 
-    def _leaked(self) -> bool:
+    def leaked(self) -> bool:
         text = self.log.text()
         return any(needle in text for needle in _NEEDLES)
 
@@ -230,9 +239,10 @@ def ended(claim: Claim | None, pipelines: int, *, told: bool, refused: bool) -> 
     if claim is None or claim.state not in ENDED or claim.state is State.DEAD:
         return "lost", f"claim {claim and str(claim.state)}"
     if claim.state is State.FINISHED:
-        if not pipelines:
-            return "lost", "finished without a pipeline"
-        return ("triggered", "") if told else ("lost", "not told of its pipeline")
+        word = "triggered" if claim.reason == str(Reason.TRIGGERED) else "answered"
+        if bool(pipelines) is (word == "answered"):
+            return "lost", f"{word} with {pipelines} pipelines"
+        return (word, "") if told else ("lost", f"{word} and told nobody")
     reason = next(reason for reason in Reason if str(reason) == claim.reason)
     if reason.outcome is Outcome.IGNORED:
         return "ignored", ""

@@ -1,15 +1,12 @@
-"""GitLab and the records in memory, on a clock that moves when told: each call meets the fault of its schedule."""
+"""A clock that moves when told, the records and the log in memory: each call meets the fault of its schedule."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from shared.access import Member, User
 from shared.claim import ENDED, Claim, State
-from shared.event import Branches, NoteEvent
 from shared.outcome import Reason, Retry
-from shared.ports import Comment, GitLabError, Hook, Pipeline, Project
-from shared.secret import Secret
+from shared.ports import GitLabError
 from tests.fakes import NOW
 from tests.faults.catalogue import GRIEF, Fault, Schedule
 
@@ -88,85 +85,6 @@ class Trouble:
         return acted  # type: ignore[return-value]
 
 
-class GitLab:
-    """A GitLab with one project and one thread; `forbids` variables, does not `know` the author, as its scene says."""
-
-    def __init__(self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True) -> None:
-        """Begin with a comment and nothing else."""
-        self._call, self._text, self._forbids, self._knows = trouble.call, text, forbids, knows
-        self._now = trouble.clock
-        self.pipelines: dict[str, tuple[Pipeline, float]] = {}
-        self.replies: list[str] = []
-
-    def user(self, user_id: int) -> User | None:
-        return self._found("user", lambda: User(user_id, "ada", bot=False, state="active"))
-
-    def own_id(self) -> int:
-        raise NotImplementedError
-
-    def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
-        return self._found("member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None)
-
-    def note_text(self, note: NoteEvent) -> str:  # noqa: ARG002
-        return self._call("note_text", lambda: self._text)
-
-    def award(self, note: NoteEvent, emoji: str) -> None:  # noqa: ARG002
-        self._call("award", lambda: None, writes=True)
-
-    def reply(self, note: NoteEvent, body: str) -> None:  # noqa: ARG002
-        self._call("reply", lambda: self.replies.append(body), writes=True)
-
-    def replied(self, note: NoteEvent, text: str) -> bool:  # noqa: ARG002
-        return self._call("replied", lambda: any(text in reply for reply in self.replies))
-
-    def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:  # noqa: ARG002
-        def create() -> Pipeline | None:
-            if self._forbids and "variables" in body:
-                return None
-            run = body["ai_flow"]["id"]
-            if run in self.pipelines:
-                raise Doubled(run)
-            number = len(self.pipelines) + 1
-            pipeline = Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}")
-            self.pipelines[run] = pipeline, self._now()
-            return pipeline
-
-        created = self._call("trigger", create, writes=True)
-        if created is None:
-            raise GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
-        return created
-
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
-        def look() -> Pipeline | None:
-            pipeline, created = self.pipelines.get(run_id, (None, 0.0))
-            return pipeline if created >= since else None
-
-        return self._call("find_pipeline", look)
-
-    def project(self, project_id: str) -> Project | None:
-        raise NotImplementedError
-
-    def comments(self, project: Project, since: float) -> Iterator[Comment]:
-        raise NotImplementedError
-
-    def branches(self, note: NoteEvent) -> Branches:
-        raise NotImplementedError
-
-    def hooks(self, project_id: int) -> list[Hook]:
-        raise NotImplementedError
-
-    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
-        raise NotImplementedError
-
-    def _found(self, step: str, look: Callable[[], Value | None]) -> Value | None:
-        try:
-            return self._call(step, look)
-        except GitLabError as error:
-            if error.status == 404:
-                return None  # as functions/gitlab.py reads it
-            raise
-
-
 class Records:
     """A table of texts with compare-and-set, each write a step of its own name."""
 
@@ -178,6 +96,8 @@ class Records:
     def read(self, key: str) -> tuple[str | None, object]:
         if key.startswith("run/"):
             self._meet("read claim", lambda: None)
+        if key.startswith(("started/", "live/", "thread/")):
+            self._meet("read record", lambda: None)
         return self.stored.get(key, (None, None))
 
     def write(self, key: str, text: str, version: object, expires: int) -> object:  # noqa: ARG002
@@ -209,7 +129,7 @@ class Records:
         return done  # type: ignore[return-value]
 
     def _name(self, key: str, text: str) -> str:
-        kind = key.partition("/")[0]
+        kind = "command limit" if key.startswith("limit/command/") else key.partition("/")[0]
         if kind != "run":
             return {"dead": "letter" if "/" in key else "letters"}.get(kind, kind)
         after = Claim.from_json(text)

@@ -5,19 +5,19 @@ from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from functions import gitlab_client
+from functions import gitlab_client, gitlab_reading
 from functions.gitlab import GitLab
 from shared.access import Member, User
-from shared.event import NoteEvent
-from shared.ports import GitLabError, Pipeline
-from shared.run import RunRequest, request
+from shared.event import MERGE_REQUEST, Branches, Event
+from shared.ports import Diff, GitLabError, Note, Pipeline, Reply, Target
+from shared.run import from_json, request
 from shared.secret import Cached, GitLabSecrets, Secret
 from tests.fakes import API_TOKEN, GITLAB_SECRETS, NOTE, TRIGGER_TOKEN
 from tests.faults.catalogue import GRIEF, POINTS, Fault, Point, Schedule, with_preamble
 from tests.faults.journey import SQS, Journey
 from tests.faults.model import Clock, Killed, Trouble
 from tests.faults.schedules import Tally, Wrong
-from tests.gitlab import contract
+from tests.gitlab import contract, diffs
 from tests.gitlab.server import Fault as Happening
 from tests.gitlab.server import GitLab as StandIn
 
@@ -26,15 +26,21 @@ Value = TypeVar("Value")
 LIMITS = (0.4, 0.4)  # seconds to connect and between bytes, instead of 3 and 10
 _OURS = 99
 _TEXT = "x" * 70_000
+_THREAD = "/api/v4/projects/7/merge_requests/3"
 _PATHS = {
     "user": "GET /api/v4/users/*",
     "member": "GET /api/v4/projects/7/members/all/*",
-    "note_text": "GET /api/v4/projects/7/issues/5/notes/*",
-    "award": "POST /api/v4/projects/7/issues/5/notes/*/award_emoji",
+    "texts": f"GET {_THREAD}/notes/*",
+    "award": f"POST {_THREAD}/notes/*/award_emoji",
+    "target": f"GET {_THREAD}",
+    "notes": f"GET {_THREAD}/notes",
+    "roles": "GET /api/v4/projects/7/members/all",
+    "discussion": f"GET {_THREAD}/discussions/*",
+    "diffs": f"GET {_THREAD}/diffs",
     "trigger": "POST /api/v4/projects/7/trigger/pipeline",
     "find_pipeline": "GET /api/v4/projects/7/pipelines",
-    "replied": "GET /api/v4/projects/7/issues/5/discussions/*",
-    "reply": "POST /api/v4/projects/7/issues/5/discussions/*/notes",
+    "replied": f"GET {_THREAD}/discussions/*",
+    "reply": f"POST {_THREAD}/discussions/*/notes",
 }
 
 
@@ -54,17 +60,32 @@ class _Wired(GitLab):
     def member(self, project_id: int, user_id: int) -> Member | None:
         return self._meet("member", lambda there: there.member(project_id, user_id))
 
-    def note_text(self, note: NoteEvent) -> str:
-        return self._meet("note_text", lambda there: there.note_text(note))
+    def texts(self, event: Event) -> tuple[str, ...]:
+        return self._meet("texts", lambda there: there.texts(event))
 
-    def award(self, note: NoteEvent, emoji: str) -> None:
-        self._meet("award", lambda there: there.award(note, emoji))
+    def award(self, event: Event, emoji: str) -> None:
+        self._meet("award", lambda there: there.award(event, emoji))
 
-    def reply(self, note: NoteEvent, body: str) -> None:
-        self._meet("reply", lambda there: there.reply(note, body))
+    def target(self, event: Event) -> Target:
+        return self._meet("target", lambda there: there.target(event))
 
-    def replied(self, note: NoteEvent, text: str) -> bool:
-        return self._meet("replied", lambda there: there.replied(note, text))
+    def notes(self, event: Event) -> Iterator[Note]:
+        yield from self._meet("notes", lambda there: list(there.notes(event)))
+
+    def discussion(self, event: Event) -> list[int]:
+        return self._meet("discussion", lambda there: there.discussion(event))
+
+    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:
+        return self._meet("roles", lambda there: there.roles(project_id, user_ids))
+
+    def diffs(self, event: Event) -> Iterator[Diff]:
+        yield from self._meet("diffs", lambda there: list(there.diffs(event)))
+
+    def reply(self, event: Event, body: str) -> int:
+        return self._meet("reply", lambda there: there.reply(event, body))
+
+    def replied(self, event: Event, mark: str) -> Reply | None:
+        return self._meet("replied", lambda there: there.replied(event, mark))
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         return self._meet("trigger", lambda there: there.trigger(project_id, token, body))
@@ -112,7 +133,7 @@ def _happening(fault: Fault) -> Happening | None:
 
 
 class Scene:
-    """A stand-in for one journey: a long mention in an issue."""
+    """A stand-in for one journey: a long mention in a discussion of a merge request, on a line of its diff."""
 
     def __init__(self, server: StandIn) -> None:
         self._server = server
@@ -123,10 +144,21 @@ class Scene:
             server.member(7, user, level)
         server.api_token(API_TOKEN, _OURS)
         server.trigger_token(TRIGGER_TOKEN, 7, _OURS)
-        server.issue(7, 5)
-        note = server.note(7, "issue", 5, author_id=42, body=f"@claude {_TEXT}")
-        asked = request(NOTE._replace(note_id=note["id"], discussion_id=note["discussion_id"]), _TEXT, "gitlab.com")
-        self.run = RunRequest.from_json(asked.to_json())
+        server.merge_request(7, 3, source_branch="feature", diffs=[diffs.file("app.py")])
+        first = server.note(7, "merge_request", 3, author_id=42, body="Why is this?")
+        note = server.note(
+            7, "merge_request", 3, author_id=42, body=f"@claude {_TEXT}", discussion_id=first["discussion_id"]
+        )
+        event = NOTE._replace(
+            kind=MERGE_REQUEST,
+            iid=3,
+            branches=Branches("feature", "main", 7, "a" * 40),
+            position={"new_path": "app.py", "new_line": 1},
+            note_id=note["id"],
+            discussion_id=note["discussion_id"],
+            at=0.0,
+        )
+        self.run = from_json(request(event, _TEXT, "gitlab.com").to_json())
 
     def pipelines(self) -> int:
         return len(self._server.pipelines)
@@ -147,6 +179,7 @@ def play(points: tuple[Point, ...], tally: Tally) -> None:
     clock = Clock()
     with ExitStack() as stack:
         stack.enter_context(patch.object(gitlab_client, "TIMEOUT", LIMITS))
+        stack.enter_context(patch.object(gitlab_reading, "_BRIEFLY", LIMITS))
         server = stack.enter_context(StandIn(clock=clock))
         scene = Scene(server)
 

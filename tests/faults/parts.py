@@ -32,7 +32,11 @@ def _tally(test: str, tally: Tally, more: str = "") -> Row:
         figures += f"; {tally.twice} replies written twice because GitLab finished one long after the call"
     stories = tuple(f"{what} ({scene}): {'; '.join(story)}" for what, scene, story in tally.stories[:8])
     return Row(
-        test, "0 lost, 0 doubled, each ends in triggered / told / dead letter", figures, not tally.wrong, stories
+        test,
+        "0 lost, 0 doubled, each ends in triggered / told / answered / followed / dead letter",
+        figures,
+        not tally.wrong,
+        stories,
     )
 
 

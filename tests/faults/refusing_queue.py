@@ -13,7 +13,7 @@ from functions.local import adapters
 from functions.local.adapters import SqliteQueue, Store
 from shared.outcome import Reason, Retry
 from shared.receive import receive
-from shared.run import RunRequest, run_id
+from shared.run import RunRequest, TrackRequest, run_id
 from tests import fakes
 from tests.faults.schedules import SEED
 
@@ -44,7 +44,7 @@ class _Queue:
     def __init__(self, queue: SqliteQueue, draw: random.Random) -> None:
         self._queue, self._draw = queue, draw
 
-    def put(self, run: RunRequest) -> None:
+    def put(self, run: RunRequest | TrackRequest) -> None:
         if self._draw.random() < 0.5:
             raise self._draw.choice(_ERRORS)
         self._queue.put(run)

@@ -28,7 +28,7 @@ functions are killed at any instruction. This page says what becomes of a mentio
 
 Every mention whose delivery was answered 202, and every mention that a sweep finds, ends in exactly one of
 
-1. one pipeline, with its link in the thread;
+1. one pipeline, with its link in the thread, or the one answer that `help`, `status` and `stop` ask for;
 2. a refusal or a failure, told in the thread with what to change (what a bot writes and what exceeds a limit that has
    been told already gets no answer);
 3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread, unless its last
@@ -45,7 +45,8 @@ It holds because
   repeated.
 - **A refusal is written down before it is told**, so a thread that read "did not start" sees no pipeline after it,
   unless an operator replays a dead letter.
-- **A reply is looked for before it is written again.**
+- **A reply is looked for before it is written again**: each run has one, which follows its pipeline. Where a pipeline's
+  webhook is off or its delivery is lost, the sweep brings the reply up to date.
 - **In doubt, retry.** A request is offered {ATTEMPTS} times over {sum(map(pause, range(1, ATTEMPTS))) / 3600:.1f} hours; then
   it is a dead letter. A worker that dies holds its claim for {LEASE:.0f} s at most.
 - **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks' failed
@@ -75,7 +76,8 @@ _SHOWN = """\
 Faults: 429 with and without Retry-After, 500, 502, 503, 504 (done or not), connect time-out, time-out and reset before
 and after GitLab acted, GitLab acting 45 s late, broken JSON, 401, 403, 404, slow answers, kill before and after each call
 and each write, the store failing before and after a write, another worker with the same request at the same moment, an
-attempt overtaken because it outlived its lease. Each journey is played on the queues as `functions/local`,
+attempt overtaken because it outlived its lease. They strike mentions in issues and in diffs, calls for help, calls to stop
+a pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
 `template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to three attempts; dead
 letters are replayed once all has healed.
 """
@@ -116,7 +118,9 @@ def policy() -> str:
         "| user, member, note: any failure but 404 | tried again; nothing starts without an answer |",
         "| looking for a lost pipeline: 403 | told: `uncertain`; not called again |",
         "| looking for a lost pipeline: any other failure | tried again; not called again before it is known |",
+        "| what the job gets to know of its surroundings: any failure | goes on without; `unread` names what is missing |",
         "| 👀 | goes on without |",
+        "| a pipeline's progress, or the reply that follows it: any failure | tried again, then left to the sweep |",
         "| reply: 403, 404, other 4xx | the thread takes none: logged as an error |",
         "| reply: 401, 408, 429, 5xx, no answer | tried again, after a look whether it is there |",
         "| queue or records of our own | tried again |",

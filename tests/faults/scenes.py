@@ -3,25 +3,50 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from shared import runs
 from shared.claim import ATTEMPTS
-from shared.run import RunRequest, request
-from tests.fakes import NOTE, run
+from shared.command import Order
+from shared.event import MERGE_REQUEST, Branches, Event
+from shared.ports import Pipeline
+from shared.replies import Understood, marker, started
+from shared.run import RunRequest, TrackRequest, from_json, request
+from shared.runs import Started
+from tests.fakes import NOTE, NOW, run
 from tests.faults.catalogue import Point, Schedule
+from tests.faults.gitlab import GitLab
 from tests.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
-from tests.faults.model import Doubled, GitLab, Trouble
+from tests.faults.model import Doubled, Trouble
 
 _LONG_TEXT = "x" * 70_000
-LONG = RunRequest.from_json(request(NOTE, _LONG_TEXT, "gitlab.com").to_json())
+_DIFF = NOTE._replace(
+    kind=MERGE_REQUEST,
+    iid=3,
+    branches=Branches("feature", "main", 7, "a" * 40),
+    position={"new_path": "app.py", "new_line": 1},
+)
+
+
+def _asked(event: Event, text: str) -> RunRequest:
+    """Return a request as it leaves the queue."""
+    found = from_json(request(event, text, "gitlab.com").to_json())
+    assert isinstance(found, RunRequest)
+    return found
+
+
 SHORT = run()
+LONG, LONG_IN_DIFF = _asked(NOTE, _LONG_TEXT), _asked(_DIFF, _LONG_TEXT)
+# An earlier run of the thread, whose pipeline a command or an event is about.
+FORMER, LOOK = run(NOTE._replace(note_id=100)), TrackRequest(7, 1, "success")
 
 
 class Scene(NamedTuple):
     """A request, what GitLab makes of it, the queue, and how often that offers it."""
 
     name: str
-    run: RunRequest = SHORT
+    run: RunRequest | TrackRequest = SHORT
     forbids: bool = False
     knows: bool = True
+    former: str = ""  # what became of an earlier run's pipeline
     queue: Queue = LOCAL
     attempts: int = ATTEMPTS
     replayed_after: float = 3600.0
@@ -34,6 +59,10 @@ _ASKED = (
     Scene("a mention"),
     Scene("a long mention, variables forbidden", run=LONG, forbids=True),
     Scene("a stranger's mention", knows=False),
+    Scene("a mention in a diff", run=_asked(_DIFF, "fix it")),
+    Scene("a call for help", run=run(instruction="")),
+    Scene("a call to stop", run=run(instruction="stop"), former="running"),
+    Scene("the end of a pipeline", run=LOOK, former="success"),
 )
 # With 13 attempts faults heal; with 1 to 3 the run meets its queue's end in every state.
 SCENES = tuple(
@@ -44,7 +73,7 @@ SCENES = tuple(
 )
 # Each pair is played on a queue that is patient and on one that is not.
 PAIRED = (
-    Scene("a long mention", run=LONG, queue=SQS),
+    Scene("a long mention in a diff", run=LONG_IN_DIFF, queue=SQS),
     Scene("a mention", queue=TASKS, attempts=2, replayed_after=1.0),
 )
 
@@ -59,7 +88,7 @@ class Played(NamedTuple):
 
 
 class _Seen:
-    def __init__(self, gitlab: GitLab, run: RunRequest) -> None:
+    def __init__(self, gitlab: GitLab, run: RunRequest | TrackRequest) -> None:
         self._gitlab, self._run = gitlab, run
 
     def pipelines(self) -> int:
@@ -71,7 +100,7 @@ class _Seen:
 
 def play(scene: Scene, points: Iterable[Point]) -> Played:
     """Play a schedule in a scene to its end."""
-    schedule = Schedule(points)
+    schedule = Schedule()
     made: list[GitLab] = []
 
     def gitlab(trouble: Trouble) -> GitLab:
@@ -87,9 +116,48 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
         attempts=scene.attempts,
         replayed_after=scene.replayed_after,
     )
+    if scene.former:
+        _begin(journey, made[0], scene.former)
+    for point in points:
+        schedule.add(point)
     try:
         journey.carry()
-        end = journey.judge(_Seen(made[0], scene.run))
+        end = _followed(journey, made[0]) if scene.run is LOOK else journey.judge(_Seen(made[0], scene.run))
     except Doubled:
         end = End("doubled", ("doubled: pipelines",))
-    return Played(end, len(schedule.met), journey.left, tuple(schedule.met))
+    wrong = [f"concealed from the job: {sorted(lacks)}" for lacks in made[0].concealed]
+    if scene.former == "running" and end.word.endswith("answered"):
+        wrong += _not_stopped(journey, made[0])
+    return Played(end._replace(wrong=(*end.wrong, *wrong)), len(schedule.met), journey.left, tuple(schedule.met))
+
+
+def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
+    """Let an earlier run of the thread have its pipeline and its reply."""
+    pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
+    gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), status
+    gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Order(), "@claude")))
+    runs.keep(Started(FORMER, Order(), pipeline, reply_id=1), journey.records, NOW)
+
+
+def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
+    """Say where the answer to a call to stop is not what became of the pipeline."""
+    told = "".join(reply for reply in gitlab.replies if marker(journey.run.id) in reply)
+    gone = {"progress: 404", "cancel: 403"} & set(journey.schedule.met)  # GitLab's own word for it
+    if gitlab.statuses[1] != "canceled":
+        return ["lost: runs on"] * (not gone or "Cancelled" in told)
+    silent = journey.log.tells(severity="ERROR", error="reply")  # the thread took no reply: the log was told
+    return ["lost: stopped and not told"] * ("Cancelled" not in told and not silent and not gone)
+
+
+def _followed(journey: Journey, gitlab: GitLab) -> End:
+    """Judge whether the one reply says in the end what became of the pipeline."""
+    met = set(journey.schedule.met)
+    gone = {"progress: 404", "read reply: 404"} & met  # GitLab says that pipeline or reply are deleted
+    says = [reply for reply in gitlab.replies if marker(FORMER.id) in reply]
+    wrong = [
+        *(["doubled: replies"] * (len(gitlab.replies) > 1)),
+        *(["lost: reply not brought up to date"] * (not gone and "is queued" in says[0])),
+        *(["lost: followed for ever"] * bool(runs.live(7, journey.records))),
+        *(["leaked"] * journey.leaked()),
+    ]
+    return End("followed", tuple(wrong))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, islice
 from typing import NamedTuple
 
-from tests.faults.catalogue import POINTS, Point, with_preamble
+from tests.faults.catalogue import FOLLOWING, POINTS, Point, with_preamble
 from tests.faults.scenes import PAIRED, SCENES, Scene, play
 
 SEED = 20261123
@@ -85,8 +85,8 @@ def singles() -> Iterator[Job]:
 
 
 def pairs() -> Iterator[Job]:
-    """Yield every pair of those; at one step both orders, at two the order is that of the steps."""
-    for first, second in combinations_with_replacement(POINTS, 2):
+    """Yield every pair of those that a mention meets; at one step both orders, at two the order is that of the steps."""
+    for first, second in combinations_with_replacement([point for point in POINTS if point[0] not in FOLLOWING], 2):
         both = (first, second), (second, first)
         chosen = dict.fromkeys(both if first[0] == second[0] else both[:1])
         for pair in chosen:

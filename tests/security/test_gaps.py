@@ -1,0 +1,115 @@
+"""What the mutation tester found that no other test would have noticed: a line of our rules, changed, is seen here."""
+
+import json
+
+import pytest
+
+from shared import replies, words
+from shared.access import ROLES
+from shared.command import Order
+from shared.delivery import Delivery, verify
+from shared.mention import instruction, may_occur, occurs
+from shared.outcome import Reason, Stop
+from shared.ports import Job, Pipeline, Progress
+from shared.secret import Secret, WebhookSecrets
+from tests import fakes
+
+RUN = "0123456789abcdef0123456789abcdef"
+MARK = f"<!-- gitlab-claude-trigger run={RUN} -->"
+FIRST, SECOND = (Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}") for number in (1, 2))
+LINKS = tuple(f"[pipeline {number}](https://gitlab.com/group/app/-/pipelines/{number})" for number in (1, 2))
+
+
+def test_the_roles_are_gitlab_s() -> None:
+    # https://docs.gitlab.com/api/access_requests/#valid-access-levels
+    known = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+    assert known == ROLES
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature", None])
+def test_what_is_missing_is_nothing_and_no_letter_either(name: str | None) -> None:
+    headers = fakes.sign(b"{}", webhook_id="X" if name else "msg.1")
+    if name:
+        del headers[name]
+    with pytest.raises(Stop) as stop:
+        verify(Delivery("POST", headers, b"{}"), fakes.tokens().get(), fakes.NOW)
+    assert stop.value.reason is Reason.SIGNATURE_MISSING
+
+
+@pytest.mark.parametrize("token", ["X", ""])
+def test_no_token_is_no_token(token: str) -> None:
+    secrets = WebhookSecrets((), (Secret(token),))
+    for headers in ({}, {"x-gitlab-token": ""}):
+        with pytest.raises(Stop):
+            verify(Delivery("POST", headers, b"{}"), secrets, fakes.NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("@claude X marks the spot", "X marks the spot"),
+        ("@claude:X y", "X y"),
+        ("@claude , x", ", x"),
+        ("a @claude @claude, x", "a, x"),
+        ("a @claude\n@claude, x", "a\nx"),
+        ("fix it @claude\nnow", "fix it\nnow"),
+    ],
+)
+def test_exactly_the_mention_is_cut(text: str, asked: str) -> None:
+    assert instruction(text, ("@claude",)) == asked
+
+
+def test_whether_a_mention_occurs_is_yes_or_no() -> None:
+    assert occurs("@claude x", ("@claude",)) is True
+    assert occurs("`@claude` x", ("@claude",)) is False
+
+
+def test_every_character_may_be_spelled_as_an_escape() -> None:
+    assert may_occur(json.dumps("\uffff").encode(), ("\uffff",))
+    assert not may_occur(b'"\\u0041"', ("\U0001f916",))
+
+
+def test_the_mark_is_known_to_the_letter() -> None:
+    assert replies.marker(RUN) == MARK
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(0, "queued"), (599.5, "queued"), (600, "queued"), (600.5, "stuck"), (9000, "stuck")]
+)
+def test_a_pipeline_is_stuck_after_ten_minutes(age: float, state: str) -> None:
+    assert replies.state_of(Progress("pending", 0, fakes.NOW, ()), fakes.NOW + age) == state
+
+
+@pytest.mark.parametrize("reason", ["job_execution_timeout", "job_execution_server_timeout"])
+def test_both_time_limits_are_told_apart_from_failures(reason: str) -> None:
+    progress = Progress("failed", 61, fakes.NOW, (Job(10, "failed", reason, ""),))
+    assert replies.state_of(progress, fakes.NOW) == "timed_out"
+
+
+def test_a_job_s_last_mark_counts() -> None:
+    working, done = (f"<!-- gitlab-claude-job pipeline=1 state={state} -->" for state in ("working", "done"))
+    assert replies.has_answer(f"{working} {done}")
+    assert not replies.has_answer(f"{done} {working}")
+
+
+def test_a_reply_that_speaks_for_a_dead_job_bears_its_mark() -> None:
+    job = "<!-- gitlab-claude-job pipeline=1 state=ended -->"
+    assert replies.spoken_for(RUN, FIRST, f"It failed.\n\n{MARK}") == f"It failed.\n\n{job}\n{MARK}"
+
+
+def test_replies_are_laid_out_as_written() -> None:
+    understood = replies.Understood("mention", Order(), "@claude")
+    asked = words.UNDERSTOOD.format(task=words.TASKS["mention"], options="", phrase="@claude")
+    queued = words.STATES["queued"].format(pipeline=LINKS[0])
+    assert replies.started(RUN, FIRST, understood) == f"{queued}\n\n{asked}\n\n{MARK}"
+    moved = replies.moved(RUN, FIRST, Progress("pending", 0, fakes.NOW, ()), understood, fakes.NOW)
+    assert moved == f"{queued}\n\n{asked}\n\n{MARK}"
+    reason = Reason.FORK_MERGE_REQUEST
+    assert replies.stopped(RUN, Stop(reason)) == f"Claude did not start. {reason.sentence} {reason.cure}\n\n{MARK}"
+    assert replies.status(RUN, [], fakes.NOW) == f"{words.STATUS_NONE}\n\n{MARK}"
+    assert replies.cancelled(RUN, [], []) == f"{words.STOP_NONE}\n\n{MARK}"
+    both = f"{words.STOPPED.format(pipelines=', '.join(LINKS))}\n\n{MARK}"
+    assert replies.cancelled(RUN, [FIRST, SECOND], []) == both
+    shown = replies.help_text(RUN, fakes.settings(ALLOWED_MODELS="claude-a,claude-b"))
+    assert shown.endswith(f"\n\n{MARK}")
+    assert "(claude-a, claude-b)" in shown
