@@ -29,11 +29,12 @@ _LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]|&[#A-Za-z]|(?:```|~~~)[^\n`~]")
 _MARK = r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)"  # before a block in quotes and lists
 _BREAK = r"[ \t>]*+\n"
 _BLANK = rf"\n(?={_BREAK})"
+_NO_TAG = r"<[^<>`\\\n]*+>"  # in this place it is an address
 _TO = rf"(?:{_ANGLED}|(?!<)(?>(?:[^] \t\n]++|\](?!\())*))"
-_TITLED = re.compile(rf"\({_SPACES}{_TO}([ \t\n>]++{_TITLE})[ \t\n>]*+\)")
+_TITLED = re.compile(rf"\({_SPACES}(?:{_TO}([ \t\n>]++{_TITLE})|{_NO_TAG})[ \t\n>]*+\)")
 _DEFINED = rf"{_MARK}{_LABEL}:[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
 _DEFINITION = rf"{_DEFINED}(?P<definition>(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE})(?={_BREAK})"
-_ROW = r"(?P<row>[ \t>]*+(?>(?:[|:-][ \t]*+)+)(?=\n))"
+_ROW = rf"(?P<row>[ \t>]*+(?>(?:[|:-][ \t]*+)+)(?=\n))|{_MARK}{_LABEL}:[ \t]*+{_NO_TAG}(?=[ \t]*+\n)"
 _NAME = r"[A-Za-z][A-Za-z0-9-]*+"
 _GAP = rf"(?>(?:[ \t]++|\n(?!{_BREAK}))+)"
 _STRING = rf"""(?:"(?>(?:[^"\n]++|\n(?!{_BREAK}))*)"|'(?>(?:[^'\n]++|\n(?!{_BREAK}))*)')"""
@@ -44,10 +45,9 @@ _KEPT = _ADDRESS + r"""(?:"[^ \t\n"<>]*+"|'[^ \t\n'<>]*+'|[^ \t\n"'=<>`]++)"""
 _LOOSE = re.compile(r"""(?>(?:[^>="']++|=[ \t\n]*+(?:"[^"]*+"|'[^']*+'|(?!["']))|["'])*)""")  # as browsers read a tag
 # An HTML block: some tags, and any that is alone on its line. Up to a blank line it holds no Markdown.
 _BLOCK = (
-    "address|article|aside|base(?:font)?|blockquote|body|caption|center|col(?:group)?|d[dlt]|details|dialog|dir|div|"
-    "fieldset|fig(?:caption|ure)|footer|form|frame(?:set)?|h[1-6r]|head(?:er)?|html|iframe|legend|li|link|main|"
-    "menu(?:item)?|nav|noframes|ol|optgroup|option|p|param|search|section|summary|t[dhr]|table|tbody|tfoot|thead|title|"
-    "track|ul"
+    "address|article|aside|base(?:font)?|blockquote|body|caption|center|col(?:group)?|d[dlt]|details|dialog|dir|div|html"
+    "|fieldset|fig(?:caption|ure)|footer|form|frame(?:set)?|h[1-6r]|head(?:er)?|iframe|legend|li|link|main|menu(?:item)?"
+    "|nav|noframes|ol|optgroup|option|p|param|search|section|summary|t[dhr]|table|tbody|tfoot|thead|title|track|ul"
 )
 _VERBATIM = "(?ai:pre|script|style|textarea)"
 _ALONE = rf"/?{_NAME}(?>(?:{_ATTRIBUTE})*){_SPACES}/?>[ \t]*+\n"
@@ -57,7 +57,6 @@ _ENDS = {**_OPEN, "?": r"\?>", "![cdata[": r"\]\]>"}
 _ENTITY = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6})|[A-Za-z][A-Za-z0-9]{1,31});")
 _FENCE = r"[ \t>]*+(`{3,}+|~{3,}+)[ \t]*+[\w.#:+-]{0,20}+([^\n]*+)"
 _CODE = re.compile(r"(`++)(?>(?:[^`\n]++|(?!\1(?!`))`++)*)\1")  # over a line's end it may be two paragraphs' backticks
-_PIPE = re.compile(r"(?<!\\)\|")
 _PLAIN = ("bare", "alt", "definition")  # the pattern itself tells what to cut
 _pattern = cache(re.compile)
 
@@ -71,10 +70,9 @@ def shown(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     seen = _UNSEEN.sub(_GONE, text).replace("\u2028", _SPLIT).replace("\u2029", _SPLIT)
     seen = _Reader(seen).seen().replace(_GONE, "").replace(_SPLIT, "\n")
-    for _ in range(_READINGS if seen != text else 0):
-        before, seen = seen, _Reader(seen).seen()
-        if seen == before:
-            return seen
+    for _ in range(_READINGS):
+        if seen != text:
+            text, seen = seen, _Reader(seen).seen()
     return seen if seen == text else _dead(seen)
 
 
@@ -105,12 +103,12 @@ def _tokens(*, raw: bool, images: bool) -> re.Pattern[str]:
     tag = rf"(?P<bare>(?>(?:(?!{_ADDRESS}){_ATTRIBUTE})+)){end}|(?P<tag>(?>(?:{_ATTRIBUTE})+)){end}"
     tag = rf"{_NAME}(?!(?>(?:{_KEPT})*){end})(?:{tag})"
     tag += rf"|/?{_NAME}(?!(?>(?:{_KEPT})*){end})(?P<loose>)" if raw else ""
-    open_ = r"!--|\?|!\[CDATA\[|(?ai:script|style)(?=[ \t\n/>])|" + ("!|/(?![A-Za-z>])" if raw else "![A-Za-z]")
+    comment = r"!--|\?|!\[CDATA\[|(?ai:script|style)(?=[ \t\n/>])|" + ("!|/(?![A-Za-z>])" if raw else "![A-Za-z]")
     titled = f"(?={_TITLED.pattern})"
     alt = rf"(?:(?P<alt>[^][\\`<&!\n]++)|)\](?=[(\[])(?!{titled})"
     brackets = rf"(?<=!)\[(?:{alt}|(?P<image>\[*+))|(?<=\[)(?P<opening>\[*+)|" if images else ""
     closing = r"(?<=\])" + (r"\]*+" if images else titled) + "(?P<closing>)"
-    both = rf"(?<=<)(?:(?P<comment>{open_})|{tag})|(?<=&)(?P<entity>{_ENTITY.pattern[1:]})|{brackets}{closing}"
+    both = rf"(?<=<)(?:(?P<comment>{comment})|{tag})|(?<=&)(?P<entity>{_ENTITY.pattern[1:]})|{brackets}{closing}"
     lines = rf"(?P<blank>(?>(?:{_BREAK}(?={_BREAK}))*)[ \t>]*+(?=\n))|(?P<html>{_MARK}(?={_HTML}))|{_DEFINITION}|{_ROW}"
     inline = r"(?<=\\)[!-/:-@\[-`{-~]|(?<=`)(?P<ticks>`*+)"
     first = r"<&!\]\[" if images else r"<&\]"
@@ -123,8 +121,7 @@ class _Code(_Blocks):
 
     def __init__(self, text: str, depth: int = _DEPTH) -> None:
         self.found: list[tuple[int, int]] = []
-        self._depth = depth
-        self._quotes = [(0, -1)]
+        self._depth, self._quotes = depth, [(0, -1)]
         if depth and any(mark in text for mark in ("```", "~~~", "    ", "\t")):
             super().__init__(text)
             for start, end in self._quotes[1:]:
@@ -222,10 +219,8 @@ class _Reader:
             self._paired, self._rows, self._openers = True, False, []
         elif kind == "row":
             self._rows = True
-        elif kind == "image":
-            self._openers += -start - 1, *range(start + 2, end)
-        elif kind == "opening":
-            self._openers += range(start, end)
+        elif kind in ("image", "opening"):
+            self._openers += (-start - 1, *range(start + 2, end)) if kind == "image" else range(start, end)
         elif kind != "entity":
             return int(getattr(self, f"_{kind}")(found))
         elif _is_unseen(found[0]):
@@ -249,7 +244,7 @@ class _Reader:
 
     def _ticks(self, found: re.Match[str]) -> int:
         code = _CODE.match(self._text, found.start()) if self._paired and self._sure else None
-        self._paired = code is not None and not (self._rows and _PIPE.search(code[0]))
+        self._paired = code is not None and not (self._rows and _pattern(r"(?<!\\)\|").search(code[0]))
         return code.end() if code and self._paired else 0
 
     def _html(self, found: re.Match[str]) -> int:
@@ -260,8 +255,7 @@ class _Reader:
             self._raw = self._find(r"\n", start)[0]
         elif _pattern(rf"{_VERBATIM}[ \t\n>]").match(self._text, start + 1):
             self._raw = self._find(r"\n", self._find(f"</{_VERBATIM}>", start)[1])[0]
-        if found["html"] in ("", " ", "  ", "   "):
-            self._whole = start
+        self._whole = start if found["html"] in ("", " ", "  ", "   ") else self._whole
         self._sure = self._sure and (start == self._whole or self._raw <= blank)
         return start
 
@@ -297,8 +291,10 @@ class _Reader:
         opener = self._openers.pop() if self._openers else 0
         if opener < 0 and self._text[end] in "([":
             self._cut(1 - opener, end - 1)
-        if not (titled := _TITLED.match(self._text, end)):
+        titled = _TITLED.match(self._text, end)
+        if not titled or (end < self._raw and not titled[1]):
             return 0
         self._paired = self._paired and "`" not in titled[0]
-        self._cut(*titled.span(1))
+        if titled[1]:
+            self._cut(*titled.span(1))
         return titled.end()
