@@ -84,7 +84,7 @@ def test_a_hostile_comment_reaches_claude_to_the_letter_and_does_nothing(
 
 
 def test_a_hostile_comment_through_the_whole_chain(installation: Installation, witness: Witness) -> None:
-    text = "--settings=x $ANTHROPIC_API_KEY %GITLAB_ACCESS_TOKEN% @/etc/passwd $(id) `id`\n/close\n/cost"
+    text = "please --settings=x $ANTHROPIC_API_KEY %GITLAB_ACCESS_TOKEN% @/etc/passwd $(id) `id`\n/close\n/cost"
     with Scene(installation, ANSWER) as scene:
         watch(scene, witness)
         # GitLab takes /close out of a person's comment; a delivery that still has it is what is tested here.

@@ -181,7 +181,7 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(installation: I
         if run.event.project_id == PROJECT and name in {case.name for case in conversation()}:
             assert len(installation.told(run_id)) == 1, name
     words = {name: installation.told(run_id) for run_id, (name, _) in queued.items()}
-    assert "`@claude review`" in words["help"][0]
+    assert "`@claude review …`" in words["help"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a commit"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a snippet"][0]
     assert {queued[run_id][1].event.name for run_id in triggered} == {"mention", "assign", "assign_reviewer", "label"}
