@@ -89,8 +89,8 @@ def _dead(text: str) -> str:
 
 
 def _is_unseen(entity: str) -> bool:
-    char = unescape(entity)
-    return not char or char in "\r\u2028\u2029" or bool(_UNSEEN.search(char))
+    char = unescape(entity)  # empty for what HTML forbids
+    return char in "\r\u2028\u2029" or bool(_UNSEEN.search(char))
 
 
 @cache
@@ -266,7 +266,7 @@ class _Reader:
         last, end = self._find(_ENDS.get(kind, ">"), start + 2)
         if kind not in _OPEN and not raw and (last == end or blank < end):
             return 0
-        self._sure = self._sure and last < end and (blank >= end or start == self._whole)
+        self._sure = self._sure and (blank >= end or start == self._whole)
         if not self._sure or "](" in self._text[start:end]:  # it may hold the end of an image's text
             self._openers = [opener for opener in self._openers if opener < 0][:1]
             start = 1 - self._openers[0] if self._openers else start

@@ -156,7 +156,7 @@ def test_attributes_go_but_addresses(text: str, seen: str) -> None:
     ('[a](b "c ` d") <!-- e --> ` f', "[a](b)  ` f"),
     ("[a](b[c](d 'e')", "[a](b[c](d)"),
     ("[x]: a \"b\"\n[y]: <c d>\n  (e)\n> [z]:\n> f\n> 'g'\n", "[x]: a\n[y]: <c d>\n> [z]:\n> f\n"),
-    ("a\n\n[x]: b 'c'\n\n<div>\n[y]: d 'e'\n</div>", "a\n\n[x]: b\n\n<div>\n[y]: d\n</div>"),
+    ("a\n\n[x]: b 'c'\n\n<div>\n[y]: d 'e'\n\nf", "a\n\n[x]: b\n\n<div>\n[y]: d\n\nf"),
 )
 def test_alternative_texts_and_titles_go(text: str, seen: str) -> None:
     assert shown(text).replace(" )", ")") == seen.replace(" )", ")")
@@ -183,6 +183,7 @@ MARKUP = "<!-- a --> <b x=y> ![c](d 'e') [f](g 'h') &#8203;\n[x]: i 'j'"
     "- a\n\n      <!-- b -->\n\n  ```\n  <b x=y>\n  ```\n- c",
     "1. a\n   ```\n   <b x=y>\n   ```\n   - b\n     ~~~\n     <!-- c -->\n     ~~~\n",
     "> ```\n> <b x=y>\n> ```\n> > ~~~\n> > <!-- a -->\n> > ~~~\n",
+    "> ```\n> <b x=y>\n> ```\n\n```\n<b x=y>\n```",
     "- > ```\n  > <b x=y>\n  > ```\n",
     ">>>\n```\n<b x=y>\n```\n>>>\n",
     "`a` and `<!-- b -->`\nand `c` in `<b x=y>`",
@@ -197,7 +198,7 @@ def test_code_stays_to_the_letter(text: str) -> None:
 
 
 @becomes(
-    ("```js a b\nc\n```\n```  py d\n``` e\n```\n", "```js\nc\n```\n```  py\n``` e\n```\n"),
+    ("```js a b\nc\n```\n```  py d\n``` e f\n```\n", "```js\nc\n```\n```  py\n``` e f\n```\n"),
     ("- ~~~ a b\n  <!-- c -->\n  ~~~", "- ~~~ a\n  <!-- c -->\n  ~~~"),
     ("```" + "a" * 30 + "\n", "```" + "a" * 20 + "\n"),
     ("> ```a b\n> c", "> ```a\n> c"),
@@ -213,12 +214,14 @@ def test_of_the_line_that_opens_a_fence_only_the_language_stays(text: str, seen:
     ("- <pre>\n\n`<!-- a -->`\n</pre>\n\n`<!-- b -->`", "- <pre>\n\n``\n</pre>\n\n``"),
     ("<!-- a --> `<!-- b -->`\n`<!-- c -->`", " ``\n``"),
     ("a <!-- b\n\n```\nc --> d\n```\n<!-- e -->\n```", "a  d\n```\n\n```"),
+    ("a <!-- b\n\n` --> ` <!-- c --> `", "a  `  `"),
+    ('](a "`") b ` c ` d ` <!-- e --> `', "](a) b ` c ` d `  `"),
+    ("- " * 60 + "<!-- a -->\n\n\n```\n<!-- b -->\n```", "- " * 60 + "\n\n\n```\n\n```"),
     ("> a\n    <!-- b -->", "> a\n    "),
     ("> a `\n` <!-- b --> `", "> a `\n`  `"),
     ("`a\n<!-- b -->`", "`a\n`"),
     ("a ` b\nc `<!-- d -->`\n\n`<!-- e -->`", "a ` b\nc ``\n\n`<!-- e -->`"),
     ("|a|b|\n|-|-|\n|` a | <!-- b --> ` |", "|a|b|\n|-|-|\n|` a |  ` |"),
-    ("- " * 60 + "<!-- a -->", "- " * 60),
     (">\t<!-- a -->\n>\n> \t\t<!-- b -->", ">\t\n>\n> \t\t"),
     ("> " * 5 + "    <!-- a -->", "> " * 5 + "    "),
     ("- >>>\n  ```\n  <!-- a -->\n", "- >>>\n  ```\n  \n"),

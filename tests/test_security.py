@@ -36,8 +36,14 @@ ROOT = Path(__file__).parent.parent
 LOCKS = [path for folder in ("functions", "tests") for path in sorted((ROOT / folder).rglob("*requirements.txt"))]
 
 
+def seed() -> int:
+    """Return a new seed, shown where a test fails, to play the failure again."""
+    made = random.getrandbits(32)
+    print(f"seed {made}")  # noqa: T201
+    return made
+
+
 def answered(tally: fuzz.Tally) -> None:
-    print(f"seed {fuzz.SEED}")  # noqa: T201  to play a failure again
     assert tally.met, tally.stories
     assert min(tally.kinds[kind] for kind in (mutations.SIGNED, mutations.UNSIGNED, mutations.METHOD)) > 0
     assert tally.reasons["queued"] > tally.total / 50
@@ -47,7 +53,7 @@ def answered(tally: fuzz.Tally) -> None:
 
 
 def test_mutated_deliveries_are_answered_as_they_must() -> None:
-    answered(fuzz.deliver(fuzz.core, random.getrandbits(32), 8000))
+    answered(fuzz.deliver(fuzz.core, seed(), 8000))
 
 
 @pytest.mark.parametrize("cloud", clouds.CLOUDS)
@@ -91,11 +97,25 @@ def test_bombs_are_harmless() -> None:
 
 
 def test_without_a_clear_yes_nothing_starts() -> None:
-    cells = list(matrix.cells())
+    rng, cells = random.Random(seed()), list(matrix.cells())  # noqa: S311
     allowed = [cell for cell in cells if cell.yes]
-    seen = matrix.judge(random.sample(cells, 1500) + random.sample(allowed, 50))
+    seen = matrix.judge(rng.sample(cells, 2000) + rng.sample(allowed, 50))
     assert seen.wrong == ()
     assert seen.allowed >= 50
+
+
+@pytest.mark.parametrize("command", ["stop", "status", "retry", "help", "review", "--turns 3 stop"])
+@pytest.mark.parametrize(
+    "who", [{"role": None}, {"role": 20}, {"user_state": "blocked"}, {"external": True}, {"who": matrix.BOT}]
+)
+def test_without_a_clear_yes_no_command_is_carried_out(command: str, who: dict[str, Any]) -> None:
+    records, clock, gitlab = fakes.Records(), fakes.Clock(), matrix.Answering(matrix.Cell())
+    for note_id, text in enumerate(("@claude fix it", f"@claude {command}"), 1):
+        _, [run] = journeys.received(fakes.payload(text, id=note_id))
+        journeys.carry(run, gitlab, clock, records)
+        gitlab.become(matrix.Cell(**who))
+    assert (len(gitlab.triggered), gitlab.cancelled) == (1, [])
+    assert not any("pipeline 1" in reply or "| write |" in reply for reply in gitlab.replies[1:])
 
 
 @pytest.mark.parametrize("pipeline_ref", ["default", "source"])
@@ -116,16 +136,16 @@ def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: st
 
 
 def test_no_text_expands_in_either_expander() -> None:
-    seen = expanders.texts(random.getrandbits(32), 6000)
+    seen = expanders.texts(seed(), 6000)
     assert seen.wrong == ()
     assert seen.raw_leaks > 2000
-    through = expanders.whole(random.getrandbits(32), 200)
+    through = expanders.whole(seed(), 200)
     assert through.wrong == ()
     assert through.raw_leaks > 50
 
 
 def test_two_models_of_the_expanders_agree() -> None:
-    rng = random.Random()  # noqa: S311
+    rng = random.Random(seed())  # noqa: S311
     for _ in range(4000):
         for text in (expanders.text(rng)[:200], "".join(rng.choices("${}%A*#1 _-Zb$", k=12))):
             assert expanders.rails(text) == test_flow.rails(text, expanders.SECRETS)
@@ -151,7 +171,7 @@ def test_every_published_family_is_tried() -> None:
 
 
 def test_hostile_addresses_reach_nobody_but_our_gitlab() -> None:
-    seen = hosts.play(random.getrandbits(32), 40)
+    seen = hosts.play(seed(), 40)
     assert seen.hosts == ("the configured one",)
     assert seen.wrong == ()
     assert seen.pipelines > 20

@@ -1,6 +1,7 @@
 """Unsigned and oversized deliveries in great number: what they cost beyond the answer. It measures no speed."""
 
 import json
+import multiprocessing
 import resource
 from collections import Counter
 from random import Random
@@ -60,6 +61,13 @@ def run(count: int, *, forged: bool) -> Seen:
         clock.time += 1 / PER_SECOND
     allowed = 1 + int((clock.time - began) / MIN_AGE) if forged else 0
     return Seen(dict(statuses), store.reads, allowed, len(queue.runs), _megabytes() - before)
+
+
+def both(count: int) -> tuple[Seen, Seen]:
+    """Send both floods at once, each from a process of its own; return that without credentials first."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        plain, forged = (pool.apply_async(run, (count,), {"forged": forged}) for forged in (False, True))
+        return plain.get(), forged.get()
 
 
 def _megabytes() -> float:

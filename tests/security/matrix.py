@@ -28,7 +28,8 @@ MEMBERSHIPS = ("active", "awaiting", "created")
 EXPIRIES = (None, "2026-02-01", "2026-02-02", "2026-02-03")
 HUMAN, BOT, ALLOWED_BOT, OURSELVES = "human", "bot", "allowed bot", "ourselves"
 WHO = (HUMAN, BOT, ALLOWED_BOT, OURSELVES)
-EVENTS = ("issue", "work item", "merge request", "fork's merge request")
+OPENED, ASSIGNED = "issue opened with a mention", "review asked for"
+EVENTS = ("issue", "work item", "merge request", "fork's merge request", OPENED, ASSIGNED)
 VISIBILITIES = (0, 10, 20)  # private, internal, public
 NO, BROKEN = "404", "broken"
 ANSWERS: dict[str, GitLabError | None] = {
@@ -88,11 +89,15 @@ class Seen(NamedTuple):
     wrong: tuple[str, ...]
 
 
-class _GitLab(fakes.GitLab):
+class Answering(fakes.GitLab):
     """A GitLab that answers as the cell says."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
+        self.become(cell)
+
+    def become(self, cell: Cell) -> None:
+        """Answer as this cell says from now on."""
         author = OWN_ID if cell.who == OURSELVES else AUTHOR
         name = {BOT: "other-bot", ALLOWED_BOT: BOT_NAME, OURSELVES: "claude"}.get(cell.who, "ada")
         self.cell = cell
@@ -122,7 +127,7 @@ def cells() -> Iterator[Cell]:
     places = list(itertools.product(EVENTS, VISIBILITIES, (False, True)))
     states = itertools.product(ROLES, MINIMA, USER_STATES, MEMBER_STATES, MEMBERSHIPS, EXPIRIES, WHO, (False, True))
     for number, state in enumerate(states):
-        for place in places[number % 5 :: 5]:  # every state in at least four of the 24 places
+        for place in places[number % 5 :: 5]:  # every state in at least seven of the 36 places
             yield Cell(*place, *state)  # type: ignore[arg-type]  # their columns, in their order
     answers = tuple(itertools.product(ANSWERS, ANSWERS, [name for name in ANSWERS if name != NO]))
     for event, role, who in itertools.product(EVENTS, (None, 20, 30), WHO):
@@ -130,17 +135,29 @@ def cells() -> Iterator[Cell]:
             yield Cell(event, role=role, who=who, user=user, member=member, own_id=own_id)
 
 
+def _payload(event: str, *, internal: bool) -> dict[str, Any]:
+    about = {"iid": 3, "source_branch": "main", "target_branch": "main", "last_commit": {"id": "a" * 40}}
+    about |= {"source_project_id": 8 if event.startswith("fork") else 7}
+    if event not in (OPENED, ASSIGNED):
+        kind = {"issue": "Issue", "work item": "WorkItem"}.get(event, "MergeRequest")
+        return fakes.payload(noteable_type=kind, internal=internal) | {"merge_request": about}
+    about |= {"id": 900, "title": "It breaks", "description": "x", "confidential": internal}
+    payload = {name: value for name, value in fakes.payload().items() if name in ("user", "project")}
+    if event == OPENED:
+        opened = about | {"action": "open", "description": "@claude fix it"}
+        return payload | {"object_kind": "issue", "object_attributes": opened}
+    changes = {"reviewers": {"previous": [], "current": [{"username": "claude"}]}}
+    changed = about | {"action": "update", "updated_at": "2026-02-02 02:40:00 UTC"}
+    return payload | {"object_kind": "merge_request", "object_attributes": changed, "changes": changes}
+
+
 @cache
 def request(event: str, visibility: int, internal: bool, author: int) -> RunRequest:
     """Return the request that `receive` puts into the queue for a delivery of this kind."""
-    kind = {"issue": "Issue", "work item": "WorkItem"}.get(event, "MergeRequest")
-    payload = fakes.payload(noteable_type=kind, author_id=author, internal=internal)
+    payload = _payload(event, internal=internal)
+    payload["object_attributes"] |= {"author_id": author}
     payload["project"] |= {"visibility_level": visibility}
     payload["user"] |= {"id": author}
-    if kind == "MergeRequest":
-        source = 8 if event.startswith("fork") else 7
-        merge_request: dict[str, Any] = {"iid": 3, "source_branch": "main", "target_branch": "main"}
-        payload["merge_request"] = merge_request | {"source_project_id": source, "last_commit": {"id": "a" * 40}}
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode())
     settings, tokens = fakes.settings(), fakes.tokens()
     answer = receive(delivery, settings=settings, secrets=tokens, queue=queue, now=fakes.Clock(), log=fakes.Log())
@@ -158,7 +175,7 @@ def _settings(minimum: str) -> Any:
 def triggers(cell: Cell) -> int:
     """Return how many pipelines the cell starts, in two attempts."""
     author = OWN_ID if cell.who == OURSELVES else AUTHOR
-    gitlab, clock = _GitLab(cell), fakes.Clock()
+    gitlab, clock = Answering(cell), fakes.Clock()
     world = fakes.world(gitlab, fakes.Records(), clock, fakes.Log())._replace(settings=_settings(cell.minimum))
     for _ in range(2):
         with suppress(Retry):

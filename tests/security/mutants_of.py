@@ -21,6 +21,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a phrase is ASCII, and so is what settings make of labels: no such character comes",
     ),
     ("mention", "'0000' → '0000X' [codes", "the same: it stands for phrases without any character below 65536"),
+    ("flow", "→ len(kept) + len(kept.rstrip", "a sum is odd where a difference is, and only that counts"),
     ("replies", "'' → 'X' [reason = failed", "neither is a cause that has words"),
 )
 

@@ -136,7 +136,7 @@ def texts(_: int) -> Iterator[Row]:
 
 
 def flood(share: int) -> Iterator[Row]:
-    plain, forged = (floods.run(1_000_000 // share, forged=forged) for forged in (False, True))
+    plain, forged = floods.both(1_000_000 // share)
     bad = tuple(
         f"{name}: {unsigned}, {signed}"
         for name, (unsigned, signed) in floods.bombs().items()

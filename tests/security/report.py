@@ -56,8 +56,8 @@ _FIGURES = """\
 
 ## Figures
 
-Every proof is seeded, runs on this machine without a network, and has a quick form in `tests/test_security.py`, part of
-`make test`. A mutant is a small wrong change of a module, such as `<` for `<=`; one that no test notices is a gap.
+Every proof but that of time is seeded; all run on this machine without a network; each has a quick form in
+`tests/test_security.py`, part of `make test`. A mutant is a small wrong change of a module, such as `<` for `<=`; one that no test notices is a gap.
 """
 
 
@@ -76,7 +76,7 @@ def results(rows: Mapping[str, list[Row]], ends: Mapping[str, Counter[str]]) -> 
 
 def table(found: Mapping[str, str]) -> str:
     """Return the table of threats with their results."""
-    lines = [f"| {each.id} | {each.name} | {each.cure} | {_links(each)} | {found[each.id]} |" for each in THREATS]
+    lines = [_row(each.id, each.name, each.cure, _links(each), found[each.id]) for each in THREATS]
     return "\n".join(["| | threat | cure | proof | last run |", "|---|---|---|---|---|", *lines])
 
 
@@ -87,7 +87,7 @@ def _links(threat: Threat) -> str:
 
 def figures(rows: Iterable[Row], seconds: float, measured: str) -> str:
     """Return the figures of a run, and the mutants that are known to change nothing."""
-    lines = [f"| {row.test} | {row.bar} | {row.figures} | {'✔' if row.met else '✘'} |" for row in rows]
+    lines = [_row(row.test, row.bar, row.figures, "✔" if row.met else "✘") for row in rows]
     alive = [f"- {row.test}: {_code(story)}" for row in rows if row.test.startswith("mutants") for story in row.stories]
     said = f"`{COMMAND}`, {measured}, {seconds / 60:.0f} minutes, on {machine()}."
     gaps = ["", "Mutants that live:", "", *alive] if alive else []
@@ -98,6 +98,10 @@ def equivalent() -> str:
     """Return the list of mutants that no test could notice."""
     lines = [f"- `shared/{module}.py`, {_code(part)}: {why}" for module, part, why in EQUIVALENT]
     return "\n".join(["Mutants that change nothing anybody could see:", "", *lines])
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in cells) + " |"
 
 
 def _code(text: str) -> str:

@@ -1,16 +1,18 @@
 """What the mutation tester found that no other test would have noticed: a line of our rules, changed, is seen here."""
 
 import json
+import re
+from typing import Any
 
 import pytest
 
-from shared import replies, words
+from shared import flow, replies, words
 from shared.access import ROLES
 from shared.command import Order
 from shared.delivery import Delivery, verify
 from shared.mention import instruction, may_occur, occurs
-from shared.outcome import Reason, Stop
-from shared.ports import Job, Pipeline, Progress
+from shared.outcome import Reason, Retry, Stop
+from shared.ports import GitLabError, Job, Pipeline, Progress
 from shared.secret import Secret, WebhookSecrets
 from tests import fakes
 
@@ -69,6 +71,51 @@ def test_every_character_may_be_spelled_as_an_escape() -> None:
     assert not may_occur(b'"\\u0041"', ("\U0001f916",))
 
 
+@pytest.mark.parametrize("discussion", ["d" * 40, None])
+def test_the_trigger_call_s_body_is_of_version_1_and_says_where_it_belongs(discussion: str | None) -> None:
+    run = fakes.run(fakes.NOTE._replace(discussion_id=discussion))
+    body: dict[str, Any] = flow.body(run, Order(), "fix it", {}, fakes.settings())
+    told = {name: body["ai_flow"][name] for name in ("version", "id", "event")}
+    assert told == {"version": 1, "id": run.id, "event": "mention"}
+    variables = body["variables"]
+    assert (variables["AI_FLOW_THREAD"], variables["AI_FLOW_DISCUSSION_ID"]) == ("issue-5", discussion or "")
+
+
+def test_a_variable_has_96_kib_and_half_a_pair_is_a_question_mark() -> None:
+    whole = "y" * 96 * 1024
+    assert flow.safe(whole) == whole
+    assert "[cut here" in flow.safe(whole + "y")
+    assert flow.safe("a\ud800b") == "a?b"
+
+
+@pytest.mark.parametrize("text", ["$" * 100_000, "X$" * 100_000, "X" * 98_000 + "$" * 9000, "$X" * 100_000])
+@pytest.mark.parametrize("offset", range(4))
+def test_a_cut_leaves_no_half_of_a_doubled_dollar(text: str, offset: int) -> None:
+    text = "y" * offset + text
+    mark = f"\n[cut here: the text has {len(text)} characters]"
+    kept = text.replace("$", "$$")[: 96 * 1024 - len(mark)]
+    ends = re.search(r"\$*$", kept)
+    assert flow.safe(text) == kept[: len(kept) - (len(ends[0]) % 2 if ends else 0)] + mark
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (299, Retry, Reason.GITLAB_UNAVAILABLE),
+        (300, Retry, Reason.GITLAB_REDIRECTS),
+        (399, Retry, Reason.GITLAB_REDIRECTS),
+        (400, Stop, Reason.GITLAB_REFUSED),
+        (499, Stop, Reason.GITLAB_REFUSED),
+        (500, Retry, Reason.GITLAB_UNAVAILABLE),
+    ],
+)
+def test_statuses_mean_what_their_class_means(status: int, kind: type[Exception], reason: Reason) -> None:
+    refusal = flow.refused(GitLabError(status))
+    assert type(refusal) is kind
+    assert refusal.reason is reason
+    assert flow.unavailable(GitLabError(400)).reason is Reason.GITLAB_UNAVAILABLE
+
+
 def test_the_mark_is_known_to_the_letter() -> None:
     assert replies.marker(RUN) == MARK
 
@@ -99,7 +146,7 @@ def test_a_reply_that_speaks_for_a_dead_job_bears_its_mark() -> None:
 
 def test_replies_are_laid_out_as_written() -> None:
     understood = replies.Understood("mention", Order(), "@claude")
-    asked = words.UNDERSTOOD.format(task=words.TASKS["mention"], options="", phrase="@claude")
+    asked = words.TO_STOP.format(phrase="@claude")
     queued = words.STATES["queued"].format(pipeline=LINKS[0])
     assert replies.started(RUN, FIRST, understood) == f"{queued}\n\n{asked}\n\n{MARK}"
     moved = replies.moved(RUN, FIRST, Progress("pending", 0, fakes.NOW, ()), understood, fakes.NOW)

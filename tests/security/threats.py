@@ -29,6 +29,7 @@ TRIGGER_THREATS = (
         "names prove nothing.",
         (
             f"{_QUICK}::test_without_a_clear_yes_nothing_starts",
+            f"{_QUICK}::test_without_a_clear_yes_no_command_is_carried_out",
             "test_access.py::test_every_combination_without_a_clear_yes_is_refused",
             "test_dispatch.py::test_without_an_answer_about_the_author_nothing_starts",
         ),
