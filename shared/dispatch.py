@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from shared import command, control, flow, letters, limits, projects, replies, runs
+from shared import command, control, flow, letters, limits, mention, projects, replies, runs
 from shared.access import authorise
 from shared.claim import ENDED, SETTLE, State, pause
 from shared.command import Order
@@ -132,13 +132,12 @@ def _asked(run: RunRequest, world: World) -> _Asked:
     if run.event.kind in (COMMIT, SNIPPET):
         raise Stop(Reason.TARGET_NOT_SERVED)
     asked = run
-    instruction = _instruction(run, world)
     if run.event.name != MENTION:  # nobody wrote a word: it is ours, or the installation's
-        return _Asked(run, world.settings.prompts.get(run.event.name) or instruction, Order())
-    order, instruction = command.parse(instruction, world.settings)
+        return _Asked(run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Order())
+    order, instruction = command.parse(_seen(run, world), world.settings)
     if order.command == command.RETRY:
         former = control.last_of(run, world)
-        _, instruction = command.parse(_instruction(former.run, world), world.settings)
+        _, instruction = command.parse(_seen(former.run, world), world.settings)
         asked, order = control.repeated(run, order, former)
     return _Asked(asked, instruction, order)
 
@@ -238,6 +237,10 @@ def _authorised(run: RunRequest, world: World) -> int:
 
 def _today(world: World) -> str:
     return datetime.fromtimestamp(world.now(), UTC).date().isoformat()
+
+
+def _seen(run: RunRequest, world: World) -> str:
+    return mention.seen(_instruction(run, world), world.settings.phrases)
 
 
 def _instruction(run: RunRequest, world: World) -> str:

@@ -28,22 +28,28 @@ def occurs(text: str, phrases: tuple[str, ...]) -> bool:
 def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     """Return what a text asks of us: the text without its mentions of the phrases; None when it holds none.
 
-    Other people's mentions, code and quotes stay to the letter; what no reader could see is left out. A mention alone
-    gives an empty instruction.
+    Other people's mentions, code and quotes stay to the letter. A mention alone gives an empty instruction.
     """
     if not (spans := _live(text, phrases)):
         return None
-    asked = shown(_without(text, spans))
-    if _live(asked, phrases):  # a cut can bring to light what was code or quote: then no mention stays, hidden or not
-        asked = _without(asked, [mention.span() for mention in _pattern(phrases).finditer(asked)])
-    return asked.strip()
+    return _silent(_without(text, spans), phrases)
 
 
-def shown(text: str) -> str:
-    """Return what of a text a reader could have seen."""
-    from shared.hidden import shown as filtered  # noqa: PLC0415  its patterns are compiled only where a phrase is
+def seen(instruction: str, phrases: tuple[str, ...]) -> str:
+    """Return what of an instruction a reader could have seen, still without a mention.
 
-    return filtered(text)
+    This is for whoever hands it on, not for `receive`: it takes seconds on texts built for it.
+    """
+    from shared.hidden import shown  # noqa: PLC0415  not on the cold path of `receive`
+
+    return _silent(shown(instruction), phrases).strip()
+
+
+def _silent(text: str, phrases: tuple[str, ...]) -> str:
+    """Return the text without any mention, hidden or not, if one is live: a cut can bring to light what was code."""
+    if not _live(text, phrases):
+        return text
+    return _without(text, [mention.span() for mention in _pattern(phrases).finditer(text)])
 
 
 def _live(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:

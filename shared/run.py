@@ -119,7 +119,7 @@ def instruction_of(texts: tuple[str, ...], phrases: tuple[str, ...]) -> str | No
     asked = [mention.instruction(text, phrases) for text in texts]
     if all(part is None for part in asked):
         return None
-    others = [mention.shown(text) for text, part in zip(texts, asked, strict=True) if part is None]
+    others = [text for text, part in zip(texts, asked, strict=True) if part is None]
     return "\n\n".join(part for part in [*asked, *others] if part)
 
 

@@ -276,8 +276,10 @@ def test_no_invisible_character_survives(text: str) -> None:
 
 @given(TEXTS)
 def test_no_comment_outside_code_survives(text: str) -> None:
-    # Behind a backslash it is text. `visible` hides all code, certain or not.
-    assert not re.search(r"(?<!\\)(?:\\\\)*<!--", visible(shown(text)))
+    # `visible` hides all code, certain or not, and an address with the backslash in it that makes a comment text.
+    seen = shown(text)
+    comments = [found.start() for found in re.finditer("<!--", visible(seen))]
+    assert not [at for at in comments if (at - len(seen[:at].rstrip("\\"))) % 2 == 0]
 
 
 @given(TEXTS)
