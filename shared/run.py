@@ -130,7 +130,7 @@ def run_id(host: str, project_id: int, kind: str, subject: object) -> str:
 
 def digest(instruction: str) -> str:
     """Return the hex SHA-256 of an instruction."""
-    return sha256(instruction.encode()).hexdigest()
+    return sha256(instruction.encode("utf-8", "replace")).hexdigest()
 
 
 def _asked(event: Event, settings: "Settings") -> tuple[str, str]:

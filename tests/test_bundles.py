@@ -117,14 +117,14 @@ def test_byte_code_makes_a_cold_start_shorter(
     ours = "functions.aws.handlers.receive"
     kinds = (("shipped", here, ours), ("bare", bare, ours), ("empty", empty, "empty.handler"))
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in kinds}
-    for _ in range(6):
+    for _ in range(12):
         for name, folder, handler in kinds:
             measured[name].append(cold_start(folder, handler, monkeypatch))
     best = {name: (min(wall for wall, _ in each), min(cpu for _, cpu in each)) for name, each in measured.items()}
     with capsys.disabled():
         print(  # noqa: T201  the figures are what it is for
             f"\nLambda, process start to first answer, and CPU, ms (Python {sys.version_info.major}."
-            f"{sys.version_info.minor}, best of 6): receive {best['shipped'][0]:.0f}, {best['shipped'][1]:.0f}; without "
+            f"{sys.version_info.minor}, best of 12): receive {best['shipped'][0]:.0f}, {best['shipped'][1]:.0f}; without "
             f"byte-code {best['bare'][0]:.0f}, {best['bare'][1]:.0f}; an empty handler {best['empty'][0]:.0f}, "
             f"{best['empty'][1]:.0f}"
         )

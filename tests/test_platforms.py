@@ -10,6 +10,7 @@ import pytest
 
 from shared.access import User
 from shared.dispatch import dispatch
+from shared.mention import seen
 from shared.outcome import Reason
 from shared.receive import receive
 from shared.run import RunRequest, from_json
@@ -141,7 +142,7 @@ def carried(run: RunRequest) -> Reason:
 
 def _input(run: RunRequest) -> str:
     """Return what the job gets of a run: its text without the options that `conversation` gives."""
-    text = run.instruction if run.instruction is not None else "好" * 100_000
+    text = seen(run.instruction, ("@claude",)) if run.instruction is not None else "好" * 100_000
     return text.replace("--turns 5 ", "")
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from shared import mention
 from shared.dispatch import dispatch
 from shared.outcome import Retry
 from shared.ports import GitLab
@@ -44,18 +45,18 @@ def carry(
 
 
 def trigger_body(payload: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """Return the trigger call's body that a payload leads to, and the instruction as the queue carried it.
+    """Return the trigger call's body that a payload leads to, and what a reader sees of the instruction as queued.
 
-    An instruction too long for the queue is read again, and counts as carried. None: there is no pipeline.
+    An instruction too long for the queue is read again, and counts as queued. None: there is no pipeline.
     """
     answer, runs = received(payload)
     if answer.status != 202:
         return None
     gitlab = fakes.GitLab()
-    gitlab.text = payload["object_attributes"]["note"]
+    gitlab.text = payload["object_attributes"]["note"].encode("utf-8", "replace").decode()  # no store has half a pair
     carry(runs[0], gitlab, fakes.Clock())
     if not gitlab.triggered:
         return None
     body: dict[str, Any] = gitlab.triggered[0][2]
-    carried = runs[0].instruction
-    return body, body["ai_flow"]["input"] if carried is None else carried
+    queued = runs[0].instruction
+    return body, body["ai_flow"]["input"] if queued is None else mention.seen(queued, settings().phrases)
