@@ -4,6 +4,7 @@ import json
 
 from shared.claim import KEPT, Claim, State, claim_key
 from shared.ports import Queue, Records
+from shared.records import change
 from shared.run import RunRequest, from_json
 
 _INDEX = "dead"
@@ -47,9 +48,7 @@ def _put(key: str, text: str, records: Records, now: float) -> None:
 
 
 def _index(records: Records, now: float, *, add: str = "", remove: str = "") -> None:
-    while True:
-        text, version = records.read(_INDEX)
-        before = list(json.loads(text)) if text else []
-        after = [run_id for run_id in before if run_id not in (add, remove)] + [add] * bool(add)
-        if after == before or records.write(_INDEX, json.dumps(after), version, int(now) + KEPT) is not None:
-            return
+    def changed(before: list[str] | None) -> list[str]:
+        return [run_id for run_id in before or [] if run_id not in (add, remove)] + [add] * bool(add)
+
+    change(_INDEX, records, int(now) + KEPT, changed)

@@ -3,6 +3,7 @@
 import json
 
 from shared.ports import Records
+from shared.records import change
 from shared.secret import GitLabSecrets
 from shared.settings import Settings
 
@@ -12,13 +13,11 @@ _KEPT = 10 * 365 * 24 * 3600  # seconds
 
 def know(project_id: int, records: Records, now: float) -> None:
     """Remember a project that has had a run."""
-    while True:
-        text, version = records.read(_INDEX)
-        known = json.loads(text) if text else []
-        if project_id in known:
-            return
-        if records.write(_INDEX, json.dumps([*known, project_id]), version, int(now) + _KEPT) is not None:
-            return
+
+    def with_project(known: list[int] | None) -> list[int]:
+        return [*(known or []), *([] if project_id in (known or []) else [project_id])]
+
+    change(_INDEX, records, int(now) + _KEPT, with_project)
 
 
 def known(settings: Settings, secrets: GitLabSecrets, records: Records) -> list[str]:

@@ -25,7 +25,6 @@ _LIVE = {
     "manual": "manual",
     "scheduled": "manual",
 }
-_OVER = {"success": "success", "failed": "failed", "canceled": "canceled", "skipped": "skipped"}
 _TIMED_OUT = ("job_execution_timeout", "job_execution_server_timeout")
 _MOST = 10  # pipelines that one answer names
 
@@ -56,9 +55,9 @@ def at_work(body: str) -> bool:
 
 def state_of(progress: "Progress", now: float) -> str:
     """Return where a pipeline stands, as a key of `words.STATES`."""
-    if progress.status in _OVER:
+    if progress.over:
         failed = progress.failed
-        return "timed_out" if failed and failed.failure_reason in _TIMED_OUT else _OVER[progress.status]
+        return "timed_out" if failed and failed.failure_reason in _TIMED_OUT else progress.status
     queued = "stuck" if progress.created_at and now - progress.created_at > STUCK else "queued"
     return _LIVE.get(progress.status, queued)
 

@@ -1,12 +1,12 @@
 """What is kept of runs that have a pipeline: to bring their replies up to date, to list, stop and repeat them."""
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.claim import KEPT
 from shared.command import Order
 from shared.ports import Pipeline, Records
+from shared.records import change
 from shared.run import RunRequest, from_json
 
 _LAST = 20  # runs remembered of a thread
@@ -26,15 +26,17 @@ def keep(started: Started, records: Records, now: float) -> None:
     """Keep a run; keeping it again changes what is different."""
     run, order, pipeline, reply_id = started
     fields = {"run": run.to_json(), "order": order, "pipeline": pipeline, "reply_id": reply_id}
-    _change(f"started/{run.id}", records, now, lambda _: fields)
-    number = str(pipeline.id)
-    _change(
-        f"live/{run.event.project_id}",
-        records,
-        now,
-        lambda live: dict([*(live or {}).items(), (number, run.id)][-_LIVE:]),
-    )
-    _change(f"thread/{run.thread}", records, now, lambda ids: [*(each for each in ids or [] if each != run.id), run.id])
+    number, expires = str(pipeline.id), int(now) + KEPT
+
+    def with_pipeline(live: dict[str, str] | None) -> dict[str, str]:
+        return dict([*(live or {}).items(), (number, run.id)][-_LIVE:])
+
+    def with_run(ids: list[str] | None) -> list[str]:
+        return [*(each for each in ids or [] if each != run.id), run.id][-_LAST:]
+
+    change(f"started/{run.id}", records, expires, lambda _: fields)
+    change(f"live/{run.event.project_id}", records, expires, with_pipeline)
+    change(f"thread/{run.thread}", records, expires, with_run)
 
 
 def read(run_id: str, records: Records) -> Started | None:
@@ -50,14 +52,12 @@ def read(run_id: str, records: Records) -> Started | None:
 
 def live(project_id: int, records: Records) -> list[int]:
     """Return the pipelines of a project that had not come to their end when they were last looked at."""
-    text, _ = records.read(f"live/{project_id}")
-    return [int(number) for number in json.loads(text)] if text else []
+    return [int(number) for number in _live(project_id, records)]
 
 
 def find(project_id: int, pipeline_id: int, records: Records) -> Started | None:
     """Return the run of a pipeline that is not known to have ended."""
-    text, _ = records.read(f"live/{project_id}")
-    run_id = json.loads(text).get(str(pipeline_id)) if text else None
+    run_id = _live(project_id, records).get(str(pipeline_id))
     return read(run_id, records) if run_id else None
 
 
@@ -71,14 +71,14 @@ def of_thread(thread: str, records: Records) -> list[Started]:
 def end(project_id: int, pipeline_id: int, records: Records, now: float) -> None:
     """Note that a pipeline has come to its end."""
     number = str(pipeline_id)
-    key = f"live/{project_id}"
-    _change(key, records, now, lambda live: {name: run for name, run in (live or {}).items() if name != number})
+
+    def without(live: dict[str, str] | None) -> dict[str, str]:
+        return {name: run for name, run in (live or {}).items() if name != number}
+
+    change(f"live/{project_id}", records, int(now) + KEPT, without)
 
 
-def _change(key: str, records: Records, now: float, change: Callable[[Any], object]) -> None:
-    while True:
-        text, version = records.read(key)
-        after = change(json.loads(text) if text else None)
-        after = json.dumps(after[-_LAST:] if isinstance(after, list) else after)
-        if after == text or records.write(key, after, version, int(now) + KEPT) is not None:
-            return
+def _live(project_id: int, records: Records) -> dict[str, str]:
+    """Return the run of each live pipeline."""
+    text, _ = records.read(f"live/{project_id}")
+    return json.loads(text) if text else {}

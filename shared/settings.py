@@ -76,6 +76,7 @@ class Settings(NamedTuple):
     gitlab_url: str
     phrases: tuple[str, ...]
     labels: frozenset[str]
+    marks: tuple[str, ...]
     model: Model
     allowed_models: tuple[str, ...]
     max_turns: int
@@ -99,17 +100,7 @@ class Settings(NamedTuple):
     @property
     def names(self) -> frozenset[str]:
         """The phrases as user names in lower case: to assign one of them is to ask."""
-        return frozenset(phrase.removeprefix("@").lower() for phrase in self.phrases)
-
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """What each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
-        names = [f'"{name}"' for name in sorted(self.names | self.labels) if not _NOT_PLAIN.search(name)]
-        # Of other labels the longest part that looks the same in any JSON and in either case; none: any may be ours.
-        others = [
-            max(_NOT_PLAIN.split(label), key=len) or '"labels"' for label in self.labels if _NOT_PLAIN.search(label)
-        ]
-        return (*self.phrases, *names, *others, "ai_flow")
+        return _names(self.phrases)
 
     def serves(self, project_id: int, project_path: str) -> bool:
         """Tell whether ALLOWED_PROJECTS lets the project in; globs apply to paths, and `*` crosses `/`."""
@@ -122,10 +113,13 @@ class Settings(NamedTuple):
         """Read and check the environment; raise SettingsError for the first variable that is wrong."""
         found = {name: environment.get(name, "").strip() or variable.default for name, variable in VARIABLES.items()}
         model = _model(found["MODEL_PROVIDER"], found["MODEL_REGION"], found["MODEL"])
+        phrases = _phrases(found["TRIGGER_PHRASE"])
+        labels = frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none")
         return cls(
             gitlab_url=_url(found["GITLAB_URL"]),
-            phrases=_phrases(found["TRIGGER_PHRASE"]),
-            labels=frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none"),
+            phrases=phrases,
+            labels=labels,
+            marks=_marks(phrases, labels),
             model=model,
             allowed_models=_models(found["ALLOWED_MODELS"], model),
             max_turns=_number("MAX_TURNS", found["MAX_TURNS"], "none may be asked for"),
@@ -168,6 +162,18 @@ def _phrases(value: str) -> tuple[str, ...]:
     if not phrases or not all(map(_PHRASE.fullmatch, phrases)):
         raise SettingsError("TRIGGER_PHRASE", value, "a comma list of GitLab user names, each with its @")
     return phrases
+
+
+def _names(phrases: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(phrase.removeprefix("@").lower() for phrase in phrases)
+
+
+def _marks(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
+    """Return what each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
+    names = [f'"{name}"' for name in sorted(_names(phrases) | labels) if not _NOT_PLAIN.search(name)]
+    # Of other labels the longest part that looks the same in any JSON and in either case; none: any may be ours.
+    others = [max(_NOT_PLAIN.split(label), key=len) or '"labels"' for label in labels if _NOT_PLAIN.search(label)]
+    return (*phrases, *names, *others, "ai_flow")
 
 
 def _model(name: str, region: str, model: str) -> Model:
