@@ -46,43 +46,44 @@ def leaky(delivery: Delivery, secrets: WebhookSecrets, _: float) -> None:
 
 
 def wrong(rng: Random, token: str, what: str) -> str:
-    """Return a new wrong token: wrong in its first byte, in its last, or in its length (longer as often as shorter)."""
+    """Return a new wrong token of the same length: wrong in its first byte or in its last."""
     other = chr(ord("a") + int(rng.random() * 26)).swapcase()
-    if what == FIRST:
-        return other + token[1:]
-    if what == LAST:
-        return token[:-1] + other
-    # Hashing takes longer for what is longer, whatever the secret: in the mean these are as long as the others.
-    by = 1 + int(rng.random() * 3)
-    return token + other * by if rng.random() < 0.5 else token[:-by]
+    return other + token[1:] if what == FIRST else token[:-1] + other
 
 
 class Compared(NamedTuple):
-    """What is compared with a secret: the secrets, how a wrong delivery is made, and the classes of wrong ones."""
+    """What is compared: how a wrong delivery and the secrets it meets are made, and the classes of wrong ones."""
 
-    secrets: WebhookSecrets
-    make: Callable[[Random, str], Delivery]
+    make: Callable[[Random, str], tuple[Delivery, WebhookSecrets]]
     classes: tuple[str, ...]
 
 
 def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
-    """Return wrong secret tokens."""
+    """Return wrong secret tokens for two secrets of different lengths; a token wrong in its length is made for the other.
 
-    def make(rng: Random, what: str) -> Delivery:
-        return Delivery("POST", {"x-gitlab-token": wrong(rng, token, what)}, b"{}")
+    So every class holds the same lengths as often: hashing takes longer for what is longer, whatever it is compared with.
+    """
+    tokens = (token, token + "abc")
+    secrets = [WebhookSecrets((), (Secret(each),)) for each in tokens]
 
-    return Compared(WebhookSecrets((), (Secret(token),)), make, (FIRST, LAST, LENGTH))
+    def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:
+        one = int(rng.random() * 2)
+        presented = wrong(rng, tokens[one], what)
+        return Delivery("POST", {"x-gitlab-token": presented}, b"{}"), secrets[one ^ (what == LENGTH)]
+
+    return Compared(make, (FIRST, LAST, LENGTH))
 
 
 def by_signature() -> Compared:
     """Return wrong signatures; the length of a right one is no secret."""
     right, key = fakes.sign(b"{}"), Secret(fakes.SIGNING_TOKEN.removeprefix("whsec_"))
+    secrets = WebhookSecrets((key,), ())
 
-    def make(rng: Random, what: str) -> Delivery:
+    def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:
         signature = "v1," + wrong(rng, right["webhook-signature"].removeprefix("v1,"), what)
-        return Delivery("POST", right | {"webhook-signature": signature}, b"{}")
+        return Delivery("POST", right | {"webhook-signature": signature}, b"{}"), secrets
 
-    return Compared(WebhookSecrets((key,), ()), make, (FIRST, LAST))
+    return Compared(make, (FIRST, LAST))
 
 
 def measure(count: int, compared: Compared, check: Verify = verify) -> Seen:
@@ -93,7 +94,7 @@ def measure(count: int, compared: Compared, check: Verify = verify) -> Seen:
         # New objects for each batch: where they lie in memory must not look like a difference between classes.
         order = [what for what in classes for _ in range(min(BATCH, count - done))]
         rng.shuffle(order)
-        taken = _time([(what, compared.make(rng, what)) for what in order], compared.secrets, check)
+        taken = _time([(what, *compared.make(rng, what)) for what in order], check)
         limit = sorted(took for _, took in taken)[int(KEPT * len(taken))]
         for what, took in taken:
             if took <= limit:
@@ -101,11 +102,11 @@ def measure(count: int, compared: Compared, check: Verify = verify) -> Seen:
     return Seen(count, {f"{a}/{b}": welch(kept[a], kept[b]) for a, b in combinations(classes, 2)})
 
 
-def _time(chosen: list[tuple[str, Delivery]], secrets: WebhookSecrets, check: Verify) -> list[tuple[str, int]]:
+def _time(chosen: list[tuple[str, Delivery, WebhookSecrets]], check: Verify) -> list[tuple[str, int]]:
     taken = []
     gc.disable()
     try:
-        for what, delivery in chosen:
+        for what, delivery, secrets in chosen:
             began = perf_counter_ns()
             with suppress(Stop):
                 check(delivery, secrets, fakes.NOW)
