@@ -7,13 +7,12 @@ Time is linear in any text: a pattern stops where it could start again, and the 
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator
 from functools import cache
 from html import unescape
-from itertools import accumulate
 
-from shared.markdown import _ANGLED, _DEEPEST, _LABEL, _SPACES, _TAB, _TITLE, _Blocks
+from shared.code_blocks import BREAK, MARK, blocks, infos
+from shared.labels import without_unseen
+from shared.markdown import _ANGLED, _LABEL, _SPACES, _TITLE
 
 # Cc but \n, \t and \r; Cf; Cs; Hangul and Mongolian blanks, selectors, tags. A test compares it with `unicodedata`.
 _UNSEEN = re.compile(
@@ -23,21 +22,18 @@ _UNSEEN = re.compile(
 )
 _GONE, _SPLIT = "\1", "\2"  # stand for the unseen and for U+2028 until all is read: without, other lines would be code
 _READINGS = 3  # that a text may change in; only one made for it needs more than one
-_DEPTH = 3  # of quotes in quotes; code further inside is read as text
 
 _LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]|&[#A-Za-z]|(?:```|~~~)[^\n`~]")
-_MARK = r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)"  # before a block in quotes and lists
-_BREAK = r"[ \t>]*+\n"
-_BLANK = rf"\n(?={_BREAK})"
+_BLANK = rf"\n(?={BREAK})"
 _NO_TAG = r"<[^<>`\\\n]*+>"  # in this place it is an address
 _TO = rf"(?:{_ANGLED}|(?!<)(?>(?:[^] \t\n]++|\](?!\())*))"
 _TITLED = re.compile(rf"\({_SPACES}(?:{_TO}([ \t\n>]++{_TITLE})|{_NO_TAG})[ \t\n>]*+\)")
-_DEFINED = rf"{_MARK}{_LABEL}:[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
-_DEFINITION = rf"{_DEFINED}(?P<definition>(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE})(?={_BREAK})"
-_ROW = rf"(?P<row>[ \t>]*+(?>(?:[|:-][ \t]*+)+)(?=\n))|{_MARK}{_LABEL}:[ \t]*+{_NO_TAG}(?=[ \t]*+\n)"
+_DEFINED = rf"{MARK}{_LABEL}:[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
+_DEFINITION = rf"{_DEFINED}(?P<definition>(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE})(?={BREAK})"
+_ROW = rf"(?P<row>[ \t>]*+(?>(?:[|:-][ \t]*+)+)(?=\n))|{MARK}{_LABEL}:[ \t]*+{_NO_TAG}(?=[ \t]*+\n)"
 _NAME = r"[A-Za-z][A-Za-z0-9-]*+"
-_GAP = rf"(?>(?:[ \t]++|\n(?!{_BREAK}))+)"
-_STRING = rf"""(?:"(?>(?:[^"\n]++|\n(?!{_BREAK}))*)"|'(?>(?:[^'\n]++|\n(?!{_BREAK}))*)')"""
+_GAP = rf"(?>(?:[ \t]++|\n(?!{BREAK}))+)"
+_STRING = rf"""(?:"(?>(?:[^"\n]++|\n(?!{BREAK}))*)"|'(?>(?:[^'\n]++|\n(?!{BREAK}))*)')"""
 _VALUE = rf"""{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`]++|{_STRING})"""
 _ATTRIBUTE = rf"{_GAP}[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?)"
 _ADDRESS = r"[ \t\n]++(?ai:href|src)="
@@ -55,7 +51,6 @@ _HTML = rf"<(?:/?(?ai:{_BLOCK})(?:[ \t\n>]|/>)|{_VERBATIM}[ \t\n>]|{_ALONE}|\?|!
 _OPEN = {"!--": "-->", "script": rf"</(?ai:script){_SPACES}>", "style": rf"</(?ai:style){_SPACES}>"}
 _ENDS = {**_OPEN, "?": r"\?>", "![cdata[": r"\]\]>"}
 _ENTITY = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6})|[A-Za-z][A-Za-z0-9]{1,31});")
-_FENCE = r"[ \t>]*+(`{3,}+|~{3,}+)[ \t]*+[\w.#:+-]{0,20}+([^\n]*+)"
 _CODE = re.compile(r"(`++)(?>(?:[^`\n]++|(?!\1(?!`))`++)*)\1")  # over a line's end it may be two paragraphs' backticks
 _PLAIN = ("bare", "alt", "definition")  # the pattern itself tells what to cut
 _pattern = cache(re.compile)
@@ -65,14 +60,14 @@ def shown(text: str) -> str:
     """Return what of a Markdown text a person could have seen, in its own words; applied again it changes nothing.
 
     Gone are invisible characters; outside code also comments, HTML attributes but plain addresses, scripts, alt texts,
-    titles. What the cuts bring to light is read again; if there is no end of it, markup is made dead text.
+    titles, labels. What the cuts bring to light is read again; if there is no end of it, markup is made dead text.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     seen = _UNSEEN.sub(_GONE, text).replace("\u2028", _SPLIT).replace("\u2029", _SPLIT)
-    seen = _Reader(seen).seen().replace(_GONE, "").replace(_SPLIT, "\n")
+    seen = _Reader(without_unseen(seen)).seen().replace(_GONE, "").replace(_SPLIT, "\n")
     for _ in range(_READINGS):
         if seen != text:
-            text, seen = seen, _Reader(seen).seen()
+            text, seen = seen, _Reader(without_unseen(seen)).seen()
     return seen if seen == text else _dead(seen)
 
 
@@ -109,62 +104,11 @@ def _tokens(*, raw: bool, images: bool) -> re.Pattern[str]:
     brackets = rf"(?<=!)\[(?:{alt}|(?P<image>\[*+))|(?<=\[)(?P<opening>\[*+)|" if images else ""
     closing = r"(?<=\])" + (r"\]*+" if images else titled) + "(?P<closing>)"
     both = rf"(?<=<)(?:(?P<comment>{comment})|{tag})|(?<=&)(?P<entity>{_ENTITY.pattern[1:]})|{brackets}{closing}"
-    lines = rf"(?P<blank>(?>(?:{_BREAK}(?={_BREAK}))*)[ \t>]*+(?=\n))|(?P<html>{_MARK}(?={_HTML}))|{_DEFINITION}|{_ROW}"
+    lines = rf"(?P<blank>(?>(?:{BREAK}(?={BREAK}))*)[ \t>]*+(?=\n))|(?P<html>{MARK}(?={_HTML}))|{_DEFINITION}|{_ROW}"
     inline = r"(?<=\\)[!-/:-@\[-`{-~]|(?<=`)(?P<ticks>`*+)"
     first = r"<&!\]\[" if images else r"<&\]"
     markdown = rf"[{first}\\`\n](?:{inline}|{both}|(?<=\n)(?:{lines}))"
     return re.compile(rf"[{first}\n](?:{both}|(?<=\n){_DEFINITION})" if raw else markdown)
-
-
-class _Code(_Blocks):
-    """Where blocks of code are, in quotes too. One without length is a place behind which nothing is sure."""
-
-    def __init__(self, text: str, depth: int = _DEPTH) -> None:
-        self.found: list[tuple[int, int]] = []
-        self._depth, self._quotes = depth, [(0, -1)]
-        if depth and any(mark in text for mark in ("```", "~~~", "    ", "\t")):
-            super().__init__(text)
-            for start, end in self._quotes[1:]:
-                self._quoted(start, re.findall(r"[^\n]*\n", text[start:end]))
-            self.found.sort()
-
-    def _block(self, kind: str, at: int, run: int) -> int:
-        text, end = self._text, super()._block(kind, at, run)
-        line = text.rfind("\n", 0, at) + 1
-        touches = self._quotes[-1][1] == line
-        if kind == "quote":
-            first = self._quotes.pop()[0] if touches and not text[line:at].strip() else at
-            self._quotes.append((first, end))
-        elif kind == "fence" and text[at] == ">":
-            inside = text.find("\n", at) + 1
-            code = _Code(text[inside:end], self._depth - 1).found if at == line else ()
-            self.found += [(inside + first, inside + last) for first, last in code]
-        elif kind == "fence" or (kind == "indented" and not touches):  # behind a quote it may go on with its paragraph
-            self.found.append((at, end if len(text[line:at].expandtabs(_TAB)) < _DEEPEST else at))
-        return end
-
-    def _quoted(self, start: int, lines: list[str]) -> None:
-        """Find code in quoted lines; how far a tab behind their mark indents is left open."""
-        inner = [line.lstrip(" \t").removeprefix(">").removeprefix(" ") for line in lines]
-        if any("\t" in line[: len(line) - len(line.lstrip())] for line in inner):
-            return
-        outer_ends, ends = (list(accumulate(map(len, each), initial=0)) for each in (lines, inner))
-        for span in _Code("".join(inner), self._depth - 1).found:
-            rows = [bisect_left(ends, at, 1) for at in span]
-            first, last = (start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True))
-            self.found.append((first, last))
-
-
-def _infos(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Find what stands behind the language in the first lines of fenced code: nobody sees it."""
-    fence, line = "", _pattern(_FENCE).match(text, start)
-    while line:
-        if not fence:
-            fence = line[1]
-            yield line.span(2)
-        elif line[1].startswith(fence) and not line[2].strip():
-            fence = ""
-        line = _pattern("\n" + _FENCE).search(text, line.end(), end)
 
 
 class _Reader:
@@ -181,13 +125,13 @@ class _Reader:
         self._paired, self._rows = True, False  # in this paragraph each line has closed its code; there are table rows
         self._openers: list[int] = []  # an image's is negative
         at, live = 0, _LIVE.search(text)
-        for start, end in _Code(text + "\n").found if live else ():
+        for start, end in blocks(text) if live else ():
             at = self._read(at, start + 1)
             self._sure = self._sure and start < end and max(at, self._raw) <= start + 1
             if not self._sure:
                 break
             self._paired, self._rows, self._openers, at = True, False, [], end
-            self._cuts += _infos(self._text, start + 1, end + 1)
+            self._cuts += infos(self._text, start + 1, end + 1)
         if live:
             self._read(at, len(self._text))
 

@@ -37,7 +37,7 @@ def test_the_vectors_hold(case: dict[str, str]) -> None:
     "mail <a@b.c> or see <https://x/?a=b&c=d> and https://x/y?a=b&amp;c",
     "| a | b |\n|---|---|\n| `x | y` | <b>c</b> |\n",
     "- [ ] one\n- [x] two\n  1. three\n\n> quote\n\n# Title #\n\nText\n===\n",
-    '[link](http://x/y_(z)) [ref][x] [x] ![](http://x) ![][x]\n\n[x]: http://x\n[^1]: a "note"',
+    '[link](http://x/y_(z)) [ref][x] [x] ![](http://x) ![][x]\n\n[x]: http://x\n[^1]: a "note"\n\na[^1]',
     "arr[0](x) f[i]: 'no title' [a] (b) ![1] wow![2] [not](a link 'x' y)",
     'see [RFC]: it says "hello" and more',
     "<details>\n<summary>Log</summary>\n\n```\n<!-- x -->\n```\n\n</details>",
