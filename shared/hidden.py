@@ -11,7 +11,7 @@ from functools import cache
 from html import unescape
 
 from shared.code_blocks import BREAK, MARK, blocks, infos
-from shared.labels import without_unseen
+from shared.labels import ITS_TARGET, ITS_TITLE, without_unseen
 from shared.markdown import _ANGLED, _LABEL, _SPACES, _TITLE
 
 # Cc but \n, \t and \r; Cf; Cs; Hangul and Mongolian blanks, selectors, tags. A test compares it with `unicodedata`.
@@ -28,8 +28,7 @@ _BLANK = rf"\n(?={BREAK})"
 _NO_TAG = r"<[^<>`\\\n]*+>"  # in this place it is an address
 _TO = rf"(?:{_ANGLED}|(?!<)(?>(?:[^] \t\n]++|\](?!\())*))"
 _TITLED = re.compile(rf"\({_SPACES}(?:{_TO}([ \t\n>]++{_TITLE})|{_NO_TAG})[ \t\n>]*+\)")
-_DEFINED = rf"{MARK}{_LABEL}:[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
-_DEFINITION = rf"{_DEFINED}(?P<definition>(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE})(?={BREAK})"
+_DEFINITION = rf"{MARK}{_LABEL}{ITS_TARGET}(?P<definition>{ITS_TITLE})"
 _ROW = rf"(?P<row>[ \t>]*+(?>(?:[|:-][ \t]*+)+)(?=\n))|{MARK}{_LABEL}:[ \t]*+{_NO_TAG}(?=[ \t]*+\n)"
 _NAME = r"[A-Za-z][A-Za-z0-9-]*+"
 _GAP = rf"(?>(?:[ \t]++|\n(?!{BREAK}))+)"

@@ -12,10 +12,10 @@ from shared.code_blocks import BREAK, MARK, blocks
 from shared.markdown import _ANGLED, _LABEL, _TITLE
 
 _NOTE = r"\[\^[^][ \t\n]++\]"
-_TO = rf":[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
-_TITLED = rf"(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE}(?={BREAK})"
+ITS_TARGET = rf":[ \t]*+(?>(?:\n[ \t>]*+)?)(?:{_ANGLED}|(?!<)[^ \t\n]++)"
+ITS_TITLE = rf"(?:[ \t]++(?>(?:\n[ \t>]*+)?)|\n[ \t>]*+){_TITLE}(?={BREAK})"
 _PLACE = re.compile(
-    rf"\n{MARK}(?:(?P<definition>(?P<label>{_LABEL}){_TO}(?>(?:{_TITLED})?)(?={BREAK}))|(?P<note>(?P<number>{_NOTE}):))"
+    rf"\n{MARK}(?:(?P<definition>(?P<label>{_LABEL}){ITS_TARGET}(?>(?:{ITS_TITLE})?)(?={BREAK}))|(?P<note>(?P<number>{_NOTE}):))"
     rf"|(?<=[]!])(?P<reference>{_LABEL})|(?P<seen>{_NOTE}|{_LABEL})"
 )
 _INDENTED = r"(?>(?:\n[ \t>]*+(?=\n))*)\n(?>(?: *+>)*)(?: {4}| {0,3}\t)[^\n]*+"
