@@ -130,8 +130,11 @@ def two_runs(_: Played, told: Told) -> None:
     assert len({start["ai_flow"]["id"] for start in told.starts}) == 2
 
 
-def two_runs_in_order(_: Played, told: Told) -> None:
-    assert [start["ai_flow"]["id"] for start in told.starts] == [answer["run"] for answer in told.answers]
+def two_runs_in_order(played: Played, told: Told) -> None:
+    started, asked = ([start["ai_flow"]["id"] for start in told.starts], [answer["run"] for answer in told.answers])
+    if played.platform.name == "gcp":  # Cloud Tasks promises no order; the job's resource group runs one at a time
+        started, asked = sorted(started), sorted(asked)
+    assert started == asked
 
 
 def with_their_task(task: str) -> Callable[[Played, Told], None]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared import replies
-from shared.context import DESCRIPTION, FILES, HUNK, NOTE, THREAD, context
+from shared.context import DESCRIPTION, FILES, HUNK, NOTE, SHORT, THREAD, context
 from shared.event import Branches, Event
 from shared.flow import MAX_VALUE, safe_json
 from shared.ports import Diff, GitLabError, Note, World
@@ -172,6 +172,14 @@ def test_a_long_text_is_cut_with_a_mark(stage: Stage, letter: str) -> None:
     for text, budget in ((found["thread"]["notes"][0]["text"], NOTE), (found["issue"]["description"], DESCRIPTION)):
         assert text.endswith("\n[cut here]")
         assert budget * 0.9 < len(safe_json(text)) <= budget
+
+
+def test_of_many_labels_those_are_told_that_have_room(stage: Stage) -> None:
+    names = tuple(f"label {number}" for number in range(1000))
+    stage.gitlab.described = stage.gitlab.described._replace(labels=names)
+    told = stage.context()["issue"]["labels"]
+    assert tuple(told) == names[: len(told)]
+    assert SHORT * 0.9 < len(safe_json(told)) <= SHORT
 
 
 def test_a_large_merge_request_stays_in_its_budget(stage: Stage) -> None:

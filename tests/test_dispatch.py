@@ -7,6 +7,7 @@ from shared.access import Member, User
 from shared.claim import LEASE, SETTLE, Claim, State
 from shared.dispatch import dispatch
 from shared.event import Branches, Event
+from shared.held import Held
 from shared.outcome import Reason, Retry
 from shared.ports import GitLabError
 from shared.run import RunRequest, request
@@ -361,6 +362,17 @@ def test_an_attempt_that_lost_its_claim_leaves_it_to_the_other(stage: Stage) -> 
     assert stage.retried().reason is Reason.BUSY
     assert len(stage.gitlab.triggered) == 1
     assert stage.claim().state is State.FINISHED
+
+
+def test_who_lost_the_claim_says_nothing(stage: Stage) -> None:
+    shared = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    held = Held(run(), shared)
+    held.check()
+    stage.clock.time += LEASE
+    Held(run(), shared)
+    with pytest.raises(Retry) as retry:
+        held.check()
+    assert retry.value.reason is Reason.BUSY
 
 
 def test_a_member_is_told_by_role_at_the_time_of_the_run(stage: Stage) -> None:
