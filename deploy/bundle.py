@@ -25,7 +25,10 @@ IN_THE_RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfe
 NOT_USED = (
     "bin",  # console scripts, with the path of this machine's Python
     "aws_lambda_powertools/event_handler",
-    *(f"aws_lambda_powertools/utilities/{name}" for name in ("data_masking", "feature_flags", "idempotency", "kafka")),
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("data_masking", "feature_flags", "idempotency", "kafka")
+    ),
     *(f"aws_lambda_powertools/utilities/{name}" for name in ("parser", "streaming", "validation")),
 )
 
@@ -35,11 +38,17 @@ THEN = 315532800  # the oldest time a zip file can hold: the same sources give t
 
 def main() -> None:
     """Build the bundle the command line asks for."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("cloud", choices=("aws", "gcp"))
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--python", default="3.13", help="Lambda's version (default: %(default)s)")
-    arguments.add_argument("--machine", default="aarch64", help="Lambda's processor: aarch64 (default) or x86_64")
+    arguments.add_argument(
+        "--python", default="3.13", help="Lambda's version (default: %(default)s)"
+    )
+    arguments.add_argument(
+        "--machine", default="aarch64", help="Lambda's processor: aarch64 (default) or x86_64"
+    )
     given = arguments.parse_args()
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +76,11 @@ def copy_sources(cloud: str, folder: Path) -> None:
 def entry_points() -> "list[str]":
     """Return the Google functions there are."""
     text = (ROOT / "functions" / "gcp" / "handlers.py").read_text()
-    return [name for name in ("dispatch", "receive", "sweep") if re.search(rf"^def {name}\(", text, re.MULTILINE)]
+    return [
+        name
+        for name in ("dispatch", "receive", "sweep")
+        if re.search(rf"^def {name}\(", text, re.MULTILINE)
+    ]
 
 
 def install(folder: Path, python: str, machine: str) -> None:
@@ -78,7 +91,14 @@ def install(folder: Path, python: str, machine: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         locked = Path(scratch) / "requirements.txt"
         locked.write_text(shipped((ROOT / "functions" / "aws" / "requirements.txt").read_text()))
-        options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--only-binary", ":all:"]
+        options = [
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+        ]
         command = [sys.executable, "-m", "pip", "install", *options, *target, "--require-hashes"]
         subprocess.run([*command, "--target", str(folder), "-r", str(locked)], check=True)
     for part in NOT_USED:
@@ -88,17 +108,31 @@ def install(folder: Path, python: str, machine: str) -> None:
 def shipped(requirements: str) -> str:
     """Return the lock file without what the runtime brings."""
     blocks = re.split(r"\n(?=[A-Za-z0-9])", requirements.strip())
-    return "\n".join(block for block in blocks if re.split(r"[=\s;]", block)[0] not in IN_THE_RUNTIME) + "\n"
+    return (
+        "\n".join(block for block in blocks if re.split(r"[=\s;]", block)[0] not in IN_THE_RUNTIME)
+        + "\n"
+    )
 
 
 def compile_all(folder: Path, python: str) -> None:
     """Ship byte-code if a Python of Lambda's own version is here to write it: Lambda cannot keep what it compiles."""
     interpreter = find(python)
     if interpreter is None:
-        print(f"no python{python} on PATH: the bundle has no byte-code, its cold starts take about twice as long")
+        print(
+            f"no python{python} on PATH: the bundle has no byte-code, its cold starts take about twice as long"
+        )
         return
     where = ["-s", str(folder), "-p", "/var/task"]  # the path that tracebacks show
-    command = [interpreter, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", *where]
+    command = [
+        interpreter,
+        "-m",
+        "compileall",
+        "-q",
+        "-f",
+        "--invalidation-mode",
+        "unchecked-hash",
+        *where,
+    ]
     subprocess.run([*command, str(folder)], check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
 
 
@@ -107,7 +141,11 @@ def find(python: str) -> "str | None":
     for name in (sys.executable, f"python{python}"):
         path = shutil.which(name)
         question = [path or "", "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
-        if path and subprocess.run(question, capture_output=True, text=True, check=False).stdout.strip() == python:
+        if (
+            path
+            and subprocess.run(question, capture_output=True, text=True, check=False).stdout.strip()
+            == python
+        ):
             return path
     return None
 

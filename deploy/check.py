@@ -53,7 +53,9 @@ def regions(environment: Mapping[str, str]) -> tuple[str, str]:
     settings = Settings.read(environment)
     chosen = environment.get("REGION", "").strip()
     if chosen and chosen not in GOOGLE_REGIONS.split():
-        raise SettingsError("REGION", chosen, "a Cloud Run region such as europe-west1, or nothing: the model's")
+        raise SettingsError(
+            "REGION", chosen, "a Cloud Run region such as europe-west1, or nothing: the model's"
+        )
     location = settings.model.region if settings.model.provider.name == "vertex" else "us"
     return beside(chosen or location)
 
@@ -63,7 +65,10 @@ def environments(environment: Mapping[str, str], queue_region: str) -> dict[str,
     project = environment.get("PROJECT_ID", "").strip()
     if not project:
         raise SettingsError("PROJECT_ID", None, "the id of the Google Cloud project")
-    common = {name: environment.get(name, "").strip() or variable.default for name, variable in VARIABLES.items()}
+    common = {
+        name: environment.get(name, "").strip() or variable.default
+        for name, variable in VARIABLES.items()
+    }
     put = {
         "QUEUE": f"projects/{project}/locations/{queue_region}/queues/claude-runs",
         "DISPATCH_URL": DISPATCH_URL,
@@ -75,7 +80,11 @@ def environments(environment: Mapping[str, str], queue_region: str) -> dict[str,
         "CLAIMS_COLLECTION": "claims",
     }
     verify = {"WEBHOOK_SECRETS_ID": f"projects/{project}/secrets/claude-webhook-secrets"}
-    return {"receive": common | put | verify, "dispatch": common | carry, "sweep": common | put | carry}
+    return {
+        "receive": common | put | verify,
+        "dispatch": common | carry,
+        "sweep": common | put | carry,
+    }
 
 
 if __name__ == "__main__":

@@ -17,13 +17,20 @@ def reasons() -> str:
     """Return the table of every way a delivery or run can end without a pipeline or an answer."""
     well = (Outcome.QUEUED, Outcome.TRIGGERED, Outcome.ANSWERED)
     shown = [reason for reason in Reason if reason.outcome not in well]
-    rows = [f"| `{reason}` | {reason.outcome} | {reason.sentence} | {reason.cure} |" for reason in shown]
-    return "\n".join(["| reason | outcome | what it means | what to change |", "|---|---|---|---|", *rows])
+    rows = [
+        f"| `{reason}` | {reason.outcome} | {reason.sentence} | {reason.cure} |" for reason in shown
+    ]
+    return "\n".join(
+        ["| reason | outcome | what it means | what to change |", "|---|---|---|---|", *rows]
+    )
 
 
 def settings() -> str:
     """Return the table of the settings."""
-    rows = [f"| `{name}` | {f'`{v.default}`' if v.default else '–'} | {v.meaning} |" for name, v in VARIABLES.items()]
+    rows = [
+        f"| `{name}` | {f'`{v.default}`' if v.default else '–'} | {v.meaning} |"
+        for name, v in VARIABLES.items()
+    ]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
 

@@ -53,7 +53,9 @@ class GitLab(Reading):
             user_id=integer(member, "id"),
             access_level=integer(member, "access_level"),
             state=str(member.get("state")),
-            membership_state=str(member.get("membership_state", "active")),  # not sent by every edition
+            membership_state=str(
+                member.get("membership_state", "active")
+            ),  # not sent by every edition
             expires_at=expires if expires is None else str(expires),
         )
 
@@ -94,20 +96,35 @@ class GitLab(Reading):
         discussion = event.discussion_id or self._discussion(event)
         if discussion:
             try:
-                return _id(self._post(f"{path_of(event)}/discussions/{discussion}/notes", {"body": body}))
+                return _id(
+                    self._post(f"{path_of(event)}/discussions/{discussion}/notes", {"body": body})
+                )
             except GitLabError as error:
                 if "can not be replied to" not in error.message:
                     raise
         if event.kind == COMMIT:  # knows discussions only
-            [note] = self._post(f"{path_of(event)}/discussions", {"body": body}).get("notes") or [None]
+            [note] = self._post(f"{path_of(event)}/discussions", {"body": body}).get("notes") or [
+                None
+            ]
             return _id(note)
-        return _id(self._post(f"{path_of(event)}/notes", {"body": body, "internal": event.internal}))
+        return _id(
+            self._post(f"{path_of(event)}/notes", {"body": body, "internal": event.internal})
+        )
 
     def replied(self, event: Event, mark: str) -> Reply | None:
         """`GET …/discussions/:id` or the newest notes: return our own one that holds the mark."""
         own = self.own_id()
-        ours = (note for note in self._answers(event) if (note.get("author") or {}).get("id") == own)
-        return next((Reply(integer(note, "id"), str(note["body"])) for note in ours if mark in str(note["body"])), None)
+        ours = (
+            note for note in self._answers(event) if (note.get("author") or {}).get("id") == own
+        )
+        return next(
+            (
+                Reply(integer(note, "id"), str(note["body"]))
+                for note in ours
+                if mark in str(note["body"])
+            ),
+            None,
+        )
 
     def read_reply(self, event: Event, note_id: int) -> str | None:
         """`GET …/notes/:id`."""
@@ -130,7 +147,8 @@ class GitLab(Reading):
         """`POST /projects/:id/trigger/pipeline`, the token in the body only: https://docs.gitlab.com/api/pipeline_triggers/."""
         with translated(writes=True):
             answer = self._bare.http_post(
-                f"/projects/{project_id}/trigger/pipeline", post_data={"token": token.reveal(), **body}
+                f"/projects/{project_id}/trigger/pipeline",
+                post_data={"token": token.reveal(), **body},
             )
         if not isinstance(answer, dict) or type(answer.get("id")) is not int:
             raise GitLabError(0, unsure=True)

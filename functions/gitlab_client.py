@@ -21,7 +21,10 @@ _PATHS = {
     SNIPPET: "snippets",
     COMMIT: "repository/commits",
 }
-TIMEOUT = (3.05, 10.0)  # seconds to connect and between bytes; the calls of one attempt stay below its lease
+TIMEOUT = (
+    3.05,
+    10.0,
+)  # seconds to connect and between bytes; the calls of one attempt stay below its lease
 
 
 def client(url: str, private_token: str | None = None) -> gitlab.Gitlab:
@@ -52,7 +55,9 @@ def _raise_for_status(response: requests.Response, **_: object) -> None:
     message = answer.get("message", answer.get("error", "")) if isinstance(answer, dict) else ""
     after = response.headers.get("Retry-After", "")
     unsure = status >= 500 and response.request.method != "GET"  # noqa: PLR2004
-    raise GitLabError(status, str(message), after=float(after) if after.isdecimal() else 0.0, unsure=unsure)
+    raise GitLabError(
+        status, str(message), after=float(after) if after.isdecimal() else 0.0, unsure=unsure
+    )
 
 
 @contextmanager
@@ -63,7 +68,9 @@ def translated(*, writes: bool = False) -> Iterator[None]:
     except (requests.ConnectTimeout, requests.exceptions.SSLError):
         raise GitLabError(0) from None
     except requests.RequestException as error:
-        never_sent = isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
+        never_sent = isinstance(
+            getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError
+        )
         raise GitLabError(0, unsure=writes and not never_sent) from None
     except gitlab.exceptions.GitlabError:  # an answer that is no JSON
         raise GitLabError(0, unsure=writes) from None

@@ -8,7 +8,18 @@ from urllib.parse import quote
 
 from functions.gitlab_client import PAGE, Api, integer, path_of
 from shared.event import ISSUE, KINDS, MERGE_REQUEST, Branches, Event, position_of, seconds
-from shared.ports import Comment, Diff, GitLabError, Hook, Job, Note, Pipeline, Progress, Project, Target
+from shared.ports import (
+    Comment,
+    Diff,
+    GitLabError,
+    Hook,
+    Job,
+    Note,
+    Pipeline,
+    Progress,
+    Project,
+    Target,
+)
 
 _SKEW = 60  # seconds GitLab's clock may differ from ours
 _NOT_FOUND = 404
@@ -98,7 +109,9 @@ class Reading(Api):
         roles: dict[int, int] = {}
         for start in range(0, len(user_ids), PAGE):  # an address has its limits
             query = {"user_ids[]": user_ids[start : start + PAGE]}
-            for member in self._pages(f"/projects/{project_id}/members/all", query, timeout=_BRIEFLY):
+            for member in self._pages(
+                f"/projects/{project_id}/members/all", query, timeout=_BRIEFLY
+            ):
                 # One entry for each way of being a member.
                 level = integer(member, "access_level") if member.get("state") == "active" else 0
                 roles[integer(member, "id")] = max(level, roles.get(member["id"], 0))
@@ -108,7 +121,12 @@ class Reading(Api):
         """`GET …/merge_requests/:iid/diffs`: https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs."""
         for diff in self._pages(f"{path_of(event)}/diffs", {}, timeout=_BRIEFLY):
             change = next((name for field, name in _CHANGES if diff.get(field)), "modified")
-            yield Diff(str(diff.get("old_path")), str(diff.get("new_path")), change, str(diff.get("diff") or ""))
+            yield Diff(
+                str(diff.get("old_path")),
+                str(diff.get("new_path")),
+                change,
+                str(diff.get("diff") or ""),
+            )
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
         """`GET /projects/:id/pipelines?source=trigger`, then the variables of each: https://docs.gitlab.com/api/pipelines/."""

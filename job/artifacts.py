@@ -52,14 +52,22 @@ def anew(folder: Path) -> None:
         folder.mkdir()
 
 
-def leave(workspace: Path, log: Log, run: str, result: Result | None, transcript: list[str], patch: bytes) -> None:
+def leave(
+    workspace: Path, log: Log, run: str, result: Result | None, transcript: list[str], patch: bytes
+) -> None:
     """Write what the job keeps, with secrets masked."""
     folder = workspace / FOLDER
     anew(folder)
     (folder / ".ours").touch()
     if result:
-        told = {**result._asdict(), "failure": result.failure and result.failure.ending.name.lower(), "run": run}
-        (folder / "result.json").write_text(log.masked(json.dumps(told, indent=1)) + "\n", encoding="utf-8")
+        told = {
+            **result._asdict(),
+            "failure": result.failure and result.failure.ending.name.lower(),
+            "run": run,
+        }
+        (folder / "result.json").write_text(
+            log.masked(json.dumps(told, indent=1)) + "\n", encoding="utf-8"
+        )
         (folder / "transcript.jsonl").write_text(log.masked("".join(transcript)), encoding="utf-8")
     if patch:
         (folder / "changes.patch").write_bytes(patch)

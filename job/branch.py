@@ -62,7 +62,9 @@ def choose(place: Workspace, course: Course) -> Branch:
         raise Failure(Ending.NOT_FETCHED, name=course.settings.token_variable) from None
     except GitLabError as error:
         course.log.line(str(error))
-        raise Failure(Ending.GITLAB_REFUSED, what="show the merge request", status=error.status) from None
+        raise Failure(
+            Ending.GITLAB_REFUSED, what="show the merge request", status=error.status
+        ) from None
 
 
 def _of_merge_request(place: Workspace, course: Course) -> Branch:
@@ -78,7 +80,11 @@ def _of_merge_request(place: Workspace, course: Course) -> Branch:
 
 def _of_issue(place: Workspace, course: Course, default: str) -> Branch:
     prefix = f"{course.settings.branch_prefix}{course.request.target or 'run'}-"
-    known = merge_request.ours(course.gitlab, prefix, course.user.get("id")) if course.request.kind else None
+    known = (
+        merge_request.ours(course.gitlab, prefix, course.user.get("id"))
+        if course.request.kind
+        else None
+    )
     if known is None:
         _go(place, place.trusted, place.trusted, course)
         return Branch(f"{prefix}{course.given.get('CI_JOB_ID', '0')}", default, None)
@@ -97,13 +103,21 @@ def keep(place: Workspace, changes: list[Change], title: str, course: Course) ->
     """Commit the changes in the name of the token's user; return the commit, which nobody else has yet."""
     host = urlsplit(course.given["CI_PROJECT_URL"]).hostname or "localhost"
     user = course.user
-    address = str(user.get("commit_email") or f"{user.get('id')}-{user.get('username')}@users.noreply.{host}")
+    address = str(
+        user.get("commit_email") or f"{user.get('id')}-{user.get('username')}@users.noreply.{host}"
+    )
     author = Author(str(user.get("name") or user.get("username") or "Claude"), address)
     return place.commit(changes, merge_request.commit_message(title, course.request, host), author)
 
 
 def publish(
-    place: Workspace, branch: Branch, commit: str, changes: list[Change], words: Words, link: str, course: Course
+    place: Workspace,
+    branch: Branch,
+    commit: str,
+    changes: list[Change],
+    words: Words,
+    link: str,
+    course: Course,
 ) -> Published:
     """Push the commit and open or update the merge request."""
     asked_in_it = course.request.kind == MERGE_REQUEST
@@ -116,8 +130,14 @@ def publish(
         course.log.line(str(error))
         if "fetch first" in str(error) or "non-fast-forward" in str(error):
             raise Failure(Ending.PUSHED_MEANWHILE, branch=branch.name) from None
-        raise Failure(Ending.PUSH_REJECTED, branch=branch.name, name=course.settings.token_variable) from None
-    said = "CI configuration was changed, so the push started no pipeline: read it first." if configuration else ""
+        raise Failure(
+            Ending.PUSH_REJECTED, branch=branch.name, name=course.settings.token_variable
+        ) from None
+    said = (
+        "CI configuration was changed, so the push started no pipeline: read it first."
+        if configuration
+        else ""
+    )
     remarks = (said,) if said else ()
     if asked_in_it:
         return Published("", commit[:8], remarks)
@@ -132,4 +152,6 @@ def _still_open(course: Course) -> None:
     try:
         merge_request.current(course.gitlab, course.request.iid, course.given["CI_PROJECT_ID"])
     except GitLabError as error:
-        raise Failure(Ending.GITLAB_REFUSED, what="show the merge request", status=error.status) from None
+        raise Failure(
+            Ending.GITLAB_REFUSED, what="show the merge request", status=error.status
+        ) from None

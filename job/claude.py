@@ -70,7 +70,11 @@ class Run(NamedTuple):
 def arguments(run: Run, settings: Settings) -> list[str]:
     """Return the command line: nothing of it comes from a comment; the prompt goes to standard input."""
     bash = ["Bash"] if any(tool.startswith("Bash(") for tool in settings.allowed_tools) else []
-    others = [tool.partition("(")[0] for tool in settings.allowed_tools if not tool.startswith(("Bash(", "mcp__"))]
+    others = [
+        tool.partition("(")[0]
+        for tool in settings.allowed_tools
+        if not tool.startswith(("Bash(", "mcp__"))
+    ]
     allowed = [*settings.allowed_tools, *run.mcp_tools]
     command = [
         run.program, "--print", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits",
@@ -134,8 +138,12 @@ class Claude:
         if self._stopped:  # canceled in the moment between
             self._signal(signal.SIGTERM)
         timers = [threading.Timer(max(run.deadline, 0.0), self.stop, [limit])]
-        timers.append(threading.Timer(max(run.deadline, 0.0) + _GRACE, self._signal, [signal.SIGKILL]))
-        feeder = threading.Thread(target=_feed, args=(self._process.stdin, run.message), daemon=True)
+        timers.append(
+            threading.Timer(max(run.deadline, 0.0) + _GRACE, self._signal, [signal.SIGKILL])
+        )
+        feeder = threading.Thread(
+            target=_feed, args=(self._process.stdin, run.message), daemon=True
+        )
         for thread in (*timers, feeder):
             thread.daemon = True
             thread.start()

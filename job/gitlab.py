@@ -24,7 +24,9 @@ class GitLabError(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         """Keep the status and the beginning of the message."""
-        super().__init__(f"GitLab answered {status}: {message[:_MESSAGE]}" if status else "GitLab did not answer")
+        super().__init__(
+            f"GitLab answered {status}: {message[:_MESSAGE]}" if status else "GitLab did not answer"
+        )
         self.status, self.message = status, message[:_MESSAGE]
 
 
@@ -46,7 +48,9 @@ class GitLab:
         context = ssl.create_default_context()
         if ca_file:
             context.load_verify_locations(ca_file)
-        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(
+            _NoRedirect, urllib.request.HTTPSHandler(context=context)
+        )
 
     def user(self) -> Mapping[str, Any]:
         """`GET /user`: whose token this is."""
@@ -55,7 +59,9 @@ class GitLab:
 
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401  JSON as it comes
         """`GET` below the project; segments of the path are ids, never names."""
-        return self._call("GET", f"{self._project}/{path}" + (f"?{urlencode(query)}" if query else ""))
+        return self._call(
+            "GET", f"{self._project}/{path}" + (f"?{urlencode(query)}" if query else "")
+        )
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """`POST` below the project."""

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from job.log import Log
 
 _PACKAGE = "@anthropic-ai/claude-code"
-_NPM = ("npm_config_registry", "NPM_CONFIG_REGISTRY", "npm_config_cafile", "NPM_CONFIG_CAFILE", "NPM_CONFIG_USERCONFIG")
+_NPM = (
+    "npm_config_registry",
+    "NPM_CONFIG_REGISTRY",
+    "npm_config_cafile",
+    "NPM_CONFIG_CAFILE",
+    "NPM_CONFIG_USERCONFIG",
+)
 
 
 def claude(version: str, given: Mapping[str, str], package: Callable[[str, str], Path]) -> str:
@@ -27,14 +33,18 @@ def claude(version: str, given: Mapping[str, str], package: Callable[[str, str],
     if image and (not version or _version(image, given) == version):
         return image
     if not version:
-        raise Failure(Ending.TOOL_MISSING, name="claude command, and the input claude_version is empty")
+        raise Failure(
+            Ending.TOOL_MISSING, name="claude command, and the input claude_version is empty"
+        )
     program = str(package(_PACKAGE, version) / "node_modules" / ".bin" / "claude")
     if _version(program, given) != version:
         raise Failure(Ending.INSTALL_FAILED, name=_PACKAGE, version=version)
     return program
 
 
-def package(name: str, version: str, *, folders: Folders, given: Mapping[str, str], log: Log) -> Path:
+def package(
+    name: str, version: str, *, folders: Folders, given: Mapping[str, str], log: Log
+) -> Path:
     """Return the folder that holds an npm package in this version; install it there unless it is cached."""
     place = folders.cache / f"{name.rpartition('/')[2]}-{version}"
     if (place / "node_modules" / ".bin").is_dir():
@@ -48,7 +58,10 @@ def package(name: str, version: str, *, folders: Folders, given: Mapping[str, st
     (unfinished / "package.json").write_text('{"private": true}\n', encoding="utf-8")
     # Packages run code of their own while they are installed: they get no secret to run it with.
     variables = {key: given[key] for key in (*PASSED_ON, *_NPM) if key in given}
-    variables |= {"HOME": given.get("HOME", str(folders.private)), "npm_config_cache": str(folders.private / "npm")}
+    variables |= {
+        "HOME": given.get("HOME", str(folders.private)),
+        "npm_config_cache": str(folders.private / "npm"),
+    }
     command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
     done = subprocess.run(
         [*command, f"{name}@{version}"], env=variables, cwd=unfinished, capture_output=True, text=True, check=False,

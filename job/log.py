@@ -17,7 +17,12 @@ _LONGEST_LINE = 2000
 class Log:
     """Writes to the job's log. A stranger's text can neither forge a section nor show a secret."""
 
-    def __init__(self, write: Callable[[str], object], clock: Callable[[], float], secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        clock: Callable[[], float],
+        secrets: Iterable[str] = (),
+    ) -> None:
         """Take where lines go, the time in seconds, and the values to mask."""
         self._write, self._clock = write, clock
         self._secrets: list[str] = []
@@ -26,7 +31,9 @@ class Log:
 
     def hide(self, *secrets: str) -> None:
         """Mask these values from now on, the longest first."""
-        self._secrets = sorted({*self._secrets, *(s for s in secrets if len(s) >= _SHORTEST_SECRET)}, key=len)[::-1]
+        self._secrets = sorted(
+            {*self._secrets, *(s for s in secrets if len(s) >= _SHORTEST_SECRET)}, key=len
+        )[::-1]
 
     def masked(self, text: str) -> str:
         """Return the text without any of the hidden values."""
@@ -47,7 +54,9 @@ class Log:
         """
         self._sections += 1
         name, options = f"claude_{self._sections}", "[collapsed=true]" if collapsed else ""
-        self._write(f"\x1b[0Ksection_start:{int(self._clock())}:{name}{options}\r\x1b[0K{_CONTROLS.sub('', title)}\n")
+        self._write(
+            f"\x1b[0Ksection_start:{int(self._clock())}:{name}{options}\r\x1b[0K{_CONTROLS.sub('', title)}\n"
+        )
         try:
             yield
         finally:

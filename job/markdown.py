@@ -53,4 +53,8 @@ def _prose(line: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST else text[:MOST] + "\n\n(cut here: the whole answer is in the job's artifacts)"
+    return (
+        text
+        if len(text) <= MOST
+        else text[:MOST] + "\n\n(cut here: the whole answer is in the job's artifacts)"
+    )

@@ -50,7 +50,11 @@ def server(given: Mapping[str, str], private: Path, install: Callable[[str, str]
     glab = shutil.which("glab", path=given.get("PATH"))
     if glab and _serves(glab, given):
         command, names = [glab, "mcp", "serve"], _GLAB
-        variables = {"GITLAB_TOKEN": token, "GITLAB_HOST": given.get("CI_SERVER_URL", ""), "NO_PROMPT": "1"}
+        variables = {
+            "GITLAB_TOKEN": token,
+            "GITLAB_HOST": given.get("CI_SERVER_URL", ""),
+            "NO_PROMPT": "1",
+        }
     else:
         folder = install(PACKAGE, VERSION)
         command, names = [str(folder / "node_modules" / ".bin" / "mcp-gitlab")], _ZEREIGHT

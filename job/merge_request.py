@@ -30,14 +30,22 @@ def words(answer: str, request: Request) -> Words:
     first, _, rest = answer.strip().partition("\n")
     titled = first.strip().strip("*# ").lower().startswith(_TITLE)
     body = rest.strip() if titled else answer.strip()
-    title = plain(first.strip().strip("*# ")[len(_TITLE) :]) if titled and not request.internal else ""
-    about = f"{'#' if request.kind == ISSUE else '!'}{request.iid}" if request.kind else "the project"
+    title = (
+        plain(first.strip().strip("*# ")[len(_TITLE) :]) if titled and not request.internal else ""
+    )
+    about = (
+        f"{'#' if request.kind == ISSUE else '!'}{request.iid}" if request.kind else "the project"
+    )
     return Words(title or f"Changes for {about}", body)
 
 
 def commit_message(title: str, request: Request, host: str) -> str:
     """Return the commit's message: title, what it is for, who asked."""
-    about = f"\nAsked for in {'#' if request.kind == ISSUE else '!'}{request.iid}.\n" if request.kind else ""
+    about = (
+        f"\nAsked for in {'#' if request.kind == ISSUE else '!'}{request.iid}.\n"
+        if request.kind
+        else ""
+    )
     asked = ""
     if request.author and request.author_id:
         # The address GitLab itself gives each user: https://docs.gitlab.com/user/profile/#use-an-automatically-generated-private-commit-email
@@ -63,7 +71,8 @@ def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
         (
             each
             for each in found or []
-            if str(each.get("source_branch", "")).startswith(prefix) and (each.get("author") or {}).get("id") == own
+            if str(each.get("source_branch", "")).startswith(prefix)
+            and (each.get("author") or {}).get("id") == own
         ),
         None,
     )
@@ -97,7 +106,9 @@ def publish(
     try:
         made = gitlab.post("merge_requests", body)
     except GitLabError as error:
-        raise Failure(Ending.GITLAB_REFUSED, what="open the merge request", status=error.status) from error
+        raise Failure(
+            Ending.GITLAB_REFUSED, what="open the merge request", status=error.status
+        ) from error
     return str(made.get("web_url", ""))
 
 
@@ -105,4 +116,6 @@ def _description(request: Request, answer: str, link: str) -> str:
     closes = f"Closes #{request.iid}" if request.kind == ISSUE else ""
     # A merge request is as public as the project; an internal question is not.
     told = "" if request.internal else quiet(answer)
-    return "\n\n".join(part for part in ("Claude made these changes.", told, closes, f"Job: {link}.") if part)
+    return "\n\n".join(
+        part for part in ("Claude made these changes.", told, closes, f"Job: {link}.") if part
+    )

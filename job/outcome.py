@@ -58,7 +58,11 @@ class Ending(Enum):
         "GitLab does not accept the token in {name}.",
         "It needs the scopes api and write_repository, must not have expired, and its user must be a Developer here.",
     )
-    GITLAB_REFUSED = (GITLAB, "GitLab refused to {what} (HTTP {status}).", "The job's log has GitLab's own message.")
+    GITLAB_REFUSED = (
+        GITLAB,
+        "GitLab refused to {what} (HTTP {status}).",
+        "The job's log has GitLab's own message.",
+    )
     GITLAB_UNAVAILABLE = (GITLAB, "GitLab did not answer.", "Retry the job.")
     NOT_FETCHED = (
         GITLAB,
@@ -99,10 +103,26 @@ class Ending(Enum):
         "The model provider did not accept the job's identity.",
         "Check the key or the role for provider `{provider}`; its set-up page has a table for this.",
     )
-    MODEL_UNKNOWN = (CLAUDE, "The provider does not know the model.", "Check the inputs model and region.")
-    RATE_LIMITED = (CLAUDE, "The provider's rate limit is used up (429).", "Ask again later, or raise the limit.")
-    OVERLOADED = (CLAUDE, "The provider is overloaded or out of order ({status}).", "Ask again later.")
-    API_REFUSED = (CLAUDE, "The provider refused the call ({status}).", "The job's log has its message.")
+    MODEL_UNKNOWN = (
+        CLAUDE,
+        "The provider does not know the model.",
+        "Check the inputs model and region.",
+    )
+    RATE_LIMITED = (
+        CLAUDE,
+        "The provider's rate limit is used up (429).",
+        "Ask again later, or raise the limit.",
+    )
+    OVERLOADED = (
+        CLAUDE,
+        "The provider is overloaded or out of order ({status}).",
+        "Ask again later.",
+    )
+    API_REFUSED = (
+        CLAUDE,
+        "The provider refused the call ({status}).",
+        "The job's log has its message.",
+    )
     MAX_TURNS = (
         CLAUDE,
         "Claude stopped at the limit of {limit} turns.",
@@ -113,7 +133,11 @@ class Ending(Enum):
         "Claude stopped at the limit of ${limit}.",
         "Ask for less at once, or raise the input max_budget_usd.",
     )
-    CLAUDE_FAILED = (CLAUDE, "Claude Code ended without a result (exit code {status}).", "The job's log says more.")
+    CLAUDE_FAILED = (
+        CLAUDE,
+        "Claude Code ended without a result (exit code {status}).",
+        "The job's log says more.",
+    )
 
     # Time: exit code 5.
     TIME_LIMIT = (
@@ -124,7 +148,11 @@ class Ending(Enum):
     CANCELED = (TIME, "The job was canceled.", "")
 
     # Ours: exit code 70 (sysexits' EX_SOFTWARE).
-    DEFECT = (DEFECT, "The job met a defect of its own ({name}).", "Please report the end of the job's log.")
+    DEFECT = (
+        DEFECT,
+        "The job met a defect of its own ({name}).",
+        "Please report the end of the job's log.",
+    )
 
     def __init__(self, code: int, sentence: str, cure: str) -> None:
         """Name the columns."""

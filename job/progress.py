@@ -18,7 +18,9 @@ _TELLING = ("file_path", "path", "pattern", "command", "query", "url")
 class Progress:
     """Takes Claude's events as they come."""
 
-    def __init__(self, log: Log, clock: Callable[[], float], show: Callable[[str], object], link: str) -> None:
+    def __init__(
+        self, log: Log, clock: Callable[[], float], show: Callable[[str], object], link: str
+    ) -> None:
         """`show` edits the reply; it is called at most every `reply.EVERY` seconds."""
         self._log, self._clock, self._show, self._link = log, clock, show, link
         self._shown = clock()
@@ -42,7 +44,11 @@ class Progress:
         details = given if isinstance(given, dict) else {}
         if name == "TodoWrite":
             todos = details.get("todos")
-            self._todos = [_todo(each) for each in todos if isinstance(each, dict)] if isinstance(todos, list) else []
+            self._todos = (
+                [_todo(each) for each in todos if isinstance(each, dict)]
+                if isinstance(todos, list)
+                else []
+            )
             self._new = True
         about = next((str(details[key]) for key in _TELLING if details.get(key)), "")
         self._log.line(f"→ {name} {about[:_LONGEST]}".rstrip())

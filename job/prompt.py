@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
-_LARGEST_CONTEXT = 40_000  # characters that travel in the prompt; more is a file, read only where it is needed
+_LARGEST_CONTEXT = (
+    40_000  # characters that travel in the prompt; more is a file, read only where it is needed
+)
 _LARGEST_GUIDE = 60_000
 # Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves long lines out (seen
 # with 2.1.330): a long text on one line might be neither shown nor found.
@@ -23,7 +25,9 @@ _LONGEST_LINE = 300
 _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
 # @ at a word's start makes Claude Code read a file; < could close a frame; the others are invisible.
-_ESCAPED = re.compile("[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+_ESCAPED = re.compile(
+    "[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+)
 
 File = Callable[[str], "str | None"]
 
@@ -36,20 +40,30 @@ class Prompt(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def build(request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes) -> Prompt:
+def build(
+    request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes
+) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, which is trusted, or None.
 
     The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the installation or ours.
     """
-    target = f"{request.kind.replace('_', ' ')} {request.iid}" if request.kind else "a pipeline started by hand"
+    target = (
+        f"{request.kind.replace('_', ' ')} {request.iid}"
+        if request.kind
+        else "a pipeline started by hand"
+    )
     guide = file("CLAUDE.md") or ""
     system = FRAME.format(project=project, target=target)
     if guide:
-        system += f"\nThe project's CLAUDE.md, from its default branch:\n\n{guide[:_LARGEST_GUIDE]}\n"
+        system += (
+            f"\nThe project's CLAUDE.md, from its default branch:\n\n{guide[:_LARGEST_GUIDE]}\n"
+        )
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
     files: dict[str, bytes] = {DIFF: diff} if diff else {}
     if diff:
-        parts.append(f"The merge request's diff is in the file {DIFF} of the second working directory.")
+        parts.append(
+            f"The merge request's diff is in the file {DIFF} of the second working directory."
+        )
     data: dict[str, Any] = {"request": request.input}
     shown = as_data(request.context)
     if len(shown) > _LARGEST_CONTEXT:
@@ -67,7 +81,9 @@ def as_data(value: object) -> str:
     """
     text = json.dumps(value, ensure_ascii=False, indent=1)
     safe = _ESCAPED.sub(_escape, text)
-    return safe.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair, which JSON can spell
+    return safe.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # half a surrogate pair, which JSON can spell
 
 
 def _escape(found: re.Match[str]) -> str:

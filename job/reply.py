@@ -33,7 +33,12 @@ class Thread:
     """Where a run's reply stands, or will stand."""
 
     def __init__(
-        self, gitlab: GitLab, request: Request, user: Mapping[str, object], author: str, pipeline_id: str
+        self,
+        gitlab: GitLab,
+        request: Request,
+        user: Mapping[str, object],
+        author: str,
+        pipeline_id: str,
     ) -> None:
         """Take the token's own user and the user name of the trigger function's, where that is another."""
         self._gitlab, self._request, self._pipeline = gitlab, request, pipeline_id
@@ -46,10 +51,14 @@ class Thread:
         """Look for the reply; `taken_by` tells the pipeline that has already worked on this run."""
         for note in self._notes():
             body, author = str(note.get("body", "")), note.get("author") or {}
-            ours = author.get("id") == self._own or (self._author and author.get("username") == self._author)
+            ours = author.get("id") == self._own or (
+                self._author and author.get("username") == self._author
+            )
             if ours and body.rstrip().endswith(marker(self._request.id)):
                 self._note = int(note["id"])
-                marks = _JOB.findall(body)  # the last is ours: an answer above it may show one in a code block
+                marks = _JOB.findall(
+                    body
+                )  # the last is ours: an answer above it may show one in a code block
                 self.taken_by = marks[-1] if marks and marks[-1] != self._pipeline else ""
                 return
 
@@ -57,7 +66,9 @@ class Thread:
         """Show progress: only ever an edit, and no reason to fail."""
         if self._note:
             with suppress(GitLabError):
-                self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": self._body(text, _WORKING)})
+                self._gitlab.put(
+                    f"{self._noteable}/notes/{self._note}", {"body": self._body(text, _WORKING)}
+                )
 
     def say(self, text: str) -> None:
         """Put down the last word: edit the reply, or write it where there is none that can be edited."""
@@ -87,14 +98,18 @@ class Thread:
             else:
                 return
         # A note of its own inherits nothing: what was asked internally is answered internally.
-        note = self._gitlab.post(f"{self._noteable}/notes", {"body": body, "internal": self._request.internal})
+        note = self._gitlab.post(
+            f"{self._noteable}/notes", {"body": body, "internal": self._request.internal}
+        )
         self._note = int(note["id"])
 
     def _notes(self) -> Sequence[Mapping[str, Any]]:
         found: object = None
         if self._request.discussion_id:
             with suppress(GitLabError):
-                found = self._gitlab.get(f"{self._noteable}/discussions/{self._request.discussion_id}").get("notes")
+                found = self._gitlab.get(
+                    f"{self._noteable}/discussions/{self._request.discussion_id}"
+                ).get("notes")
         if not found and self._request.kind:
             with suppress(GitLabError):
                 found = self._gitlab.get(f"{self._noteable}/notes", sort="desc", per_page=100)
@@ -121,7 +136,9 @@ class Report(NamedTuple):
 
 def working(link: str, todos: Iterable[Mapping[str, str]]) -> str:
     """Return the reply while Claude works: the job's link and the to-do list."""
-    lines = [f"- {_BOXES.get(todo['status'], '[ ]')} {plain(todo['content'], 120)}" for todo in todos]
+    lines = [
+        f"- {_BOXES.get(todo['status'], '[ ]')} {plain(todo['content'], 120)}" for todo in todos
+    ]
     more = [f"- … and {len(lines) - _MOST_TODOS} more"] if len(lines) > _MOST_TODOS else []
     return "\n".join([f"Claude is at work: {link}.", "", *lines[:_MOST_TODOS], *more]).rstrip()
 
@@ -134,7 +151,9 @@ def finished(link: str, report: Report) -> str:
     elif report.pushed:
         where.append(f"**Pushed to this merge request: {report.pushed}**")
     answer = quiet(report.answer) or "Claude gave no answer."
-    return "\n\n".join(["Claude has finished.", *where, answer, "---", *report.remarks, _took(link, report)])
+    return "\n\n".join(
+        ["Claude has finished.", *where, answer, "---", *report.remarks, _took(link, report)]
+    )
 
 
 def failed(link: str, failure: Failure, report: Report | None = None) -> str:
@@ -149,7 +168,14 @@ def failed(link: str, failure: Failure, report: Report | None = None) -> str:
 def _took(link: str, report: Report) -> str:
     minutes, seconds = divmod(round(report.seconds), 60)
     turns = f"{report.turns} turn{'' if report.turns == 1 else 's'}"
-    parts = [turns, f"${report.cost:.2f}", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"]
+    parts = [
+        turns,
+        f"${report.cost:.2f}",
+        f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
+    ]
     if report.denied:
-        parts.append("not allowed: " + ", ".join(f"{plain(name, 40)} ({n})" for name, n in report.denied.items()))
+        parts.append(
+            "not allowed: "
+            + ", ".join(f"{plain(name, 40)} ({n})" for name, n in report.denied.items())
+        )
     return f"{' · '.join(parts)} · {link}"

@@ -89,7 +89,9 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
     told = _object(context, "project").get("id")
     if told is not None and str(told) != project_id:
         raise Failure(Ending.REQUEST_INVALID, what="it is for another project")
-    kind = next((name for name in (MERGE_REQUEST, ISSUE) if _number(_object(context, name).get("iid"))), "")
+    kind = next(
+        (name for name in (MERGE_REQUEST, ISSUE) if _number(_object(context, name).get("iid"))), ""
+    )
     target, author = _object(context, kind), _object(context, "author")
     instruction, command, prompt = flow.get("input"), flow.get("command"), flow.get("prompt")
     options = _object(flow, "options")

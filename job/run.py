@@ -12,7 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from job import artifacts, branch, install, mcp, merge_request, prompt, reply, request, session, settings, signin
+from job import (
+    artifacts,
+    branch,
+    install,
+    mcp,
+    merge_request,
+    prompt,
+    reply,
+    request,
+    session,
+    settings,
+    signin,
+)
 from job.claude import Claude, Result, Run, arguments, environment
 from job.git import Login
 from job.gitlab import GitLab, GitLabError
@@ -27,7 +39,13 @@ if TYPE_CHECKING:
     from job.artifacts import Folders
 
 _RESERVE = 60.0  # seconds of GitLab's own time limit that are kept for commit, push and reply
-_SECRETS = (*signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD")
+_SECRETS = (
+    *signin.SECRETS,
+    mcp.TOKEN,
+    "CI_JOB_TOKEN",
+    "CI_REGISTRY_PASSWORD",
+    "CI_DEPLOY_PASSWORD",
+)
 
 
 def main(command: list[str]) -> int:
@@ -72,13 +90,19 @@ class Job:
             signal.signal(number, self._cancel)
         user = self._user()
         pipeline = self._given.get("CI_PIPELINE_ID", "")
-        thread = reply.Thread(self._gitlab, self._request, user, self._chosen.reply_author, pipeline)
+        thread = reply.Thread(
+            self._gitlab, self._request, user, self._chosen.reply_author, pipeline
+        )
         thread.find()
         if thread.taken_by:
-            self._log.line(f"This request has had its run in pipeline {thread.taken_by}. Nothing was done.")
+            self._log.line(
+                f"This request has had its run in pipeline {thread.taken_by}. Nothing was done."
+            )
             return 0
         thread.update(reply.working(self._link, []))
-        course = branch.Course(self._gitlab, self._request, self._chosen, user, self._given, self._log)
+        course = branch.Course(
+            self._gitlab, self._request, self._chosen, user, self._given, self._log
+        )
         said, code = self._end(course, thread)
         try:
             thread.say(said)
@@ -102,9 +126,15 @@ class Job:
     def _work(self, course: branch.Course, thread: reply.Thread) -> str:
         """Everything between the first word and the last."""
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
-            place = Workspace(Path.cwd(), folders.private, self._given, Login(self._project_git, self._token))
-            sign_in = signin.environment(self._chosen, self._given, folders.private, self._request.model)
-            install_package = partial(install.package, folders=folders, given=self._given, log=self._log)
+            place = Workspace(
+                Path.cwd(), folders.private, self._given, Login(self._project_git, self._token)
+            )
+            sign_in = signin.environment(
+                self._chosen, self._given, folders.private, self._request.model
+            )
+            install_package = partial(
+                install.package, folders=folders, given=self._given, log=self._log
+            )
             with self._log.section("Claude Code"):
                 program = install.claude(self._chosen.claude_version, self._given, install_package)
                 self._log.line(program)
@@ -118,7 +148,11 @@ class Job:
                 file=place.file,
                 diff=chosen.diff,
             )
-            server = mcp.server(self._given, folders.private, install_package) if self._chosen.mcp != "none" else None
+            server = (
+                mcp.server(self._given, folders.private, install_package)
+                if self._chosen.mcp != "none"
+                else None
+            )
             run = self._prepared(place, folders, words)._replace(program=program, sign_in=sign_in)
             if server:
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
@@ -140,22 +174,35 @@ class Job:
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._chosen.resume:
-                session.save(folders.cache / "sessions", self._request.target, run.home / ".claude", result.session)
+                session.save(
+                    folders.cache / "sessions",
+                    self._request.target,
+                    run.home / ".claude",
+                    result.session,
+                )
             changes = place.changes()
             words = merge_request.words(result.answer, self._request)
             commit = branch.keep(place, changes, words.title, course) if changes else ""
             patch = place.patch(commit) if commit else b""
             if result.failure:
-                said = ("What it had changed by then is in the job's artifacts: changes.patch.",) if commit else ()
+                said = (
+                    ("What it had changed by then is in the job's artifacts: changes.patch.",)
+                    if commit
+                    else ()
+                )
                 self._report = self._reported(result)._replace(remarks=said)
                 raise result.failure
             report = self._report = self._reported(result)._replace(answer=words.answer)
             if chosen.moved:
-                report = report._replace(remarks=("The branch had moved on since you asked: this is about its head.",))
+                report = report._replace(
+                    remarks=("The branch had moved on since you asked: this is about its head.",)
+                )
             if commit:
                 made = branch.publish(place, chosen, commit, changes, words, self._link, course)
                 remarks = report.remarks + made.remarks
-                report = report._replace(merge_request=made.url, pushed=made.commit, remarks=remarks)
+                report = report._replace(
+                    merge_request=made.url, pushed=made.commit, remarks=remarks
+                )
             self._log.line(f"\n{report.merge_request or report.pushed or 'Nothing was changed.'}")
             return reply.finished(self._link, report)
         finally:
@@ -172,8 +219,22 @@ class Job:
             (extra / name).write_bytes(content)
         resumed = ""
         if self._chosen.resume:
-            resumed = session.restore(folders.cache / "sessions", self._request.target, home / ".claude", place.folder)
-        return Run("", place.folder, home, extra, system, words.message, {}, None, (), resumed, self._deadline())
+            resumed = session.restore(
+                folders.cache / "sessions", self._request.target, home / ".claude", place.folder
+            )
+        return Run(
+            "",
+            place.folder,
+            home,
+            extra,
+            system,
+            words.message,
+            {},
+            None,
+            (),
+            resumed,
+            self._deadline(),
+        )
 
     def _deadline(self) -> float:
         """Seconds Claude has: the input's minutes, but never so many that GitLab ends the job before the reply."""
@@ -182,7 +243,9 @@ class Job:
         limit = self._given.get("CI_JOB_TIMEOUT", "")
         return min(ours, float(limit) - used - _RESERVE) if limit.isdecimal() else ours
 
-    def _run_claude(self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]) -> Result:
+    def _run_claude(
+        self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]
+    ) -> Result:
         if self._canceled:
             raise Failure(Ending.CANCELED)
         progress = Progress(self._log, time.monotonic, thread.update, self._link)
@@ -222,7 +285,9 @@ class Job:
 def _since(started: str) -> float:
     """Return the seconds GitLab has already counted, for cloning and caches; 0 where it does not say."""
     try:
-        then = datetime.strptime(started.rstrip("Z"), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+        then = datetime.strptime(started.rstrip("Z"), "%Y-%m-%dT%H:%M:%S").replace(
+            tzinfo=timezone.utc
+        )
     except ValueError:
         return 0.0
     return min(max(time.time() - then.timestamp(), 0.0), 3600.0)

@@ -15,7 +15,11 @@ _LARGEST = 20_000_000  # bytes of a conversation worth taking up
 
 def restore(cache: Path, target: str, config: Path, folder: Path) -> str:
     """Put the cached conversation where Claude Code looks for one of this folder; return its id, or nothing."""
-    found = sorted((cache / target).glob("*.jsonl"), key=lambda path: path.stat().st_mtime) if target else []
+    found = (
+        sorted((cache / target).glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+        if target
+        else []
+    )
     if not found or not _ID.fullmatch(found[-1].stem) or found[-1].stat().st_size > _LARGEST:
         return ""
     place = config / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(folder.resolve()))
@@ -26,7 +30,9 @@ def restore(cache: Path, target: str, config: Path, folder: Path) -> str:
 
 def save(cache: Path, target: str, config: Path, session: str) -> None:
     """Keep this conversation as the only one of its issue or merge request."""
-    found = next(config.glob(f"projects/*/{session}.jsonl"), None) if _ID.fullmatch(session) else None
+    found = (
+        next(config.glob(f"projects/*/{session}.jsonl"), None) if _ID.fullmatch(session) else None
+    )
     if target and found:
         shutil.rmtree(cache / target, ignore_errors=True)
         (cache / target).mkdir(parents=True)

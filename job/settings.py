@@ -53,7 +53,9 @@ _CHECKS = {
     "max_budget_usd": _Check(r"[0-9]+(\.[0-9]+)?", "an amount in US dollars such as 5 or 0.5"),
     "timeout_minutes": _Check(r"[0-9]+(\.[0-9]+)?", "a number of minutes"),
     "mcp": _Check("none|gitlab", "none or gitlab"),
-    "branch_prefix": _Check(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "the beginning of a branch name such as claude/"),
+    "branch_prefix": _Check(
+        r"[A-Za-z0-9][A-Za-z0-9._/-]*", "the beginning of a branch name such as claude/"
+    ),
     "branch_moved": _Check("stop|continue", "stop or continue"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
@@ -93,9 +95,15 @@ def tools(text: str) -> tuple[str, ...]:
     """Return the tools of a comma or blank list; a rule may hold both: `Bash(npm test), WebFetch(domain:a.b)`."""
     found = tuple(_TOOL.findall(text))
     if _TOOL.sub("", text).strip(", "):
-        raise Failure(Ending.INPUT_INVALID, name="allowed_tools", expected="expected tools such as Bash(npm test)")
+        raise Failure(
+            Ending.INPUT_INVALID,
+            name="allowed_tools",
+            expected="expected tools such as Bash(npm test)",
+        )
     if any(tool in ("Bash", "Bash(*)", "Bash()", "Bash(:*)") for tool in found):
-        expected = "Bash without a command would let anything run; name the command, as in Bash(npm test)"
+        expected = (
+            "Bash without a command would let anything run; name the command, as in Bash(npm test)"
+        )
         raise Failure(Ending.INPUT_INVALID, name="allowed_tools", expected=expected)
     return found
 

@@ -39,7 +39,9 @@ def environment(
     region = settings.region or _word(ours.get("region"))
     model = settings.model or _word(ours.get("id")) or given.get("ANTHROPIC_MODEL", "")
     if family != "anthropic" and not model:
-        raise Failure(Ending.INPUT_INVALID, name="model", expected=f"{family} needs a full model id")
+        raise Failure(
+            Ending.INPUT_INVALID, name="model", expected=f"{family} needs a full model id"
+        )
     found = {name: given[name] for name in _EVERYWHERE if given.get(name)}
     found |= {"ANTHROPIC_MODEL": model} if model else {}
     return found | _PROVIDERS[settings.provider](given, private, region)
@@ -90,7 +92,11 @@ def _bedrock(given: Mapping[str, str], private: Path, region: str) -> dict[str, 
 def _vertex(given: Mapping[str, str], private: Path, region: str) -> dict[str, str]:
     region = region or given.get("CLOUD_ML_REGION", "")
     if not region:
-        raise Failure(Ending.INPUT_INVALID, name="region", expected="vertex needs a location such as global or eu")
+        raise Failure(
+            Ending.INPUT_INVALID,
+            name="region",
+            expected="vertex needs a location such as global or eu",
+        )
     purpose = "Vertex AI cannot be called"
     project = given.get("ANTHROPIC_VERTEX_PROJECT_ID") or given.get("GCP_PROJECT_ID")
     if not project:
@@ -101,7 +107,9 @@ def _vertex(given: Mapping[str, str], private: Path, region: str) -> dict[str, s
     # https://google.aip.dev/auth/4117: an external account whose subject token is read from a file.
     credentials = {
         "type": "external_account",
-        "audience": audience if audience.startswith("//") else f"//iam.googleapis.com/{audience.lstrip('/')}",
+        "audience": audience
+        if audience.startswith("//")
+        else f"//iam.googleapis.com/{audience.lstrip('/')}",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "token_url": given.get("GCP_STS_URL") or _GOOGLE_STS,
         "service_account_impersonation_url": f"{iam}/v1/projects/-/serviceAccounts/{account}:generateAccessToken",
@@ -117,7 +125,12 @@ def _vertex(given: Mapping[str, str], private: Path, region: str) -> dict[str, s
     }
 
 
-_PROVIDERS = {"anthropic": _anthropic, "anthropic-oidc": _anthropic_oidc, "bedrock": _bedrock, "vertex": _vertex}
+_PROVIDERS = {
+    "anthropic": _anthropic,
+    "anthropic-oidc": _anthropic_oidc,
+    "bedrock": _bedrock,
+    "vertex": _vertex,
+}
 
 
 def _need(given: Mapping[str, str], name: str, purpose: str) -> str:
@@ -148,4 +161,8 @@ def _pick(given: Mapping[str, str], *names: str) -> dict[str, str]:
 def _word(value: object) -> str:
     """Return a region or model id that the trigger function sent, if it looks like one."""
     allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:/[]-")
-    return value if isinstance(value, str) and set(value) <= allowed and not value.startswith("-") else ""
+    return (
+        value
+        if isinstance(value, str) and set(value) <= allowed and not value.startswith("-")
+        else ""
+    )

@@ -18,12 +18,23 @@ FOLDER = ".gitlab-claude"  # in the work tree: the CI cache and the artifacts, b
 
 # What configures an agent or the git and search tools it uses, at any depth: facts of claude-code-action, threat T4.
 AGENT_FILES = frozenset(
-    [".claude", ".mcp.json", ".claude.json", ".gitmodules", ".ripgreprc", "CLAUDE.md", "CLAUDE.local.md", ".husky"],
+    [
+        ".claude",
+        ".mcp.json",
+        ".claude.json",
+        ".gitmodules",
+        ".ripgreprc",
+        "CLAUDE.md",
+        "CLAUDE.local.md",
+        ".husky",
+    ],
 )
 # A push that changes these would run what was changed.
 CI_FILES = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/.*", re.DOTALL)
 
-_CREDENTIALS = re.compile(r"http\..*\.?extraheader|credential\..*|url\..*|include.*|remote\..*", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    r"http\..*\.?extraheader|credential\..*|url\..*|include.*|remote\..*", re.IGNORECASE
+)
 _DEPTH = 200  # commits of a shallow clone that are enough to find where a merge request began
 _LARGEST_DIFF = 400_000  # bytes
 _GITLINK = "160000"
@@ -47,12 +58,16 @@ class Author(NamedTuple):
 class Workspace:
     """The runner's clone. `open` it, go to a commit, `guard` it while Claude works, then see what changed."""
 
-    def __init__(self, start: Path, private: Path, environment: Mapping[str, str], login: Login) -> None:
+    def __init__(
+        self, start: Path, private: Path, environment: Mapping[str, str], login: Login
+    ) -> None:
         """Take the clone around `start`; `private` is a folder that Claude cannot reach."""
         self.folder = self.around(start)
         self._directory = self.folder / ".git"
         if self._directory.is_file():  # a worktree
-            self._directory = Path(self._directory.read_text(encoding="utf-8").partition("gitdir:")[2].strip())
+            self._directory = Path(
+                self._directory.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
+            )
         self._clone = Git(self._directory, self.folder, environment)
         self._own = Git(private / "repository", self.folder, environment)
         self._index, self._private, self._login = private / "index", private, login
@@ -69,7 +84,9 @@ class Workspace:
         """Take the job token out of the clone's configuration; find the default branch's commit."""
         if not self._directory.is_dir():
             raise Failure(Ending.TOOL_MISSING, name="clone of the project (GIT_STRATEGY: none)")
-        for key in self._clone.text("config", "--local", "--no-includes", "--name-only", "--list").splitlines():
+        for key in self._clone.text(
+            "config", "--local", "--no-includes", "--name-only", "--list"
+        ).splitlines():
             if _CREDENTIALS.fullmatch(key):
                 with suppress(GitError):
                     self._clone.run("config", "--local", "--unset-all", key)
@@ -101,7 +118,12 @@ class Workspace:
         back = sorted(path for path, entry in theirs.items() if ours.get(path) != entry)
         if back:
             paths = "\0".join(back).encode("utf-8", "surrogateescape")
-            options = ("--worktree", f"--source={target}", "--pathspec-from-file=-", "--pathspec-file-nul")
+            options = (
+                "--worktree",
+                f"--source={target}",
+                "--pathspec-from-file=-",
+                "--pathspec-file-nul",
+            )
             self._clone.run("restore", *options, given=paths)
         self._restored.update(back)
         return sorted(self._restored)
@@ -109,7 +131,9 @@ class Workspace:
     def file(self, path: str) -> str | None:
         """Return a file of the default branch; a link is not followed."""
         try:
-            return self._clone.run("cat-file", "blob", f"{self.trusted}:{path}").decode("utf-8", "replace")
+            return self._clone.run("cat-file", "blob", f"{self.trusted}:{path}").decode(
+                "utf-8", "replace"
+            )
         except GitError:
             return None
 
@@ -117,7 +141,9 @@ class Workspace:
         """Return the merge request's diff from where it left the target, or nothing where that is unknown."""
         try:
             base = self._clone.text("merge-base", target, self.head)
-            whole = self._clone.run("diff", "--no-ext-diff", "--no-textconv", "--no-color", base, self.head)
+            whole = self._clone.run(
+                "diff", "--no-ext-diff", "--no-textconv", "--no-color", base, self.head
+            )
         except GitError:
             return b""
         cut = b"\n[cut here: the diff is longer]\n" if len(whole) > _LARGEST_DIFF else b""
@@ -134,12 +160,16 @@ class Workspace:
         info = self._own.directory / "info"
         info.mkdir(exist_ok=True)
         (self._own.directory / "objects" / "info").mkdir(exist_ok=True)
-        (self._own.directory / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
+        (self._own.directory / "objects" / "info" / "alternates").write_text(
+            f"{objects}\n", encoding="utf-8"
+        )
         if self._shallow.exists():
             shutil.copy(self._shallow, self._own.directory / "shallow")
         exclude = self._directory / "info" / "exclude"
         known = exclude.read_text(encoding="utf-8") if exclude.is_file() else ""
-        (info / "exclude").write_text(f"{known}\n/{FOLDER}/\n/.gitlab-ci-local/\n", encoding="utf-8")
+        (info / "exclude").write_text(
+            f"{known}\n/{FOLDER}/\n/.gitlab-ci-local/\n", encoding="utf-8"
+        )
         shutil.copy2(self._directory / "index", self._index)
         self._before = self._tree()
 
@@ -164,8 +194,14 @@ class Workspace:
             "update-index", "-z", "--index-info", given=lines.encode("utf-8", "surrogateescape"), index=index,
         )  # fmt: skip
         tree = self._own.run("write-tree", index=index).decode().strip()
-        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _identity(author)}
-        made = self._own.run("commit-tree", tree, "-p", self.head, given=message.encode(), variables=who)
+        who = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in _identity(author)
+        }
+        made = self._own.run(
+            "commit-tree", tree, "-p", self.head, given=message.encode(), variables=who
+        )
         return made.decode().strip()
 
     def patch(self, commit: str) -> bytes:
@@ -183,7 +219,9 @@ class Workspace:
         return self._directory / "shallow"
 
     def _tree(self) -> str:
-        with suppress(GitError):  # what cannot be added, such as a repository in the repository, is not ours to commit
+        with suppress(
+            GitError
+        ):  # what cannot be added, such as a repository in the repository, is not ours to commit
             self._own.run("add", "--all", "--ignore-errors", index=self._index)
         return self._own.run("write-tree", index=self._index).decode().strip()
 

@@ -30,7 +30,12 @@ class Member(NamedTuple):
 
 
 def authorise(
-    user: User | None, member: Member | None, *, minimum: int, allowed_bots: AbstractSet[str], today: str
+    user: User | None,
+    member: Member | None,
+    *,
+    minimum: int,
+    allowed_bots: AbstractSet[str],
+    today: str,
 ) -> None:
     """Return when GitLab says yes to every question; raise Stop with the first reason otherwise.
 
@@ -47,7 +52,12 @@ def authorise(
     if member is None:
         raise Stop(Reason.NOT_A_MEMBER)
     expired = member.expires_at is not None and member.expires_at <= today
-    if member.user_id != user.id or member.state != "active" or member.membership_state != "active" or expired:
+    if (
+        member.user_id != user.id
+        or member.state != "active"
+        or member.membership_state != "active"
+        or expired
+    ):
         raise Stop(Reason.MEMBERSHIP_INACTIVE)
     if member.access_level < minimum:
         raise Stop(Reason.ROLE_TOO_LOW)

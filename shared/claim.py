@@ -69,7 +69,9 @@ class Claim(NamedTuple):
 
     def triggered(self, pipeline_id: int, pipeline_url: str) -> "Claim":
         """Return the claim once the pipeline is known: from here on nothing is triggered again."""
-        return self._replace(state=State.TRIGGERED, pipeline_id=pipeline_id, pipeline_url=pipeline_url)
+        return self._replace(
+            state=State.TRIGGERED, pipeline_id=pipeline_id, pipeline_url=pipeline_url
+        )
 
     def decided(self, why: Stop) -> "Claim":
         """Return the claim as it must be stored before a refusal is told: what a thread was told stays true."""
@@ -85,7 +87,13 @@ class Claim(NamedTuple):
 
     def revived(self) -> "Claim":
         """Return a dead claim as it was before it died, so that a replay goes on from there; GitLab settles first."""
-        state = State.TRIGGERED if self.pipeline_id else State.TRIGGERING if self.since else State.CLAIMED
+        state = (
+            State.TRIGGERED
+            if self.pipeline_id
+            else State.TRIGGERING
+            if self.since
+            else State.CLAIMED
+        )
         until = self.since + SETTLE if state is State.TRIGGERING else 0.0
         return self._replace(state=state, reason="", hint="", attempt=self.attempt + 1, until=until)
 

@@ -52,7 +52,9 @@ class _Code(_Blocks):
             inside = text.find("\n", at) + 1
             code = _Code(text[inside:end], self._depth - 1).found if at == line else ()
             self.found += [(inside + first, inside + last) for first, last in code]
-        elif kind == "fence" or (kind == "indented" and not touches):  # behind a quote it may go on with its paragraph
+        elif kind == "fence" or (
+            kind == "indented" and not touches
+        ):  # behind a quote it may go on with its paragraph
             self.found.append((at, end if len(text[line:at].expandtabs(_TAB)) < _DEEPEST else at))
         return end
 
@@ -64,5 +66,7 @@ class _Code(_Blocks):
         outer_ends, ends = (list(accumulate(map(len, each), initial=0)) for each in (lines, inner))
         for span in _Code("".join(inner), self._depth - 1).found:
             rows = [bisect_left(ends, at, 1) for at in span]
-            first, last = (start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True))
+            first, last = (
+                start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True)
+            )
             self.found.append((first, last))

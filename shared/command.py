@@ -65,9 +65,15 @@ def _number(name: str, value: str, settings: Settings) -> int:
 def _model(value: str, settings: Settings) -> str:
     """Return the one allowed model that has the name or holds it: `opus` will do."""
     offered = settings.allowed_models
-    found = [value] if value in offered else [model for model in offered if value and value.lower() in model.lower()]
+    found = (
+        [value]
+        if value in offered
+        else [model for model in offered if value and value.lower() in model.lower()]
+    )
     if len(found) != 1:
-        raise Stop(Reason.MODEL_NOT_OFFERED, words.OFFERED.format(", ".join(offered)) if offered else "")
+        raise Stop(
+            Reason.MODEL_NOT_OFFERED, words.OFFERED.format(", ".join(offered)) if offered else ""
+        )
     return found[0]
 
 

@@ -20,7 +20,15 @@ from shared.run import RunRequest
 VERSION = 1
 SECONDS = 6.0  # after which no further call is made; each has a limit of its own
 # Bytes of safe JSON; what the other parts leave of the whole is the thread's, and at least 8 KiB.
-WHOLE, DESCRIPTION, THREAD, NOTE, FILES, HUNK, SHORT = 92_160, 16_384, 36_864, 8_192, 16_384, 4_096, 2_048
+WHOLE, DESCRIPTION, THREAD, NOTE, FILES, HUNK, SHORT = (
+    92_160,
+    16_384,
+    36_864,
+    8_192,
+    16_384,
+    4_096,
+    2_048,
+)
 
 _NOTES, _FILES = 500, 500  # looked at, whatever fits: five pages of GitLab's
 _SKEW = 1.0  # seconds between GitLab's clocks
@@ -61,7 +69,11 @@ def context(run: RunRequest, role: int, world: World) -> dict[str, object]:
     parts: dict[str, object] = {
         "version": VERSION,
         "event": event.name,
-        "project": {"id": event.project_id, "path": event.project_path, "default_branch": event.default_branch},
+        "project": {
+            "id": event.project_id,
+            "path": event.project_path,
+            "default_branch": event.default_branch,
+        },
         event.kind: _target(event, target),
         "note": {"id": event.note_id or None, "internal": event.internal},
         "thread": {},
@@ -99,7 +111,10 @@ def _position(event: Event) -> dict[str, object] | None:
     position = event.position
     if position is None:
         return None
-    return {key: _cut(value, SHORT, legible) if isinstance(value, str) else value for key, value in position.items()}
+    return {
+        key: _cut(value, SHORT, legible) if isinstance(value, str) else value
+        for key, value in position.items()
+    }
 
 
 def _short(labels: tuple[str, ...]) -> list[str]:
@@ -118,8 +133,12 @@ def _thread(event: Event, room: int, reader: _Reader, world: World) -> dict[str,
     seen, cut = 0, False
     for note in islice(reader.each("thread", world.gitlab.notes(event)), _NOTES):
         seen += 1
-        later = note.created_at > asked or note.updated_at > asked  # edited since: nobody has asked with that in view
-        status = replies.MARK in note.body and not replies.has_answer(note.body)  # "is queued" tells a job nothing
+        later = (
+            note.created_at > asked or note.updated_at > asked
+        )  # edited since: nobody has asked with that in view
+        status = replies.MARK in note.body and not replies.has_answer(
+            note.body
+        )  # "is queued" tells a job nothing
         if note.id == event.note_id or later or status or (note.internal and not event.internal):
             continue
         text = _cut(note.body, NOTE)
@@ -130,8 +149,16 @@ def _thread(event: Event, room: int, reader: _Reader, world: World) -> dict[str,
         kept.append(note)
         texts[note.id] = text
     authors = sorted({note.author[0] for note in kept})
-    roles = reader.read("roles", lambda: world.gitlab.roles(event.project_id, authors)) if authors else {}
-    here = reader.read("discussion", lambda: world.gitlab.discussion(event)) if event.discussion_id and kept else []
+    roles = (
+        reader.read("roles", lambda: world.gitlab.roles(event.project_id, authors))
+        if authors
+        else {}
+    )
+    here = (
+        reader.read("discussion", lambda: world.gitlab.discussion(event))
+        if event.discussion_id and kept
+        else []
+    )
     notes = [
         {
             "id": note.id,
@@ -140,7 +167,9 @@ def _thread(event: Event, room: int, reader: _Reader, world: World) -> dict[str,
                 "username": note.author[1],
                 "access_level": None if roles is None else roles.get(note.author[0], 0),
             },
-            "created_at": datetime.fromtimestamp(note.created_at, UTC).isoformat(timespec="seconds"),
+            "created_at": datetime.fromtimestamp(note.created_at, UTC).isoformat(
+                timespec="seconds"
+            ),
             "in_discussion": note.id in (here or []),
             "text": texts[note.id],
         }
@@ -193,7 +222,10 @@ def _hunk(diff: Diff, old_line: object, new_line: object) -> str | None:
     ends = [*(start.start() for start in starts[1:]), len(diff.diff)]
     for start, end in zip(starts, ends, strict=True):
         sides = ((old_line, start[1], start[2]), (new_line, start[3], start[4]))
-        if any(type(line) is int and int(first) <= line < int(first) + int(count or 1) for line, first, count in sides):
+        if any(
+            type(line) is int and int(first) <= line < int(first) + int(count or 1)
+            for line, first, count in sides
+        ):
             return diff.diff[start.start() : end]
     return None
 
@@ -206,7 +238,9 @@ def _cut(text: str, budget: int, readable: Callable[[str], str] = shown) -> str:
     low, high = 0, len(seen)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(safe_json(seen[:middle] + _CUT)) <= budget else (low, middle - 1)
+        low, high = (
+            (middle, high) if len(safe_json(seen[:middle] + _CUT)) <= budget else (low, middle - 1)
+        )
     return seen[:low] + _CUT
 
 

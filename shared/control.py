@@ -19,7 +19,9 @@ def answer(run: RunRequest, order: Order, world: World, *, again: bool = False) 
     if order.command == HELP:
         return replies.help_text(run.id, world.settings)
     if order.command == STATUS:
-        found = [started.pipeline for started in runs.of_thread(run.thread, world.records)[:_LISTED]]
+        found = [
+            started.pipeline for started in runs.of_thread(run.thread, world.records)[:_LISTED]
+        ]
         progress = [(each, world.gitlab.progress(run.event.project_id, each.id)) for each in found]
         return replies.status(run.id, progress, world.now())
     return _stop(run, world, again=again)
@@ -57,7 +59,9 @@ def _stop(run: RunRequest, world: World, *, again: bool) -> str:
     forbidden: list[Pipeline] = []
     for started in runs.of_thread(run.thread, world.records):
         pipeline = started.pipeline
-        progress = world.gitlab.progress(project_id, pipeline.id) if again or pipeline.id in live else None
+        progress = (
+            world.gitlab.progress(project_id, pipeline.id) if again or pipeline.id in live else None
+        )
         if again and progress and progress.status == "canceled":
             done.append(pipeline)
         if progress is None or progress.over:

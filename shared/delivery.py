@@ -53,7 +53,12 @@ def _verify_signature(delivery: Delivery, keys: Iterable[Secret], now: float) ->
     webhook_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     signatures = headers.get("webhook-signature", "")
     # A dot in the id would let one signature stand for two splits of id, time and body.
-    if not webhook_id or "." in webhook_id or not signatures or not _UNIX_SECONDS.fullmatch(timestamp):
+    if (
+        not webhook_id
+        or "." in webhook_id
+        or not signatures
+        or not _UNIX_SECONDS.fullmatch(timestamp)
+    ):
         raise Stop(Reason.SIGNATURE_MISSING)
     if abs(int(now) - int(timestamp)) > TOLERANCE:
         raise Stop(Reason.SIGNATURE_STALE)

@@ -50,7 +50,10 @@ def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = F
         cause = str(error.__cause__ or "")
         world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt, error=cause))
         raise
-    world.log(severity(reason), entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id))
+    world.log(
+        severity(reason),
+        entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id),
+    )
     return reason
 
 
@@ -70,7 +73,9 @@ def _end(run: RunRequest, held: Held, world: World) -> Reason:
         return _serve(run, held, world)
     except Stop as error:
         if error.reason is Reason.NOT_A_MEMBER and run.event.public:
-            _award(run, "no_entry_sign", world)  # a reply to every stranger would make us a means to spam
+            _award(
+                run, "no_entry_sign", world
+            )  # a reply to every stranger would make us a means to spam
             why = error
         else:
             why = _told(run, error, held, world)
@@ -133,7 +138,9 @@ def _asked(run: RunRequest, world: World) -> _Asked:
         raise Stop(Reason.TARGET_NOT_SERVED)
     asked = run
     if run.event.name != MENTION:  # nobody wrote a word: it is ours, or the installation's
-        return _Asked(run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Order())
+        return _Asked(
+            run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Order()
+        )
     order, instruction = command.parse(_seen(run, world), world.settings)
     if order.command == command.RETRY:
         former = control.last_of(run, world)
@@ -177,7 +184,9 @@ def _lost_pipeline(run: RunRequest, held: Held, world: World) -> Pipeline | None
 def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
     """Count the run, show 👀, gather what the job is to know and trigger."""
     run, settings = asked.run, world.settings
-    if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[0]:
+    if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[
+        0
+    ]:
         raise Stop(Reason.MODEL_RETIRED)
     limits.count(run, settings, world.records, world.now())
     flow.ref(run.event, settings.pipeline_ref)
@@ -190,9 +199,13 @@ def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
             raise
     # The project forbids pipeline variables: our own job needs none, a job that waits for them does not run.
     try:
-        return _trigger(run, {name: value for name, value in body.items() if name != "variables"}, held, world)
+        return _trigger(
+            run, {name: value for name, value in body.items() if name != "variables"}, held, world
+        )
     except Stop as again:
-        raise Stop(Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason) from again
+        raise Stop(
+            Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason
+        ) from again
 
 
 def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World) -> Pipeline:
@@ -207,7 +220,9 @@ def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World)
     return _call(run, rotated, body, held, world)
 
 
-def _call(run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: World) -> Pipeline:
+def _call(
+    run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: World
+) -> Pipeline:
     token = secrets.trigger_token(run.event.project_id, run.event.project_path)
     if token is None:
         raise Stop(Reason.TRIGGER_TOKEN_MISSING)
@@ -262,7 +277,9 @@ def _award(run: RunRequest, emoji: str, world: World) -> None:
     try:
         world.gitlab.award(run.event, emoji)
     except GitLabError as error:  # a missing reaction stops nobody
-        world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status))
+        world.log(
+            "WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status)
+        )
 
 
 def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool = True) -> int:
@@ -282,7 +299,9 @@ def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool =
     except GitLabError as error:
         if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
             again = flow.unavailable(error)
-            again.after = max(again.after, SETTLE if error.unsure else 0.0)  # a reply may still be on its way
+            again.after = max(
+                again.after, SETTLE if error.unsure else 0.0
+            )  # a reply may still be on its way
             raise again from error
         # The thread is locked or gone: nobody can be told there, so the log is.
         world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))

@@ -9,13 +9,30 @@ from shared.delivery import VerifiedDelivery
 from shared.outcome import Reason, Stop
 
 ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"
-KINDS = {"Issue": ISSUE, "WorkItem": ISSUE, "MergeRequest": MERGE_REQUEST, "Commit": COMMIT, "Snippet": SNIPPET}
-MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"  # AI_FLOW_EVENT
+KINDS = {
+    "Issue": ISSUE,
+    "WorkItem": ISSUE,
+    "MergeRequest": MERGE_REQUEST,
+    "Commit": COMMIT,
+    "Snippet": SNIPPET,
+}
+MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = (
+    "mention",
+    "assign",
+    "assign_reviewer",
+    "label",
+)  # AI_FLOW_EVENT
 
 _MAX_ID = 2**63 - 1  # PostgreSQL's bigint
-_MAX_NAME, _MAX_PATH = 512, 1024  # characters of a project or branch, of a file; git and GitLab stop earlier
+_MAX_NAME, _MAX_PATH = (
+    512,
+    1024,
+)  # characters of a project or branch, of a file; git and GitLab stop earlier
 _TEXTS = ("title", "description")
-_OCCASION = ("updated_at", "actioned_at")  # the second since GitLab 19: a review asked for again changes nothing else
+_OCCASION = (
+    "updated_at",
+    "actioned_at",
+)  # the second since GitLab 19: a review asked for again changes nothing else
 _PUBLIC = (10, 20)  # internal and public: more than members may write there
 _DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
@@ -88,7 +105,11 @@ def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
 
 
 def _comment(payload: Json) -> Event:
-    note, project, user = _object(payload, "object_attributes"), _object(payload, "project"), _object(payload, "user")
+    note, project, user = (
+        _object(payload, "object_attributes"),
+        _object(payload, "project"),
+        _object(payload, "user"),
+    )
     if note.get("system") is True:
         raise Stop(Reason.SYSTEM_NOTE)
     if note.get("action") not in (None, "create"):
@@ -120,7 +141,11 @@ def _comment(payload: Json) -> Event:
 
 def _change(payload: Json) -> Event:
     """Read an issue, work item or merge request that was opened or edited; `user` is who did it."""
-    target, project, user = _object(payload, "object_attributes"), _object(payload, "project"), _object(payload, "user")
+    target, project, user = (
+        _object(payload, "object_attributes"),
+        _object(payload, "project"),
+        _object(payload, "user"),
+    )
     opened = target.get("action") == "open"
     if target.get("type") == "Epic" or (payload.get("object_kind") == "work_item" and not project):
         raise Stop(Reason.TARGET_UNKNOWN)
@@ -144,10 +169,15 @@ def _change(payload: Json) -> Event:
         author=_name(user.get("username")),
         texts=tuple(_optional(target.get(name)) for name in _TEXTS),
         position=None,
-        before=("", "") if opened else tuple(_before(changes.get(name), target.get(name)) for name in _TEXTS),
+        before=("", "")
+        if opened
+        else tuple(_before(changes.get(name), target.get(name)) for name in _TEXTS),
         added=_added(payload, changes, opened=opened),
         occasion="|".join(
-            [str(_id(target.get("id"))), *([] if opened else (_name(target.get(name)) for name in _OCCASION))]
+            [
+                str(_id(target.get("id"))),
+                *([] if opened else (_name(target.get(name)) for name in _OCCASION)),
+            ]
         ),
         at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
     )
@@ -158,7 +188,9 @@ def _pipeline(payload: Json) -> PipelineEvent:
     pipeline, project = _object(payload, "object_attributes"), _object(payload, "project")
     variables = pipeline.get("variables")
     names = [variable.get("key") for variable in _objects(variables)]
-    if pipeline.get("source") != "trigger" or not {"AI_FLOW_ID", "TRIGGER_PAYLOAD"} & {str(name) for name in names}:
+    if pipeline.get("source") != "trigger" or not {"AI_FLOW_ID", "TRIGGER_PAYLOAD"} & {
+        str(name) for name in names
+    }:
         raise Stop(Reason.NOT_OUR_PIPELINE)
     return PipelineEvent(
         project_id=_id(project.get("id")),
@@ -180,7 +212,10 @@ _READERS: dict[str, Callable[[Json], Event | PipelineEvent]] = {
 def _payload(body: bytes) -> Json:
     try:
         payload = json.loads(body.decode())
-    except (ValueError, RecursionError):  # broken JSON or UTF-8, an integer of 5,000 digits, 100,000 brackets
+    except (
+        ValueError,
+        RecursionError,
+    ):  # broken JSON or UTF-8, an integer of 5,000 digits, 100,000 brackets
         payload = None
     if not isinstance(payload, dict):
         raise Stop(Reason.MALFORMED)
@@ -254,9 +289,16 @@ def _added(payload: Json, changes: Json, *, opened: bool) -> tuple[tuple[str, st
             now = _objects(change[1])
         else:
             known, now = set(), _objects(payload.get(field)) if opened else []
-        again = [each for each in [*now, *_objects(payload.get(field))] if each.get("re_requested") is True]
+        again = [
+            each
+            for each in [*now, *_objects(payload.get(field))]
+            if each.get("re_requested") is True
+        ]
         names = [str(each.get(key)) for each in now if str(each.get(key)) not in known]
-        found += [(name, each) for each in dict.fromkeys([*names, *(str(each.get(key)) for each in again)])]
+        found += [
+            (name, each)
+            for each in dict.fromkeys([*names, *(str(each.get(key)) for each in again)])
+        ]
     return tuple(found)
 
 
@@ -296,5 +338,7 @@ def position_of(value: object) -> Json | None:
         return None
     known = {key: value.get(key) for key in _POSITION}
     return {
-        key: _name(v, _MAX_PATH) if isinstance(v, str) else v for key, v in known.items() if isinstance(v, str | int)
+        key: _name(v, _MAX_PATH) if isinstance(v, str) else v
+        for key, v in known.items()
+        if isinstance(v, str | int)
     } or None

@@ -11,7 +11,9 @@ from shared.ports import GitLabError
 from shared.run import RunRequest
 from shared.settings import Settings
 
-MAX_VALUE = 96 * 1024  # bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG)
+MAX_VALUE = (
+    96 * 1024
+)  # bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG)
 VERSION = 1
 
 _PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
@@ -52,7 +54,11 @@ def ref(event: Event, pipeline_ref: str) -> str:
 
 
 def body(
-    run: RunRequest, order: Order, instruction: str, context: Mapping[str, object], settings: Settings
+    run: RunRequest,
+    order: Order,
+    instruction: str,
+    context: Mapping[str, object],
+    settings: Settings,
 ) -> dict[str, object]:
     """Return the trigger call's body, token excepted.
 
@@ -128,7 +134,12 @@ def refused(error: GitLabError) -> TriggerError:
     if status == 422:  # noqa: PLR2004
         return Stop(Reason.CI_CONFIG_INVALID)
     if 400 <= status < 500 and status not in (408, 429):  # noqa: PLR2004
-        return Stop(next((reason for text, reason in _REFUSALS if text in error.message), Reason.GITLAB_REFUSED))
+        return Stop(
+            next(
+                (reason for text, reason in _REFUSALS if text in error.message),
+                Reason.GITLAB_REFUSED,
+            )
+        )
     return unavailable(error)
 
 

@@ -20,7 +20,10 @@ _UNSEEN = re.compile(
     "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
-_GONE, _SPLIT = "\1", "\2"  # stand for the unseen and for U+2028 until all is read: without, other lines would be code
+_GONE, _SPLIT = (
+    "\1",
+    "\2",
+)  # stand for the unseen and for U+2028 until all is read: without, other lines would be code
 _READINGS = 3  # that a text may change in; only one made for it needs more than one
 
 _LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]|&[#A-Za-z]|(?:```|~~~)[^\n`~]")
@@ -37,7 +40,9 @@ _VALUE = rf"""{_SPACES}={_SPACES}(?:[^ \t\n"'=<>`]++|{_STRING})"""
 _ATTRIBUTE = rf"{_GAP}[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?)"
 _ADDRESS = r"[ \t\n]++(?ai:href|src)="
 _KEPT = _ADDRESS + r"""(?:"[^ \t\n"<>]*+"|'[^ \t\n'<>]*+'|[^ \t\n"'=<>`]++)"""
-_LOOSE = re.compile(r"""(?>(?:[^>="']++|=[ \t\n]*+(?:"[^"]*+"|'[^']*+'|(?!["']))|["'])*)""")  # as browsers read a tag
+_LOOSE = re.compile(
+    r"""(?>(?:[^>="']++|=[ \t\n]*+(?:"[^"]*+"|'[^']*+'|(?!["']))|["'])*)"""
+)  # as browsers read a tag
 # An HTML block: some tags, and any that is alone on its line. Up to a blank line it holds no Markdown.
 _BLOCK = (
     "address|article|aside|base(?:font)?|blockquote|body|caption|center|col(?:group)?|d[dlt]|details|dialog|dir|div|html"
@@ -50,7 +55,9 @@ _HTML = rf"<(?:/?(?ai:{_BLOCK})(?:[ \t\n>]|/>)|{_VERBATIM}[ \t\n>]|{_ALONE}|\?|!
 _OPEN = {"!--": "-->", "script": rf"</(?ai:script){_SPACES}>", "style": rf"</(?ai:style){_SPACES}>"}
 _ENDS = {**_OPEN, "?": r"\?>", "![cdata[": r"\]\]>"}
 _ENTITY = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6})|[A-Za-z][A-Za-z0-9]{1,31});")
-_CODE = re.compile(r"(`++)(?>(?:[^`\n]++|(?!\1(?!`))`++)*)\1")  # over a line's end it may be two paragraphs' backticks
+_CODE = re.compile(
+    r"(`++)(?>(?:[^`\n]++|(?!\1(?!`))`++)*)\1"
+)  # over a line's end it may be two paragraphs' backticks
 _PLAIN = ("bare", "alt", "definition")  # the pattern itself tells what to cut
 _pattern = cache(re.compile)
 
@@ -77,7 +84,9 @@ def legible(text: str) -> str:
 
 def _dead(text: str) -> str:
     """Return the text with each piece of markup that could be live spelled as a reader sees it."""
-    text = _ENTITY.sub(lambda found: ("&amp;" if _is_unseen(found[0]) else "&") + found[0][1:], text)
+    text = _ENTITY.sub(
+        lambda found: ("&amp;" if _is_unseen(found[0]) else "&") + found[0][1:], text
+    )
     text = re.sub("(`{3,}|~{3,})", r"\\\1", text)
     return re.sub(r"(!(?=\[)|\](?=[(:]))", r"\1\\", re.sub("<(?=[A-Za-z/!?])", "&lt;", text))
 
@@ -97,7 +106,9 @@ def _tokens(*, raw: bool, images: bool) -> re.Pattern[str]:
     tag = rf"(?P<bare>(?>(?:(?!{_ADDRESS}){_ATTRIBUTE})+)){end}|(?P<tag>(?>(?:{_ATTRIBUTE})+)){end}"
     tag = rf"{_NAME}(?!(?>(?:{_KEPT})*){end})(?:{tag})"
     tag += rf"|/?{_NAME}(?!(?>(?:{_KEPT})*){end})(?P<loose>)" if raw else ""
-    comment = r"!--|\?|!\[CDATA\[|(?ai:script|style)(?=[ \t\n/>])|" + ("!|/(?![A-Za-z>])" if raw else "![A-Za-z]")
+    comment = r"!--|\?|!\[CDATA\[|(?ai:script|style)(?=[ \t\n/>])|" + (
+        "!|/(?![A-Za-z>])" if raw else "![A-Za-z]"
+    )
     titled = f"(?={_TITLED.pattern})"
     alt = rf"(?:(?P<alt>[^][\\`<&!\n]++)|)\](?=[(\[])(?!{titled})"
     brackets = rf"(?<=!)\[(?:{alt}|(?P<image>\[*+))|(?<=\[)(?P<opening>\[*+)|" if images else ""
@@ -119,9 +130,14 @@ class _Reader:
         self._cuts: list[tuple[int, int]] = []
         self._places: dict[str, tuple[int, int, int]] = {}
         self._raw = 0  # up to here it is HTML, no Markdown
-        self._whole = -1  # where a comment or element begins that may hold blank lines, being a block of the page
+        self._whole = (
+            -1
+        )  # where a comment or element begins that may hold blank lines, being a block of the page
         self._sure = True  # that what follows is read as GitLab reads it; if not, none of it is taken for code
-        self._paired, self._rows = True, False  # in this paragraph each line has closed its code; there are table rows
+        self._paired, self._rows = (
+            True,
+            False,
+        )  # in this paragraph each line has closed its code; there are table rows
         self._openers: list[int] = []  # an image's is negative
         at, live = 0, _LIVE.search(text)
         for start, end in blocks(text) if live else ():
@@ -163,7 +179,9 @@ class _Reader:
         elif kind == "row":
             self._rows = True
         elif kind in ("image", "opening"):
-            self._openers += (-start - 1, *range(start + 2, end)) if kind == "image" else range(start, end)
+            self._openers += (
+                (-start - 1, *range(start + 2, end)) if kind == "image" else range(start, end)
+            )
         elif kind != "entity":
             return int(getattr(self, f"_{kind}")(found))
         elif _is_unseen(found[0]):
@@ -187,7 +205,9 @@ class _Reader:
 
     def _ticks(self, found: re.Match[str]) -> int:
         code = _CODE.match(self._text, found.start()) if self._paired and self._sure else None
-        self._paired = code is not None and not (self._rows and _pattern(r"(?<!\\)\|").search(code[0]))
+        self._paired = code is not None and not (
+            self._rows and _pattern(r"(?<!\\)\|").search(code[0])
+        )
         return code.end() if code and self._paired else 0
 
     def _html(self, found: re.Match[str]) -> int:
@@ -210,7 +230,9 @@ class _Reader:
         if kind not in _OPEN and not raw and (last == end or blank < end):
             return 0
         self._sure = self._sure and (blank >= end or start == self._whole)
-        if not self._sure or "](" in self._text[start:end]:  # it may hold the end of an image's text
+        if (
+            not self._sure or "](" in self._text[start:end]
+        ):  # it may hold the end of an image's text
             self._openers = [opener for opener in self._openers if opener < 0][:1]
             start = 1 - self._openers[0] if self._openers else start
         self._raw = max(self._raw, self._find(r"\n", end)[0]) if raw else self._raw
@@ -225,7 +247,9 @@ class _Reader:
     def _loose(self, found: re.Match[str]) -> int:
         start = found.end()
         end = _LOOSE.match(self._text, start, self._raw).end()  # type: ignore[union-attr]  # any text is loose
-        return self._cut(start, end if end == self._raw or self._text[end] == ">" else len(self._text) - 1)
+        return self._cut(
+            start, end if end == self._raw or self._text[end] == ">" else len(self._text) - 1
+        )
 
     def _closing(self, found: re.Match[str]) -> int:
         """Cut the alternative text of an image and the title of an image or a link; a run's last bracket ends it."""

@@ -51,5 +51,7 @@ def _places(text: str) -> Iterator[tuple[str, str, int, int]]:
             paragraph = paragraph if place.start() == last else bool(_PARAGRAPH.match(text, line))
             kind, last = "seen" if paragraph else group, place.end()
         name = " ".join((place["label"] or place["number"] or place[group]).split()).casefold()
-        edge = 1 if group == "reference" else 0  # its brackets stay: they make of another text a link's or an image's
+        edge = (
+            1 if group == "reference" else 0
+        )  # its brackets stay: they make of another text a link's or an image's
         yield kind, name, place.start(group) + edge, place.end(group) - edge

@@ -49,6 +49,8 @@ def _put(key: str, text: str, records: Records, now: float) -> None:
 
 def _index(records: Records, now: float, *, add: str = "", remove: str = "") -> None:
     def changed(before: list[str] | None) -> list[str]:
-        return [run_id for run_id in before or [] if run_id not in (add, remove)] + [add] * bool(add)
+        return [run_id for run_id in before or [] if run_id not in (add, remove)] + [add] * bool(
+            add
+        )
 
     change(_INDEX, records, int(now) + KEPT, changed)

@@ -9,7 +9,9 @@ from shared.run import RunRequest
 from shared.settings import Settings
 
 _TRIES = 50  # compare-and-set attempts before the run waits for a quieter moment
-_COMMANDS = 30  # answers per thread within ten minutes: people need fewer, two bots would need no end
+_COMMANDS = (
+    30  # answers per thread within ten minutes: people need fewer, two bots would need no end
+)
 
 
 class _Limit(NamedTuple):
@@ -25,7 +27,9 @@ def count(run: RunRequest, settings: Settings, records: Records, now: float) -> 
     The first run beyond a limit is told so; those after it in the same window get Stop(OVER_LIMIT), which tells nobody.
     """
     for limit in (
-        _Limit(f"user/{run.event.author_id}", settings.runs_per_user_per_hour, 3600, Reason.USER_LIMIT),
+        _Limit(
+            f"user/{run.event.author_id}", settings.runs_per_user_per_hour, 3600, Reason.USER_LIMIT
+        ),
         _Limit(f"thread/{run.thread}", settings.runs_per_thread, 600, Reason.THREAD_LIMIT),
         _Limit("day", settings.runs_per_day, 86400, Reason.DAY_LIMIT),
     ):
@@ -35,7 +39,9 @@ def count(run: RunRequest, settings: Settings, records: Records, now: float) -> 
 
 def count_command(run: RunRequest, records: Records, now: float) -> None:
     """Count a run that is answered without a pipeline; these have a limit of their own, so that `stop` always works."""
-    _count(run.id, _Limit(f"command/{run.thread}", _COMMANDS, 600, Reason.COMMAND_LIMIT), records, now)
+    _count(
+        run.id, _Limit(f"command/{run.thread}", _COMMANDS, 600, Reason.COMMAND_LIMIT), records, now
+    )
 
 
 def _count(run_id: str, limit: _Limit, records: Records, now: float) -> None:

@@ -49,8 +49,12 @@ _RUNS = {
     "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1>(?!>>++{_BLANK})[^\n]*+\n)*)"),
     "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1{_HEADING}[^\n]*+\n)*)"),
     "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1[^\n]*+\n|{_BLANK})*)"),
-    "item": re.compile(rf"([ \t]*+)(?>(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"),
-    "text": re.compile(rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:(?>(?:{_BLANK})+)\1(?!\[){_WORDS}{_PARAGRAPH})*)"),
+    "item": re.compile(
+        rf"([ \t]*+)(?>(?:{_ITEM}(?:{_BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"
+    ),
+    "text": re.compile(
+        rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:(?>(?:{_BLANK})+)\1(?!\[){_WORDS}{_PARAGRAPH})*)"
+    ),
 }
 
 # Inlines. What matches without a name is hidden as it stands; a name is that of the method which reads it.
@@ -64,14 +68,20 @@ _INLINE = (
     r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
     rf"|(?<=<)(?:{_TAG}(?>(?:<{_TAG})*)|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
 )
-_BRACKET = r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
+_BRACKET = (
+    r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
+)
 _PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
 _LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
 _CODE = re.compile(r"(`++)(?>(?:[^`\0]++|(?!\1(?!`))`++)*)\1")
 _NAMED = re.compile(_LABEL)
 _WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
-_NESTED = reduce(lambda inside, _: rf"(?>(?:{_WORD}|\({inside}\))*)", range(32), rf"(?>(?:{_WORD})*)")
-_TARGET = re.compile(rf"\({_SPACES}(?:{_ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{_TITLE})?){_SPACES}\)")
+_NESTED = reduce(
+    lambda inside, _: rf"(?>(?:{_WORD}|\({inside}\))*)", range(32), rf"(?>(?:{_WORD})*)"
+)
+_TARGET = re.compile(
+    rf"\({_SPACES}(?:{_ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{_TITLE})?){_SPACES}\)"
+)
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])(?:[A-Za-z0-9+.-]++://|(?ai:www\.|mailto:))[^\s<]*+")
 
 
@@ -79,7 +89,11 @@ def visible(text: str) -> str:
     """Return the text with a space for each character that a reader does not see as running text; newlines stay."""
     blocks = _Blocks(text.replace(_EDGE, " ").replace("\r\n", " \n").replace("\r", "\n") + "\n")
     seen = _blanked(_blanked(text, blocks.hidden), _Inlines(blocks.marked(), blocks.labels).hidden)
-    urls = _URL.finditer(seen) if any(mark in seen.lower() for mark in ("://", "www.", "mailto:")) else ()
+    urls = (
+        _URL.finditer(seen)
+        if any(mark in seen.lower() for mark in ("://", "www.", "mailto:"))
+        else ()
+    )
     return _blanked(seen, [url.span() for url in urls])
 
 
@@ -104,17 +118,23 @@ def _label(bracketed: str) -> str:
 def _fence(char: str, base: int) -> re.Pattern[str]:
     """Return the pattern of fenced blocks, one after the other, in a container whose content starts at a column."""
     groups, rest = divmod(base, _TAB)
-    inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else "")
+    inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (
+        rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else ""
+    )
     closing = rf"{inside} {{0,3}}\1{char}*+{_BLANK}"
     info = {"`": r"[^\n`]*+\n", "~": r"[^\n]*+\n", ">": _BLANK}[char]
     body = rf"{info}(?>(?:(?!{closing})(?={inside}|{_BLANK})[^\n]*+\n)*)"
-    return re.compile(rf"({char}{{3,}}+){body}(?>(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*)(?>(?:{closing})?)")
+    return re.compile(
+        rf"({char}{{3,}}+){body}(?>(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*)(?>(?:{closing})?)"
+    )
 
 
 def _closed(text: str, start: int, at: int) -> int:
     """Return where the element or comment that opens at `start` ends, after `at`; left open, it hides all the rest."""
     name = text[start + 1 : _end(re.compile("[A-Za-z]*"), text, start + 1)].lower()
-    closing = re.compile(rf"</{name}{_SPACES}>" if name else "-->", re.ASCII | re.IGNORECASE).search(text, at)
+    closing = re.compile(
+        rf"</{name}{_SPACES}>" if name else "-->", re.ASCII | re.IGNORECASE
+    ).search(text, at)
     return closing.end() if closing else len(text)
 
 
@@ -126,7 +146,9 @@ class _Blocks:
         self.labels: set[str] = set()
         self._text = text
         self._edges: list[tuple[int, int]] = []
-        self._offsets = [0]  # the columns where the content of the page and of the open list items starts
+        self._offsets = [
+            0
+        ]  # the columns where the content of the page and of the open list items starts
         self._paragraph = False
         at = 0
         while at < len(text):
@@ -155,7 +177,9 @@ class _Blocks:
         if column - offsets[depth - 1] >= _TAB or column > _DEEPEST:
             kind = "text" if self._paragraph else "indented"
         elif kind in ("entry", "item", "rule"):
-            kind = self._listed(kind, at, bullet, directly=self._paragraph and depth == len(offsets))
+            kind = self._listed(
+                kind, at, bullet, directly=self._paragraph and depth == len(offsets)
+            )
         if self._paragraph and kind in ("text", "definition"):
             return _end(_LAZY, text, at)
         del offsets[depth:]
@@ -178,7 +202,11 @@ class _Blocks:
         ruled = kind != "entry" and self._text[at] != bullet and _RULE.match(self._text, at)
         if ruled or (directly and _UNDERLINE.match(self._text, at)):
             return "rule"
-        return "text" if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at)) else kind
+        return (
+            "text"
+            if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at))
+            else kind
+        )
 
     def _item(self, start: int, at: int, column: int, end: int) -> int:
         """Open the item whose marker ends at `end` and read the rest of its line; return where the next line starts."""
@@ -225,9 +253,14 @@ class _Inlines:
         self._text = text
         self._labels = labels
         self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
-        self._edge, self._dead = -1, 0  # so many of the openers, the first ones, hold a link and so are none themselves
+        self._edge, self._dead = (
+            -1,
+            0,
+        )  # so many of the openers, the first ones, hold a link and so are none themselves
         self._openers: list[int] = []
-        self._runs: dict[int, int] | None = None  # where this block's last run of so many backticks starts
+        self._runs: dict[int, int] | None = (
+            None  # where this block's last run of so many backticks starts
+        )
         methods = self._ticks, self._element, self._link, self._pair, self._open, self._close
         self._readers = {method.__name__[1:]: method for method in methods}
         at = 0
@@ -259,7 +292,10 @@ class _Inlines:
         if self._runs is None or self._runs.get(end - start, -1) > start:
             if (after := _end(_CODE, self._text, start)) > start:
                 return self._hide(start, after)
-            self._runs = {len(run[0]): run.start() for run in re.compile("`++").finditer(self._text, end, self._edge)}
+            self._runs = {
+                len(run[0]): run.start()
+                for run in re.compile("`++").finditer(self._text, end, self._edge)
+            }
         return end
 
     def _element(self, start: int, end: int) -> int:
@@ -290,7 +326,11 @@ class _Inlines:
 
     def _target(self, opener: int, end: int) -> int:
         """Return where the link ends whose text ends at `end`, or 0 if it is none."""
-        if self._text[end] == "(" and end <= self._last_link + 1 and (after := _end(_TARGET, self._text, end)) > end:
+        if (
+            self._text[end] == "("
+            and end <= self._last_link + 1
+            and (after := _end(_TARGET, self._text, end)) > end
+        ):
             return after
         full = _NAMED.match(self._text, end) if self._labels else None
         label = full or (_NAMED.match(self._text, opener) if self._labels else None)

@@ -17,7 +17,9 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
     JSON can spell any character as an escape, so a body with one of the phrases' spelled so counts as a maybe.
     """
     found = body.lower()
-    return any(phrase.lower().encode() in found for phrase in phrases) or bool(_escaped(phrases).search(found))
+    return any(phrase.lower().encode() in found for phrase in phrases) or bool(
+        _escaped(phrases).search(found)
+    )
 
 
 def occurs(text: str, phrases: tuple[str, ...]) -> bool:
@@ -72,7 +74,9 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
         after = _AFTER_NAME.match(text, end)
         if line_start and after:
             at = after.end()
-        elif before[-1:] in _BLANKS and not text[end : end + 1].strip(_PUNCTUATION + _BLANKS + "\n"):
+        elif before[-1:] in _BLANKS and not text[end : end + 1].strip(
+            _PUNCTUATION + _BLANKS + "\n"
+        ):
             before = before[:-1]
         pieces.append(before)
     return "".join([*pieces, text[at:]]).strip()

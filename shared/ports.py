@@ -17,7 +17,9 @@ class GitLabError(Exception):
     shown. `after` is Retry-After in seconds. `unsure` says that GitLab may have acted all the same.
     """
 
-    def __init__(self, status: int, message: str = "", *, after: float = 0.0, unsure: bool = False) -> None:
+    def __init__(
+        self, status: int, message: str = "", *, after: float = 0.0, unsure: bool = False
+    ) -> None:
         """Keep the answer; the exception's own text holds the status only."""
         super().__init__(f"GitLab answered {status}" if status else "GitLab did not answer")
         self.status, self.message, self.after, self.unsure = status, message, after, unsure

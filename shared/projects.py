@@ -24,5 +24,9 @@ def known(settings: Settings, secrets: GitLabSecrets, records: Records) -> list[
     """Return ids and paths: of the projects served so far, in ALLOWED_PROJECTS without globs, with a trigger token."""
     text, _ = records.read(_INDEX)
     served = [str(project_id) for project_id in json.loads(text)] if text else []
-    named = [entry for entry in (*settings.allowed_projects, *secrets.trigger_tokens) if not set(entry) & set("*?[")]
+    named = [
+        entry
+        for entry in (*settings.allowed_projects, *secrets.trigger_tokens)
+        if not set(entry) & set("*?[")
+    ]
     return list(dict.fromkeys([*served, *named]))

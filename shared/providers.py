@@ -73,20 +73,36 @@ class Release(NamedTuple):
     bedrock: str
     vertex: str
     anthropic: str
-    retires: dict[str, str] | None = None  # provider: ISO date; one that is missing has announced none
+    retires: dict[str, str] | None = (
+        None  # provider: ISO date; one that is missing has announced none
+    )
 
 
 # Newest first. Source: the ids and dates built into Claude Code 2.1.330.
 MODELS = {
     name: Release(name, name, name)
     for name in (
-        *("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-2", "claude-fable-5-1"),
-        *("claude-fable-5", "claude-opus-5", "claude-sonnet-5", "claude-opus-4-8", "claude-opus-4-7"),
+        *(
+            "claude-opus-5-5",
+            "claude-sonnet-5-5",
+            "claude-haiku-5-5",
+            "claude-fable-5-2",
+            "claude-fable-5-1",
+        ),
+        *(
+            "claude-fable-5",
+            "claude-opus-5",
+            "claude-sonnet-5",
+            "claude-opus-4-8",
+            "claude-opus-4-7",
+        ),
     )
 } | {
     "claude-opus-4-6": Release("claude-opus-4-6-v1", "claude-opus-4-6", "claude-opus-4-6"),
     "claude-sonnet-4-6": Release("claude-sonnet-4-6", "claude-sonnet-4-6", "claude-sonnet-4-6"),
-    "claude-opus-4-5": Release("claude-opus-4-5-20251101-v1:0", "claude-opus-4-5@20251101", "claude-opus-4-5-20251101"),
+    "claude-opus-4-5": Release(
+        "claude-opus-4-5-20251101-v1:0", "claude-opus-4-5@20251101", "claude-opus-4-5-20251101"
+    ),
     "claude-sonnet-4-5": Release(
         "claude-sonnet-4-5-20250929-v1:0",
         "claude-sonnet-4-5@20250929",
@@ -126,7 +142,9 @@ class Provider(NamedTuple):
     regions: str  # separated by blanks; empty: it has none
     regions_in_words: str
     region_variable: str
-    models: str  # a pattern and no closed list: new models appear between two releases of this table
+    models: (
+        str  # a pattern and no closed list: new models appear between two releases of this table
+    )
     models_in_words: str
 
     def region_expected(self, region: str) -> str:
@@ -158,7 +176,9 @@ class Model(NamedTuple):
 
     def retires(self) -> str:
         """Return the ISO date at which the provider retires the model, or nothing when none is known."""
-        name = re.sub(r"\[1m\]$|-v[0-9]+(?::[0-9]+)?(?:\[1m\])?$", "", self.id).rpartition("anthropic.")[2]
+        name = re.sub(r"\[1m\]$|-v[0-9]+(?::[0-9]+)?(?:\[1m\])?$", "", self.id).rpartition(
+            "anthropic."
+        )[2]
         name = re.sub(r"[-@](?:[0-9]{8}|default)$", "", name)
         if name.startswith("claude-3"):
             return _GONE
@@ -174,12 +194,22 @@ class Model(NamedTuple):
             return True, ""
         instead = next(iter(MODELS.values()))
         prefix = self.id.partition("anthropic.")
-        newer = f"{prefix[0]}{prefix[1]}{instead.bedrock}" if self.provider.name == "bedrock" else instead.anthropic
+        newer = (
+            f"{prefix[0]}{prefix[1]}{instead.bedrock}"
+            if self.provider.name == "bedrock"
+            else instead.anthropic
+        )
         days = (date.fromisoformat(end) - date.fromisoformat(today)).days
         if days <= 0:
-            return False, f"MODEL: {self.id} retired on {end}; set one that answers, such as {newer}."
+            return (
+                False,
+                f"MODEL: {self.id} retired on {end}; set one that answers, such as {newer}.",
+            )
         if days <= WARNED_DAYS:
-            return True, f"MODEL: {self.id} retires on {end}, in {days} days; change to a newer one, such as {newer}."
+            return (
+                True,
+                f"MODEL: {self.id} retires on {end}, in {days} days; change to a newer one, such as {newer}.",
+            )
         return True, ""
 
 

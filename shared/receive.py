@@ -78,7 +78,9 @@ def _verify(
         return delivery.verify(request, rotated, now())
 
 
-def _asked(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.RunRequest | run.TrackRequest:
+def _asked(
+    verified: delivery.VerifiedDelivery, settings: "Settings"
+) -> run.RunRequest | run.TrackRequest:
     if not mention.may_occur(verified.body, settings.marks):
         raise Stop(Reason.NO_MENTION)
     asked = run.ask(event.parse(verified), settings)
@@ -88,7 +90,9 @@ def _asked(verified: delivery.VerifiedDelivery, settings: "Settings") -> run.Run
 
 
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:
-    status = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}.get(reason, _STATUS[reason.outcome])
+    status = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}.get(
+        reason, _STATUS[reason.outcome]
+    )
     run_text = f'"{run_id}"' if run_id else "null"
     body = f'{{"outcome": "{reason.outcome}", "reason": "{reason}", "run": {run_text}}}'  # names and hex digits only
     return Answer(status, "application/json", body)

@@ -74,7 +74,9 @@ def spoken_for(run_id: str, pipeline: "Pipeline", text: str) -> str:
     return text.replace(marker(run_id), f"{mark}\n{marker(run_id)}")
 
 
-def moved(run_id: str, pipeline: "Pipeline", progress: "Progress", understood: Understood, now: float) -> str:
+def moved(
+    run_id: str, pipeline: "Pipeline", progress: "Progress", understood: Understood, now: float
+) -> str:
     """Return the reply for a pipeline that has moved on."""
     state, failed = state_of(progress, now), progress.failed
     job = failed or next((job for job in progress.jobs if job.status == "running"), None)
@@ -101,8 +103,14 @@ def stopped(run_id: str, why: "Stop") -> str:
 
 def help_text(run_id: str, settings: "Settings") -> str:
     """Return what can be asked of this installation, and how."""
-    limits = {"model": ", ".join(settings.allowed_models), "turns": settings.max_turns, "minutes": settings.max_minutes}
-    options = "; ".join(words.HELP_OPTIONS[name].format(limit) for name, limit in limits.items() if limit)
+    limits = {
+        "model": ", ".join(settings.allowed_models),
+        "turns": settings.max_turns,
+        "minutes": settings.max_minutes,
+    }
+    options = "; ".join(
+        words.HELP_OPTIONS[name].format(limit) for name, limit in limits.items() if limit
+    )
     return f"{words.HELP.format(phrase=settings.phrases[0], options=options)}\n{marker(run_id)}"
 
 
@@ -121,7 +129,9 @@ def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], n
 def cancelled(run_id: str, done: Sequence["Pipeline"], forbidden: Sequence["Pipeline"]) -> str:
     """Return which pipelines were cancelled, and which GitLab did not let us cancel."""
     told = [
-        template.format(pipelines=", ".join(_pipeline(each.id, each.url) for each in pipelines[:_MOST]))
+        template.format(
+            pipelines=", ".join(_pipeline(each.id, each.url) for each in pipelines[:_MOST])
+        )
         for template, pipelines in ((words.STOPPED, done), (words.STOP_FORBIDDEN, forbidden))
         if pipelines
     ]
@@ -130,10 +140,16 @@ def cancelled(run_id: str, done: Sequence["Pipeline"], forbidden: Sequence["Pipe
 
 def _understood(understood: Understood) -> str:
     given = understood.order._asdict()
-    options = [template.format(given[name]) for name, template in words.OPTIONS.items() if given[name]]
+    options = [
+        template.format(given[name]) for name, template in words.OPTIONS.items() if given[name]
+    ]
     task = words.TASKS.get(understood.order.command) or words.TASKS[understood.task]
     with_options = f" ({', '.join(options)})" if options else ""
-    told = words.UNDERSTOOD.format(task=task, options=with_options) if options or task != words.TASKS[MENTION] else ""
+    told = (
+        words.UNDERSTOOD.format(task=task, options=with_options)
+        if options or task != words.TASKS[MENTION]
+        else ""
+    )
     return f"{told} {words.TO_STOP.format(phrase=understood.phrase)}".strip()
 
 

@@ -11,7 +11,9 @@ from shared.outcome import Reason, Stop
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-MAX_REQUEST = 64 * 1024  # bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB)
+MAX_REQUEST = (
+    64 * 1024
+)  # bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB)
 VERSION = 2
 
 
@@ -79,7 +81,9 @@ def from_json(text: str | bytes) -> RunRequest | TrackRequest:
             return TrackRequest(**data)
         event = data.pop("event")
         branches = event.pop("branches")
-        return RunRequest(event=Event(branches=branches and Branches(**branches), texts=(), **event), **data)
+        return RunRequest(
+            event=Event(branches=branches and Branches(**branches), texts=(), **event), **data
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(message) from error
 
@@ -137,7 +141,10 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
     """Return AI_FLOW_EVENT and the instruction: a new mention, else what was assigned to us or labelled for us."""
     phrases = settings.phrases
     texts = zip(event.texts, event.before, strict=True)
-    if any(mention.occurs(text, phrases) and not mention.occurs(before, phrases) for text, before in texts):
+    if any(
+        mention.occurs(text, phrases) and not mention.occurs(before, phrases)
+        for text, before in texts
+    ):
         return event.name, instruction_of(event.texts, phrases) or ""
     for name, added in event.added:
         if added.lower() in (settings.labels if name == LABEL else settings.names):

@@ -66,10 +66,14 @@ class WebhookSecrets(NamedTuple):
 
         `secret_token`, one string, counts as well: Secrets Manager can generate no list.
         """
-        data = _object(document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens", "secret_token"))
+        data = _object(
+            document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens", "secret_token")
+        )
         data["secret_token"] = [data["secret_token"]] if "secret_token" in data else []
         signing = tuple(Secret(_signing_key(t)) for t in _strings(data, "signing_tokens"))
-        tokens = tuple(Secret(t) for key in ("secret_tokens", "secret_token") for t in _strings(data, key))
+        tokens = tuple(
+            Secret(t) for key in ("secret_tokens", "secret_token") for t in _strings(data, key)
+        )
         if not signing and not tokens:
             message = "WEBHOOK_SECRETS holds no token: give signing_tokens or secret_tokens at least one entry"
             raise SecretError(message)
@@ -104,7 +108,9 @@ class GitLabSecrets(NamedTuple):
 class Cached(Generic[Document]):
     """A document kept for MAX_AGE; a failed read is never kept, and does not take away the copy at hand."""
 
-    def __init__(self, read: Callable[[], str], parse: Callable[[str], Document], now: Callable[[], float]) -> None:
+    def __init__(
+        self, read: Callable[[], str], parse: Callable[[str], Document], now: Callable[[], float]
+    ) -> None:
         """Take how to read the store, how to understand it, and the clock (seconds)."""
         self._read, self._parse, self._now = read, parse, now
         self._document: Document | None = None
@@ -155,7 +161,12 @@ def _object(document: str, name: str, keys: tuple[str, ...]) -> dict[str, object
 
 def _is_token(value: object) -> bool:
     # Header values are printable ASCII, and GitLab's tokens are too.
-    return isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() == value != ""
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isprintable()
+        and value.strip() == value != ""
+    )
 
 
 def _strings(data: dict[str, object], key: str) -> list[str]:
@@ -174,8 +185,6 @@ def _signing_key(token: str) -> str:
     except Base64Error:
         size = 0
     if not 24 <= size <= 64:  # noqa: PLR2004
-        message = (
-            "WEBHOOK_SECRETS: signing_tokens must be whsec_ and the base64 of 24 to 64 bytes, as GitLab shows them"
-        )
+        message = "WEBHOOK_SECRETS: signing_tokens must be whsec_ and the base64 of 24 to 64 bytes, as GitLab shows them"
         raise SecretError(message)
     return key

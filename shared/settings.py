@@ -30,15 +30,24 @@ class Variable(NamedTuple):
 
 
 VARIABLES = {
-    "GITLAB_URL": Variable("https://gitlab.com", "the one GitLab this installation serves; no other is ever called"),
-    "TRIGGER_PHRASE": Variable("@claude", "who is mentioned to start a run; a comma list of names with their @"),
-    "TRIGGER_LABEL": Variable("claude", "the label that starts a run when it is newly added; none: no label does"),
+    "GITLAB_URL": Variable(
+        "https://gitlab.com", "the one GitLab this installation serves; no other is ever called"
+    ),
+    "TRIGGER_PHRASE": Variable(
+        "@claude", "who is mentioned to start a run; a comma list of names with their @"
+    ),
+    "TRIGGER_LABEL": Variable(
+        "claude", "the label that starts a run when it is newly added; none: no label does"
+    ),
     "MODEL_PROVIDER": Variable("anthropic", "anthropic, bedrock or vertex"),
     "MODEL_REGION": Variable("", "the provider's region; required for bedrock and vertex"),
     "MODEL": Variable("", "full model id; checked against the provider"),
-    "ALLOWED_MODELS": Variable("", "comma list of the model ids that a comment may choose with --model"),
+    "ALLOWED_MODELS": Variable(
+        "", "comma list of the model ids that a comment may choose with --model"
+    ),
     "MAX_TURNS": Variable(
-        "40", "the most that a comment may ask for with --turns; the job's own limit holds as well; 0: nothing"
+        "40",
+        "the most that a comment may ask for with --turns; the job's own limit holds as well; 0: nothing",
     ),
     "MAX_MINUTES": Variable("30", "the most that a comment may ask for with --minutes; likewise"),
     "PROMPTS": Variable(
@@ -52,12 +61,20 @@ VARIABLES = {
         "source: on a merge request's source branch, if it is in the same project",
     ),
     "MINIMUM_ROLE": Variable("developer", f"the GitLab role it takes to ask: {', '.join(ROLES)}"),
-    "ALLOWED_PROJECTS": Variable("*", "comma list of project ids and paths; in paths * stands for any characters"),
+    "ALLOWED_PROJECTS": Variable(
+        "*", "comma list of project ids and paths; in paths * stands for any characters"
+    ),
     "ALLOWED_BOTS": Variable("", "comma list of the user names of bots that may ask"),
-    "RUNS_PER_THREAD": Variable("6", "runs per issue or merge request within ten minutes; 0: no limit"),
+    "RUNS_PER_THREAD": Variable(
+        "6", "runs per issue or merge request within ten minutes; 0: no limit"
+    ),
     "RUNS_PER_USER_PER_HOUR": Variable("20", "runs per author within an hour; 0: no limit"),
-    "RUNS_PER_DAY": Variable("200", "runs of the whole installation within a day (UTC); 0: no limit"),
-    "SERVE_CONFIDENTIAL": Variable("true", "false: internal notes and confidential issues start nothing"),
+    "RUNS_PER_DAY": Variable(
+        "200", "runs of the whole installation within a day (UTC); 0: no limit"
+    ),
+    "SERVE_CONFIDENTIAL": Variable(
+        "true", "false: internal notes and confidential issues start nothing"
+    ),
     "ENABLED": Variable("true", "false: answer every delivery and start nothing"),
 }
 
@@ -105,16 +122,22 @@ class Settings(NamedTuple):
     def serves(self, project_id: int, project_path: str) -> bool:
         """Tell whether ALLOWED_PROJECTS lets the project in; globs apply to paths, and `*` crosses `/`."""
         return any(
-            entry == str(project_id) or fnmatchcase(project_path.lower(), entry) for entry in self.allowed_projects
+            entry == str(project_id) or fnmatchcase(project_path.lower(), entry)
+            for entry in self.allowed_projects
         )
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
         """Read and check the environment; raise SettingsError for the first variable that is wrong."""
-        found = {name: environment.get(name, "").strip() or variable.default for name, variable in VARIABLES.items()}
+        found = {
+            name: environment.get(name, "").strip() or variable.default
+            for name, variable in VARIABLES.items()
+        }
         model = _model(found["MODEL_PROVIDER"], found["MODEL_REGION"], found["MODEL"])
         phrases = _phrases(found["TRIGGER_PHRASE"])
-        labels = frozenset(label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none")
+        labels = frozenset(
+            label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none"
+        )
         return cls(
             gitlab_url=_url(found["GITLAB_URL"]),
             phrases=phrases,
@@ -126,11 +149,15 @@ class Settings(NamedTuple):
             max_minutes=_number("MAX_MINUTES", found["MAX_MINUTES"], "none may be asked for"),
             prompts=_prompts(found["PROMPTS"]),
             pipeline_ref=_one_of("PIPELINE_REF", found["PIPELINE_REF"], ("default", "source")),
-            minimum_role=ROLES[_one_of("MINIMUM_ROLE", found["MINIMUM_ROLE"].lower(), tuple(ROLES))],
+            minimum_role=ROLES[
+                _one_of("MINIMUM_ROLE", found["MINIMUM_ROLE"].lower(), tuple(ROLES))
+            ],
             allowed_projects=tuple(entry.lower() for entry in _list(found["ALLOWED_PROJECTS"])),
             allowed_bots=frozenset(entry.lower() for entry in _list(found["ALLOWED_BOTS"])),
             runs_per_thread=_number("RUNS_PER_THREAD", found["RUNS_PER_THREAD"]),
-            runs_per_user_per_hour=_number("RUNS_PER_USER_PER_HOUR", found["RUNS_PER_USER_PER_HOUR"]),
+            runs_per_user_per_hour=_number(
+                "RUNS_PER_USER_PER_HOUR", found["RUNS_PER_USER_PER_HOUR"]
+            ),
             runs_per_day=_number("RUNS_PER_DAY", found["RUNS_PER_DAY"]),
             serve_confidential=_switch("SERVE_CONFIDENTIAL", found["SERVE_CONFIDENTIAL"]),
             enabled=_switch("ENABLED", found["ENABLED"]),
@@ -160,7 +187,9 @@ def _url(value: str) -> str:
 def _phrases(value: str) -> tuple[str, ...]:
     phrases = _list(value)
     if not phrases or not all(map(_PHRASE.fullmatch, phrases)):
-        raise SettingsError("TRIGGER_PHRASE", value, "a comma list of GitLab user names, each with its @")
+        raise SettingsError(
+            "TRIGGER_PHRASE", value, "a comma list of GitLab user names, each with its @"
+        )
     return phrases
 
 
@@ -170,9 +199,15 @@ def _names(phrases: tuple[str, ...]) -> frozenset[str]:
 
 def _marks(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
     """Return what each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
-    names = [f'"{name}"' for name in sorted(_names(phrases) | labels) if not _NOT_PLAIN.search(name)]
+    names = [
+        f'"{name}"' for name in sorted(_names(phrases) | labels) if not _NOT_PLAIN.search(name)
+    ]
     # Of other labels the longest part that looks the same in any JSON and in either case; none: any may be ours.
-    others = [max(_NOT_PLAIN.split(label), key=len) or '"labels"' for label in labels if _NOT_PLAIN.search(label)]
+    others = [
+        max(_NOT_PLAIN.split(label), key=len) or '"labels"'
+        for label in labels
+        if _NOT_PLAIN.search(label)
+    ]
     return (*phrases, *names, *others, "ai_flow")
 
 
@@ -202,7 +237,9 @@ def _prompts(value: str) -> dict[str, str]:
         raise SettingsError("PROMPTS", "no JSON", expected) from None
     if not isinstance(prompts, dict) or not keys.issuperset(prompts):
         raise SettingsError(
-            "PROMPTS", sorted(prompts) if isinstance(prompts, dict) else type(prompts).__name__, expected
+            "PROMPTS",
+            sorted(prompts) if isinstance(prompts, dict) else type(prompts).__name__,
+            expected,
         )
     if not all(isinstance(text, str) for text in prompts.values()):
         raise SettingsError("PROMPTS", "a value that is no text", expected)

@@ -39,13 +39,29 @@ def sweep(world: World, queue: Queue, *, since: float | None = None) -> Swept:
     for name in projects.known(world.settings, world.secrets.get(), world.records):
         try:
             project = world.gitlab.project(name)
-            if project and project.id not in seen and world.settings.serves(project.id, project.path):
+            if (
+                project
+                and project.id not in seen
+                and world.settings.serves(project.id, project.path)
+            ):
                 seen.add(project.id)
                 found, disabled = _sweep(project, world, queue, since)
-                total = Swept(total.projects + 1, total.failed, total.found + found, total.disabled_hooks + disabled)
+                total = Swept(
+                    total.projects + 1,
+                    total.failed,
+                    total.found + found,
+                    total.disabled_hooks + disabled,
+                )
         except GitLabError as error:
             total = total._replace(failed=total.failed + 1)
-            world.log("WARNING", {"reason": str(Reason.GITLAB_UNAVAILABLE), "error": "sweep", "status": error.status})
+            world.log(
+                "WARNING",
+                {
+                    "reason": str(Reason.GITLAB_UNAVAILABLE),
+                    "error": "sweep",
+                    "status": error.status,
+                },
+            )
     world.log("INFO", {"reason": "swept", **total._asdict()})
     return total
 
@@ -57,7 +73,11 @@ def carry_out(order: Mapping[str, object], world: World, queue: Queue) -> dict[s
     """
     if "replay" in order:
         runs = order["replay"]
-        return {"replayed": replay(world, queue, [str(run) for run in runs] if isinstance(runs, list) else None)}
+        return {
+            "replayed": replay(
+                world, queue, [str(run) for run in runs] if isinstance(runs, list) else None
+            )
+        }
     since = order.get("since")
     start = datetime.fromisoformat(str(since)).timestamp() if since else None
     return sweep(world, queue, since=start)._asdict()
@@ -73,7 +93,9 @@ def _sweep(project: Project, world: World, queue: Queue, since: float | None) ->
     key, end = f"sweep/{project.id}", world.now() - QUIET
     text, version = world.records.read(key)
     start = since if since is not None else float(text) - OVERLAP if text else end
-    for pipeline_id in runs.live(project.id, world.records):  # where pipeline events are not ticked, or got lost
+    for pipeline_id in runs.live(
+        project.id, world.records
+    ):  # where pipeline events are not ticked, or got lost
         with suppress(Retry):
             track(TrackRequest(project.id, pipeline_id), world)
     found = disabled = 0
@@ -82,7 +104,9 @@ def _sweep(project: Project, world: World, queue: Queue, since: float | None) ->
         for comment in world.gitlab.comments(project, start):
             if start <= comment.created_at <= end and not comment.edited:
                 found += _serve(comment.event, world, queue)
-        with suppress(GitLabError):  # seeing webhooks takes a Maintainer's token: a help, not a need
+        with suppress(
+            GitLabError
+        ):  # seeing webhooks takes a Maintainer's token: a help, not a need
             found_there, disabled = _hooks(project, start, world, queue)
             found += found_there
     # What came in while it was switched off is not looked at again unasked.
@@ -95,7 +119,10 @@ def _hooks(project: Project, start: float, world: World, queue: Queue) -> tuple[
     for hook in world.gitlab.hooks(project.id):
         if hook.disabled:
             disabled += 1
-            world.log("ERROR", {"reason": str(Reason.HOOK_DISABLED), "project_id": project.id, "hook_id": hook.id})
+            world.log(
+                "ERROR",
+                {"reason": str(Reason.HOOK_DISABLED), "project_id": project.id, "hook_id": hook.id},
+            )
         for body in world.gitlab.failed_deliveries(project.id, hook.id, start):
             with suppress(Stop):
                 found += _serve(parse(VerifiedDelivery(body)), world, queue)
@@ -115,6 +142,8 @@ def _serve(event: Event | PipelineEvent, world: World, queue: Queue) -> int:
     if claim and (claim.state in ENDED or claim.until > world.now() - ABANDONED):
         return 0
     if run.event.kind == MERGE_REQUEST and run.event.branches is None:
-        run = run._replace(event=run.event._replace(branches=world.gitlab.target(run.event).branches))
+        run = run._replace(
+            event=run.event._replace(branches=world.gitlab.target(run.event).branches)
+        )
     queue.put(run)
     return 1

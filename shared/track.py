@@ -25,7 +25,10 @@ def track(request: TrackRequest, world: World, *, last: bool = False) -> Reason:
     try:
         _follow(started, world)
     except GitLabError as error:
-        world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, started.run, error="track", status=error.status))
+        world.log(
+            "WARNING",
+            entry(Reason.GITLAB_UNAVAILABLE, started.run, error="track", status=error.status),
+        )
         if not last:  # else the sweep comes by
             raise flow.unavailable(error) from error
         return Reason.GITLAB_UNAVAILABLE
@@ -73,4 +76,7 @@ def _judge(started: Started, progress: Progress, world: World) -> None:
             world.gitlab.award(started.run.event, verdict)
         world.gitlab.withdraw(started.run.event, "eyes")
     except GitLabError as error:  # a missing reaction stops nobody
-        world.log("WARNING", entry(Reason.GITLAB_UNAVAILABLE, started.run, error="award", status=error.status))
+        world.log(
+            "WARNING",
+            entry(Reason.GITLAB_UNAVAILABLE, started.run, error="award", status=error.status),
+        )

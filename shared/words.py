@@ -14,7 +14,10 @@ REASONS = {
         "This kind of event starts nothing.",
         "Untick it in the webhook's settings. Served: both Comments, both Issues, Merge request and Pipeline events.",
     ),
-    "TARGET_UNKNOWN": ("Epics, designs and wikis are not served.", "Ask in an issue or a merge request."),
+    "TARGET_UNKNOWN": (
+        "Epics, designs and wikis are not served.",
+        "Ask in an issue or a merge request.",
+    ),
     "NOTHING_NEW": (
         "The change adds no mention, no assignment, no review request and no label that starts a run.",
         "Write a comment with the trigger phrase.",
@@ -27,7 +30,10 @@ REASONS = {
     "SYSTEM_NOTE": ("GitLab itself wrote this note.", ""),
     "EDITED_NOTE": ("An edited comment starts nothing.", "Write a new comment."),
     "OWN_NOTE": ("This note is one of our own replies.", ""),
-    "PROJECT_NOT_ALLOWED": ("This installation does not serve the project.", "Add the project to ALLOWED_PROJECTS."),
+    "PROJECT_NOT_ALLOWED": (
+        "This installation does not serve the project.",
+        "Add the project to ALLOWED_PROJECTS.",
+    ),
     "CONFIDENTIAL_OFF": (
         "This installation does not serve internal notes and confidential issues.",
         "Set SERVE_CONFIDENTIAL to true.",
@@ -73,14 +79,23 @@ REASONS = {
     "DUPLICATE": ("This mention has already had its run.", ""),
     "BUSY": ("Another worker is on this run.", ""),
     "BOT_AUTHOR": ("A bot wrote the comment.", "Bots that may ask are named in ALLOWED_BOTS."),
-    "NOT_A_MEMBER": ("Only members of this project may ask.", "A maintainer can add you to the project."),
-    "MEMBERSHIP_INACTIVE": ("Your membership of this project is not active.", "A maintainer can renew or approve it."),
+    "NOT_A_MEMBER": (
+        "Only members of this project may ask.",
+        "A maintainer can add you to the project.",
+    ),
+    "MEMBERSHIP_INACTIVE": (
+        "Your membership of this project is not active.",
+        "A maintainer can renew or approve it.",
+    ),
     "ROLE_TOO_LOW": (
         "Your role in this project is below the one required.",
         "A maintainer can raise it; the installation sets the bar with MINIMUM_ROLE.",
     ),
     "USER_NOT_ACTIVE": ("Your GitLab account is not active.", "An administrator can activate it."),
-    "EXTERNAL_USER": ("External users may not ask.", "An administrator can make the account an internal one."),
+    "EXTERNAL_USER": (
+        "External users may not ask.",
+        "An administrator can make the account an internal one.",
+    ),
     "TARGET_NOT_SERVED": (
         "Comments on commits and snippets start nothing.",
         "Ask in an issue or a merge request; it may link to the commit or the snippet.",
@@ -89,7 +104,10 @@ REASONS = {
         "Merge requests from forks are not served: their code must not meet this project's secrets.",
         "Push the branch to this project and open the merge request from there.",
     ),
-    "NOTE_CHANGED": ("The comment changed after it was sent, so it was not run.", "Write a new comment."),
+    "NOTE_CHANGED": (
+        "The comment changed after it was sent, so it was not run.",
+        "Write a new comment.",
+    ),
     "USER_LIMIT": (
         "You have started as many runs this hour as the installation allows.",
         "Ask again next hour; RUNS_PER_USER_PER_HOUR sets the limit.",
@@ -148,7 +166,10 @@ REASONS = {
         "GitLab does not accept the API token.",
         "Check that api_token in GITLAB_SECRETS has not expired, has the scope api and belongs to a project member.",
     ),
-    "REF_NOT_FOUND": ("The branch to run on does not exist.", "Restore the branch, or set PIPELINE_REF to default."),
+    "REF_NOT_FOUND": (
+        "The branch to run on does not exist.",
+        "Restore the branch, or set PIPELINE_REF to default.",
+    ),
     "REF_NOT_PERMITTED": (
         "The owner of the pipeline trigger token may not run pipelines on this branch.",
         "Let the owner's role merge or push to the protected branch.",

@@ -6,7 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COMPONENT = ROOT / "templates" / "claude.yml"
-BEGIN, END = "# The program, written by templates/generate.py from job/: begin", "# The program: end"
+BEGIN, END = (
+    "# The program, written by templates/generate.py from job/: begin",
+    "# The program: end",
+)
 _LAST = "END_OF_FILE"
 
 
@@ -16,7 +19,9 @@ def program() -> str:
     for path in sorted((ROOT / "job").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if _LAST in text or "$[[" in text or "\t" in text:
-            message = f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
+            message = (
+                f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
+            )
             raise ValueError(message)
         parts.append(f"cat > \"$program/job/{path.name}\" <<'{_LAST}'\n{text}{_LAST}\n")
     return "".join(parts)

@@ -17,7 +17,24 @@ from tests import fakes
 ROOT = Path(__file__).parent.parent
 SIZE = 1_000_000  # characters: GitLab's limit for a note
 # The families of tests/data/redos.json, then more of our own.
-HOSTILE = ("<!--", "![ ", "[a](", "[]( ", "@", "@claud", "`", "> ", " ", "\u200b", "&#", "${", "%A", "[", '{"a":', "9")
+HOSTILE = (
+    "<!--",
+    "![ ",
+    "[a](",
+    "[]( ",
+    "@",
+    "@claud",
+    "`",
+    "> ",
+    " ",
+    "\u200b",
+    "&#",
+    "${",
+    "%A",
+    "[",
+    '{"a":',
+    "9",
+)
 MORE = (
     "`a",
     "`` ` ",
@@ -55,14 +72,18 @@ def milliseconds(work: Callable[[], object], times: int = 3) -> float:
 
 def hostile() -> bool:
     """Time detection on hostile notes, each with a mention in front and behind, so that all of it must be read."""
-    say(f"hostile notes of {SIZE:,} characters, detection (bar: {BAR} ms for each of the first {len(HOSTILE)})")
+    say(
+        f"hostile notes of {SIZE:,} characters, detection (bar: {BAR} ms for each of the first {len(HOSTILE)})"
+    )
     slow = 0
     for family in (*HOSTILE, *MORE):
         text = family * (SIZE // len(family))
         texts = (f"@claude {text}", f"{text} @claude")
         worst = max(milliseconds(partial(instruction, each, ("@claude",))) for each in texts)
         slow += worst > BAR and family in HOSTILE
-        say(f"  {family!r:14} {worst:6.1f} ms{'   above the bar' if worst > BAR and family in HOSTILE else ''}")
+        say(
+            f"  {family!r:14} {worst:6.1f} ms{'   above the bar' if worst > BAR and family in HOSTILE else ''}"
+        )
     return not slow
 
 
@@ -74,15 +95,27 @@ def rejected() -> None:
         delivery = Delivery("POST", fakes.sign(body), body)
 
         def answer(delivery: Delivery = delivery) -> object:
-            return receive(delivery, settings=settings, secrets=tokens, queue=queue, now=lambda: fakes.NOW, log=log)
+            return receive(
+                delivery,
+                settings=settings,
+                secrets=tokens,
+                queue=queue,
+                now=lambda: fakes.NOW,
+                log=log,
+            )
 
-        say(f"a verified delivery of {len(body):,} bytes without a mention: {milliseconds(answer, 50) * 1000:.0f} µs")
+        say(
+            f"a verified delivery of {len(body):,} bytes without a mention: {milliseconds(answer, 50) * 1000:.0f} µs"
+        )
 
 
 def cold() -> None:
     """Time the import of the Lambda handlers in fresh processes."""
     command = [sys.executable, "-c", COLD]
-    taken = [float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(9)]
+    taken = [
+        float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+        for _ in range(9)
+    ]
     say(f"import of functions.aws.handlers, bare interpreter: {statistics.median(taken):.1f} ms")
 
 

@@ -28,7 +28,14 @@ PROJECT, ADA, GRACE, MALLORY, CLAUDE = 7, 1, 2, 3, 9
 _BEGINS = datetime(2026, 3, 2, 9, 0, tzinfo=UTC).timestamp()
 _PATIENCE = 20.0  # seconds for one step
 _EMOJI = {"eyes": "👀", "white_check_mark": "✅", "x": "❌", "no_entry_sign": "🚫"}
-_EVENTS = ("note", "confidential_note", "issues", "confidential_issues", "merge_requests", "pipeline")
+_EVENTS = (
+    "note",
+    "confidential_note",
+    "issues",
+    "confidential_issues",
+    "merge_requests",
+    "pipeline",
+)
 
 
 class Seen(NamedTuple):
@@ -51,15 +58,26 @@ class Stage:
     def __enter__(self) -> Self:
         self.gitlab = self._stack.enter_context(GitLab(clock=lambda: self.now))
         self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="conversation-")))
-        self._stack.enter_context(patch.object(handlers, "time", SimpleNamespace(time=lambda: self.now)))
-        self._stack.enter_context(patch.object(handlers, "log", lambda *line: self.log.append(line)))
+        self._stack.enter_context(
+            patch.object(handlers, "time", SimpleNamespace(time=lambda: self.now))
+        )
+        self._stack.enter_context(
+            patch.object(handlers, "log", lambda *line: self.log.append(line))
+        )
         environment = {"GITLAB_URL": self.gitlab.url, "PORT": "0", "STATE_DIR": str(self._folder)}
         secrets = {"WEBHOOK_SECRETS": WEBHOOK_SECRETS, "GITLAB_SECRETS": GITLAB_SECRETS}
-        local = handlers.Local(environment | secrets | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"})
+        local = handlers.Local(
+            environment | secrets | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"}
+        )
         local.start()
         self._stack.callback(local.stop)
         gitlab = self.gitlab
-        for number, name in ((ADA, "ada"), (GRACE, "grace"), (MALLORY, "mallory"), (CLAUDE, "claude")):
+        for number, name in (
+            (ADA, "ada"),
+            (GRACE, "grace"),
+            (MALLORY, "mallory"),
+            (CLAUDE, "claude"),
+        ):
             gitlab.user(number, name, bot=number == CLAUDE)
         gitlab.api_token(API_TOKEN, CLAUDE)
         gitlab.project(PROJECT, "acme/teapot", visibility="public")
@@ -81,17 +99,31 @@ class Stage:
         self._scenes += 1
         self.lines += [f"## {self._scenes}. {title}", sentence]
 
-    def says(self, who: int, text: str, *, issue: int = 0, merge_request: int = 0, line: int = 0) -> None:
+    def says(
+        self, who: int, text: str, *, issue: int = 0, merge_request: int = 0, line: int = 0
+    ) -> None:
         """Let somebody comment, on a line of the diff if one is given."""
         where = ("issue", issue) if issue else ("merge_request", merge_request)
-        position = {"new_path": "src/kettle.py", "old_path": "src/kettle.py", "new_line": line, "head_sha": "a" * 40}
+        position = {
+            "new_path": "src/kettle.py",
+            "old_path": "src/kettle.py",
+            "new_line": line,
+            "head_sha": "a" * 40,
+        }
         self.step(
             lambda: self.gitlab.note(
-                PROJECT, *where, author_id=who, body=text, position=position if line else None, thread=not line
+                PROJECT,
+                *where,
+                author_id=who,
+                body=text,
+                position=position if line else None,
+                thread=not line,
             )
         )
 
-    def moves(self, caption: str, *moved: tuple[int, str], minutes: float = 1, reason: str | None = None) -> None:
+    def moves(
+        self, caption: str, *moved: tuple[int, str], minutes: float = 1, reason: str | None = None
+    ) -> None:
         """Let pipelines, counted from 1, move on."""
         self.step(
             lambda: [
@@ -103,12 +135,22 @@ class Stage:
         )
 
     def job_says(
-        self, number: int, caption: str, text: Callable[[str], str], *, ends: bool, minutes: float = 1
+        self,
+        number: int,
+        caption: str,
+        text: Callable[[str], str],
+        *,
+        ends: bool,
+        minutes: float = 1,
     ) -> None:
         """Let the job of a pipeline write into its reply, in the words and by the code of `job/`."""
         pipeline = self.pipeline(number)
         payload = self._folder / "payload"
-        payload.write_text(next(each["value"] for each in pipeline["variables"] if each["key"] == "TRIGGER_PAYLOAD"))
+        payload.write_text(
+            next(
+                each["value"] for each in pipeline["variables"] if each["key"] == "TRIGGER_PAYLOAD"
+            )
+        )
         client = JobsGitLab(f"{self.gitlab.url}/api/v4", str(PROJECT), API_TOKEN)
         asked = request.read({"CI_PROJECT_ID": str(PROJECT)}, payload)
         thread = reply.Thread(client, asked, {"id": CLAUDE}, "", str(pipeline["id"]))
@@ -156,7 +198,8 @@ class Stage:
         """Render what differs from the last look: people's words, Claude's edits and replies, then reactions."""
         with self.gitlab.lock:
             things = [
-                ("noteable", each) for each in (*self.gitlab.issues.values(), *self.gitlab.merge_requests.values())
+                ("noteable", each)
+                for each in (*self.gitlab.issues.values(), *self.gitlab.merge_requests.values())
             ]
             things += [("note", each) for each in self.gitlab.notes.values()]
             found = []
@@ -165,26 +208,50 @@ class Stage:
                 before = self._seen.get(key)
                 if now != before:
                     self._seen[key] = now
-                    ours, same = record["author_id"] == CLAUDE, before is not None and before.text == now.text
-                    found.append(((same, ours, ours and before is None), self._told(kind, record, before, now)))
+                    ours, same = (
+                        record["author_id"] == CLAUDE,
+                        before is not None and before.text == now.text,
+                    )
+                    found.append(
+                        (
+                            (same, ours, ours and before is None),
+                            self._told(kind, record, before, now),
+                        )
+                    )
         return [line for _, lines in sorted(found, key=lambda each: each[0]) for line in lines]
 
     def _look(self, kind: str, record: Record) -> Seen:
         about = "Note" if kind == "note" else record["noteable_type"]
-        names = [self.gitlab.emoji[number]["name"] for number in self.gitlab.ids("emoji", about, record["id"])]
+        names = [
+            self.gitlab.emoji[number]["name"]
+            for number in self.gitlab.ids("emoji", about, record["id"])
+        ]
         text = record["body"] if kind == "note" else record["description"]
         return Seen(self._plain(text), " ".join(_EMOJI[name] for name in names))
 
     def _told(self, kind: str, record: Record, before: Seen | None, now: Seen) -> list[str]:
         who, written = self.gitlab.users[record["author_id"]].username, _time(record["created_at"])
         if before and before.text == now.text:
-            return [_reacted(before, now, f"{who}'s comment of {written}" if kind == "note" else _reference(record))]
+            return [
+                _reacted(
+                    before,
+                    now,
+                    f"{who}'s comment of {written}" if kind == "note" else _reference(record),
+                )
+            ]
         reactions = f" · {now.reactions}" if now.reactions else ""
         quoted = "\n".join(f"> {line}".rstrip() for line in now.text.split("\n"))
         if kind == "noteable":
-            return [f"**{who}** opens {_reference(record)}, **{record['title']}** · {written}{reactions}", quoted]
+            return [
+                f"**{who}** opens {_reference(record)}, **{record['title']}** · {written}{reactions}",
+                quoted,
+            ]
         if record["author_id"] != CLAUDE:
-            where = f"`{_line(record)}` of {_reference(record)}" if record["position"] else _reference(record)
+            where = (
+                f"`{_line(record)}` of {_reference(record)}"
+                if record["position"]
+                else _reference(record)
+            )
             return [f"**{who}** on {where} · {written}{reactions}", quoted]
         edited = f", **edited** {_time(record['updated_at'])}" if before else ""
         return [f"**claude** {self._to(record)} · {written}{edited}{reactions}", quoted]
@@ -200,15 +267,23 @@ class Stage:
         """Return what a reader sees of a text, with an address and numbers that do not depend on the day."""
         text = re.sub(r"\n*<!--.*?-->", "", text, flags=re.DOTALL).strip()
         text = text.replace(self.gitlab.url, "https://gitlab.example.com")
-        numbers = {str(each): str(100 + count) for count, each in enumerate(self.gitlab.pipelines, 1)}
+        numbers = {
+            str(each): str(100 + count) for count, each in enumerate(self.gitlab.pipelines, 1)
+        }
         numbers |= {str(each): str(500 + count) for count, each in enumerate(self.gitlab.jobs, 1)}
-        return re.sub(r"((?:pipeline|job)s?[ /])(\d+)", lambda found: found[1] + numbers[found[2]], text)
+        return re.sub(
+            r"((?:pipeline|job)s?[ /])(\d+)", lambda found: found[1] + numbers[found[2]], text
+        )
 
 
 def _reacted(before: Seen, now: Seen, what: str) -> str:
     if before.reactions and now.reactions:
         return f"*On {what}, {before.reactions} becomes {now.reactions}.*"
-    return f"*{now.reactions} appears on {what}.*" if now.reactions else f"*{before.reactions} leaves {what}.*"
+    return (
+        f"*{now.reactions} appears on {what}.*"
+        if now.reactions
+        else f"*{before.reactions} leaves {what}.*"
+    )
 
 
 def _time(seconds: float) -> str:
@@ -217,7 +292,11 @@ def _time(seconds: float) -> str:
 
 def _reference(record: Record) -> str:
     number = record.get("iid") or record["noteable_iid"]
-    return f"merge request !{number}" if record["noteable_type"] == "MergeRequest" else f"issue #{number}"
+    return (
+        f"merge request !{number}"
+        if record["noteable_type"] == "MergeRequest"
+        else f"issue #{number}"
+    )
 
 
 def _line(record: Record) -> str:

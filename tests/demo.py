@@ -31,17 +31,27 @@ class Demo:
         if not happened:
             self.failed.append(what)
 
-    def send(self, text: str | None = None, author: int | None = None, *, forged: bool = False) -> tuple[int, str]:
+    def send(
+        self, text: str | None = None, author: int | None = None, *, forged: bool = False
+    ) -> tuple[int, str]:
         """Deliver the recorded comment, with another text or author where given; return status and reason."""
         payload = json.loads(json.dumps(self.recorded))
         note = payload["object_attributes"]
         author = author or note["author_id"]
-        written = self.gitlab.note(payload["project_id"], "issue", 1, author_id=author, body=text or note["note"])
-        note |= {"id": written["id"], "discussion_id": written["discussion_id"], "author_id": author}
+        written = self.gitlab.note(
+            payload["project_id"], "issue", 1, author_id=author, body=text or note["note"]
+        )
+        note |= {
+            "id": written["id"],
+            "discussion_id": written["discussion_id"],
+            "author_id": author,
+        }
         note |= {"note": written["body"], "description": written["body"]}
         body = minified(payload)
         signed = sign(headers(self.gitlab, "Note Hook"), body, SIGNING_TOKEN)
-        answer = self.local.deliver("POST", signed, body.replace(b"Issue 1", b"Issue 2") if forged else body)
+        answer = self.local.deliver(
+            "POST", signed, body.replace(b"Issue 1", b"Issue 2") if forged else body
+        )
         said = json.loads(answer.body)
         say(
             f"   delivery: {len(body)} bytes, signed → {answer.status} {said['reason']} after {answer.seconds * 1000:.0f} ms"
@@ -51,12 +61,18 @@ class Demo:
     def calls(self, began: float, since: int) -> None:
         """Show what the platform asked of GitLab."""
         for call in self.gitlab.calls[since:]:
-            say(f"   {(call.time - began) * 1000:5.0f} ms  {call.method} {call.path} → {call.status}")
+            say(
+                f"   {(call.time - began) * 1000:5.0f} ms  {call.method} {call.path} → {call.status}"
+            )
 
     def replies(self, since: int) -> list[str]:
         """Return what our own user has written in the thread since."""
         own = self.gitlab.api_tokens[API_TOKEN][0]
-        return [note["body"] for note in list(self.gitlab.notes.values())[since:] if note["author_id"] == own]
+        return [
+            note["body"]
+            for note in list(self.gitlab.notes.values())[since:]
+            if note["author_id"] == own
+        ]
 
 
 def say(line: str) -> None:
@@ -66,18 +82,30 @@ def say(line: str) -> None:
 
 def mention(demo: Demo) -> None:
     """A developer asks."""
-    say(f"1. A developer writes in an issue:\n\n      {QUESTION.replace(chr(10), chr(10) + '      ')}\n")
+    say(
+        f"1. A developer writes in an issue:\n\n      {QUESTION.replace(chr(10), chr(10) + '      ')}\n"
+    )
     began, notes = time.time(), len(demo.gitlab.notes)
     status, _ = demo.send(QUESTION)
     demo.local.settle()
     demo.calls(began, 0)
-    triggers = [call for call in demo.gitlab.calls if call.path.endswith("/trigger/pipeline") and call.status == 201]
+    triggers = [
+        call
+        for call in demo.gitlab.calls
+        if call.path.endswith("/trigger/pipeline") and call.status == 201
+    ]
     demo.expect("202: the mention is stored", happened=status == 202)
     demo.expect("one pipeline", happened=len(demo.gitlab.pipelines) == len(triggers) == 1)
-    demo.expect("👀 on the comment", happened=[award["name"] for award in demo.gitlab.emoji.values()] == ["eyes"])
+    demo.expect(
+        "👀 on the comment",
+        happened=[award["name"] for award in demo.gitlab.emoji.values()] == ["eyes"],
+    )
     for reply in demo.replies(notes):
         say(f"\n      {reply.partition(chr(10))[0]}\n")
-    demo.expect("one reply with the pipeline's link", happened="/-/pipelines/" in "".join(demo.replies(notes)))
+    demo.expect(
+        "one reply with the pipeline's link",
+        happened="/-/pipelines/" in "".join(demo.replies(notes)),
+    )
     if triggers:
         handover(demo, triggers[0])
 
@@ -93,9 +121,14 @@ def handover(demo: Demo, call: Call) -> None:
     whole = flow["input"] == QUESTION.removeprefix("@claude ")
     demo.expect("our job gets the question to the letter, secrets' names and all", happened=whole)
     surroundings = flow["context"]
-    known = not surroundings["unread"] and surroundings["issue"]["title"] == demo.recorded["issue"]["title"]
+    known = (
+        not surroundings["unread"]
+        and surroundings["issue"]["title"] == demo.recorded["issue"]["title"]
+    )
     demo.expect("and the issue it stands in, read from GitLab", happened=known)
-    demo.expect("no token is among the variables", happened="glp" not in json.dumps([variables, flow]))
+    demo.expect(
+        "no token is among the variables", happened="glp" not in json.dumps([variables, flow])
+    )
 
 
 def nothing(demo: Demo) -> None:
@@ -103,7 +136,10 @@ def nothing(demo: Demo) -> None:
     say("\n2. The recorded comment itself, which mentions nobody:")
     demo.expect("ignored: no_mention", happened=demo.send() == (200, "no_mention"))
     say("\n3. A delivery whose body was changed on the way:")
-    demo.expect("refused: signature_wrong", happened=demo.send(QUESTION, forged=True) == (401, "signature_wrong"))
+    demo.expect(
+        "refused: signature_wrong",
+        happened=demo.send(QUESTION, forged=True) == (401, "signature_wrong"),
+    )
     say("\n4. Somebody who is no member of the project asks:")
     began, since, notes = time.time(), len(demo.gitlab.calls), len(demo.gitlab.notes)
     demo.send(QUESTION, STRANGER)
@@ -121,7 +157,10 @@ def main() -> int:
     tokens = json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}})
     with GitLab() as gitlab, Local(gitlab.url, webhook, tokens) as local:
         demo = Demo(gitlab, local)
-        project, author = demo.recorded["project_id"], demo.recorded["object_attributes"]["author_id"]
+        project, author = (
+            demo.recorded["project_id"],
+            demo.recorded["object_attributes"]["author_id"],
+        )
         gitlab.project(project, demo.recorded["project"]["path_with_namespace"])
         gitlab.user(author, demo.recorded["user"]["username"])
         gitlab.user(STRANGER, "stranger")
@@ -134,7 +173,11 @@ def main() -> int:
         say(f"GitLab's stand-in: {gitlab.url}    the local platform: {local.url}\n")
         mention(demo)
         nothing(demo)
-    say("\nAll of it happened." if not demo.failed else f"\n{len(demo.failed)} of it did not happen.")
+    say(
+        "\nAll of it happened."
+        if not demo.failed
+        else f"\n{len(demo.failed)} of it did not happen."
+    )
     return 1 if demo.failed else 0
 
 

@@ -10,7 +10,18 @@ from tests.gitlab.records import Record
 from tests.gitlab.server import Delivery, Fault, GitLab
 
 PROJECT, PUBLIC, OURS_ONLY, NO_VARIABLES, NO_BRANCH, ARCHIVED = 7, 8, 9, 10, 11, 12
-OURS, ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = 99, 42, 43, 44, 45, 46, 47, 48, 49, 50
+OURS, ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = (
+    99,
+    42,
+    43,
+    44,
+    45,
+    46,
+    47,
+    48,
+    49,
+    50,
+)
 API_TOKEN = "glpat-canary-api-token"
 TRIGGER_TOKENS = {str(each): f"glptt-canary-{each}" for each in range(PROJECT, ARCHIVED + 1)}
 SETTINGS = {
@@ -20,20 +31,37 @@ SETTINGS = {
     "RUNS_PER_DAY": "0",
 }
 ASKING = "@claude fix it"
-RUN, NOTHING, NO_ENTRY = "run", "nothing", "no_entry_sign"  # other ends are the reason that the reply tells
+RUN, NOTHING, NO_ENTRY = (
+    "run",
+    "nothing",
+    "no_entry_sign",
+)  # other ends are the reason that the reply tells
 ALL, NEWEST = vintages.VINTAGES, ("19",)
 
 
 def seed(gitlab: GitLab) -> None:
     """People and projects."""
-    names = ["ada", "abbot-smith", "rae", "eve", "bea", "renovate-bot", "project_42_bot_0a1b2c", "group_7_bot_9f"]
+    names = [
+        "ada",
+        "abbot-smith",
+        "rae",
+        "eve",
+        "bea",
+        "renovate-bot",
+        "project_42_bot_0a1b2c",
+        "group_7_bot_9f",
+    ]
     for number, name in enumerate([*names, "service_account_group_1_abc"], ADA):
-        gitlab.user(number, name, bot=number >= RENOVATE, state="blocked" if number == BLOCKED else "active")
+        gitlab.user(
+            number, name, bot=number >= RENOVATE, state="blocked" if number == BLOCKED else "active"
+        )
     gitlab.users[ABBOT].name = "Abbot-Smith"
     gitlab.user(OURS, "claude", bot=True)
     gitlab.api_token(API_TOKEN, OURS)
     for project in range(PROJECT, ARCHIVED + 1):
-        gitlab.project(project, f"group/app-{project}", visibility="public" if project == PUBLIC else "private")
+        gitlab.project(
+            project, f"group/app-{project}", visibility="public" if project == PUBLIC else "private"
+        )
         for user in (ADA, ABBOT, BLOCKED, RENOVATE, *BOTS):
             gitlab.member(project, user, 30)
         gitlab.member(project, REPORTER, 20)
@@ -67,10 +95,14 @@ class Scene:
         }
         return self.gitlab.merge_request(project, number, **branch | fields)
 
-    def note(self, on: Record | None = None, text: str = ASKING, author: int = ADA, **fields: Any) -> Record:
+    def note(
+        self, on: Record | None = None, text: str = ASKING, author: int = ADA, **fields: Any
+    ) -> Record:
         """Write a comment."""
         on = on or self.on()
-        return self.gitlab.note(on["project_id"], on["noteable_type"], on["iid"], author_id=author, body=text, **fields)
+        return self.gitlab.note(
+            on["project_id"], on["noteable_type"], on["iid"], author_id=author, body=text, **fields
+        )
 
     def sent(self, *records: Record, **more: Any) -> list[Delivery]:
         """Return the deliveries of notes."""
@@ -96,8 +128,12 @@ class Scene:
         if again:
             edit = self.gitlab.request_review(PROJECT, found["iid"], OURS, user_id=ADA)
         else:
-            edit = self.gitlab.edit_merge_request(PROJECT, found["iid"], user_id=ADA, reviewers=[OURS])
-        return [self.gitlab.merge_request_hook(found, edit=edit, arrays=arrays, vintage=self.vintage)]
+            edit = self.gitlab.edit_merge_request(
+                PROJECT, found["iid"], user_id=ADA, reviewers=[OURS]
+            )
+        return [
+            self.gitlab.merge_request_hook(found, edit=edit, arrays=arrays, vintage=self.vintage)
+        ]
 
     def otherwise(self, *changes: tuple[str, object], text: str = ASKING) -> list[Delivery]:
         """Return the delivery of a comment with parts of its body changed (`a.b`), or left out (Ellipsis)."""
@@ -171,9 +207,7 @@ def _snippet(scene: Scene) -> list[Delivery]:
 
 
 def _own_answer(scene: Scene) -> list[Delivery]:
-    text = (
-        f"> {ASKING}\n\n@claude did not start. Only members may ask.\n\n<!-- gitlab-claude-trigger run={'ab' * 16} -->"
-    )
+    text = f"> {ASKING}\n\n@claude did not start. Only members may ask.\n\n<!-- gitlab-claude-trigger run={'ab' * 16} -->"
     return scene.said(text=text, author=OURS)
 
 
@@ -182,14 +216,23 @@ def _body(event: str, payload: object) -> Callable[[Scene], list[Delivery]]:
 
 
 def _hooks_of_jobs(scene: Scene) -> list[Delivery]:
-    pipeline = {"id": 4711, "source": "push", "status": "success", "variables": [], "name": "@claude"}
+    pipeline = {
+        "id": 4711,
+        "source": "push",
+        "status": "success",
+        "variables": [],
+        "name": "@claude",
+    }
     return scene.body("Pipeline Hook", {"object_kind": "pipeline", "object_attributes": pipeline})
 
 
 _ACTION = "object_attributes.action"
 _LINE = {"new_path": "app.py", "old_path": "app.py", "new_line": 4, "head_sha": "a" * 40}
 _HOLDS = {"title": "A mention", "description": ASKING}
-_EPIC = {"object_kind": "work_item", "object_attributes": {"type": "Epic", "action": "open", "description": ASKING}}
+_EPIC = {
+    "object_kind": "work_item",
+    "object_attributes": {"type": "Epic", "action": "open", "description": ASKING},
+}
 _OTHERS = {
     "Push Hook": {"object_kind": "push", "commits": [{"message": ASKING}]},
     "Emoji Hook": {"object_kind": "emoji", "note": {"note": ASKING}},
@@ -200,11 +243,25 @@ PLAYS: dict[str, list[Play]] = {
     "E001": [Play(lambda scene: scene.said(scene.on("merge_request")))],
     "E002": [Play(lambda scene: scene.said())],
     "E003": [Play(lambda scene: scene.otherwise((_ACTION, ...)))],
-    "E004": [Play(lambda scene: scene.otherwise((_ACTION, "update")), "edited_note", NOTHING, ALL[1:])],
-    "E005": [Play(lambda scene: scene.sent(scene.note(), action="update"), "edited_note", NOTHING, ALL[1:])],
+    "E004": [
+        Play(lambda scene: scene.otherwise((_ACTION, "update")), "edited_note", NOTHING, ALL[1:])
+    ],
+    "E005": [
+        Play(
+            lambda scene: scene.sent(scene.note(), action="update"), "edited_note", NOTHING, ALL[1:]
+        )
+    ],
     "E006": [
-        Play(lambda scene: scene.said(text="assigned to @claude", system=True), "system_note", NOTHING),
-        Play(lambda scene: scene.said(text="mentioned in @claude", system=True), "system_note", NOTHING),
+        Play(
+            lambda scene: scene.said(text="assigned to @claude", system=True),
+            "system_note",
+            NOTHING,
+        ),
+        Play(
+            lambda scene: scene.said(text="mentioned in @claude", system=True),
+            "system_note",
+            NOTHING,
+        ),
     ],
     "E007": [Play(lambda scene: scene.said(author=BOTS[0]), end=NOTHING)],
     "E008": [Play(lambda scene: scene.said(author=BOTS[1]), end=NOTHING)],
@@ -215,7 +272,9 @@ PLAYS: dict[str, list[Play]] = {
     "E013": [Play(lambda scene: scene.said(author=ABBOT))],
     "E014": [
         Play(lambda scene: scene.said(author=REPORTER), end="role_too_low"),
-        Play(lambda scene: scene.said(scene.on(project=PUBLIC), author=REPORTER), end="role_too_low"),
+        Play(
+            lambda scene: scene.said(scene.on(project=PUBLIC), author=REPORTER), end="role_too_low"
+        ),
         Play(lambda scene: scene.said(scene.on(project=PUBLIC), author=STRANGER), end=NO_ENTRY),
         Play(lambda scene: scene.said(author=STRANGER), end="not_a_member"),
     ],
@@ -229,7 +288,9 @@ PLAYS: dict[str, list[Play]] = {
     "E019": [Play(_snippet, end="target_not_served")],
     "E020": [
         Play(
-            lambda scene: scene.otherwise(("object_attributes.noteable_type", "Epic"), ("issue", ...)),
+            lambda scene: scene.otherwise(
+                ("object_attributes.noteable_type", "Epic"), ("issue", ...)
+            ),
             "target_unknown",
             NOTHING,
         ),
@@ -244,7 +305,11 @@ PLAYS: dict[str, list[Play]] = {
     "E027": [Play(lambda scene: scene.opened(description=ASKING, issue_type="task"))],
     "E028": [Play(lambda scene: scene.edited({}, assignees=[OURS]))],
     "E029": [
-        Play(lambda scene: scene.edited({"assignees": [OURS]}, assignees=[OURS, ABBOT]), "nothing_new", NOTHING),
+        Play(
+            lambda scene: scene.edited({"assignees": [OURS]}, assignees=[OURS, ABBOT]),
+            "nothing_new",
+            NOTHING,
+        ),
     ],
     "E030": [Play(lambda scene: scene.reviewed())],
     "E031": [
@@ -253,10 +318,19 @@ PLAYS: dict[str, list[Play]] = {
     ],
     "E032": [Play(lambda scene: scene.edited({}, labels=["claude"]))],
     "E033": [
-        Play(lambda scene: scene.edited({"labels": ["claude"]}, labels=["claude", "bug"]), "nothing_new", NOTHING)
+        Play(
+            lambda scene: scene.edited({"labels": ["claude"]}, labels=["claude", "bug"]),
+            "nothing_new",
+            NOTHING,
+        )
     ],
     "E034": [Play(_merged)],
-    "E035": [Play(lambda scene: scene.said(scene.on("merge_request", source_project_id=47)), end="fork_merge_request")],
+    "E035": [
+        Play(
+            lambda scene: scene.said(scene.on("merge_request", source_project_id=47)),
+            end="fork_merge_request",
+        )
+    ],
     "E036": [Play(lambda scene: scene.said(scene.on(project=ARCHIVED)), end=NOTHING)],
     "E037": [Play(_twice)],
     "E038": [Play(_two_hooks)],
@@ -269,7 +343,10 @@ PLAYS: dict[str, list[Play]] = {
         *_each("malformed", [lambda scene: scene.body("Note Hook", b"@claude is no JSON")]),
         *_each("malformed", [lambda scene: scene.body("Note Hook", ["@claude"])]),
         *_each("no_mention", [lambda scene: scene.otherwise(("object_attributes", None))]),
-        *_each("malformed", [lambda scene: scene.otherwise(("object_attributes.note", None), ("x", "@claude"))]),
+        *_each(
+            "malformed",
+            [lambda scene: scene.otherwise(("object_attributes.note", None), ("x", "@claude"))],
+        ),
         *_each("malformed", [lambda scene: scene.otherwise(("object_attributes.id", None))]),
         Play(lambda scene: scene.otherwise(("user", ...)), vintages=NEWEST),
     ],
@@ -296,5 +373,7 @@ def scenes(gitlab: GitLab, *, all_vintages: bool) -> Iterator[tuple[str, Play, l
     """Yield case, play and deliveries, in each vintage or in one, another from play to play."""
     turns = itertools.count()
     for case, play in ((case, play) for case, plays in PLAYS.items() for play in plays):
-        for vintage in play.vintages if all_vintages else [play.vintages[next(turns) % len(play.vintages)]]:
+        for vintage in (
+            play.vintages if all_vintages else [play.vintages[next(turns) % len(play.vintages)]]
+        ):
             yield case, play, play.make(Scene(gitlab, vintage))

@@ -43,7 +43,9 @@ class Played:
         self.platform, self.gitlab = platform, gitlab
         cases.seed(gitlab)
         self._scenes = []
-        self.all_vintages = platform.name == "local"  # on the clouds one of them: their calls take their time
+        self.all_vintages = (
+            platform.name == "local"
+        )  # on the clouds one of them: their calls take their time
         for case, play, deliveries in cases.scenes(gitlab, all_vintages=self.all_vintages):
             answers = [self.deliver(*each) for each in deliveries]
             assert {answer.status for answer in answers} <= {200, 202}, (case, answers)
@@ -67,7 +69,9 @@ class Played:
     def _told(self, play: cases.Play, answers: list[dict[str, Any]]) -> Told:
         runs = {answer["run"] for answer in answers if answer["run"]}
         starts = [
-            call.json for call in self.gitlab.calls if call.path.endswith("/trigger/pipeline") and call.status == 201
+            call.json
+            for call in self.gitlab.calls
+            if call.path.endswith("/trigger/pipeline") and call.status == 201
         ]
         notes = [each for each in self.gitlab.notes.values() if each["author_id"] == OURS]
         awards = [each["name"] for each in self.gitlab.emoji.values() if each["user_id"] == OURS]
@@ -99,7 +103,8 @@ def with_its_line(_: Played, told: Told) -> None:
 def in_its_discussion(played: Played, told: Told) -> None:
     [note] = told.notes
     assert [
-        played.gitlab.notes[each]["author_id"] for each in played.gitlab.ids("discussion", note["discussion_id"])
+        played.gitlab.notes[each]["author_id"]
+        for each in played.gitlab.ids("discussion", note["discussion_id"])
     ] == [
         cases.ADA,
         cases.ADA,
@@ -131,8 +136,13 @@ def two_runs(_: Played, told: Told) -> None:
 
 
 def two_runs_in_order(played: Played, told: Told) -> None:
-    started, asked = ([start["ai_flow"]["id"] for start in told.starts], [answer["run"] for answer in told.answers])
-    if played.platform.name == "gcp":  # Cloud Tasks promises no order; the job's resource group runs one at a time
+    started, asked = (
+        [start["ai_flow"]["id"] for start in told.starts],
+        [answer["run"] for answer in told.answers],
+    )
+    if (
+        played.platform.name == "gcp"
+    ):  # Cloud Tasks promises no order; the job's resource group runs one at a time
         started, asked = sorted(started), sorted(asked)
     assert started == asked
 

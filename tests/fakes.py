@@ -188,7 +188,12 @@ class GitLab:
 
     def moves(self, pipeline_id: int, status: str, failure_reason: str = "") -> None:
         """Let a pipeline and its one job have a status."""
-        job = Job(10 * pipeline_id, status, failure_reason, f"https://gitlab.com/group/app/-/jobs/{10 * pipeline_id}")
+        job = Job(
+            10 * pipeline_id,
+            status,
+            failure_reason,
+            f"https://gitlab.com/group/app/-/jobs/{10 * pipeline_id}",
+        )
         self.statuses[pipeline_id] = Progress(status, 61, NOW, (job,))
 
     def target(self, event: Event) -> Target:
@@ -231,7 +236,9 @@ class GitLab:
 
     def project(self, project_id: str) -> Project | None:
         self._meet("project")
-        return next((each for each in self.projects if project_id in (str(each.id), each.path)), None)
+        return next(
+            (each for each in self.projects if project_id in (str(each.id), each.path)), None
+        )
 
     def comments(self, project: Project, since: float) -> Iterator[Comment]:  # noqa: ARG002
         self._meet("comments")
@@ -269,7 +276,9 @@ def world(gitlab: GitLab, records: Records, clock: Clock, log: Log, **environmen
     return World(settings(**environment), secrets, records, gitlab, clock, log)
 
 
-def tokens(document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW) -> Cached[WebhookSecrets]:
+def tokens(
+    document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW
+) -> Cached[WebhookSecrets]:
     return Cached(lambda: document, WebhookSecrets.parse, now)
 
 
@@ -314,5 +323,9 @@ def sign(body: bytes, now: float = NOW, webhook_id: str = "msg-1") -> dict[str, 
 
 
 def delivery(body: object = None, now: float = NOW) -> Delivery:
-    data = body if isinstance(body, bytes) else json.dumps(payload() if body is None else body).encode()
+    data = (
+        body
+        if isinstance(body, bytes)
+        else json.dumps(payload() if body is None else body).encode()
+    )
     return Delivery("POST", sign(data, now), data)

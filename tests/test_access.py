@@ -43,7 +43,9 @@ def test_the_role_counts_by_its_number(name: str, minimum: int, level: int) -> N
         (MEMBER._replace(access_level=20), Reason.ROLE_TOO_LOW),
     ],
 )
-def test_a_membership_that_is_not_in_order_is_refused(member: Member | None, reason: Reason) -> None:
+def test_a_membership_that_is_not_in_order_is_refused(
+    member: Member | None, reason: Reason
+) -> None:
     assert verdict(USER, member) is reason
 
 
@@ -56,7 +58,8 @@ def test_a_membership_that_ends_tomorrow_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", ["blocked", "deactivated", "banned", "ldap_blocked", "blocked_pending_approval", "", "None"]
+    "state",
+    ["blocked", "deactivated", "banned", "ldap_blocked", "blocked_pending_approval", "", "None"],
 )
 def test_an_account_that_is_not_active_is_refused(state: str) -> None:
     assert verdict(USER._replace(state=state), MEMBER) is Reason.USER_NOT_ACTIVE
@@ -82,6 +85,16 @@ def test_every_combination_without_a_clear_yes_is_refused() -> None:
     for bot, user_state, state, membership, expired, level in itertools.product(
         (False, True), states, states, ("active", "awaiting"), (None, "2026-01-01"), levels
     ):
-        yes = (bot, user_state, state, membership, expired, level) == (False, "active", "active", "active", None, 30)
-        user, member = User(42, "ada", bot=bot, state=user_state), Member(42, level, state, membership, expired)
+        yes = (bot, user_state, state, membership, expired, level) == (
+            False,
+            "active",
+            "active",
+            "active",
+            None,
+            30,
+        )
+        user, member = (
+            User(42, "ada", bot=bot, state=user_state),
+            Member(42, level, state, membership, expired),
+        )
         assert (verdict(user, member) is None) == yes

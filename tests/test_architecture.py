@@ -26,12 +26,24 @@ def imports(path: Path) -> Iterator[str]:
 def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
     roots = {name.partition(".")[0] for name in imports(path)}
     assert roots <= sys.stdlib_module_names | {"shared"}
-    assert not roots & {"asyncio", "http", "logging", "os", "pathlib", "socket", "subprocess", "threading", "time"}
+    assert not roots & {
+        "asyncio",
+        "http",
+        "logging",
+        "os",
+        "pathlib",
+        "socket",
+        "subprocess",
+        "threading",
+        "time",
+    }
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
 def test_no_rule_imports_a_use_case(path: Path) -> None:
-    names = {part for name in imports(path) if name.startswith("shared") for part in name.split(".")[1:2]}
+    names = {
+        part for name in imports(path) if name.startswith("shared") for part in name.split(".")[1:2]
+    }
     assert not names & USE_CASES or path.stem in USE_CASES
     assert path.stem not in USE_CASES or not names & USE_CASES
 
@@ -47,11 +59,15 @@ def test_no_platform_imports_another(platform: str) -> None:
     for path in (ROOT / "functions" / platform).glob("*.py"):
         others = {f"functions.{name}" for name in ("aws", "gcp", "local") if name != platform}
         assert not {name for name in imports(path) if name.startswith(tuple(others))}
-        assert not {name for name in imports(path) if name.partition(".")[0] in ("tests", "job", "cli")}
+        assert not {
+            name for name in imports(path) if name.partition(".")[0] in ("tests", "job", "cli")
+        }
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "functions").rglob("*.py")) + CORE, ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    sorted((ROOT / "functions").rglob("*.py")) + CORE,
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_file_opens_with_what_it_is_for_and_stays_readable(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))

@@ -111,7 +111,9 @@ def mention(gitlab: GitLab, iid: int = 5, author_id: int = 42) -> RunRequest:
 def lines(platform: Aws) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the log lines and the metric lines."""
     written = [json.loads(line) for line in platform.output().splitlines()]
-    return [line for line in written if "_aws" not in line], [line for line in written if "_aws" in line]
+    return [line for line in written if "_aws" not in line], [
+        line for line in written if "_aws" in line
+    ]
 
 
 # The cold path
@@ -133,7 +135,11 @@ def probe(platform: Aws, *events: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def foreign(loaded: list[str]) -> set[str]:
-    return {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - {"shared", "functions"}
+    return (
+        {name.partition(".")[0] for name in loaded}
+        - sys.stdlib_module_names
+        - {"shared", "functions"}
+    )
 
 
 def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
@@ -141,11 +147,15 @@ def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
     start, rejected = probe(aws, unsigned)
     assert "shared.receive" in start["loaded"]
     assert foreign(start["loaded"]) == set()
-    assert not {"asyncio", "dataclasses", "http", "inspect", "logging", "ssl"} & set(start["loaded"])
+    assert not {"asyncio", "dataclasses", "http", "inspect", "logging", "ssl"} & set(
+        start["loaded"]
+    )
     assert rejected == {"status": 401, "loaded": [], "printed": "", "clients": 0}
 
 
-def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_nothing(aws: Aws) -> None:
+def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_nothing(
+    aws: Aws,
+) -> None:
     idle, forged = event(body("nothing for you")), event(body("@claude fix it"))
     forged["headers"]["webhook-signature"] = "v1,AAAA"
     _, first, second, third = probe(aws, idle, idle, forged)
@@ -172,7 +182,9 @@ def test_a_client_is_made_once_and_kept(aws: Aws) -> None:
         ("dispatch", "GITLAB_SECRETS_ID"),
     ],
 )
-def test_a_function_that_lacks_a_setting_does_not_start_and_names_it(function: str, missing: str) -> None:
+def test_a_function_that_lacks_a_setting_does_not_start_and_names_it(
+    function: str, missing: str
+) -> None:
     environment = {name: "set" for name in REQUIRED if name != missing}
     with tempfile.TemporaryFile() as output:
         sandbox = Sandbox(f"functions.aws.handlers.{function}", environment, output)
@@ -186,7 +198,11 @@ def test_a_function_that_lacks_a_setting_does_not_start_and_names_it(function: s
 
 def test_a_function_needs_only_its_own_settings() -> None:
     with tempfile.TemporaryFile() as output:
-        sandbox = Sandbox("functions.aws.handlers.receive", {"QUEUE_URL": "set", "WEBHOOK_SECRETS_ID": "set"}, output)
+        sandbox = Sandbox(
+            "functions.aws.handlers.receive",
+            {"QUEUE_URL": "set", "WEBHOOK_SECRETS_ID": "set"},
+            output,
+        )
         try:
             sandbox.wait_ready()
         finally:
@@ -232,7 +248,9 @@ def test_a_get_request_without_body_is_answered_with_health(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("fault", ["stall", "fail"])
-def test_a_queue_that_hangs_or_fails_is_answered_503_in_time_and_forgotten_afterwards(aws: Aws, fault: str) -> None:
+def test_a_queue_that_hangs_or_fails_is_answered_503_in_time_and_forgotten_afterwards(
+    aws: Aws, fault: str
+) -> None:
     data = body("@claude fix it")
     with aws.faulty("queue", fault):
         answer = aws.deliver("POST", signed(data), data)
@@ -244,7 +262,9 @@ def test_a_queue_that_hangs_or_fails_is_answered_503_in_time_and_forgotten_after
 
 
 @pytest.mark.parametrize("fault", ["stall", "fail"])
-def test_secrets_that_hang_or_fail_are_answered_503_in_time_and_read_again(aws: Aws, fault: str) -> None:
+def test_secrets_that_hang_or_fail_are_answered_503_in_time_and_read_again(
+    aws: Aws, fault: str
+) -> None:
     data = body("@claude fix it")
     with aws.faulty("secrets", fault):
         answer = aws.deliver("POST", signed(data), data)
@@ -302,7 +322,9 @@ def test_a_batch_that_fails_as_a_whole_is_returned_and_not_raised(served: Aws) -
         served.send("not a run request", f"group {number}")
     records = served.take()
     failed = served.dispatch(records)["batchItemFailures"]
-    assert [item["itemIdentifier"] for item in failed] == [record["messageId"] for record in records]
+    assert [item["itemIdentifier"] for item in failed] == [
+        record["messageId"] for record in records
+    ]
     assert len(failed) == 3
 
 
@@ -334,7 +356,9 @@ def test_a_retry_comes_again_when_gitlab_said_and_not_before(gitlab: GitLab, ser
     assert len(gitlab.pipelines) == 1
 
 
-def test_each_attempt_waits_twice_as_long_or_as_long_as_gitlab_asks(gitlab: GitLab, served: Aws) -> None:
+def test_each_attempt_waits_twice_as_long_or_as_long_as_gitlab_asks(
+    gitlab: GitLab, served: Aws
+) -> None:
     served.queue().put(mention(gitlab))
     records = served.take()
     for received, after, pause in ((1, None, 5), (4, None, 10), (4, 45, 45), (5, 4000, 4000)):
@@ -344,7 +368,9 @@ def test_each_attempt_waits_twice_as_long_or_as_long_as_gitlab_asks(gitlab: GitL
         assert pause - 1 < served.hidden()[0] <= pause + 1
 
 
-def test_a_defect_waits_like_a_retry_so_that_its_thread_is_not_blocked_for_long(served: Aws) -> None:
+def test_a_defect_waits_like_a_retry_so_that_its_thread_is_not_blocked_for_long(
+    served: Aws,
+) -> None:
     served.send("not a run request", "other")
     assert len(served.dispatch(served.take())["batchItemFailures"]) == 1
     assert 0 < served.hidden()[0] <= 2
@@ -356,5 +382,10 @@ def test_a_defect_waits_like_a_retry_so_that_its_thread_is_not_blocked_for_long(
 def test_a_record_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) -> None:
     aws.records().write("run/1", "{}", None, 1_772_678_400)
     assert aws.items() == [
-        {"key": {"S": "run/1"}, "version": {"N": "1"}, "text": {"S": "{}"}, "expires": {"N": "1772678400"}}
+        {
+            "key": {"S": "run/1"},
+            "version": {"N": "1"},
+            "text": {"S": "{}"},
+            "expires": {"N": "1772678400"},
+        }
     ]

@@ -21,7 +21,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def bootstrap(workspace: Workspace, *words: str, **chosen: str) -> Ran:
     answers = {"projects describe": "123456789012"}
-    ran = workspace.run(["sh", "deploy/bootstrap-gcp.sh", *words], {"PROJECT_ID": "my-project", **chosen}, answers)
+    ran = workspace.run(
+        ["sh", "deploy/bootstrap-gcp.sh", *words], {"PROJECT_ID": "my-project", **chosen}, answers
+    )
     assert ran.status == 0, ran.output
     return ran
 
@@ -31,10 +33,14 @@ def bindings(ran: Ran) -> set[tuple[str, str, str]]:
     for command in ran.commands:
         if "add-iam-policy-binding" in command:
             place = next(
-                word for word in command[command.index("add-iam-policy-binding") + 1 :] if not word.startswith("-")
+                word
+                for word in command[command.index("add-iam-policy-binding") + 1 :]
+                if not word.startswith("-")
             )
             member = value(command, "--member").removeprefix("serviceAccount:").partition("@")[0]
-            found.add((member, value(command, "--role").removeprefix("roles/"), place.partition("@")[0]))
+            found.add(
+                (member, value(command, "--role").removeprefix("roles/"), place.partition("@")[0])
+            )
     return found
 
 
@@ -56,10 +62,14 @@ def test_each_account_may_do_exactly_what_it_must(workspace: Workspace) -> None:
     }
     build = {role for account, role, _ in found if account == "claude-build"}
     assert not [
-        role for role in build if role in ("owner", "editor", "run.admin") or "secret" in role or "Admin" in role
+        role
+        for role in build
+        if role in ("owner", "editor", "run.admin") or "secret" in role or "Admin" in role
     ]
     assert {
-        place for account, role, place in found if account == "claude-build" and role == "iam.serviceAccountUser"
+        place
+        for account, role, place in found
+        if account == "claude-build" and role == "iam.serviceAccountUser"
     } == {
         *(f"claude-{name}" for name in FUNCTIONS),
         "claude-invoker",
@@ -73,12 +83,22 @@ def test_the_bootstrap_makes_the_names_that_the_build_uses(workspace: Workspace)
     built = workspace.build(answers, **{f"_{name}": each for name, each in VERTEX.items()})
     given = json.loads((workspace.folder / "build" / "env" / "sweep.json").read_text())
     queue = made.only("tasks", "queues", "create")
-    assert given["QUEUE"] == f"projects/my-project/locations/{value(queue, '--location')}/queues/{queue[3]}"
-    accounts = {each[3] for each in made.commands if each[:3] == ["iam", "service-accounts", "create"]}
-    used = {
-        value(each, "--service-account").partition("@")[0] for each in built.commands if each[:2] == ["run", "deploy"]
+    assert (
+        given["QUEUE"]
+        == f"projects/my-project/locations/{value(queue, '--location')}/queues/{queue[3]}"
+    )
+    accounts = {
+        each[3] for each in made.commands if each[:3] == ["iam", "service-accounts", "create"]
     }
-    assert used | {given["INVOKER_SERVICE_ACCOUNT"].partition("@")[0], "claude-build", "claude-job"} == accounts
+    used = {
+        value(each, "--service-account").partition("@")[0]
+        for each in built.commands
+        if each[:2] == ["run", "deploy"]
+    }
+    assert (
+        used | {given["INVOKER_SERVICE_ACCOUNT"].partition("@")[0], "claude-build", "claude-job"}
+        == accounts
+    )
     secrets = {each[2] for each in made.commands if each[:2] == ["secrets", "create"]}
     receive = json.loads((workspace.folder / "build" / "env" / "receive.json").read_text())
     named = {receive["WEBHOOK_SECRETS_ID"], given["GITLAB_SECRETS_ID"]}
@@ -91,7 +111,12 @@ def test_the_bootstrap_makes_the_names_that_the_build_uses(workspace: Workspace)
 
 def test_the_bootstrap_writes_no_secret_and_may_run_again(workspace: Workspace) -> None:
     ran = bootstrap(workspace)
-    assert not [word for each in ran.commands for word in each if word.startswith("--data-file") or word == "versions"]
+    assert not [
+        word
+        for each in ran.commands
+        for word in each
+        if word.startswith("--data-file") or word == "versions"
+    ]
     assert not [each for each in ran.commands if "delete" in each]
     there = {
         "tasks queues describe": "",
@@ -102,7 +127,9 @@ def test_the_bootstrap_writes_no_secret_and_may_run_again(workspace: Workspace) 
     there |= {"iam service-accounts describe": ""}
     again = workspace.run(["sh", "deploy/bootstrap-gcp.sh"], {"PROJECT_ID": "my-project"}, there)
     assert again.status == 0
-    assert not [each for each in again.commands if "create" in each or each[:2] == ["run", "deploy"]]
+    assert not [
+        each for each in again.commands if "create" in each or each[:2] == ["run", "deploy"]
+    ]
     assert again.only("tasks", "queues", "update", "claude-runs")
 
 
@@ -129,27 +156,49 @@ def test_the_queue_outlasts_a_gitlab_that_is_away_for_two_hours(workspace: Works
 
 
 def test_vertex_trusts_the_named_projects_on_protected_branches_only(workspace: Workspace) -> None:
-    ran = bootstrap(workspace, "job", MODEL_REGION="eu", JOB_PROJECT_IDS="7,8", GITLAB_URL="https://git.example.com")
+    ran = bootstrap(
+        workspace,
+        "job",
+        MODEL_REGION="eu",
+        JOB_PROJECT_IDS="7,8",
+        GITLAB_URL="https://git.example.com",
+    )
     provider = ran.only("iam", "workload-identity-pools", "providers", "create-oidc", "claude")
     assert value(provider, "--attribute-condition") == (
         'assertion.project_id in ["7", "8"] && assertion.ref_protected == "true" && assertion.pipeline_source == "trigger"'
     )
-    assert value(provider, "--issuer-uri") == value(provider, "--allowed-audiences") == "https://git.example.com"
-    pool = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gitlab"
+    assert (
+        value(provider, "--issuer-uri")
+        == value(provider, "--allowed-audiences")
+        == "https://git.example.com"
+    )
+    pool = (
+        "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gitlab"
+    )
     assert {each for each in bindings(ran) if each[0].startswith("principalSet")} == {
-        (f"principalSet:{pool}/attribute.project_id/{number}", "iam.workloadIdentityUser", "claude-job")
+        (
+            f"principalSet:{pool}/attribute.project_id/{number}",
+            "iam.workloadIdentityUser",
+            "claude-job",
+        )
         for number in "78"
     }
     assert ("claude-job", "aiplatform.user", "my-project") in bindings(ran)
     assert not [each for each in ran.commands if each[0] in ("run", "tasks", "secrets")]
-    assert f"GCP_WORKLOAD_IDENTITY_PROVIDER={pool.removeprefix('//iam.googleapis.com/')}/providers/claude" in ran.output
+    assert (
+        f"GCP_WORKLOAD_IDENTITY_PROVIDER={pool.removeprefix('//iam.googleapis.com/')}/providers/claude"
+        in ran.output
+    )
     assert "GCP_SERVICE_ACCOUNT=claude-job@my-project.iam.gserviceaccount.com" in ran.output
 
 
 def test_the_bootstrap_says_what_is_missing(workspace: Workspace) -> None:
     for chosen, sentence in (
         ({}, "set PROJECT_ID"),
-        ({"PROJECT_ID": "p", "MODEL_PROVIDER": "vertex", "MODEL_REGION": "global"}, "set JOB_PROJECT_IDS"),
+        (
+            {"PROJECT_ID": "p", "MODEL_PROVIDER": "vertex", "MODEL_REGION": "global"},
+            "set JOB_PROJECT_IDS",
+        ),
         ({"PROJECT_ID": "p", "MODEL_PROVIDER": "vertex"}, "MODEL_REGION: found None"),
     ):
         ran = workspace.run(["sh", "deploy/bootstrap-gcp.sh"], chosen)

@@ -13,7 +13,17 @@ from tests.platforms import aws_runtime
 from tests.platforms.aws_events import url_event
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = ("tests", "docs", "job", "cli", "deploy", "bench", "functions/local", "boto3", "botocore")
+FORBIDDEN = (
+    "tests",
+    "docs",
+    "job",
+    "cli",
+    "deploy",
+    "bench",
+    "functions/local",
+    "boto3",
+    "botocore",
+)
 ENVIRONMENT = {"QUEUE_URL": "http://127.0.0.1:9/q", "WEBHOOK_SECRETS_ID": "webhook"}
 
 
@@ -46,7 +56,9 @@ def test_a_bundle_holds_one_cloud_and_nothing_that_does_not_run(aws: Path, gcp: 
     for bundle, own, other in ((aws, "aws", "gcp"), (gcp, "gcp", "aws")):
         found = without_byte_code(bundle)
         assert not [
-            path for path in found if path.startswith((*(f"{name}/" for name in FORBIDDEN), f"functions/{other}/"))
+            path
+            for path in found
+            if path.startswith((*(f"{name}/" for name in FORBIDDEN), f"functions/{other}/"))
         ]
         assert {path for path in found if path.startswith(("shared/", "functions/"))} == sources(
             "shared/**/*.py", "functions/*.py", f"functions/{own}/*.py"
@@ -54,28 +66,42 @@ def test_a_bundle_holds_one_cloud_and_nothing_that_does_not_run(aws: Path, gcp: 
 
 
 def test_google_s_bundle_is_sources_and_the_lock_file(gcp: Path) -> None:
-    assert {path for path in bundles.files(gcp) if "/" not in path} == {"main.py", "requirements.txt"}
-    assert (gcp / "requirements.txt").read_bytes() == (ROOT / "functions" / "gcp" / "requirements.txt").read_bytes()
+    assert {path for path in bundles.files(gcp) if "/" not in path} == {
+        "main.py",
+        "requirements.txt",
+    }
+    assert (gcp / "requirements.txt").read_bytes() == (
+        ROOT / "functions" / "gcp" / "requirements.txt"
+    ).read_bytes()
     assert "import dispatch, receive, sweep" in (gcp / "main.py").read_text()
 
 
 def test_lambda_s_bundle_is_for_lambda_s_processor_and_python(aws: Path) -> None:
     for path in bundles.files(aws):
-        assert not path.endswith(".so") or path.endswith(("cpython-313-aarch64-linux-gnu.so", ".abi3.so")), path
+        assert not path.endswith(".so") or path.endswith(
+            ("cpython-313-aarch64-linux-gnu.so", ".abi3.so")
+        ), path
         assert not path.endswith(".pyc") or ".cpython-313." in path
 
 
 def test_the_same_sources_give_the_same_bytes(here: Path, gcp: Path, tmp_path: Path) -> None:
     assert bundles.digest(bundles.build("gcp", tmp_path / "gcp")) == bundles.digest(gcp)
-    assert bundles.digest(bundles.build("aws", tmp_path / "aws", *bundles.HOST)) == bundles.digest(here)
+    assert bundles.digest(bundles.build("aws", tmp_path / "aws", *bundles.HOST)) == bundles.digest(
+        here
+    )
 
 
-def test_lambda_s_bundle_is_small(here: Path, gcp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lambda_s_bundle_is_small(
+    here: Path, gcp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bare = tmp_path / "bare"
     for name in without_byte_code(here):
         (bare / name).parent.mkdir(parents=True, exist_ok=True)
         (bare / name).write_bytes((here / name).read_bytes())
-    sizes = {name: len(bundles.zipped(folder)) / 1e6 for name, folder in (("aws", here), ("bare", bare), ("gcp", gcp))}
+    sizes = {
+        name: len(bundles.zipped(folder)) / 1e6
+        for name, folder in (("aws", here), ("bare", bare), ("gcp", gcp))
+    }
     with capsys.disabled():
         print(  # noqa: T201  the figures are what it is for
             f"\nbundles, zipped: Lambda {sizes['aws']:.2f} MB, of which byte-code {sizes['aws'] - sizes['bare']:.2f} MB; "
@@ -102,7 +128,9 @@ def cold_start(folder: Path, handler: str, monkeypatch: pytest.MonkeyPatch) -> t
         finally:
             function.stop()
     after = getrusage(RUSAGE_CHILDREN)
-    return seconds * 1000, (after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime) * 1000
+    return seconds * 1000, (
+        after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
+    ) * 1000
 
 
 def test_byte_code_makes_a_cold_start_shorter(
@@ -113,14 +141,19 @@ def test_byte_code_makes_a_cold_start_shorter(
         (bare / name).parent.mkdir(parents=True, exist_ok=True)
         (bare / name).write_bytes((here / name).read_bytes())
     empty.mkdir()
-    (empty / "empty.py").write_text("def handler(event, context):\n    return {'statusCode': 200, 'body': ''}\n")
+    (empty / "empty.py").write_text(
+        "def handler(event, context):\n    return {'statusCode': 200, 'body': ''}\n"
+    )
     ours = "functions.aws.handlers.receive"
     kinds = (("shipped", here, ours), ("bare", bare, ours), ("empty", empty, "empty.handler"))
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in kinds}
     for _ in range(12):
         for name, folder, handler in kinds:
             measured[name].append(cold_start(folder, handler, monkeypatch))
-    best = {name: (min(wall for wall, _ in each), min(cpu for _, cpu in each)) for name, each in measured.items()}
+    best = {
+        name: (min(wall for wall, _ in each), min(cpu for _, cpu in each))
+        for name, each in measured.items()
+    }
     with capsys.disabled():
         print(  # noqa: T201  the figures are what it is for
             f"\nLambda, process start to first answer, and CPU, ms (Python {sys.version_info.major}."

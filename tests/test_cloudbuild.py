@@ -17,7 +17,10 @@ from tests.deploy.template import source
 
 FUNCTIONS = ("receive", "dispatch", "sweep")
 BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
-URLS = {f"run services describe claude-{name}": f"https://claude-{name}-abc.run.app" for name in FUNCTIONS}
+URLS = {
+    f"run services describe claude-{name}": f"https://claude-{name}-abc.run.app"
+    for name in FUNCTIONS
+}
 POLICY = {"alpha monitoring policies create": "projects/my-project/alertPolicies/1"}
 VERTEX = {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "us-east5", "MODEL": "claude-opus-5-5"}
 
@@ -49,7 +52,10 @@ def test_every_substitution_is_used_and_every_one_used_is_defined() -> None:
     build = google.build()
     used = google.references(json.dumps([build["steps"], build["serviceAccount"]]))
     defined = set(build["substitutions"])
-    assert all(re.fullmatch(r"_[A-Z0-9_]+", name) and isinstance(build["substitutions"][name], str) for name in defined)
+    assert all(
+        re.fullmatch(r"_[A-Z0-9_]+", name) and isinstance(build["substitutions"][name], str)
+        for name in defined
+    )
     assert used - BUILT_IN == defined
 
 
@@ -57,7 +63,9 @@ def test_every_step_waits_for_steps_before_it_and_the_check_comes_first() -> Non
     seen: set[str] = set()
     for step in google.build()["steps"]:
         assert set(step.get("waitFor", [])) <= seen
-        assert step.get("waitFor") or not seen, f"{step['id']} would wait for all before it: say for which"
+        assert step.get("waitFor") or not seen, (
+            f"{step['id']} would wait for all before it: say for which"
+        )
         seen.add(step["id"])
     assert google.build()["steps"][0]["id"] == "check"
 
@@ -66,7 +74,9 @@ def test_a_script_s_own_variables_are_escaped() -> None:
     for step in google.build()["steps"]:
         for text in step["args"]:
             assert google.references(text) <= BUILT_IN | set(google.build()["substitutions"])
-            assert not re.search(r"(?<!\$)\$[a-z0-9]", text), f"{step['id']}: write $$ before a shell variable"
+            assert not re.search(r"(?<!\$)\$[a-z0-9]", text), (
+                f"{step['id']}: write $$ before a shell variable"
+            )
 
 
 def test_settings_reach_a_script_through_its_environment_only() -> None:
@@ -88,7 +98,9 @@ def test_substitutions_and_parameters_have_the_same_names_and_defaults() -> None
 # --- the build, run ---
 
 
-def test_the_build_deploys_three_functions_with_what_each_may_and_must_have(workspace: Workspace) -> None:
+def test_the_build_deploys_three_functions_with_what_each_may_and_must_have(
+    workspace: Workspace,
+) -> None:
     ran = workspace.build(URLS | POLICY, **under(VERTEX))
     assert ran.status == 0, ran.output
     for name in FUNCTIONS:
@@ -97,32 +109,52 @@ def test_the_build_deploys_three_functions_with_what_each_may_and_must_have(work
         assert value(command, "--function") == name
         assert value(command, "--base-image") == "python313"
         assert value(command, "--ingress") == ("all" if name == "receive" else "internal")
-        assert value(command, "--service-account") == f"claude-{name}@my-project.iam.gserviceaccount.com"
+        assert (
+            value(command, "--service-account")
+            == f"claude-{name}@my-project.iam.gserviceaccount.com"
+        )
         assert float(value(command, "--timeout")) < LEASE
-        assert not [word for word in command if "unauthenticated" in word]  # the bootstrap says who may call it
+        assert not [
+            word for word in command if "unauthenticated" in word
+        ]  # the bootstrap says who may call it
         assert (workspace.folder / value(command, "--env-vars-file")).exists()
         assert (workspace.folder / value(command, "--source") / "main.py").exists()
     schedule = ran.only("scheduler", "jobs", "create", "http", "claude-sweep")
-    assert (value(schedule, "--location"), value(schedule, "--schedule")) == ("us-east4", "*/5 * * * *")
-    assert value(schedule, "--uri") == value(schedule, "--oidc-token-audience") == "https://claude-sweep-abc.run.app"
+    assert (value(schedule, "--location"), value(schedule, "--schedule")) == (
+        "us-east4",
+        "*/5 * * * *",
+    )
+    assert (
+        value(schedule, "--uri")
+        == value(schedule, "--oidc-token-audience")
+        == "https://claude-sweep-abc.run.app"
+    )
     assert "https://claude-receive-abc.run.app" in ran.output
 
 
 def test_the_build_changes_nobody_s_rights_and_reads_no_secret(workspace: Workspace) -> None:
     ran = workspace.build(URLS | POLICY)
-    assert not [each for each in ran.commands if "iam" in " ".join(each[:3]) or "add-iam-policy-binding" in each]
+    assert not [
+        each
+        for each in ran.commands
+        if "iam" in " ".join(each[:3]) or "add-iam-policy-binding" in each
+    ]
     assert not [each for each in ran.commands if each[0] in ("secrets", "projects", "services")]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspace, name: str) -> None:
+def test_a_function_gets_every_setting_it_reads_and_no_other(
+    workspace: Workspace, name: str
+) -> None:
     chosen = {
         "_TRIGGER_PHRASE": "@claude, @ai",
         "_ALLOWED_PROJECTS": "group/*, 7",
         "_GITLAB_URL": "https://git.example.com",
         "_TRIGGER_LABEL": "🤖 to do",
         "_ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-5-5",
-        "_PROMPTS": json.dumps({"review": 'Say "no", it\'s fine; | a,b\n🤖 é @DISPATCH'}, ensure_ascii=False),
+        "_PROMPTS": json.dumps(
+            {"review": 'Say "no", it\'s fine; | a,b\n🤖 é @DISPATCH'}, ensure_ascii=False
+        ),
     }
     assert workspace.build(URLS | POLICY, **chosen).status == 0
     written = (workspace.folder / "build" / "env" / f"{name}.json").read_text(encoding="utf-8")
@@ -131,7 +163,10 @@ def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspac
     assert set(VARIABLES) | environment.needs("gcp")[name] <= set(given) <= environment.read("gcp")
     assert {key: given[key.removeprefix("_")] for key in chosen} == chosen
     assert Settings.read(given).prompts == json.loads(chosen["_PROMPTS"])
-    assert given.get("DISPATCH_URL", "https://claude-dispatch-abc.run.app") == "https://claude-dispatch-abc.run.app"
+    assert (
+        given.get("DISPATCH_URL", "https://claude-dispatch-abc.run.app")
+        == "https://claude-dispatch-abc.run.app"
+    )
     if name == "receive":
         assert not {"GITLAB_SECRETS_ID", "GOOGLE_CLOUD_PROJECT", "CLAIMS_COLLECTION"} & set(given)
 
@@ -146,7 +181,11 @@ def test_a_function_gets_every_setting_it_reads_and_no_other(workspace: Workspac
         ),
         ({"_MODEL_PROVIDER": "vertex"}, "MODEL_REGION: found None"),
         (
-            {"_MODEL_PROVIDER": "bedrock", "_MODEL_REGION": "eu-west-1", "_MODEL": "us.anthropic.claude-opus-5-5"},
+            {
+                "_MODEL_PROVIDER": "bedrock",
+                "_MODEL_REGION": "eu-west-1",
+                "_MODEL": "us.anthropic.claude-opus-5-5",
+            },
             "expected eu.anthropic.claude-opus-5-5 or global.anthropic.claude-opus-5-5 for MODEL_REGION=eu-west-1",
         ),
         ({"_MODEL": "claude-3-opus-20240229"}, "retired"),

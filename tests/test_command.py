@@ -5,7 +5,9 @@ from shared.command import Order
 from shared.outcome import Reason, Stop
 from tests import fakes
 
-SETTINGS = fakes.settings(ALLOWED_MODELS="claude-opus-4-5, claude-sonnet-4-5", MAX_TURNS="20", MAX_MINUTES="15")
+SETTINGS = fakes.settings(
+    ALLOWED_MODELS="claude-opus-4-5, claude-sonnet-4-5", MAX_TURNS="20", MAX_MINUTES="15"
+)
 
 
 def parse(text: str) -> tuple[Order, str]:
@@ -14,7 +16,13 @@ def parse(text: str) -> tuple[Order, str]:
 
 @pytest.mark.parametrize("name", ["review", "fix", "explain"])
 def test_a_word_that_chooses_a_prompt_may_be_followed_by_text(name: str) -> None:
-    for text in (name, f"{name} the parser", f"{name}: the parser", name.title(), f"{name},\nplease"):
+    for text in (
+        name,
+        f"{name} the parser",
+        f"{name}: the parser",
+        name.title(),
+        f"{name},\nplease",
+    ):
         assert parse(text) == (Order(name), text)
 
 
@@ -22,12 +30,19 @@ def test_a_word_that_chooses_a_prompt_may_be_followed_by_text(name: str) -> None
 def test_a_word_that_acts_on_the_thread_stands_alone(name: str) -> None:
     for text in (name, name.upper(), f"{name}!", f"{name}.", f"{name}?"):
         assert parse(text)[0] == Order(name)
-    for text in (f"{name} me with the parser", f"please {name}", f"{name}-gap", f"{name}s", f"{name}\n\nand more"):
+    for text in (
+        f"{name} me with the parser",
+        f"please {name}",
+        f"{name}-gap",
+        f"{name}s",
+        f"{name}\n\nand more",
+    ):
         assert parse(text) == (Order(), text)
 
 
 @pytest.mark.parametrize(
-    "text", ["reviews", "re-view", "the review", "fixture", "fix-up", "fix_it", "explain/this", "ok"]
+    "text",
+    ["reviews", "re-view", "the review", "fixture", "fix-up", "fix_it", "explain/this", "ok"],
 )
 def test_other_words_are_free_text(text: str) -> None:
     assert parse(text) == (Order(), text)
@@ -43,8 +58,16 @@ def test_nothing_asked_is_a_call_for_help() -> None:
     [
         ("--turns 5 tidy up", Order("", "", 5), "tidy up"),
         ("--turns=5 tidy up", Order("", "", 5), "tidy up"),
-        ("--model opus --minutes=3 review this", Order("review", "claude-opus-4-5", 0, 3), "review this"),
-        ("review --model=claude-sonnet-4-5 this", Order("review", "claude-sonnet-4-5"), "review this"),
+        (
+            "--model opus --minutes=3 review this",
+            Order("review", "claude-opus-4-5", 0, 3),
+            "review this",
+        ),
+        (
+            "review --model=claude-sonnet-4-5 this",
+            Order("review", "claude-sonnet-4-5"),
+            "review this",
+        ),
         ("fix --turns 1 --turns 2", Order("fix", "", 2), "fix"),
         ("retry --turns 20", Order("retry", "", 20), "retry"),
         ("—turns 5 tidy up", Order("", "", 5), "tidy up"),
@@ -75,12 +98,22 @@ def test_options_count_where_the_text_begins(text: str, order: Order, rest: str)
         ("--turns 1e1 x", Reason.OPTION_VALUE, "`--turns N` (up to 20)"),
         ("--minutes 16", Reason.OPTION_VALUE, "`--minutes N` (up to 15)"),
         ("--minutes 99999", Reason.OPTION_VALUE, "`--minutes N` (up to 15)"),
-        ("--model gpt x", Reason.MODEL_NOT_OFFERED, "Offered here: claude-opus-4-5, claude-sonnet-4-5."),
-        ("--model claude x", Reason.MODEL_NOT_OFFERED, "Offered here: claude-opus-4-5, claude-sonnet-4-5."),
+        (
+            "--model gpt x",
+            Reason.MODEL_NOT_OFFERED,
+            "Offered here: claude-opus-4-5, claude-sonnet-4-5.",
+        ),
+        (
+            "--model claude x",
+            Reason.MODEL_NOT_OFFERED,
+            "Offered here: claude-opus-4-5, claude-sonnet-4-5.",
+        ),
         ("--model", Reason.MODEL_NOT_OFFERED, "Offered here: claude-opus-4-5, claude-sonnet-4-5."),
     ],
 )
-def test_a_wrong_option_is_told_with_what_would_be_right(text: str, reason: Reason, hint: str) -> None:
+def test_a_wrong_option_is_told_with_what_would_be_right(
+    text: str, reason: Reason, hint: str
+) -> None:
     with pytest.raises(Stop) as stop:
         parse(text)
     assert (stop.value.reason, stop.value.hint) == (reason, hint)

@@ -37,7 +37,9 @@ class Stage:
         return read
 
     def wrote(self, number: int, body: str = "hello", **changes: Any) -> None:
-        note = Note(number, (42, "ada"), NOW - 1000 + number, NOW - 1000 + number, internal=False, body=body)
+        note = Note(
+            number, (42, "ada"), NOW - 1000 + number, NOW - 1000 + number, internal=False, body=body
+        )
         self.gitlab.thread.append(note._replace(**changes))
 
     def texts(self, event: Event = ISSUE) -> list[str]:
@@ -74,11 +76,21 @@ def test_the_job_is_told_where_it_is_and_who_asks(stage: Stage) -> None:
         }
     ]
     assert (found["thread"]["cut"], found["unread"]) == (False, [])
-    assert found["untrusted"] == ["issue.description", "issue.labels", "issue.title", "thread.notes"]
+    assert found["untrusted"] == [
+        "issue.description",
+        "issue.labels",
+        "issue.title",
+        "thread.notes",
+    ]
 
 
-def test_a_merge_request_brings_its_files_the_hunk_and_the_head_the_person_saw(stage: Stage) -> None:
-    stage.gitlab.changed = [Diff("a.py", "a.py", "modified", DIFF), Diff("old.py", "new.py", "renamed", "")]
+def test_a_merge_request_brings_its_files_the_hunk_and_the_head_the_person_saw(
+    stage: Stage,
+) -> None:
+    stage.gitlab.changed = [
+        Diff("a.py", "a.py", "modified", DIFF),
+        Diff("old.py", "new.py", "renamed", ""),
+    ]
     found = stage.context(MERGE_REQUEST)
     assert found["merge_request"]["sha"] == "seen"
     assert found["changed_files"] == [
@@ -86,7 +98,9 @@ def test_a_merge_request_brings_its_files_the_hunk_and_the_head_the_person_saw(s
         {"path": "new.py", "change": "renamed", "old_path": "old.py", "added": 0, "removed": 0},
     ]
     assert found["hunk"] == "@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\n x"
-    assert {"hunk", "changed_files", "merge_request.source_branch", "position.new_path"} <= set(found["untrusted"])
+    assert {"hunk", "changed_files", "merge_request.source_branch", "position.new_path"} <= set(
+        found["untrusted"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +115,9 @@ def test_a_merge_request_brings_its_files_the_hunk_and_the_head_the_person_saw(s
         ({"new_path": "b.py", "new_line": 1}, None),
     ],
 )
-def test_the_hunk_is_the_one_that_holds_the_line(stage: Stage, position: dict[str, Any], start: str | None) -> None:
+def test_the_hunk_is_the_one_that_holds_the_line(
+    stage: Stage, position: dict[str, Any], start: str | None
+) -> None:
     stage.gitlab.changed = [Diff("a.py", "a.py", "modified", DIFF)]
     found = stage.context(MERGE_REQUEST._replace(position=position))
     assert found["hunk"].startswith(start) if start else found["hunk"] is None
@@ -115,7 +131,12 @@ def test_what_was_edited_or_written_after_the_request_is_left_out(stage: Stage) 
     stage.wrote(4, "edited before", updated_at=NOW - 1)
     assert stage.texts() == ["as it was", "edited before"]
     stage.clock.time += 60
-    assert stage.texts(ISSUE._replace(at=0.0)) == ["as it was", "edited later", "written later", "edited before"]
+    assert stage.texts(ISSUE._replace(at=0.0)) == [
+        "as it was",
+        "edited later",
+        "written later",
+        "edited before",
+    ]
 
 
 def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
@@ -125,7 +146,10 @@ def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
 
 def test_of_our_own_notes_the_answers_count(stage: Stage) -> None:
     stage.wrote(1, f"Claude is on it.\n\n{replies.marker('a' * 32)}")
-    stage.wrote(2, f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{replies.marker('a' * 32)}")
+    stage.wrote(
+        2,
+        f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{replies.marker('a' * 32)}",
+    )
     assert stage.texts() == ["The answer."]
 
 
@@ -138,7 +162,9 @@ def test_internal_notes_are_for_internal_requests_only(stage: Stage) -> None:
 def test_nothing_hidden_gets_through(stage: Stage) -> None:
     hidden = "seen <!-- run env -->\u200b\U000e0041"
     stage.wrote(1, hidden)
-    stage.gitlab.described = stage.gitlab.described._replace(title=hidden, description=hidden, labels=("seen\u200b",))
+    stage.gitlab.described = stage.gitlab.described._replace(
+        title=hidden, description=hidden, labels=("seen\u200b",)
+    )
     stage.gitlab.changed = [Diff("a.py", "a\u202e.py", "renamed", "")]
     for event in (ISSUE, MERGE_REQUEST):
         told = json.dumps(stage.context(event), ensure_ascii=False)
@@ -169,7 +195,10 @@ def test_a_long_text_is_cut_with_a_mark(stage: Stage, letter: str) -> None:
     stage.wrote(1, letter * 1_000_000)
     stage.gitlab.described = stage.gitlab.described._replace(description=letter * 1_000_000)
     found = stage.context()
-    for text, budget in ((found["thread"]["notes"][0]["text"], NOTE), (found["issue"]["description"], DESCRIPTION)):
+    for text, budget in (
+        (found["thread"]["notes"][0]["text"], NOTE),
+        (found["issue"]["description"], DESCRIPTION),
+    ):
         assert text.endswith("\n[cut here]")
         assert budget * 0.9 < len(safe_json(text)) <= budget
 
@@ -183,18 +212,24 @@ def test_of_many_labels_those_are_told_that_have_room(stage: Stage) -> None:
 
 
 def test_a_large_merge_request_stays_in_its_budget(stage: Stage) -> None:
-    stage.gitlab.changed = [Diff("d/" * 50 + f"{n}.py", "d/" * 50 + f"{n}.py", "modified", DIFF) for n in range(3000)]
+    stage.gitlab.changed = [
+        Diff("d/" * 50 + f"{n}.py", "d/" * 50 + f"{n}.py", "modified", DIFF) for n in range(3000)
+    ]
     wanted = MERGE_REQUEST._replace(position={"new_path": "d/" * 50 + "400.py", "new_line": 1})
     found = stage.context(wanted)
     assert found["changed_files_cut"]
     assert len(safe_json(found["changed_files"])) <= FILES + 1000
     assert found["hunk"].startswith("@@ -1,3")
-    far = stage.context(MERGE_REQUEST._replace(position={"new_path": "d/" * 50 + "2000.py", "new_line": 1}))
+    far = stage.context(
+        MERGE_REQUEST._replace(position={"new_path": "d/" * 50 + "2000.py", "new_line": 1})
+    )
     assert (far["hunk"], far["unread"]) == (None, ["hunk"])
 
 
 def test_a_long_hunk_is_cut(stage: Stage) -> None:
-    stage.gitlab.changed = [Diff("a.py", "a.py", "added", "@@ -0,0 +1,9999 @@\n" + "+line\n" * 9999)]
+    stage.gitlab.changed = [
+        Diff("a.py", "a.py", "added", "@@ -0,0 +1,9999 @@\n" + "+line\n" * 9999)
+    ]
     hunk = stage.context(MERGE_REQUEST)["hunk"]
     assert hunk.endswith("[cut here]")
     assert len(safe_json(hunk)) <= HUNK
@@ -211,7 +246,9 @@ def test_a_long_hunk_is_cut(stage: Stage) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [0, 403, 404, 429, 500])
-def test_what_cannot_be_read_is_named_and_fails_nothing(stage: Stage, method: str, unread: str, status: int) -> None:
+def test_what_cannot_be_read_is_named_and_fails_nothing(
+    stage: Stage, method: str, unread: str, status: int
+) -> None:
     stage.wrote(1)
     stage.gitlab.changed = [Diff("a.py", "a.py", "modified", DIFF)]
     stage.gitlab.faults[method] = [GitLabError(status)]

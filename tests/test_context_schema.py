@@ -31,7 +31,9 @@ HOSTILE = (
     "![a](b 'c') [d]: <e> ",
     "`" * 3 + "\n> ",
 )
-ASSIGNED = NOTE._replace(note_id=0, discussion_id=None, texts=("It breaks", ""), name="assign", occasion="900")
+ASSIGNED = NOTE._replace(
+    note_id=0, discussion_id=None, texts=("It breaks", ""), name="assign", occasion="900"
+)
 CONFIDENTIAL = NOTE._replace(internal=True)
 BRANCHES = Branches("feature/$x", "main", 7, "a" * 40)
 POSITION = {
@@ -43,7 +45,9 @@ POSITION = {
     "new_line": 12,
 }
 DIFF_NOTE = NOTE._replace(kind="merge_request", branches=BRANCHES, position=POSITION)
-REVIEW = DIFF_NOTE._replace(note_id=0, discussion_id=None, position=None, name="assign_reviewer", occasion="901|x|y")
+REVIEW = DIFF_NOTE._replace(
+    note_id=0, discussion_id=None, position=None, name="assign_reviewer", occasion="901|x|y"
+)
 EVENTS = {
     "issue comment": NOTE,
     "assigned": ASSIGNED,
@@ -59,12 +63,18 @@ CHANGED = [
 ]
 
 
-def note(number: int, text: str = "I see it too.", author: tuple[int, str] = (42, "ada"), **changes: Any) -> Note:
+def note(
+    number: int, text: str = "I see it too.", author: tuple[int, str] = (42, "ada"), **changes: Any
+) -> Note:
     written = NOW - 10_000 + number
     return Note(number, author, written, written, internal=False, body=text)._replace(**changes)
 
 
-THREAD = [note(1, author=(43, "bob")), note(2, "Secret.", internal=True), note(101, "@claude fix it")]
+THREAD = [
+    note(1, author=(43, "bob")),
+    note(2, "Secret.", internal=True),
+    note(101, "@claude fix it"),
+]
 
 
 @pytest.fixture
@@ -106,14 +116,20 @@ def test_an_issue_comment_s_context_names_thread_and_people(gitlab: GitLab) -> N
     found = made(NOTE, gitlab)
     assert found["note"] == {"id": 101, "internal": False}
     (seen,) = found["thread"]["notes"]  # neither the internal one nor the one that asks
-    assert (seen["text"], seen["author"]) == ("I see it too.", {"id": 43, "username": "bob", "access_level": 0})
+    assert (seen["text"], seen["author"]) == (
+        "I see it too.",
+        {"id": 43, "username": "bob", "access_level": 0},
+    )
     assert "hunk" not in found
 
 
 def test_a_diff_note_s_context_has_its_hunk_and_the_changed_files(gitlab: GitLab) -> None:
     found = made(DIFF_NOTE, gitlab)
     assert found["hunk"] == HUNKS[HUNKS.index("@@ -10") :].strip()
-    assert [(each["path"], each["change"], each["added"], each["removed"]) for each in found["changed_files"]] == [
+    assert [
+        (each["path"], each["change"], each["added"], each["removed"])
+        for each in found["changed_files"]
+    ] == [
         ("src/app.py", "modified", 3, 1),
         ("new.txt", "renamed", 0, 0),
         ("logo.png", "added", 0, 0),
@@ -123,7 +139,11 @@ def test_a_diff_note_s_context_has_its_hunk_and_the_changed_files(gitlab: GitLab
 
 def test_an_assignment_s_context_has_no_note(gitlab: GitLab) -> None:
     found = made(ASSIGNED, gitlab)
-    assert (found["event"], found["note"]["id"], found["thread"]["discussion_id"]) == ("assign", None, None)
+    assert (found["event"], found["note"]["id"], found["thread"]["discussion_id"]) == (
+        "assign",
+        None,
+        None,
+    )
 
 
 def test_a_confidential_issue_s_context_has_what_was_said_internally(gitlab: GitLab) -> None:
@@ -143,7 +163,10 @@ PARTS = {
 
 @pytest.mark.parametrize("method", PARTS)
 def test_what_could_not_be_read_is_named_and_missing(gitlab: GitLab, method: str) -> None:
-    if method in ("notes", "diffs"):  # these give page after page: the first call is the one that fails
+    if method in (
+        "notes",
+        "diffs",
+    ):  # these give page after page: the first call is the one that fails
         gitlab.faults[method] = [GitLabError(502)]
     else:
         gitlab.faults[method] = [GitLabError(403)]
@@ -155,10 +178,14 @@ def test_what_could_not_be_read_is_named_and_missing(gitlab: GitLab, method: str
         assert found["thread"]["notes"][0]["author"]["access_level"] is None
 
 
-@pytest.mark.parametrize("event", [NOTE, DIFF_NOTE, REVIEW], ids=["issue comment", "diff note", "review"])
+@pytest.mark.parametrize(
+    "event", [NOTE, DIFF_NOTE, REVIEW], ids=["issue comment", "diff note", "review"]
+)
 def test_a_gitlab_that_answers_nothing_leaves_a_context(gitlab: GitLab, event: Event) -> None:
     down: list[Exception | None] = [GitLabError(0)]
-    gitlab.faults = {name: list(down) for name in ("target", "notes", "roles", "discussion", "diffs")}
+    gitlab.faults = {
+        name: list(down) for name in ("target", "notes", "roles", "discussion", "diffs")
+    }
     found = made(event, gitlab)
     assert wrong(found) == []
     assert event.kind in found["unread"]
@@ -218,7 +245,9 @@ def test_a_field_that_is_not_told_fails_anywhere(gitlab: GitLab, name: str) -> N
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_a_field_that_is_missing_or_of_another_type_fails_anywhere(gitlab: GitLab, name: str) -> None:
+def test_a_field_that_is_missing_or_of_another_type_fails_anywhere(
+    gitlab: GitLab, name: str
+) -> None:
     found = made(EVENTS[name], gitlab)
     optional = {"old_path", *POSITION}
     for place in paths(found):
@@ -251,7 +280,9 @@ def test_a_field_that_is_missing_or_of_another_type_fails_anywhere(gitlab: GitLa
         (("author", "access_level"), None),
     ],
 )
-def test_a_value_out_of_bounds_fails(gitlab: GitLab, place: tuple[str | int, ...], value: object) -> None:
+def test_a_value_out_of_bounds_fails(
+    gitlab: GitLab, place: tuple[str | int, ...], value: object
+) -> None:
     found = made(NOTE, gitlab)
     at(found, place[:-1])[place[-1]] = value
     with pytest.raises(ValidationError):
@@ -296,7 +327,9 @@ def crowded(text: str, path: str) -> Counting:
     )
     body = (text * 10_000)[:20_000]
     gitlab.thread = [note(number, body, (number % 90 + 1, "ada")) for number in range(1, 5_001)]
-    gitlab.members = {(7, user): Member(user, 30, "active", "active", None) for user in range(1, 91)}
+    gitlab.members = {
+        (7, user): Member(user, 30, "active", "active", None) for user in range(1, 91)
+    }
     far = f"{path * 300}"[:1000]
     gitlab.changed = [Diff(f"old/{far}/{n}", f"{far}/{n}", "renamed", HUNKS) for n in range(3_000)]
     return gitlab
@@ -316,7 +349,9 @@ def test_the_largest_context_fits_into_a_variable(event: Event, text: str) -> No
 
 def test_of_5_000_notes_and_3_000_files_five_pages_each_are_read_at_most() -> None:
     gitlab = crowded("<!-- ", "x")  # what no reader sees takes no room
-    gitlab.thread = [each._replace(internal=True) for each in gitlab.thread]  # likewise what is not for this reader
+    gitlab.thread = [
+        each._replace(internal=True) for each in gitlab.thread
+    ]  # likewise what is not for this reader
     made(DIFF_NOTE, gitlab)
     assert gitlab.taken["notes"] <= source._NOTES == 5 * PAGE
     assert gitlab.taken["diffs"] <= source._FILES == 5 * PAGE
@@ -340,7 +375,8 @@ def test_fifty_long_labels_fit_beside_all_else() -> None:
     gitlab = crowded("\U0001f916", "\U0001f916")
     gitlab.described = gitlab.described._replace(labels=("\U0001f916" * 255,) * 50)
     gitlab.changed.insert(
-        0, Diff("src/app.py", "src/app.py", "modified", "@@ -1,99 +1,99 @@\n" + "+\U0001f916" * 9_999)
+        0,
+        Diff("src/app.py", "src/app.py", "modified", "@@ -1,99 +1,99 @@\n" + "+\U0001f916" * 9_999),
     )
     assert wrong(made(DIFF_NOTE, gitlab)) == []
     assert size(DIFF_NOTE, gitlab) <= MAX_VALUE
@@ -351,11 +387,14 @@ def test_all_that_is_long_at_once_fits(part: str) -> None:
     gitlab = crowded("\U0001f916", "\U0001f916")
     gitlab.described = gitlab.described._replace(labels=("\U0001f916" * 255,) * 50)
     gitlab.changed.insert(
-        0, Diff("src/app.py", "src/app.py", "modified", "@@ -1,99 +1,99 @@\n" + "+\U0001f916" * 9_999)
+        0,
+        Diff("src/app.py", "src/app.py", "modified", "@@ -1,99 +1,99 @@\n" + "+\U0001f916" * 9_999),
     )
     event = DIFF_NOTE
     if part == "user names":
-        gitlab.thread = [note(number, "ok", (number % 90 + 1, "a" * 255)) for number in range(1, 5_001)]
+        gitlab.thread = [
+            note(number, "ok", (number % 90 + 1, "a" * 255)) for number in range(1, 5_001)
+        ]
     else:
         event = event._replace(position=POSITION | {"old_path": "\U0001f916" * 1000})
     assert size(event, gitlab) <= MAX_VALUE

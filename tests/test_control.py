@@ -73,7 +73,9 @@ def test_stop_cancels_what_runs_in_this_thread_and_nothing_else(stage: Stage) ->
     assert stage.says("stop") is Reason.ANSWERED
     assert stage.gitlab.cancelled == [2]
     assert stage.reply.startswith("Cancelled: [pipeline 2]")
-    assert stage.gitlab.replies[1].startswith("Cancelled: [pipeline 2]")  # the run's own reply, at once
+    assert stage.gitlab.replies[1].startswith(
+        "Cancelled: [pipeline 2]"
+    )  # the run's own reply, at once
     stage.says("stop")
     assert stage.reply.startswith(words.STOP_NONE)
 
@@ -223,7 +225,9 @@ def test_a_thread_s_list_of_runs_does_not_grow_for_ever(stage: Stage) -> None:
     assert len(runs.live(7, stage.records)) == 25
 
 
-def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(stage: Stage) -> None:
+def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(
+    stage: Stage,
+) -> None:
     stage.says("fix the parser")
     stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
     with pytest.raises(Retry):
@@ -261,5 +265,7 @@ def test_a_project_s_list_of_live_pipelines_does_not_grow_for_ever(stage: Stage)
     stage.says("one")
     started = runs.of_thread(stage.asked.thread, stage.records)[0]
     for number in range(2, 1200):
-        runs.keep(started._replace(pipeline=started.pipeline._replace(id=number)), stage.records, NOW)
+        runs.keep(
+            started._replace(pipeline=started.pipeline._replace(id=number)), stage.records, NOW
+        )
     assert runs.live(7, stage.records) == list(range(200, 1200))

@@ -27,7 +27,9 @@ def performance() -> Iterator[Performance]:
 
 def test_the_page_is_up_to_date(performance: Performance) -> None:
     written = conversation.PAGE.read_text(encoding="utf-8")
-    assert written == performance.page, "docs/conversation.md is out of date: python -m tests.conversation"
+    assert written == performance.page, (
+        "docs/conversation.md is out of date: python -m tests.conversation"
+    )
 
 
 def test_each_request_has_its_one_reply(performance: Performance) -> None:
@@ -48,10 +50,16 @@ def test_every_delivery_and_every_call_was_answered(performance: Performance) ->
     gitlab = performance.stage.gitlab
     assert {event["response_status"] for event in gitlab.hook_events.values()} == {"200", "202"}
     assert not gitlab.unknown_calls
-    refused = [(call.status, call.path) for call in gitlab.calls if (call.status or 0) not in (200, 201, 204)]
+    refused = [
+        (call.status, call.path)
+        for call in gitlab.calls
+        if (call.status or 0) not in (200, 201, 204)
+    ]
     twice = "/award_emoji/"  # two looks at one pipeline's end may both take 👀 away
     refused = [call for call in refused if twice not in call[1]]
-    assert refused == [(404, f"/api/v4/projects/{PROJECT}/members/all/{MALLORY}")], "only a stranger is unknown"
+    assert refused == [(404, f"/api/v4/projects/{PROJECT}/members/all/{MALLORY}")], (
+        "only a stranger is unknown"
+    )
     assert not [problem for call in gitlab.calls for problem in contract.check(call)]
     assert {severity for severity, _ in performance.stage.log} == {"INFO"}
 

@@ -23,7 +23,11 @@ def cases(name: str) -> list[Any]:
 def verdict(config: dict[str, Any], headers: dict[str, str], body: bytes, now: float) -> str:
     try:
         secrets = WebhookSecrets.parse(json.dumps(config))
-        verify(Delivery("POST", {name.lower(): value for name, value in headers.items()}, body), secrets, now)
+        verify(
+            Delivery("POST", {name.lower(): value for name, value in headers.items()}, body),
+            secrets,
+            now,
+        )
     except Stop:
         return "reject"
     except SecretError:
@@ -34,7 +38,10 @@ def verdict(config: dict[str, Any], headers: dict[str, str], body: bytes, now: f
 @pytest.mark.parametrize("case", cases("standard-webhooks.json"))
 def test_signatures_are_judged_as_standard_webhooks_says(case: dict[str, Any]) -> None:
     body = base64.b64decode(case["body_base64"])
-    assert verdict({"signing_tokens": case["secrets"]}, case["headers"], body, case["now"]) == case["expect"]
+    assert (
+        verdict({"signing_tokens": case["secrets"]}, case["headers"], body, case["now"])
+        == case["expect"]
+    )
 
 
 @pytest.mark.parametrize("case", cases("gitlab-deliveries.json"))
@@ -48,7 +55,11 @@ BOTH = {"signing_tokens": [SIGNING_TOKEN], "secret_tokens": [SECRET_TOKEN]}
 
 def test_a_secret_token_does_not_stand_in_for_a_required_signature() -> None:
     with pytest.raises(Stop) as stop:
-        verify(Delivery("POST", {"x-gitlab-token": SECRET_TOKEN}, b"{}"), WebhookSecrets.parse(json.dumps(BOTH)), NOW)
+        verify(
+            Delivery("POST", {"x-gitlab-token": SECRET_TOKEN}, b"{}"),
+            WebhookSecrets.parse(json.dumps(BOTH)),
+            NOW,
+        )
     assert stop.value.reason is Reason.SIGNATURE_MISSING
 
 
@@ -100,16 +111,24 @@ def test_the_signature_covers_every_byte_of_the_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["", "wrong", SECRET_TOKEN + "x", SECRET_TOKEN[:-1], "é", "\udcff", f"{SECRET_TOKEN},x"]
+    "token",
+    ["", "wrong", SECRET_TOKEN + "x", SECRET_TOKEN[:-1], "é", "\udcff", f"{SECRET_TOKEN},x"],
 )
 def test_a_wrong_secret_token_is_refused_without_an_exception(token: str) -> None:
-    assert verdict({"secret_tokens": [SECRET_TOKEN]}, {"x-gitlab-token": token}, b"", NOW) == "reject"
+    assert (
+        verdict({"secret_tokens": [SECRET_TOKEN]}, {"x-gitlab-token": token}, b"", NOW) == "reject"
+    )
 
 
 @given(
-    st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text()), st.binary()
+    st.dictionaries(
+        st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text()
+    ),
+    st.binary(),
 )
-def test_no_header_makes_verification_fail_otherwise_than_by_refusing(headers: dict[str, str], body: bytes) -> None:
+def test_no_header_makes_verification_fail_otherwise_than_by_refusing(
+    headers: dict[str, str], body: bytes
+) -> None:
     assert verdict(BOTH, headers, body, NOW) == "reject"
 
 

@@ -13,7 +13,11 @@ from tests.gitlab.server import GitLab
 
 PROJECT, AUTHOR, OURS = 7, 42, 99
 ARN = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
-BEDROCK = {"ModelProvider": "bedrock", "JobProjects": "group/app@main", "GitLabOidcProviderArn": ARN}
+BEDROCK = {
+    "ModelProvider": "bedrock",
+    "JobProjects": "group/app@main",
+    "GitLabOidcProviderArn": ARN,
+}
 VERTEX = {"ModelProvider": "vertex"}
 
 pytestmark = pytest.mark.timeout(600)  # the first time the SAM CLI is installed
@@ -75,8 +79,13 @@ def test_the_commands_of_the_docs_deploy_it(deployed: Stack) -> None:
     assert deployed.deliver({}, b"", "GET")[0] == 200
 
 
-def test_the_function_url_answers_and_refuses_what_nobody_signed(stack: Stack, gitlab: GitLab) -> None:
-    assert stack.deliver({}, b"", "GET") == (200, "gitlab-claude-trigger listens for GitLab webhooks here.\n")
+def test_the_function_url_answers_and_refuses_what_nobody_signed(
+    stack: Stack, gitlab: GitLab
+) -> None:
+    assert stack.deliver({}, b"", "GET") == (
+        200,
+        "gitlab-claude-trigger listens for GitLab webhooks here.\n",
+    )
     headers, body = mention(gitlab)
     assert stack.deliver(headers | {"webhook-signature": "v1,AAAA"}, body)[0] == 401
     assert stack.deliver(headers, body.replace(b"fix it", b"fix up"))[0] == 401
@@ -111,28 +120,43 @@ def test_a_mention_waits_while_the_tokens_are_not_filled_in_and_then_becomes_one
 
 def test_sweep_runs_and_takes_an_operator_s_order(stack: Stack, cloud: Ministack) -> None:
     for order, expected in (({}, "found"), ({"replay": "all"}, "replayed")):
-        answer = cloud.client("lambda").invoke(FunctionName=stack.outputs["SweepFunction"], Payload=json.dumps(order))
+        answer = cloud.client("lambda").invoke(
+            FunctionName=stack.outputs["SweepFunction"], Payload=json.dumps(order)
+        )
         told = answer["Payload"].read().decode()
         assert "FunctionError" not in answer, told
         assert expected in json.loads(told)
 
 
-def test_what_dispatch_cannot_carry_ends_in_the_dead_letters(stack: Stack, cloud: Ministack) -> None:
+def test_what_dispatch_cannot_carry_ends_in_the_dead_letters(
+    stack: Stack, cloud: Ministack
+) -> None:
     sqs, url = cloud.client("sqs"), stack.resources["Runs"]
-    given = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy", "VisibilityTimeout"])["Attributes"]
+    given = sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["RedrivePolicy", "VisibilityTimeout"]
+    )["Attributes"]
     redrive = json.loads(given["RedrivePolicy"])
-    sooner = {"VisibilityTimeout": "1", "RedrivePolicy": json.dumps(redrive | {"maxReceiveCount": 2})}
+    sooner = {
+        "VisibilityTimeout": "1",
+        "RedrivePolicy": json.dumps(redrive | {"maxReceiveCount": 2}),
+    }
     sqs.set_queue_attributes(QueueUrl=url, Attributes=sooner)
-    sqs.send_message(QueueUrl=url, MessageBody="poison", MessageGroupId="x", MessageDeduplicationId="x")
+    sqs.send_message(
+        QueueUrl=url, MessageBody="poison", MessageGroupId="x", MessageDeduplicationId="x"
+    )
     until(lambda: stack.messages("DeadLetters") == 1, cloud)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: given[name] for name in sooner})
 
 
-def test_the_generated_secret_token_is_one_that_receive_takes(cloud: Ministack, gitlab: GitLab) -> None:
+def test_the_generated_secret_token_is_one_that_receive_takes(
+    cloud: Ministack, gitlab: GitLab
+) -> None:
     created = cloud.create("generated", GitLabUrl=gitlab.url)
     generated = json.loads(created.secret("WebhookSecrets"))
     assert len(generated["secret_token"]) == 48
-    headers, body = gitlab.note_hook(gitlab.note(PROJECT, "issue", 5, author_id=AUTHOR, body="nothing for us"))
+    headers, body = gitlab.note_hook(
+        gitlab.note(PROJECT, "issue", 5, author_id=AUTHOR, body="nothing for us")
+    )
     wrong, _ = created.deliver(gitlab.with_token(headers, "another"), body)
     status, answer = created.deliver(gitlab.with_token(headers, generated["secret_token"]), body)
     assert (wrong, status) == (401, 200), answer
@@ -149,12 +173,16 @@ def test_a_changed_parameter_reaches_the_url_that_gitlab_calls(
     cloud: Ministack, gitlab: GitLab, snapstart: str
 ) -> None:
     name = f"snapstart-{snapstart}"
-    before = cloud.create(name, GitLabUrl=gitlab.url, SnapStart=snapstart, AllowedProjects="another/project")
+    before = cloud.create(
+        name, GitLabUrl=gitlab.url, SnapStart=snapstart, AllowedProjects="another/project"
+    )
     before.fill_in("WebhookSecrets", {"signing_tokens": [SIGNING_TOKEN]})
     assert reason(before, gitlab) == "project_not_allowed"
     after = cloud.update(name, AllowedProjects="*", Enabled="false")
     assert after.outputs["WebhookUrl"] == before.outputs["WebhookUrl"]
-    assert after.secret("WebhookSecrets") == json.dumps({"signing_tokens": [SIGNING_TOKEN]})  # filled in, and still so
+    assert after.secret("WebhookSecrets") == json.dumps(
+        {"signing_tokens": [SIGNING_TOKEN]}
+    )  # filled in, and still so
     assert reason(after, gitlab) == "disabled"
 
 
@@ -165,28 +193,46 @@ def test_a_changed_parameter_reaches_the_url_that_gitlab_calls(
             BEDROCK | {"ModelRegion": "eu-west-1", "Model": "us.anthropic.claude-opus-5-5"},
             "Profiles us. start in us-east-1",
         ),
-        (BEDROCK | {"ModelRegion": "ap-northeast-1", "Model": "au.anthropic.claude-opus-5-5"}, "Profiles au. start in"),
+        (
+            BEDROCK | {"ModelRegion": "ap-northeast-1", "Model": "au.anthropic.claude-opus-5-5"},
+            "Profiles au. start in",
+        ),
         (
             BEDROCK | {"ModelRegion": "us-gov-west-1", "Model": "global.anthropic.claude-opus-5-5"},
             "begins with us-gov.",
         ),
-        (BEDROCK | {"ModelRegion": "eu-west-1", "Model": "claude-opus-5-5"}, "Bedrock takes an inference profile"),
+        (
+            BEDROCK | {"ModelRegion": "eu-west-1", "Model": "claude-opus-5-5"},
+            "Bedrock takes an inference profile",
+        ),
         (BEDROCK | {"ModelRegion": "eu-west-1"}, "Bedrock takes an inference profile"),
         (
             BEDROCK | {"ModelRegion": "global", "Model": "eu.anthropic.claude-opus-5-5"},
             "must be an AWS region with Bedrock",
         ),
         (
-            BEDROCK | {"ModelRegion": "eu-west-1", "Model": "eu.anthropic.claude-opus-5-5", "JobProjects": ""},
+            BEDROCK
+            | {
+                "ModelRegion": "eu-west-1",
+                "Model": "eu.anthropic.claude-opus-5-5",
+                "JobProjects": "",
+            },
             "Set JobProjects",
         ),
         (
-            BEDROCK | {"ModelRegion": "eu-west-1", "Model": "eu.anthropic.claude-sonnet-4-20250514-v1:0"},
+            BEDROCK
+            | {"ModelRegion": "eu-west-1", "Model": "eu.anthropic.claude-sonnet-4-20250514-v1:0"},
             "This model is retired",
         ),
-        (VERTEX | {"ModelRegion": "eu-central-1", "Model": "claude-opus-5-5"}, "must be a Vertex AI location"),
+        (
+            VERTEX | {"ModelRegion": "eu-central-1", "Model": "claude-opus-5-5"},
+            "must be a Vertex AI location",
+        ),
         (VERTEX | {"ModelRegion": "global"}, "Set Model to the id Vertex AI uses"),
-        (VERTEX | {"ModelRegion": "global", "Model": "eu.anthropic.claude-opus-5-5"}, "Set ModelProvider to bedrock"),
+        (
+            VERTEX | {"ModelRegion": "global", "Model": "eu.anthropic.claude-opus-5-5"},
+            "Set ModelProvider to bedrock",
+        ),
         ({"ModelRegion": "eu-west-1"}, "The Claude API has no regions"),
         ({"Model": "claude-opus-4-5@20251101"}, "Model is an id of Vertex AI"),
     ],
@@ -213,14 +259,19 @@ def test_a_region_and_a_model_that_do_not_belong_together_are_refused_with_our_s
         {"AlarmEmail": "nobody"},
     ],
 )
-def test_a_parameter_that_cannot_be_right_is_refused(cloud: Ministack, parameters: dict[str, str]) -> None:
+def test_a_parameter_that_cannot_be_right_is_refused(
+    cloud: Ministack, parameters: dict[str, str]
+) -> None:
     with pytest.raises(Refused, match=next(iter(parameters))):
         cloud.create("refused", **parameters)
 
 
 def test_bedrock_s_role_is_for_the_named_projects_and_branches_only(cloud: Ministack) -> None:
     pair = {"ModelRegion": "eu-west-1", "Model": "eu.anthropic.claude-opus-5-5"}
-    own = {"GitLabUrl": "https://git.example.com/gitlab", "JobProjects": "group/app@main,group/sub/web@release/1"}
+    own = {
+        "GitLabUrl": "https://git.example.com/gitlab",
+        "JobProjects": "group/app@main,group/sub/web@release/1",
+    }
     for name, parameters in (("dotcom", BEDROCK | pair), ("own", BEDROCK | pair | own)):
         created = cloud.create(name, **parameters)
         assert created.outputs["AwsRoleToAssume"].endswith(created.resources["JobRole"])
@@ -248,21 +299,34 @@ def test_bedrock_s_role_is_for_the_named_projects_and_branches_only(cloud: Minis
                 }
             }
         )
-        policy = cloud.client("iam").get_role_policy(RoleName=created.resources["JobRole"], PolicyName="call-claude")
+        policy = cloud.client("iam").get_role_policy(
+            RoleName=created.resources["JobRole"], PolicyName="call-claude"
+        )
         profile, models = policy["PolicyDocument"]["Statement"]
         assert profile["Resource"].endswith(":inference-profile/eu.anthropic.claude-*")
         assert profile["Resource"].split(":")[3] == "eu-west-1"
-        assert models["Condition"]["StringLike"]["bedrock:InferenceProfileArn"] == profile["Resource"]
+        assert (
+            models["Condition"]["StringLike"]["bedrock:InferenceProfileArn"] == profile["Resource"]
+        )
 
 
 def test_removing_the_stack_leaves_nothing(cloud: Ministack) -> None:
     created = cloud.create("shortlived")
     formation = cloud.client("cloudformation")
     formation.delete_stack(StackName="shortlived")
-    formation.get_waiter("stack_delete_complete").wait(StackName="shortlived", WaiterConfig={"Delay": 1})
-    names = {created.resources[each] for each in ("Claims", "WebhookSecrets", "GitLabSecrets", "ReceiveLogs")}
+    formation.get_waiter("stack_delete_complete").wait(
+        StackName="shortlived", WaiterConfig={"Delay": 1}
+    )
+    names = {
+        created.resources[each]
+        for each in ("Claims", "WebhookSecrets", "GitLabSecrets", "ReceiveLogs")
+    }
     tables = set(cloud.client("dynamodb").list_tables()["TableNames"])
     secrets = {each["Name"] for each in cloud.client("secretsmanager").list_secrets()["SecretList"]}
-    groups = {each["logGroupName"] for each in cloud.client("logs").describe_log_groups()["logGroups"]}
+    groups = {
+        each["logGroupName"] for each in cloud.client("logs").describe_log_groups()["logGroups"]
+    }
     assert not names & (tables | secrets | groups)
-    assert not [url for url in cloud.client("sqs").list_queues().get("QueueUrls", []) if "shortlived" in url]
+    assert not [
+        url for url in cloud.client("sqs").list_queues().get("QueueUrls", []) if "shortlived" in url
+    ]

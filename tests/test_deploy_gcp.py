@@ -35,11 +35,18 @@ pytestmark = [
 class Service(Process):
     """A function in the image that the buildpack makes: the staged sources, its packages and no others."""
 
-    def __init__(self, target: str, source: Path, python: Path, folder: Path, **variables: str) -> None:
+    def __init__(
+        self, target: str, source: Path, python: Path, folder: Path, **variables: str
+    ) -> None:
         folder.mkdir()
         self.started, port = time.perf_counter(), free_port()
         shutil.copytree(source, folder / "workspace")
-        image = {"FUNCTION_TARGET": target, "PORT": str(port), "HOST": "127.0.0.1", "PYTHONUNBUFFERED": "TRUE"}
+        image = {
+            "FUNCTION_TARGET": target,
+            "PORT": str(port),
+            "HOST": "127.0.0.1",
+            "PYTHONUNBUFFERED": "TRUE",
+        }
         path = os.pathsep.join([str(python.parent), "/usr/bin", "/bin"])
         command = [str(python.with_name("functions-framework"))]
         super().__init__(command, variables | image | {"PATH": path}, folder / "workspace", port)
@@ -50,19 +57,28 @@ class Installation:
 
     def __init__(self, folder: Path, python: Path, gitlab: GitLab) -> None:
         self.gitlab, self.secrets, self.tasks = gitlab, SecretManager(), CloudTasks(QUEUE, Limits())
-        self.secrets.versions[SECRETS.format("webhook")] = [json.dumps({"signing_tokens": [SIGNING_TOKEN]})]
+        self.secrets.versions[SECRETS.format("webhook")] = [
+            json.dumps({"signing_tokens": [SIGNING_TOKEN]})
+        ]
         documents = {"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}}
         self.secrets.versions[SECRETS.format("gitlab")] = [json.dumps(documents)]
         self.services: dict[str, Service] = {}
         self._workspace, self._folder, self._python = Workspace(folder), folder, python
         address = f"http://127.0.0.1:{free_port()}/"
-        answers = {"run services describe claude-dispatch": address, "run services describe": "https://x.run.app"}
+        answers = {
+            "run services describe claude-dispatch": address,
+            "run services describe": "https://x.run.app",
+        }
         ran = self._workspace.build(answers, _GITLAB_URL=gitlab.url, **VERTEX)
         assert ran.status == 0, ran.output
         self._start("dispatch")
         for name in ("receive", "sweep"):
             path = self._workspace.folder / "build" / "env" / f"{name}.json"
-            path.write_text(path.read_text().replace(address, f"http://127.0.0.1:{self.services['dispatch'].port}/"))
+            path.write_text(
+                path.read_text().replace(
+                    address, f"http://127.0.0.1:{self.services['dispatch'].port}/"
+                )
+            )
             self._start(name)
 
     def _start(self, name: str) -> None:
@@ -89,7 +105,9 @@ def python() -> Path:
     """A Python with the packages of `functions/gcp/requirements.txt` and no others; kept in the cache."""
     lock = ROOT / "functions" / "gcp" / "requirements.txt"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitlab-claude-trigger"
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitlab-claude-trigger"
+    )
     folder = cache / f"gcp-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}-{version}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,7 +116,9 @@ def python() -> Path:
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"the packages cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+            pytest.skip(
+                f"the packages cannot be installed here: {done.stderr.strip().splitlines()[-1]}"
+            )
         (folder / "complete").touch()
     return folder / "bin" / "python"
 
@@ -123,7 +143,9 @@ def installation(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_a_mention_goes_from_the_staged_receive_to_the_reply(installation: Installation) -> None:
     gitlab = installation.gitlab
-    headers, body = gitlab.note_hook(gitlab.note(PROJECT, "issue", 5, author_id=AUTHOR, body="@claude fix it"))
+    headers, body = gitlab.note_hook(
+        gitlab.note(PROJECT, "issue", 5, author_id=AUTHOR, body="@claude fix it")
+    )
     signed = gitlab.sign(headers, body, SIGNING_TOKEN)
     port = installation.services["receive"].port
     assert request(port, "POST", signed | {"webhook-signature": "v1,AAAA"}, body).status == 401
@@ -153,14 +175,21 @@ def test_no_token_is_in_what_the_functions_print(installation: Installation) -> 
         assert secret not in printed
 
 
-def test_poison_is_an_error_in_the_log_which_an_alert_listens_to(installation: Installation) -> None:
+def test_poison_is_an_error_in_the_log_which_an_alert_listens_to(
+    installation: Installation,
+) -> None:
     dispatch = installation.services["dispatch"]
-    assert request(dispatch.port, "POST", {"Content-Type": "application/json"}, b"poison").status >= 400
+    assert (
+        request(dispatch.port, "POST", {"Content-Type": "application/json"}, b"poison").status
+        >= 400
+    )
     assert '"severity": "ERROR"' in dispatch.output()
     assert "poison" not in dispatch.output()
 
 
-def test_a_cold_start_is_measured(python: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cold_start_is_measured(
+    python: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace = Workspace(tmp_path / "w")
     answers = {"run services describe": "https://x.run.app"}
     assert workspace.build(answers).status == 0
@@ -176,5 +205,7 @@ def test_a_cold_start_is_measured(python: Path, tmp_path: Path, capsys: pytest.C
         finally:
             service.stop()
     with capsys.disabled():
-        print(f"\nGoogle, process start to first answer: receive {sorted(seconds)[1] * 1000:.0f} ms")  # noqa: T201
+        print(
+            f"\nGoogle, process start to first answer: receive {sorted(seconds)[1] * 1000:.0f} ms"
+        )  # noqa: T201
     assert min(seconds) < 10  # GitLab waits so long

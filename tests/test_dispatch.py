@@ -26,7 +26,10 @@ class Stage:
         self.environment: dict[str, str] = {}
 
     def dispatch(self, asked: RunRequest | None = None) -> Reason:
-        return dispatch(asked or run(), world(self.gitlab, self.records, self.clock, self.log, **self.environment))
+        return dispatch(
+            asked or run(),
+            world(self.gitlab, self.records, self.clock, self.log, **self.environment),
+        )
 
     def retried(self) -> Retry:
         with pytest.raises(Retry) as retry:
@@ -132,7 +135,11 @@ def test_we_never_ask_ourselves(stage: Stage) -> None:
 
 
 def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> None:
-    stage.environment = {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "global", "MODEL": "claude-sonnet-4-5@20250929"}
+    stage.environment = {
+        "MODEL_PROVIDER": "vertex",
+        "MODEL_REGION": "global",
+        "MODEL": "claude-sonnet-4-5@20250929",
+    }
     assert stage.dispatch() is Reason.TRIGGERED
     stage.clock.time += 365 * 24 * 3600
     assert stage.dispatch(run(NOTE._replace(note_id=102))) is Reason.MODEL_RETIRED
@@ -158,7 +165,9 @@ def test_a_named_bot_may_ask(stage: Stage) -> None:
 
 @pytest.mark.parametrize("call", ["user", "member"])
 @pytest.mark.parametrize("status", [0, 401, 403, 404, 429, 500])
-def test_without_an_answer_about_the_author_nothing_starts(stage: Stage, call: str, status: int) -> None:
+def test_without_an_answer_about_the_author_nothing_starts(
+    stage: Stage, call: str, status: int
+) -> None:
     stage.gitlab.faults[call] = [GitLabError(status)]
     stage.retried()
     assert not stage.gitlab.triggered + stage.gitlab.replies
@@ -188,7 +197,9 @@ def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
 
 
-def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_old_one(stage: Stage) -> None:
+def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_old_one(
+    stage: Stage,
+) -> None:
     documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
     here = world(stage.gitlab, stage.records, stage.clock, stage.log)
     here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
@@ -255,7 +266,9 @@ def test_a_failing_call_is_tried_again_when_gitlab_says(stage: Stage) -> None:
     assert len(stage.gitlab.replies) == 1
 
 
-def test_a_call_that_may_have_reached_gitlab_is_not_repeated_before_gitlab_has_settled(stage: Stage) -> None:
+def test_a_call_that_may_have_reached_gitlab_is_not_repeated_before_gitlab_has_settled(
+    stage: Stage,
+) -> None:
     stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
     assert stage.retried().after == SETTLE
     assert stage.retried().reason is Reason.BUSY
@@ -274,7 +287,10 @@ def test_a_call_that_never_reached_gitlab_is_repeated(stage: Stage) -> None:
 
 
 def test_what_gitlab_did_stays_unknown_until_it_answers(stage: Stage) -> None:
-    stage.gitlab.faults = {"trigger": [GitLabError(0, "acted", unsure=True)], "find_pipeline": [GitLabError(500)]}
+    stage.gitlab.faults = {
+        "trigger": [GitLabError(0, "acted", unsure=True)],
+        "find_pipeline": [GitLabError(500)],
+    }
     stage.retried()
     stage.clock.time += SETTLE
     stage.retried()
@@ -295,8 +311,12 @@ def killing(when: Callable[[Claim], bool]) -> Callable[[Claim], None]:
     return kill
 
 
-@pytest.mark.parametrize("state", [State.CLAIMED, State.TRIGGERING, State.TRIGGERED, State.FINISHED])
-def test_killed_before_any_write_the_run_still_ends_in_one_pipeline(stage: Stage, state: State) -> None:
+@pytest.mark.parametrize(
+    "state", [State.CLAIMED, State.TRIGGERING, State.TRIGGERED, State.FINISHED]
+)
+def test_killed_before_any_write_the_run_still_ends_in_one_pipeline(
+    stage: Stage, state: State
+) -> None:
     stage.records.before_write = killing(lambda claim: claim.state is state)
     with pytest.raises(Killed):
         stage.dispatch()
@@ -341,7 +361,9 @@ def test_a_thread_that_takes_no_reply_does_not_hold_the_run(stage: Stage, status
     stage.gitlab.faults["reply"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
     assert stage.claim().state is State.FINISHED
-    assert ("ERROR", status) in [(severity, line.get("status")) for severity, line in stage.log.lines]
+    assert ("ERROR", status) in [
+        (severity, line.get("status")) for severity, line in stage.log.lines
+    ]
 
 
 def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:
@@ -382,7 +404,10 @@ def test_a_member_is_told_by_role_at_the_time_of_the_run(stage: Stage) -> None:
 
 
 def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -> None:
-    stage.gitlab.faults = {"trigger": [GitLabError(0, "acted", unsure=True)], "find_pipeline": [GitLabError(403)]}
+    stage.gitlab.faults = {
+        "trigger": [GitLabError(0, "acted", unsure=True)],
+        "find_pipeline": [GitLabError(403)],
+    }
     stage.retried()
     stage.clock.time += SETTLE
     assert stage.dispatch() is Reason.UNCERTAIN

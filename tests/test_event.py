@@ -52,7 +52,12 @@ def test_a_new_comment_on_a_merge_request_carries_its_branches() -> None:
 
 def test_a_fork_that_is_gone_has_no_source_project() -> None:
     body = payload(noteable_type="MergeRequest")
-    body["merge_request"] = {"iid": 3, "source_branch": "f", "target_branch": "main", "source_project_id": None}
+    body["merge_request"] = {
+        "iid": 3,
+        "source_branch": "f",
+        "target_branch": "main",
+        "source_project_id": None,
+    }
     assert event(body).branches == Branches("f", "main", None, "")
 
 
@@ -81,7 +86,10 @@ def test_comments_of_every_vintage_are_understood(
     [
         ("gitlab-docs/doc-emoji-events", Reason.EVENT_NOT_SERVED),
         ("gitlab-docs/doc-job-events", Reason.EVENT_NOT_SERVED),
-        ("gitlab-docs/doc-merge-request-events-re-request-review-events", Reason.MALFORMED),  # a part only
+        (
+            "gitlab-docs/doc-merge-request-events-re-request-review-events",
+            Reason.MALFORMED,
+        ),  # a part only
         ("gitlab-docs/doc-merge-request-events-changes-field", Reason.MALFORMED),
         ("gitlab-docs/doc-pipeline-events", Reason.NOT_OUR_PIPELINE),
         ("gitlab-docs/doc-push-events", Reason.EVENT_NOT_SERVED),
@@ -116,7 +124,9 @@ def test_a_system_note_is_ignored() -> None:
     assert reason(payload(system=True)) is Reason.SYSTEM_NOTE
 
 
-@pytest.mark.parametrize("kind", ["Epic", "DesignManagement::Design", "WikiPage::Meta", None, {}, "x"])
+@pytest.mark.parametrize(
+    "kind", ["Epic", "DesignManagement::Design", "WikiPage::Meta", None, {}, "x"]
+)
 def test_a_comment_on_anything_else_is_ignored(kind: object) -> None:
     assert reason(payload(noteable_type=kind)) is Reason.TARGET_UNKNOWN
 
@@ -135,14 +145,20 @@ def changed(path: str, value: object) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(("level", "public"), [(0, False), (10, True), (20, True), (None, False), ("20", False)])
+@pytest.mark.parametrize(
+    ("level", "public"), [(0, False), (10, True), (20, True), (None, False), ("20", False)]
+)
 def test_where_strangers_may_comment_is_known(level: object, public: bool) -> None:
     assert event(changed("project.visibility_level", level)).public is public
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("event_type", "confidential_note"), ("object_attributes.internal", True), ("issue.confidential", True)],
+    [
+        ("event_type", "confidential_note"),
+        ("object_attributes.internal", True),
+        ("issue.confidential", True),
+    ],
 )
 def test_what_few_may_read_is_known_as_internal(path: str, value: object) -> None:
     assert event(changed(path, value)).internal
@@ -171,7 +187,13 @@ def test_what_is_no_event_is_ignored_without_an_exception(body: object) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["object_attributes.id", "object_attributes.author_id", "object_attributes.note", "issue.iid", "project_id"],
+    [
+        "object_attributes.id",
+        "object_attributes.author_id",
+        "object_attributes.note",
+        "issue.iid",
+        "project_id",
+    ],
 )
 @pytest.mark.parametrize("value", [True, -1, 0, 1.5, 2**63, [], {}, b"".hex()])
 def test_a_field_that_a_run_needs_must_be_what_gitlab_sends(path: str, value: object) -> None:
@@ -259,12 +281,22 @@ def change(kind: str = "issue", action: str = "update", **changes: Any) -> dict[
         "action": action,
         "updated_at": "2026-02-02 02:40:00 UTC",
     }
-    branches = {"source_branch": "f", "target_branch": "main", "source_project_id": 7, "last_commit": {"id": "abc"}}
+    branches = {
+        "source_branch": "f",
+        "target_branch": "main",
+        "source_project_id": 7,
+        "last_commit": {"id": "abc"},
+    }
     return {
         "object_kind": kind,
         "event_type": kind,
         "user": {"id": 42, "username": "ada"},
-        "project": {"id": 7, "path_with_namespace": "group/app", "default_branch": "main", "visibility_level": 0},
+        "project": {
+            "id": 7,
+            "path_with_namespace": "group/app",
+            "default_branch": "main",
+            "visibility_level": 0,
+        },
         "object_attributes": attributes | (branches if kind == "merge_request" else {}),
         "changes": {},
         **changes,
@@ -274,9 +306,18 @@ def change(kind: str = "issue", action: str = "update", **changes: Any) -> dict[
 @pytest.mark.parametrize("kind", ["issue", "work_item", "merge_request"])
 def test_an_opened_issue_or_merge_request_asks_with_all_it_says(kind: str) -> None:
     found = event(change(kind, "open"))
-    assert (found.kind, found.iid, found.note_id) == ("merge_request" if kind == "merge_request" else "issue", 5, 0)
+    assert (found.kind, found.iid, found.note_id) == (
+        "merge_request" if kind == "merge_request" else "issue",
+        5,
+        0,
+    )
     assert (found.texts, found.before) == (("It breaks", "Since Monday."), ("", ""))
-    assert (found.author_id, found.author, found.discussion_id, found.occasion) == (42, "ada", None, "900")
+    assert (found.author_id, found.author, found.discussion_id, found.occasion) == (
+        42,
+        "ada",
+        None,
+        "900",
+    )
     assert found.at == NOW
     assert (found.branches == Branches("f", "main", 7, "abc")) is (kind == "merge_request")
 
@@ -325,7 +366,9 @@ def people(*names: str, **flags: bool) -> list[dict[str, object]]:
         ({"changes": []}, []),
     ],
 )  # fmt: skip
-def test_what_a_change_newly_brings_is_told(changes: dict[str, Any], added: list[tuple[str, str]]) -> None:
+def test_what_a_change_newly_brings_is_told(
+    changes: dict[str, Any], added: list[tuple[str, str]]
+) -> None:
     assert event(change("merge_request", **changes)).added == tuple(added)
 
 
@@ -343,7 +386,13 @@ def test_a_confidential_issue_is_internal() -> None:
 
 def pipeline(**changes: Any) -> dict[str, Any]:
     variables = [{"key": "TRIGGER_PAYLOAD", "value": '{"ai_flow":{}}'}]
-    attributes = {"id": 31, "source": "trigger", "status": "running", "variables": variables, **changes}
+    attributes = {
+        "id": 31,
+        "source": "trigger",
+        "status": "running",
+        "variables": variables,
+        **changes,
+    }
     project = {"id": 7, "path_with_namespace": "group/app"}
     return {"object_kind": "pipeline", "object_attributes": attributes, "project": project}
 
@@ -353,7 +402,12 @@ def test_a_pipeline_of_ours_is_known_by_its_variables() -> None:
     assert found == PipelineEvent(7, "group/app", 31, "running")
     assert parse(verified(pipeline(variables=[{"key": "AI_FLOW_ID", "value": "x"}]))) == found
     wrong: dict[str, Any]
-    for wrong in ({"source": "push"}, {"variables": []}, {"variables": None}, {"variables": [7, {"key": "X"}]}):
+    for wrong in (
+        {"source": "push"},
+        {"variables": []},
+        {"variables": None},
+        {"variables": [7, {"key": "X"}]},
+    ):
         assert reason(pipeline(**wrong)) is Reason.NOT_OUR_PIPELINE
     assert reason(pipeline(id="31")) is Reason.MALFORMED
 

@@ -44,7 +44,9 @@ def played(request: pytest.FixtureRequest) -> Iterator[Played]:
         with request.param(gitlab.url, WEBHOOK_SECRETS, GITLAB_SECRETS, **settings) as platform:
             yield Played(platform, gitlab)
         assert not gitlab.unknown_calls
-        assert not [problem for call in gitlab.calls if not call.fault for problem in contract.check(call)]
+        assert not [
+            problem for call in gitlab.calls if not call.fault for problem in contract.check(call)
+        ]
 
 
 # --- what the front ends show ----------------------------------------------------------------------------------------
@@ -53,15 +55,21 @@ def played(request: pytest.FixtureRequest) -> Iterator[Played]:
 @pytest.mark.parametrize("case", PLAYS)
 def test_a_case_ends_as_it_should(played: Played, case: str) -> None:
     found = played.told(case)
-    assert len(found) == sum(len(play.vintages) if played.all_vintages else 1 for play in PLAYS[case])
+    assert len(found) == sum(
+        len(play.vintages) if played.all_vintages else 1 for play in PLAYS[case]
+    )
     for told in found:
         reasons = {answer["reason"] for answer in told.answers}
         assert reasons == {told.play.answered}
         runs = {answer["run"] for answer in told.answers} - {None}
         assert bool(runs) == (told.play.answered == "queued")
         end = told.play.end
-        assert sorted(start["ai_flow"]["id"] for start in told.starts) == (sorted(runs) if end == RUN else [])
-        assert len(told.notes) == (0 if end in (NOTHING, NO_ENTRY) else len(runs)), "one reply to a run"
+        assert sorted(start["ai_flow"]["id"] for start in told.starts) == (
+            sorted(runs) if end == RUN else []
+        )
+        assert len(told.notes) == (0 if end in (NOTHING, NO_ENTRY) else len(runs)), (
+            "one reply to a run"
+        )
         sentence = "Claude is on it" if end == RUN else words.REASONS.get(end.upper(), ("",))[0]
         assert all(sentence in note["body"] for note in told.notes)
         if case in MORE:
@@ -84,7 +92,10 @@ def body_in_base64(played: Played) -> None:
 def header_names_in_any_case(played: Played) -> None:
     headers, body = played.new()
     for write in (str.upper, str.lower, str.title):
-        assert reason(played, {write(name): value for name, value in headers.items()}, body) == (202, "queued")
+        assert reason(played, {write(name): value for name, value in headers.items()}, body) == (
+            202,
+            "queued",
+        )
 
 
 def a_wrong_token(played: Played) -> None:
@@ -93,24 +104,37 @@ def a_wrong_token(played: Played) -> None:
     assert reason(played, wrong, body) == (401, "signature_missing")
     wrong = sign(headers, body, OTHER_TOKEN)
     assert reason(played, wrong, body) == (401, "signature_wrong")
-    assert not canaries.found_in(played.platform.output(), ["canary-of-a-wrong-token", *canaries.SECRETS])
+    assert not canaries.found_in(
+        played.platform.output(), ["canary-of-a-wrong-token", *canaries.SECRETS]
+    )
 
 
 def a_token_that_is_not_ascii(played: Played) -> None:
     headers, body = played.new()
     strange = "é".encode().decode("latin-1")
-    assert reason(played, with_token({**headers, "webhook-signature": ""}, strange), body) == (401, "signature_missing")
-    assert reason(played, {**headers, "webhook-signature": f"v1,{strange}"}, body) == (401, "signature_wrong")
+    assert reason(played, with_token({**headers, "webhook-signature": ""}, strange), body) == (
+        401,
+        "signature_missing",
+    )
+    assert reason(played, {**headers, "webhook-signature": f"v1,{strange}"}, body) == (
+        401,
+        "signature_wrong",
+    )
 
 
 def six_minutes_old(played: Played) -> None:
     headers, body = played.new()
-    assert reason(played, sign(headers, body, SIGNING_TOKEN, time.time() - 360), body) == (401, "signature_stale")
+    assert reason(played, sign(headers, body, SIGNING_TOKEN, time.time() - 360), body) == (
+        401,
+        "signature_stale",
+    )
 
 
 def two_signatures(played: Played) -> None:
     headers, body = played.new()
-    both = sign(headers, body, OTHER_TOKEN)["webhook-signature"] + " " + headers["webhook-signature"]
+    both = (
+        sign(headers, body, OTHER_TOKEN)["webhook-signature"] + " " + headers["webhook-signature"]
+    )
     assert reason(played, {**headers, "webhook-signature": both}, body) == (202, "queued")
 
 
@@ -163,14 +187,20 @@ def cold(played: Played, document: str) -> Iterator[Callable[[dict[str, str], by
     with ExitStack() as stack:
         if isinstance(platform, Aws):
             store = platform._client("secretsmanager")
-            store.put_secret_value(SecretId=platform._webhook, SecretString=document or WEBHOOK_SECRETS)
+            store.put_secret_value(
+                SecretId=platform._webhook, SecretString=document or WEBHOOK_SECRETS
+            )
             if not document:
                 stack.enter_context(platform.faulty("secrets", "fail"))
             platform.cold_start()
-            stack.callback(store.put_secret_value, SecretId=platform._webhook, SecretString=WEBHOOK_SECRETS)
+            stack.callback(
+                store.put_secret_value, SecretId=platform._webhook, SecretString=WEBHOOK_SECRETS
+            )
             yield lambda headers, body: platform.deliver("POST", headers, body).status
         elif isinstance(platform, Gcp):
-            platform.secret_manager.versions["projects/p/secrets/other"] = [document] if document else []
+            platform.secret_manager.versions["projects/p/secrets/other"] = (
+                [document] if document else []
+            )
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             environment = {
                 "GITLAB_URL": platform.gitlab_url,
@@ -200,7 +230,10 @@ def test_older_gitlabs_come_with_a_secret_token() -> None:
             assert local.deliver("POST", with_token(headers, SECRET_TOKEN), body).status == 202
             for wrong in ("canary-of-a-wrong-token", "é".encode().decode("latin-1"), ""):
                 answer = local.deliver("POST", with_token(headers, wrong), body)
-                assert (answer.status, json.loads(answer.body)["reason"] in ("token_wrong", "unsigned")) == (401, True)
+                assert (
+                    answer.status,
+                    json.loads(answer.body)["reason"] in ("token_wrong", "unsigned"),
+                ) == (401, True)
         local.settle()
         assert len(gitlab.pipelines) == len(VINTAGES)
         assert "canary-of-a-wrong-token" not in local.output()
@@ -220,7 +253,9 @@ def an_external_user() -> None:
 
 def a_source_branch_that_is_gone() -> None:
     with Worker(PIPELINE_REF="source") as worker:
-        assert worker.carry(*PLAYS["E034"][0].make(Scene(worker.gitlab, "19"))) is Reason.REF_NOT_FOUND
+        assert (
+            worker.carry(*PLAYS["E034"][0].make(Scene(worker.gitlab, "19"))) is Reason.REF_NOT_FOUND
+        )
         assert not worker.gitlab.pipelines
         assert [words.REASONS["REF_NOT_FOUND"][0] in reply for reply in worker.replies] == [True]
 
@@ -228,8 +263,18 @@ def a_source_branch_that_is_gone() -> None:
 def trigger_calls_that_fail() -> None:
     for faults, waits in (
         ([Fault.status(429, retry_after=40)], [40]),
-        ([Fault.status(400, message={"base": ["Too many pipelines created in the last minute."]})], [60]),
-        ([Fault.status(502), Fault.status(503)], [75, 75]),  # it may have acted: so long GitLab may take to settle
+        (
+            [
+                Fault.status(
+                    400, message={"base": ["Too many pipelines created in the last minute."]}
+                )
+            ],
+            [60],
+        ),
+        (
+            [Fault.status(502), Fault.status(503)],
+            [75, 75],
+        ),  # it may have acted: so long GitLab may take to settle
         ([Fault.reset_before()], [75]),
     ):
         with Worker() as worker:

@@ -1,6 +1,17 @@
 """The proofs of `make faults` in small: the same code, fewer journeys, and the page it writes."""
 
-from tests.faults import crowd, kills, load, machine, outage, over_http, refusing_queue, report, schedules, stalls
+from tests.faults import (
+    crowd,
+    kills,
+    load,
+    machine,
+    outage,
+    over_http,
+    refusing_queue,
+    report,
+    schedules,
+    stalls,
+)
 from tests.faults.catalogue import STEPS
 from tests.faults.parts import PARTS, Row
 from tests.faults.schedules import SEED, Tally

@@ -17,7 +17,12 @@ from shared.ports import GitLabError
 from tests import fakes
 from tests.fakes import NOTE, run
 
-SECRETS = {"ANTHROPIC_API_KEY": "sk-ant-canary", "CI_JOB_TOKEN": "canary-job-token", "PATH": "/bin", "A": "canary-a"}
+SECRETS = {
+    "ANTHROPIC_API_KEY": "sk-ant-canary",
+    "CI_JOB_TOKEN": "canary-job-token",
+    "PATH": "/bin",
+    "A": "canary-a",
+}
 
 # gitlabhq lib/gitlab/ci/variables/collection/item.rb, VARIABLES_REGEXP
 RAILS = re.compile(
@@ -74,10 +79,28 @@ def seen_by_the_job(value: str) -> str:
     return runner(rails(value, SECRETS), SECRETS)
 
 
-CASES = json.loads((Path(__file__).parent / "data" / "ci-variable-expansion.json").read_text())["cases"]
+CASES = json.loads((Path(__file__).parent / "data" / "ci-variable-expansion.json").read_text())[
+    "cases"
+]
 LEAKING = st.lists(
     st.sampled_from(
-        ["$", "%", "{", "}", "$$", "%%", "A", "CI_JOB_TOKEN", "ANTHROPIC_API_KEY", "x", "5", " ", "\n", "％", "\0"]
+        [
+            "$",
+            "%",
+            "{",
+            "}",
+            "$$",
+            "%%",
+            "A",
+            "CI_JOB_TOKEN",
+            "ANTHROPIC_API_KEY",
+            "x",
+            "5",
+            " ",
+            "\n",
+            "％",
+            "\0",
+        ]
     ),
     max_size=20,
 ).map("".join)
@@ -100,11 +123,20 @@ def test_the_model_of_the_expanders_does_leak_what_is_not_made_safe() -> None:
 def test_no_text_expands_to_a_secret(text: str) -> None:
     seen = seen_by_the_job(flow.safe(text))
     assert "canary" not in seen
-    assert seen.replace("％", "%") == text.replace("\0", "").replace("％", "%").encode("utf-8", "replace").decode()
+    assert (
+        seen.replace("％", "%")
+        == text.replace("\0", "").replace("％", "%").encode("utf-8", "replace").decode()
+    )
 
 
 @settings(max_examples=500)
-@given(st.recursive(LEAKING | st.text(), lambda inner: st.lists(inner) | st.dictionaries(LEAKING, inner), max_leaves=5))
+@given(
+    st.recursive(
+        LEAKING | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(LEAKING, inner),
+        max_leaves=5,
+    )
+)
 def test_json_reads_back_to_the_letter(value: object) -> None:
     text = flow.safe_json(value)
     assert seen_by_the_job(text) == text
@@ -131,7 +163,11 @@ def test_a_program_starts_with_the_longest_values() -> None:
 def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() -> None:
     text = "print $ANTHROPIC_API_KEY ${CI_JOB_TOKEN} %PATH%"
     body: dict[str, Any] = flow.body(
-        run(), Order(), text, {"a": "$B %C%"}, fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1")
+        run(),
+        Order(),
+        text,
+        {"a": "$B %C%"},
+        fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1"),
     )
     assert body["ref"] == "main"
     assert body["ai_flow"]["input"] == text
@@ -167,10 +203,17 @@ def body(event: Event = NOTE, order: Order = Order(), **environment: str) -> dic
 def test_an_option_chooses_the_model_and_the_limits() -> None:
     asked = body(NOTE, Order("review", "claude-opus-4-5", 7, 9), MODEL="claude-sonnet-4-5")
     assert asked["ai_flow"]["options"] == {"turns": 7, "minutes": 9}
-    assert asked["ai_flow"]["model"]["id"] == asked["variables"]["ANTHROPIC_MODEL"] == "claude-opus-4-5"
+    assert (
+        asked["ai_flow"]["model"]["id"]
+        == asked["variables"]["ANTHROPIC_MODEL"]
+        == "claude-opus-4-5"
+    )
     assert asked["ai_flow"]["command"] == "review"
     plain = body(MODEL="claude-sonnet-4-5")["ai_flow"]
-    assert (plain["options"], plain["model"]["id"]) == ({"turns": None, "minutes": None}, "claude-sonnet-4-5")
+    assert (plain["options"], plain["model"]["id"]) == (
+        {"turns": None, "minutes": None},
+        "claude-sonnet-4-5",
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,7 +227,9 @@ def test_an_option_chooses_the_model_and_the_limits() -> None:
     ],
 )
 def test_an_event_without_words_says_what_is_to_be_done(name: str, kind: str, command: str) -> None:
-    assert body(MERGE_REQUEST._replace(name=name, kind=kind))["ai_flow"]["command"] == (command or None)
+    assert body(MERGE_REQUEST._replace(name=name, kind=kind))["ai_flow"]["command"] == (
+        command or None
+    )
 
 
 def test_the_installation_words_its_prompts() -> None:
@@ -236,15 +281,25 @@ def test_only_a_branch_is_run_on(branch: str) -> None:
             Reason.WORKFLOW_RULES,
         ),
         (400, "Pipeline filtered out by workflow rules.", Reason.WORKFLOW_RULES),
-        (400, "The resulting pipeline would have been empty. Review the rules configuration …", Reason.NO_JOB),
+        (
+            400,
+            "The resulting pipeline would have been empty. Review the rules configuration …",
+            Reason.NO_JOB,
+        ),
         (400, "No stages / jobs for this pipeline.", Reason.NO_JOB),
-        (400, "{'base': ['Insufficient permissions to set pipeline variables']}", Reason.VARIABLES_FORBIDDEN),
+        (
+            400,
+            "{'base': ['Insufficient permissions to set pipeline variables']}",
+            Reason.VARIABLES_FORBIDDEN,
+        ),
         (403, "", Reason.GITLAB_REFUSED),
         (422, "jobs config should contain at least one visible job", Reason.CI_CONFIG_INVALID),
         (400, "something new", Reason.GITLAB_REFUSED),
     ],
 )
-def test_a_refusal_that_only_a_person_can_heal_is_told_at_once(status: int, message: str, reason: Reason) -> None:
+def test_a_refusal_that_only_a_person_can_heal_is_told_at_once(
+    status: int, message: str, reason: Reason
+) -> None:
     refusal = flow.refused(GitLabError(status, message))
     assert isinstance(refusal, Stop)
     assert refusal.reason is reason

@@ -25,7 +25,16 @@ from tests import fakes
 from tests.gitlab.server import Fault, GitLab
 from tests.platforms import Answer
 from tests.platforms.cloud_tasks import CloudTasks, Limits
-from tests.platforms.gcp import INVOKER, QUEUE, ROOT, Function, Gcp, firestore_records, request, tasks_queue
+from tests.platforms.gcp import (
+    INVOKER,
+    QUEUE,
+    ROOT,
+    Function,
+    Gcp,
+    firestore_records,
+    request,
+    tasks_queue,
+)
 from tests.platforms.google import SecretManager
 
 BUDGET = 3.0  # seconds `receive` may take whatever hangs
@@ -63,8 +72,14 @@ print(json.dumps([answer[1], sorted(roots - sys.stdlib_module_names), sorted(sys
 def cold(headers: dict[str, str], body: str, **environment: str) -> tuple[int, set[str], set[str]]:
     """Answer one delivery in a fresh interpreter; return the status, the foreign packages and all modules loaded."""
     command = [sys.executable, "-c", COLD, json.dumps(list(headers.items())), body]
-    given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FUNCTION_TARGET": "receive"} | RECEIVE | environment
-    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=30, check=True)
+    given = (
+        {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FUNCTION_TARGET": "receive"}
+        | RECEIVE
+        | environment
+    )
+    done = subprocess.run(
+        command, env=given, capture_output=True, text=True, timeout=30, check=True
+    )
     status, foreign, modules = json.loads(done.stdout)
     return status, set(foreign) - {"functions", "shared"}, set(modules)
 
@@ -75,22 +90,34 @@ def test_a_delivery_without_credentials_is_refused_before_any_library_is_loaded(
     assert foreign == set()
 
 
-def test_a_delivery_without_a_mention_loads_no_client_but_that_of_the_secrets(secrets: SecretManager) -> None:
+def test_a_delivery_without_a_mention_loads_no_client_but_that_of_the_secrets(
+    secrets: SecretManager,
+) -> None:
     body = json.dumps(fakes.payload("it works now"))
-    status, _, modules = cold(fakes.sign(body.encode(), time.time()), body, SECRET_MANAGER_ENDPOINT=secrets.url)
+    status, _, modules = cold(
+        fakes.sign(body.encode(), time.time()), body, SECRET_MANAGER_ENDPOINT=secrets.url
+    )
     assert status == 200
     assert "google.cloud.secretmanager_v1" in modules
-    assert not modules & {"google.cloud.tasks_v2", "google.cloud.firestore", "gitlab", "shared.dispatch"}
+    assert not modules & {
+        "google.cloud.tasks_v2",
+        "google.cloud.firestore",
+        "gitlab",
+        "shared.dispatch",
+    }
 
 
 @pytest.mark.parametrize(
-    ("target", "missing"), [*(("receive", name) for name in RECEIVE), *(("dispatch", name) for name in DISPATCH)]
+    ("target", "missing"),
+    [*(("receive", name) for name in RECEIVE), *(("dispatch", name) for name in DISPATCH)],
 )
 def test_a_function_without_a_setting_it_needs_does_not_start_and_says_which(
     target: str, missing: str, tmp_path: Path
 ) -> None:
     environment = {"receive": RECEIVE, "dispatch": DISPATCH}[target]
-    function = Function(target, tmp_path, **{name: value for name, value in environment.items() if name != missing})
+    function = Function(
+        target, tmp_path, **{name: value for name, value in environment.items() if name != missing}
+    )
     try:
         assert function.wait_until_it_ends() != 0
         assert f"{missing}: found None, expected" in function.output().splitlines()[-1]
@@ -98,7 +125,9 @@ def test_a_function_without_a_setting_it_needs_does_not_start_and_says_which(
         function.stop()
 
 
-def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expected(tmp_path: Path) -> None:
+def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expected(
+    tmp_path: Path,
+) -> None:
     function = Function("receive", tmp_path, **RECEIVE, MINIMUM_ROLE="king")
     try:
         assert function.wait_until_it_ends() != 0
@@ -130,7 +159,9 @@ def test_a_record_carries_its_end_as_a_time_for_the_ttl_policy(project: str) -> 
     assert stored.get("expires").timestamp() == 1000
 
 
-def test_a_store_that_never_answers_raises_within_the_limit(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_never_answers_raises_within_the_limit(
+    project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(adapters, "PATIENT", 0.3)
     with create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
@@ -169,8 +200,12 @@ def test_a_run_put_twice_is_one_task_and_no_error(queue: Queue, tasks: CloudTask
     assert len(tasks.calls) == 13
 
 
-def test_each_status_of_a_pipeline_is_one_task_of_a_name_that_google_takes(queue: Queue, tasks: CloudTasks) -> None:
-    looks = [TrackRequest(7, 4711, status) for status in ("running", "waiting_for_resource", "running")]
+def test_each_status_of_a_pipeline_is_one_task_of_a_name_that_google_takes(
+    queue: Queue, tasks: CloudTasks
+) -> None:
+    looks = [
+        TrackRequest(7, 4711, status) for status in ("running", "waiting_for_resource", "running")
+    ]
     for look in looks:
         queue.put(look)
     assert [from_json(task.body) for task in tasks.tasks.values()] == looks[:2]
@@ -218,7 +253,16 @@ def test_a_queue_that_does_not_exist_is_an_error(tasks: CloudTasks) -> None:
 
 def test_the_queue_of_the_stand_in_pauses_as_the_reference_tells() -> None:
     limits = Limits(min_backoff=10, max_backoff=300, doublings=3)
-    assert [limits.pause(attempt) for attempt in range(1, 9)] == [10, 20, 40, 80, 160, 240, 300, 300]
+    assert [limits.pause(attempt) for attempt in range(1, 9)] == [
+        10,
+        20,
+        40,
+        80,
+        160,
+        240,
+        300,
+        300,
+    ]
 
 
 # `receive`, on its own.
@@ -263,7 +307,9 @@ def test_secrets_that_hang_are_503_in_time_even_on_a_cold_start_and_asked_again_
     assert len(tasks.tasks) == 1
 
 
-def test_a_queue_that_hangs_is_503_in_time_even_on_a_cold_start(receive: Function, tasks: CloudTasks) -> None:
+def test_a_queue_that_hangs_is_503_in_time_even_on_a_cold_start(
+    receive: Function, tasks: CloudTasks
+) -> None:
     with tasks.stalled():
         answer = deliver(receive)
     assert (answer.status, reason(answer)) == (503, "queue_unavailable")
@@ -271,7 +317,9 @@ def test_a_queue_that_hangs_is_503_in_time_even_on_a_cold_start(receive: Functio
     assert deliver(receive).status == 202
 
 
-def test_a_rotated_token_is_read_again_on_a_mismatch(receive: Function, secrets: SecretManager) -> None:
+def test_a_rotated_token_is_read_again_on_a_mismatch(
+    receive: Function, secrets: SecretManager
+) -> None:
     (versions,) = secrets.versions.values()
     versions.append(json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
     assert deliver(receive).status == 401
@@ -317,7 +365,9 @@ def warm() -> Iterator[Function]:
 def test_two_values_of_one_header_are_one_value_that_no_token_equals(warm: Function) -> None:
     body = json.dumps(fakes.payload("no mention")).encode()
     once = request(warm.port, "POST", {"X-Gitlab-Token": fakes.SECRET_TOKEN}, body)
-    twice = request(warm.port, "POST", {"X-Gitlab-Token": [fakes.SECRET_TOKEN, fakes.SECRET_TOKEN]}, body)
+    twice = request(
+        warm.port, "POST", {"X-Gitlab-Token": [fakes.SECRET_TOKEN, fakes.SECRET_TOKEN]}, body
+    )
     assert (once.status, reason(once)) == (200, "no_mention")
     assert (twice.status, reason(twice)) == (401, "token_wrong")
 
@@ -417,7 +467,12 @@ def test_what_heals_is_answered_503_and_the_task_comes_again(gitlab: GitLab, gcp
 def test_a_task_that_cannot_be_read_is_not_taken_for_done(gcp: Gcp) -> None:
     """A newer `receive` may have written it: the `dispatch` that is about to be deployed can read it."""
     name = f"{QUEUE}/tasks/{uuid4().hex}"
-    body = {"task": {"name": name, "httpRequest": {"url": gcp.dispatch.url, "body": "eyJ2ZXJzaW9uIjoyfQ=="}}}
+    body = {
+        "task": {
+            "name": name,
+            "httpRequest": {"url": gcp.dispatch.url, "body": "eyJ2ZXJzaW9uIjoyfQ=="},
+        }
+    }
     connection = HTTPConnection("127.0.0.1", int(gcp.tasks.url.rpartition(":")[2]))
     connection.request("POST", f"/v2/{QUEUE}/tasks", json.dumps(body))
     assert connection.getresponse().status == 200
@@ -436,7 +491,11 @@ def test_dispatch_logs_json_and_no_line_of_either_function_holds_a_secret(gitlab
     lines = [json.loads(line) for line in platform.output().splitlines()]
     assert {line["run"] for line in lines} == {run}
     said = [(line["severity"], line["message"]) for line in lines]
-    assert sorted(said) == [("INFO", "queued"), ("INFO", "triggered"), ("WARNING", "gitlab_unavailable")]
+    assert sorted(said) == [
+        ("INFO", "queued"),
+        ("INFO", "triggered"),
+        ("WARNING", "gitlab_unavailable"),
+    ]
     assert not [canary for canary in CANARIES if canary in platform.output()]
 
 
@@ -445,7 +504,9 @@ def test_nothing_is_left_of_an_installation_that_was_stopped(gitlab: GitLab) -> 
     platform = Gcp(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
     with platform:
         ports = [function.port for function in platform.functions]
-        ports += [int(url.rpartition(":")[2]) for url in (platform.tasks.url, platform.secret_manager.url)]
+        ports += [
+            int(url.rpartition(":")[2]) for url in (platform.tasks.url, platform.secret_manager.url)
+        ]
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             request(port, "GET", {}, b"")

@@ -36,13 +36,19 @@ def installed() -> Iterator[StandIn]:
         server.issue(7, 5)
         yield server
         assert not server.unknown_calls
-        assert not [problem for call in server.calls if not call.fault for problem in contract.check(call)]
+        assert not [
+            problem for call in server.calls if not call.fault for problem in contract.check(call)
+        ]
 
 
 def secrets(*tokens: str, clock: Clock | None = None) -> Cached[GitLabSecrets]:
     waiting = list(tokens)
     document = {"trigger_tokens": {"*": TRIGGER_TOKEN}}
-    return Cached(lambda: json.dumps(document | {"api_token": waiting.pop(0)}), GitLabSecrets.parse, clock or Clock())
+    return Cached(
+        lambda: json.dumps(document | {"api_token": waiting.pop(0)}),
+        GitLabSecrets.parse,
+        clock or Clock(),
+    )
 
 
 @pytest.fixture
@@ -71,14 +77,18 @@ def test_a_member_is_known_by_id(server: StandIn, gitlab: GitLab) -> None:
     assert gitlab.member(7, 42) is None
 
 
-def test_a_project_our_token_cannot_see_is_no_answer_about_the_author(server: StandIn, gitlab: GitLab) -> None:
+def test_a_project_our_token_cannot_see_is_no_answer_about_the_author(
+    server: StandIn, gitlab: GitLab
+) -> None:
     server.remove_member(7, 99)
     with pytest.raises(GitLabError) as error:
         gitlab.member(7, 42)
     assert error.value.status == 404
 
 
-def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(server: StandIn, gitlab: GitLab) -> None:
+def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(
+    server: StandIn, gitlab: GitLab
+) -> None:
     pipeline = gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
     assert pipeline.id in server.pipelines
     assert pipeline.url == f"{server.url}/group/app/-/pipelines/{pipeline.id}"

@@ -45,7 +45,9 @@ def clock() -> Clock:
 def gl(clock: Clock) -> Iterator[GitLab]:
     """A project with an issue, a merge request, a commit, a snippet and people; every call keeps to GitLab's API file."""
     with GitLab(clock=clock) as gl:
-        for number, name in enumerate(("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1):
+        for number, name in enumerate(
+            ("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1
+        ):
             gl.user(number, name, bot=number == BOT, admin=number == ROOT)
             gl.api_token(f"token-{number}", number)
         gl.project(7, "group/app")
@@ -75,7 +77,12 @@ def names(people: list[dict[str, Any]]) -> list[str]:
 
 
 def test_members_are_listed_in_pages_as_one_is_shown(gl: GitLab) -> None:
-    assert [each.id for each in project(gl).members_all.list(iterator=True, per_page=3)] == [ALICE, BOB, BOT, GUEST]
+    assert [each.id for each in project(gl).members_all.list(iterator=True, per_page=3)] == [
+        ALICE,
+        BOB,
+        BOT,
+        GUEST,
+    ]
     status, headers, body = wire(gl, "GET members/all?per_page=3&page=2")
     assert (status, headers["x-total"], names(body)) == (200, "4", ["guest"])
     assert body[0] == api(gl, f"GET members/all/{GUEST}")[1]
@@ -85,7 +92,9 @@ def test_members_are_found_by_ids_by_name_and_by_state(gl: GitLab) -> None:
     gl.member(7, ALICE, 30, state="awaiting")
     members = project(gl).members_all
     wanted = [ALICE, STRANGER, GUEST]
-    assert [each.id for each in members.list(query_parameters={"user_ids[]": wanted}, get_all=True)] == [ALICE, GUEST]
+    assert [
+        each.id for each in members.list(query_parameters={"user_ids[]": wanted}, get_all=True)
+    ] == [ALICE, GUEST]
     # python-gitlab writes `user_ids=1&user_ids=6&user_ids=4`, of which Rails keeps the last
     assert [each.id for each in members.list(user_ids=wanted, get_all=True)] == [GUEST]
     assert names(api(gl, "GET members/all?user_ids=1,2")[1]) == ["alice", "bob"]
@@ -101,13 +110,33 @@ def test_members_are_found_by_ids_by_name_and_by_state(gl: GitLab) -> None:
 def test_an_edit_shows_in_the_issue(gl: GitLab, clock: Clock) -> None:
     clock.now += 60
     edit = gl.edit_issue(
-        7, 5, user_id=BOB, title="The bug", description="It bites", labels=["a", "b"], assignees=[BOT], state="closed"
+        7,
+        5,
+        user_id=BOB,
+        title="The bug",
+        description="It bites",
+        labels=["a", "b"],
+        assignees=[BOT],
+        state="closed",
     )
     issue = project(gl).issues.get(5)
-    assert (issue.title, issue.description, issue.labels, issue.state) == ("The bug", "It bites", ["a", "b"], "closed")
-    assert (names(issue.assignees), issue.author["username"], issue.confidential) == (["claude_bot"], "alice", False)
+    assert (issue.title, issue.description, issue.labels, issue.state) == (
+        "The bug",
+        "It bites",
+        ["a", "b"],
+        "closed",
+    )
+    assert (names(issue.assignees), issue.author["username"], issue.confidential) == (
+        ["claude_bot"],
+        "alice",
+        False,
+    )
     assert (issue.updated_at, issue.closed_at) == ("2026-05-28T20:27:40.000Z",) * 2
-    assert (edit["user_id"], edit["action"], edit["changes"]["title"]) == (BOB, "close", ("A bug", "The bug"))
+    assert (edit["user_id"], edit["action"], edit["changes"]["title"]) == (
+        BOB,
+        "close",
+        ("A bug", "The bug"),
+    )
     assert gl.edit_issue(7, 5, user_id=BOB, state="opened")["action"] == "reopen"
     assert project(gl).issues.get(5).closed_at is None
     edits: list[Record] = list(gl.issues[7, 5]["edits"])
@@ -117,7 +146,9 @@ def test_an_edit_shows_in_the_issue(gl: GitLab, clock: Clock) -> None:
 
 def test_an_edit_shows_in_the_merge_request(gl: GitLab) -> None:
     assert project(gl).mergerequests.get(9).draft is True
-    gl.edit_merge_request(7, 9, user_id=ALICE, title="A fix", reviewers=[BOT, BOB], assignees=[ALICE], state="merged")
+    gl.edit_merge_request(
+        7, 9, user_id=ALICE, title="A fix", reviewers=[BOT, BOB], assignees=[ALICE], state="merged"
+    )
     found = project(gl).mergerequests.get(9)
     assert (found.draft, found.state, found.merge_user["username"]) == (False, "merged", "alice")
     assert (names(found.reviewers), names(found.assignees)) == (["claude_bot", "bob"], ["alice"])
@@ -136,7 +167,11 @@ def test_an_edit_of_what_is_not_there_is_a_mistake(gl: GitLab) -> None:
 def test_a_work_item_has_its_type_and_its_own_page(gl: GitLab) -> None:
     gl.issue(7, 6, issue_type="task")
     task = project(gl).issues.get(6)
-    assert (task.issue_type, task.type, task.web_url) == ("task", "TASK", f"{gl.url}/group/app/-/work_items/6")
+    assert (task.issue_type, task.type, task.web_url) == (
+        "task",
+        "TASK",
+        f"{gl.url}/group/app/-/work_items/6",
+    )
 
 
 # --- diffs -----------------------------------------------------------------------------------------------------------
@@ -169,11 +204,25 @@ def test_a_diff_says_what_happened_to_the_file(gl: GitLab) -> None:
         diffs.file("long.txt", lines=10_000),
     ]
     gl.push(7, 9, "d" * 40, user_id=ALICE, diffs=files)
-    new, gone, renamed, generated, huge, long = api(gl, "GET merge_requests/9/diffs?unidiff=true")[1]
+    new, gone, renamed, generated, huge, long = api(gl, "GET merge_requests/9/diffs?unidiff=true")[
+        1
+    ]
     assert new["diff"] == "--- /dev/null\n+++ b/new.py\n@@ -0,0 +1,1 @@\n+new line 1 of new.py\n"
-    assert (gone["deleted_file"], gone["b_mode"], "+++ /dev/null" in gone["diff"]) == (True, "0", True)
-    assert (renamed["renamed_file"], renamed["old_path"], renamed["new_path"]) == (True, "a.py", "b.py")
-    assert (generated["generated_file"], generated["collapsed"], generated["diff"]) == (True, True, "")
+    assert (gone["deleted_file"], gone["b_mode"], "+++ /dev/null" in gone["diff"]) == (
+        True,
+        "0",
+        True,
+    )
+    assert (renamed["renamed_file"], renamed["old_path"], renamed["new_path"]) == (
+        True,
+        "a.py",
+        "b.py",
+    )
+    assert (generated["generated_file"], generated["collapsed"], generated["diff"]) == (
+        True,
+        True,
+        "",
+    )
     assert [(each["too_large"], each["diff"]) for each in (huge, long)] == [(True, "")] * 2
     assert project(gl).mergerequests.get(9).sha == gl.projects[7].branches["fix"] == "d" * 40
 
@@ -181,7 +230,9 @@ def test_a_diff_says_what_happened_to_the_file(gl: GitLab) -> None:
 # --- comments on commits and snippets --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "iid", "path"), [("commit", SHA, THREAD), ("snippet", 3, "snippets/3/discussions")])
+@pytest.mark.parametrize(
+    ("kind", "iid", "path"), [("commit", SHA, THREAD), ("snippet", 3, "snippets/3/discussions")]
+)
 def test_a_thread_on_a_commit_or_snippet_is_read_answered_and_edited(
     gl: GitLab, kind: str, iid: Any, path: str
 ) -> None:
@@ -189,17 +240,24 @@ def test_a_thread_on_a_commit_or_snippet_is_read_answered_and_edited(
     thread = f"{path}/{first['discussion_id']}"
     status, note = api(gl, f"POST {thread}/notes", {"body": "two"})
     assert (status, note["type"], "noteable_iid" in note) == (201, "DiscussionNote", False)
-    assert (note["noteable_type"], note["noteable_id"]) == (("Commit", None) if kind == "commit" else ("Snippet", 3))
+    assert (note["noteable_type"], note["noteable_id"]) == (
+        ("Commit", None) if kind == "commit" else ("Snippet", 3)
+    )
     assert bodies(api(gl, f"GET {thread}")[1]["notes"]) == ["one", "two"]
     assert api(gl, f"PUT {thread}/notes/{note['id']}", {"body": "2"})[1]["body"] == "2"
     assert bodies(api(gl, f"GET {thread}/notes")[1]) == ["one", "2"]
     assert api(gl, f"GET {thread}/notes/{note['id']}")[1]["body"] == "2"
-    assert api(gl, f"PUT {thread}/notes/{first['id']}", {"body": "mine"}, user=GUEST)[0] in (403, 404)
+    assert api(gl, f"PUT {thread}/notes/{first['id']}", {"body": "mine"}, user=GUEST)[0] in (
+        403,
+        404,
+    )
     assert api(gl, f"DELETE {thread}/notes/{note['id']}")[0] == 204
     assert len(api(gl, f"GET {path}")[1]) == 1
 
 
-@pytest.mark.parametrize(("kind", "iid", "path"), [("commit", SHA, THREAD), ("snippet", 3, "snippets/3/discussions")])
+@pytest.mark.parametrize(
+    ("kind", "iid", "path"), [("commit", SHA, THREAD), ("snippet", 3, "snippets/3/discussions")]
+)
 def test_a_single_note_there_takes_no_reply_but_a_new_thread_beside_it(
     gl: GitLab, kind: str, iid: Any, path: str
 ) -> None:
@@ -219,11 +277,16 @@ def test_commits_are_found_by_head_and_only_where_they_are(gl: GitLab) -> None:
     assert api(gl, "GET snippets/4/discussions") == (404, {"message": "404 Snippet Not Found"})
 
 
-def test_notes_on_snippets_take_emoji_and_notes_on_commits_have_no_such_endpoint(gl: GitLab) -> None:
+def test_notes_on_snippets_take_emoji_and_notes_on_commits_have_no_such_endpoint(
+    gl: GitLab,
+) -> None:
     note = comment(gl, kind="snippet", iid=3)
     assert api(gl, f"POST snippets/3/notes/{note['id']}/award_emoji", {"name": "eyes"})[0] == 201
     note = comment(gl, kind="commit", iid=SHA)
-    for path in (f"notes/{note['id']}/award_emoji", f"discussions/x/notes/{note['id']}/award_emoji"):
+    for path in (
+        f"notes/{note['id']}/award_emoji",
+        f"discussions/x/notes/{note['id']}/award_emoji",
+    ):
         line = f"repository/commits/{SHA}/{path}"
         assert api(gl, f"POST {line}", {"name": "eyes"}) == (404, {"error": "404 Not Found"})
         assert not contract.knows("POST", f"/api/v4/projects/7/{line}")
@@ -239,7 +302,11 @@ def test_a_snippet_has_no_quick_actions(gl: GitLab) -> None:
 def test_hooks_of_commit_and_snippet_notes_have_a_block_of_their_own(gl: GitLab) -> None:
     on_commit = payload(gl.note_hook(comment(gl, kind="commit", iid=SHA, note_id=4242)))
     attributes = on_commit["object_attributes"]
-    assert (attributes["noteable_type"], attributes["noteable_id"], attributes["commit_id"]) == ("Commit", None, SHA)
+    assert (attributes["noteable_type"], attributes["noteable_id"], attributes["commit_id"]) == (
+        "Commit",
+        None,
+        SHA,
+    )
     assert attributes["url"] == f"{gl.url}/group/app/-/commit/{SHA}#note_4242"
     assert on_commit["commit"].keys() == {"id", "message", "title", "timestamp", "url", "author"}
     assert (on_commit["commit"]["id"], on_commit["commit"]["title"]) == (SHA, "Add it")
@@ -275,7 +342,11 @@ def test_a_pipeline_waits_runs_and_ends(gl: GitLab, clock: Clock) -> None:
     pipeline = project(gl).pipelines.get(number)
     assert (pipeline.duration, pipeline.finished_at) == (30, "2026-05-28T20:27:40.000Z")
     (job,) = pipeline.jobs.list(get_all=True)
-    assert (job.duration, job.failure_reason, job.allow_failure) == (30, "job_execution_timeout", False)
+    assert (job.duration, job.failure_reason, job.allow_failure) == (
+        30,
+        "job_execution_timeout",
+        False,
+    )
     assert (job.stage, job.web_url) == ("test", f"{gl.url}/group/app/-/jobs/{job.id}")
 
 
@@ -291,10 +362,15 @@ def test_what_never_ran_has_no_duration(gl: GitLab) -> None:
 def test_jobs_may_fare_otherwise_than_their_pipeline(gl: GitLab) -> None:
     number = trigger(gl)[1]["id"]
     lint = gl.job(number, "lint", allow_failure=True)
-    gl.set_pipeline(number, "running", job_status={"claude": "pending", "lint": "failed"}, failure_reason="x")
+    gl.set_pipeline(
+        number, "running", job_status={"claude": "pending", "lint": "failed"}, failure_reason="x"
+    )
     gl.set_pipeline(number, "success")
     jobs = {each["name"]: each for each in api(gl, f"GET pipelines/{number}/jobs")[1]}
-    assert {name: each["status"] for name, each in jobs.items()} == {"claude": "success", "lint": "failed"}
+    assert {name: each["status"] for name, each in jobs.items()} == {
+        "claude": "success",
+        "lint": "failed",
+    }
     assert (jobs["lint"]["failure_reason"], jobs["lint"]["allow_failure"]) == ("x", True)
     gl.set_job(lint["id"], "success")
     assert gl.jobs[lint["id"]]["failure_reason"] is None
@@ -329,11 +405,20 @@ def test_an_issue_hook_tells_who_changed_what(gl: GitLab) -> None:
     headers, _ = delivery = gl.issue_hook((7, 5))
     found = payload(delivery)
     assert headers["X-Gitlab-Event"] == "Issue Hook"
-    assert (found["object_kind"], found["event_type"], found["user"]["id"]) == ("issue", "issue", BOB)
+    assert (found["object_kind"], found["event_type"], found["user"]["id"]) == (
+        "issue",
+        "issue",
+        BOB,
+    )
     changes = found["changes"]
     assert changes["title"] == {"previous": "A bug", "current": "The bug"}
-    assert (changes["assignees"]["previous"], names(changes["assignees"]["current"])) == ([], ["claude_bot"])
-    assert [[each["title"] for each in changes["labels"][when]] for when in ("previous", "current")] == [
+    assert (changes["assignees"]["previous"], names(changes["assignees"]["current"])) == (
+        [],
+        ["claude_bot"],
+    )
+    assert [
+        [each["title"] for each in changes["labels"][when]] for when in ("previous", "current")
+    ] == [
         ["bug"],
         ["bug", "claude"],
     ]
@@ -343,7 +428,11 @@ def test_an_issue_hook_tells_who_changed_what(gl: GitLab) -> None:
         ["bug", "claude"],
     )
     attributes = found["object_attributes"]
-    assert (attributes["action"], attributes["assignee_ids"], attributes["iid"]) == ("update", [BOT], 5)
+    assert (attributes["action"], attributes["assignee_ids"], attributes["iid"]) == (
+        "update",
+        [BOT],
+        5,
+    )
     assert attributes["actioned_at"] == "2026-05-28T20:26:40.000Z"
 
 
@@ -378,7 +467,11 @@ def test_work_items_and_confidential_issues_have_names_of_their_own(
     gl.issue(7, 6, issue_type=kind, confidential=secret)
     headers, _ = delivery = gl.issue_hook((7, 6))
     found = payload(delivery)
-    assert (headers["X-Gitlab-Event"], found["object_kind"], found["event_type"]) == (event, object_kind, event_type)
+    assert (headers["X-Gitlab-Event"], found["object_kind"], found["event_type"]) == (
+        event,
+        object_kind,
+        event_type,
+    )
     assert found["object_attributes"]["type"] == kind.title()
 
 
@@ -386,8 +479,17 @@ def test_a_merge_request_hook_tells_of_reviewers(gl: GitLab) -> None:
     gl.edit_merge_request(7, 9, user_id=ALICE, title="A fix", reviewers=[BOT])
     headers, _ = delivery = gl.merge_request_hook((7, 9))
     found = payload(delivery)
-    assert (headers["X-Gitlab-Event"], found["object_kind"]) == ("Merge Request Hook", "merge_request")
-    person = {"id": BOT, "name": "Claude Bot", "username": "claude_bot", "avatar_url": None, "email": "[REDACTED]"}
+    assert (headers["X-Gitlab-Event"], found["object_kind"]) == (
+        "Merge Request Hook",
+        "merge_request",
+    )
+    person = {
+        "id": BOT,
+        "name": "Claude Bot",
+        "username": "claude_bot",
+        "avatar_url": None,
+        "email": "[REDACTED]",
+    }
     reviewer = person | {"state": "unreviewed", "re_requested": False}
     assert found["changes"]["reviewers"] == {"previous": [], "current": [reviewer]}
     assert found["changes"]["draft"] == {"previous": True, "current": False}
@@ -401,7 +503,9 @@ def test_a_review_requested_again_comes_as_two_arrays_or_as_any_change(gl: GitLa
     assert payload(gl.merge_request_hook((7, 9)))["object_attributes"]["action"] == "approved"
     edit = gl.request_review(7, 9, BOT, user_id=ALICE)
     documented = payload(gl.merge_request_hook((7, 9)))["changes"]["reviewers"]
-    states = [[(each["id"], each["state"], each["re_requested"]) for each in half] for half in documented]
+    states = [
+        [(each["id"], each["state"], each["re_requested"]) for each in half] for half in documented
+    ]
     assert states == [
         [(BOT, "approved", False), (BOB, "unreviewed", False)],
         [(BOT, "unreviewed", True), (BOB, "unreviewed", False)],
@@ -480,7 +584,12 @@ def test_hooks_have_the_blocks_and_attributes_that_gitlabs_docs_show(gl: GitLab)
     gl.edit_issue(7, 5, user_id=ALICE, assignees=[BOT])
     gl.edit_merge_request(7, 9, user_id=ALICE, assignees=[BOT], reviewers=[BOT])
     job = gl.pipelines[number]["jobs"][0]
-    hooks = (gl.job_hook(job), gl.pipeline_hook(number), gl.issue_hook((7, 5)), gl.merge_request_hook((7, 9)))
+    hooks = (
+        gl.job_hook(job),
+        gl.pipeline_hook(number),
+        gl.issue_hook((7, 5)),
+        gl.merge_request_hook((7, 9)),
+    )
     for found in map(payload, hooks):
         kind = found["object_kind"]
         assert found.keys() == set(DOCUMENTED[kind].split())
@@ -495,17 +604,33 @@ def test_hooks_have_the_blocks_and_attributes_that_gitlabs_docs_show(gl: GitLab)
     [
         ("2023", "GitLab/16.0.0", "2026-05-28 20:26:40 UTC", {"attachment"}),
         ("18.1", "GitLab/18.1.0", "2026-05-28 20:26:40 UTC", {"action"}),
-        ("19", "GitLab/19.3.0-pre", "2026-05-28T20:26:40.000Z", {"action", "attachment", "internal"}),
+        (
+            "19",
+            "GitLab/19.3.0-pre",
+            "2026-05-28T20:26:40.000Z",
+            {"action", "attachment", "internal"},
+        ),
     ],
 )
-def test_a_note_hook_of_its_time(gl: GitLab, vintage: str, agent: str, created: str, present: set[str]) -> None:
-    headers, _ = delivery = gl.note_hook(comment(gl, "at 2026-05-28T20:26:40.000Z"), vintage=vintage)
+def test_a_note_hook_of_its_time(
+    gl: GitLab, vintage: str, agent: str, created: str, present: set[str]
+) -> None:
+    headers, _ = delivery = gl.note_hook(
+        comment(gl, "at 2026-05-28T20:26:40.000Z"), vintage=vintage
+    )
     found = payload(delivery)
     attributes = found["object_attributes"]
-    assert (headers["User-Agent"], attributes["created_at"], found["issue"]["created_at"]) == (agent, created, created)
+    assert (headers["User-Agent"], attributes["created_at"], found["issue"]["created_at"]) == (
+        agent,
+        created,
+        created,
+    )
     assert attributes.keys() & {"action", "attachment", "internal"} == present
     assert attributes["note"] == "at 2026-05-28T20:26:40.000Z"
-    assert ("webhook-id" in headers, "Idempotency-Key" in headers) == (vintage == "19", vintage != "2023")
+    assert ("webhook-id" in headers, "Idempotency-Key" in headers) == (
+        vintage == "19",
+        vintage != "2023",
+    )
     assert ("type" in found["issue"]) == (vintage != "2023")
 
 
@@ -513,7 +638,11 @@ def test_every_hook_has_its_vintages(gl: GitLab) -> None:
     number = trigger(gl)[1]["id"]
     gl.edit_issue(7, 5, user_id=ALICE, title="x")
     gl.edit_merge_request(7, 9, user_id=ALICE, reviewers=[BOT])
-    hooks: list[Any] = [(gl.issue_hook, (7, 5)), (gl.merge_request_hook, (7, 9)), (gl.pipeline_hook, number)]
+    hooks: list[Any] = [
+        (gl.issue_hook, (7, 5)),
+        (gl.merge_request_hook, (7, 9)),
+        (gl.pipeline_hook, number),
+    ]
     hooks.append((gl.job_hook, gl.pipelines[number]["jobs"][0]))
     for build, what in hooks:
         now, before = (payload(build(what, vintage=vintage)) for vintage in ("19", "18.1"))
@@ -593,7 +722,9 @@ def test_a_note_is_delivered_signed_whoever_wrote_it(gl: GitLab, receiver: Recei
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 3
 
 
-def test_confidential_events_go_only_where_they_are_asked_for(gl: GitLab, receiver: Receiver) -> None:
+def test_confidential_events_go_only_where_they_are_asked_for(
+    gl: GitLab, receiver: Receiver
+) -> None:
     gl.fire_hooks = True
     gl.hook(7, receiver.url, note_events=True, issues_events=True)
     gl.issue(7, 6, confidential=True)
@@ -606,7 +737,9 @@ def test_confidential_events_go_only_where_they_are_asked_for(gl: GitLab, receiv
     assert got(gl, receiver) == ["Confidential Note Hook", "Confidential Issue Hook"]
 
 
-def test_a_pipeline_tells_of_every_change_and_not_of_its_making(gl: GitLab, receiver: Receiver) -> None:
+def test_a_pipeline_tells_of_every_change_and_not_of_its_making(
+    gl: GitLab, receiver: Receiver
+) -> None:
     gl.fire_hooks = True
     gl.hook(7, receiver.url, pipeline_events=True, job_events=True)
     number = trigger(gl)[1]["id"]
@@ -614,7 +747,10 @@ def test_a_pipeline_tells_of_every_change_and_not_of_its_making(gl: GitLab, rece
         gl.set_pipeline(number, status)
     events = got(gl, receiver)
     assert events == ["Job Hook"] + ["Job Hook", "Pipeline Hook"] * 3
-    told = [found.get("build_status") or found["object_attributes"]["status"] for _, found in receiver.got]
+    told = [
+        found.get("build_status") or found["object_attributes"]["status"]
+        for _, found in receiver.got
+    ]
     assert told == ["created", "pending", "pending", "running", "running", "success", "success"]
 
 
@@ -623,11 +759,17 @@ def test_issues_and_merge_requests_tell_of_edits(gl: GitLab, receiver: Receiver)
     gl.hook(7, receiver.url, issues_events="true", merge_requests_events=True)
     gl.edit_issue(7, 5, user_id=ALICE, assignees=[BOT])
     gl.edit_issue(7, 5, user_id=ALICE, assignees=[BOT])
-    api(gl, "POST merge_requests", {"title": "x", "source_branch": "claude/1", "target_branch": "main"})
+    api(
+        gl,
+        "POST merge_requests",
+        {"title": "x", "source_branch": "claude/1", "target_branch": "main"},
+    )
     gl.edit_merge_request(7, 10, user_id=ALICE, reviewers=[BOT])
     gl.request_review(7, 10, BOT, user_id=BOB)
     assert got(gl, receiver) == ["Issue Hook"] + ["Merge Request Hook"] * 3
-    told = [(found["object_attributes"]["action"], found["user"]["id"]) for _, found in receiver.got]
+    told = [
+        (found["object_attributes"]["action"], found["user"]["id"]) for _, found in receiver.got
+    ]
     assert told == [("update", ALICE), ("open", BOT), ("update", ALICE), ("update", BOB)]
 
 
@@ -682,7 +824,9 @@ def test_deliveries_may_be_of_an_older_gitlab(gl: GitLab, receiver: Receiver) ->
 def test_gitlab_com_limits_count_each_user(gl: GitLab, clock: Clock) -> None:
     gl.gitlab_com_limits()
     clock.now += 20  # a minute begins
-    assert [api(gl, "POST issues/5/notes", {"body": "x"})[0] for _ in range(61)] == [201] * 60 + [429]
+    assert [api(gl, "POST issues/5/notes", {"body": "x"})[0] for _ in range(61)] == [201] * 60 + [
+        429
+    ]
     assert api(gl, f"POST {THREAD}", {"body": "x"})[0] == 429
     assert api(gl, "POST issues/5/notes", {"body": "x"}, user=ALICE)[0] == 201
     assert [trigger(gl)[0] for _ in range(26)] == [201] * 25 + [400]
@@ -722,7 +866,9 @@ def test_calls_are_counted_by_route_and_by_window(gl: GitLab, clock: Clock) -> N
 # --- the stand-in itself ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(Path(contract.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(Path(contract.__file__).parent.glob("*.py")), ids=lambda path: path.stem
+)
 def test_a_file_of_the_stand_in_opens_with_what_it_is_for_and_stays_readable(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert len(path.read_text().splitlines()) <= 300

@@ -37,7 +37,11 @@ def test_a_pipeline_is_found_again_by_its_run_id(server: StandIn, gitlab: GitLab
     before = server.clock() - 100
     for run_id in ("aaaa", "bbbb"):
         gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
-    gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": "dddd", "input": '{"ai_flow": {"id": "bbbb"}}'}})
+    gitlab.trigger(
+        7,
+        Secret(TRIGGER_TOKEN),
+        BODY | {"ai_flow": {"id": "dddd", "input": '{"ai_flow": {"id": "bbbb"}}'}},
+    )
     found = gitlab.find_pipeline(7, "bbbb", before)
     assert found
     assert found.id == sorted(server.pipelines)[1]
@@ -45,7 +49,9 @@ def test_a_pipeline_is_found_again_by_its_run_id(server: StandIn, gitlab: GitLab
     assert gitlab.find_pipeline(7, "bbbb", server.clock() + 200) is None
 
 
-def test_many_pipelines_are_read_page_by_page(server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pipelines_are_read_page_by_page(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gitlab_client, "PAGE", 2)
     for run_id in ("aaaa", "bbbb", "cccc", "dddd"):
         gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
@@ -53,7 +59,9 @@ def test_many_pipelines_are_read_page_by_page(server: StandIn, gitlab: GitLab, m
     assert found
     assert found.id == min(server.pipelines)
     assert gitlab.find_pipeline(7, "eeee", server.clock() - 100) is None
-    assert {call.query["per_page"] for call in server.calls if call.path.endswith("/pipelines")} == {"2"}
+    assert {
+        call.query["per_page"] for call in server.calls if call.path.endswith("/pipelines")
+    } == {"2"}
 
 
 def started(gitlab: GitLab) -> int:
@@ -81,7 +89,9 @@ def test_a_pipeline_is_followed_to_its_end(server: StandIn, gitlab: GitLab) -> N
     assert (progress.over, progress.failed) == (True, failed)
 
 
-def test_a_job_that_may_fail_is_not_what_a_pipeline_failed_of(server: StandIn, gitlab: GitLab) -> None:
+def test_a_job_that_may_fail_is_not_what_a_pipeline_failed_of(
+    server: StandIn, gitlab: GitLab
+) -> None:
     number = started(gitlab)
     may_fail = server.job(number, "lint", allow_failure=True)["id"]
     progress = gitlab.progress(7, number)
@@ -93,7 +103,9 @@ def test_a_job_that_may_fail_is_not_what_a_pipeline_failed_of(server: StandIn, g
     assert [job.id for job in progress.jobs] == [server.pipelines[number]["jobs"][0]["id"]]
 
 
-def test_a_pipeline_that_is_gone_is_told_from_a_gitlab_that_is(server: StandIn, gitlab: GitLab) -> None:
+def test_a_pipeline_that_is_gone_is_told_from_a_gitlab_that_is(
+    server: StandIn, gitlab: GitLab
+) -> None:
     assert gitlab.progress(7, 4711) is None
     number = started(gitlab)
     for path in ("pipelines/*/jobs", "pipelines/*"):
@@ -103,7 +115,9 @@ def test_a_pipeline_that_is_gone_is_told_from_a_gitlab_that_is(server: StandIn, 
         assert (error.value.status, error.value.unsure) == (502, False)
 
 
-def test_a_pipeline_is_cancelled_and_one_that_has_ended_stays_as_it_is(server: StandIn, gitlab: GitLab) -> None:
+def test_a_pipeline_is_cancelled_and_one_that_has_ended_stays_as_it_is(
+    server: StandIn, gitlab: GitLab
+) -> None:
     number = started(gitlab)
     for _ in range(2):
         gitlab.cancel(7, number)
@@ -124,7 +138,13 @@ def test_a_token_that_may_not_cancel_is_told_403(server: StandIn, gitlab: GitLab
 
 def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
     server.issue(
-        7, 6, title="It breaks", description="Since Monday.", state="closed", labels=["bug", "p1"], author_id=42
+        7,
+        6,
+        title="It breaks",
+        description="Since Monday.",
+        state="closed",
+        labels=["bug", "p1"],
+        author_id=42,
     )
     found = gitlab.target(NOTE._replace(iid=6))
     assert found == Target("It breaks", "Since Monday.", "closed", ("bug", "p1"), (42, "ada"), None)
@@ -134,23 +154,44 @@ def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
 
 
 @pytest.mark.parametrize("source", [7, 8])
-def test_a_merge_request_is_told_with_its_branches(server: StandIn, gitlab: GitLab, source: int) -> None:
+def test_a_merge_request_is_told_with_its_branches(
+    server: StandIn, gitlab: GitLab, source: int
+) -> None:
     server.merge_request(
-        7, 3, source_branch="feature", source_project_id=source, sha="a" * 40, title="Draft: it", author_id=42
+        7,
+        3,
+        source_branch="feature",
+        source_project_id=source,
+        sha="a" * 40,
+        title="Draft: it",
+        author_id=42,
     )
     found = gitlab.target(HERE)
-    assert found == Target("Draft: it", "", "opened", (), (42, "ada"), Branches("feature", "main", source, "a" * 40))
+    assert found == Target(
+        "Draft: it", "", "opened", (), (42, "ada"), Branches("feature", "main", source, "a" * 40)
+    )
 
 
-def test_comments_come_newest_first_and_gitlab_s_own_notes_not_at_all(server: StandIn, gitlab: GitLab) -> None:
-    texts = [server.note(7, "issue", 5, author_id=42, body=f"number {number}") for number in range(3)]
+def test_comments_come_newest_first_and_gitlab_s_own_notes_not_at_all(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    texts = [
+        server.note(7, "issue", 5, author_id=42, body=f"number {number}") for number in range(3)
+    ]
     server.note(7, "issue", 5, author_id=42, body="changed the title", system=True)
     secret = server.note(7, "issue", 5, author_id=99, body="among us", internal=True)
     found = list(gitlab.notes(NOTE))
     assert [note.body for note in found] == ["among us", "number 2", "number 1", "number 0"]
     assert [note.internal for note in found] == [True, False, False, False]
     last = found[-1]
-    assert last == Note(texts[0]["id"], (42, "ada"), last.created_at, last.updated_at, internal=False, body="number 0")
+    assert last == Note(
+        texts[0]["id"],
+        (42, "ada"),
+        last.created_at,
+        last.updated_at,
+        internal=False,
+        body="number 0",
+    )
     assert abs(last.created_at - texts[0]["created_at"]) < 0.01
     assert found[0].id == secret["id"]
     server.notes[texts[0]["id"]]["updated_at"] += 5
@@ -177,14 +218,21 @@ def test_notes_and_diffs_are_read_as_far_as_somebody_wants_them(
 def test_the_notes_of_a_discussion_are_known_by_id(server: StandIn, gitlab: GitLab) -> None:
     first = server.note(7, "issue", 5, author_id=42, body="why?")
     server.note(7, "issue", 5, author_id=42, body="elsewhere")
-    second = server.note(7, "issue", 5, author_id=99, body="because", discussion_id=first["discussion_id"])
-    assert gitlab.discussion(NOTE._replace(discussion_id=first["discussion_id"])) == [first["id"], second["id"]]
+    second = server.note(
+        7, "issue", 5, author_id=99, body="because", discussion_id=first["discussion_id"]
+    )
+    assert gitlab.discussion(NOTE._replace(discussion_id=first["discussion_id"])) == [
+        first["id"],
+        second["id"],
+    ]
     with pytest.raises(GitLabError) as error:
         gitlab.discussion(NOTE)
     assert error.value.status == 404
 
 
-def test_the_roles_of_those_who_are_members_are_read_at_once(server: StandIn, gitlab: GitLab) -> None:
+def test_the_roles_of_those_who_are_members_are_read_at_once(
+    server: StandIn, gitlab: GitLab
+) -> None:
     for number, level in ((43, 10), (44, 40), (46, 50)):
         server.user(number, f"user-{number}")
         server.member(7, number, level)
@@ -212,7 +260,9 @@ def test_a_member_in_several_ways_has_the_highest_role(server: StandIn, gitlab: 
     once = {"id": 42, "username": "ada", "state": "active"}
     twice = [once | {"access_level": level} for level in (20, 40, 30)]
     answer = Fault(
-        "several ways", acts=False, answer=(200, (("Content-Type", "application/json"),), json.dumps(twice).encode())
+        "several ways",
+        acts=False,
+        answer=(200, (("Content-Type", "application/json"),), json.dumps(twice).encode()),
     )
     server.fault("GET /api/v4/projects/7/members/all", answer)
     assert gitlab.roles(7, [42]) == {42: 40}
@@ -261,16 +311,23 @@ def test_what_the_context_reads_has_a_short_limit(
     assert seen == [gitlab_reading._BRIEFLY]
 
 
-def test_a_sweep_sees_comments_on_issues_and_merge_requests(server: StandIn, gitlab: GitLab) -> None:
+def test_a_sweep_sees_comments_on_issues_and_merge_requests(
+    server: StandIn, gitlab: GitLab
+) -> None:
     sha = "c" * 40
     server.merge_request(7, 3, source_branch="feature")
     server.snippet(7, 6)
     server.known_commit(7, sha)
-    server.note(7, "commit", sha, author_id=42, body="@claude on a commit")  # GitLab does not tell which
+    server.note(
+        7, "commit", sha, author_id=42, body="@claude on a commit"
+    )  # GitLab does not tell which
     server.note(7, "snippet", 6, author_id=42, body="@claude on a snippet")
     server.note(7, "issue", 5, author_id=42, body="said by GitLab", system=True)
     position = {"new_path": "app.py", "new_line": 3, "head_sha": sha, "position_type": "text"}
-    for kind, iid, more in (("issue", 5, {"internal": True}), ("merge_request", 3, {"position": position})):
+    for kind, iid, more in (
+        ("issue", 5, {"internal": True}),
+        ("merge_request", 3, {"position": position}),
+    ):
         server.note(7, kind, iid, author_id=42, body=f"@claude in {kind}", **more)
     first, second = gitlab.comments(PROJECT, server.clock() - 60)
     assert (first.event.kind, first.event.iid, first.event.internal) == ("issue", 5, True)

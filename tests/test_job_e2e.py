@@ -26,7 +26,10 @@ PROVIDERS = {
     "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
 }
 
-VARIABLES = ("developer", "no_one_allowed")  # who may set pipeline variables: the trigger's owner, or nobody
+VARIABLES = (
+    "developer",
+    "no_one_allowed",
+)  # who may set pipeline variables: the trigger's owner, or nobody
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,9 @@ def matrix(installation: Installation) -> Iterator[dict[tuple[str, str], Done]]:
         yield dict(zip(cases, workers.map(lambda case: run(*case), cases), strict=True))
 
 
-@pytest.mark.parametrize("variables", VARIABLES, ids=["with pipeline variables", "without pipeline variables"])
+@pytest.mark.parametrize(
+    "variables", VARIABLES, ids=["with pipeline variables", "without pipeline variables"]
+)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_comment_becomes_a_merge_request_and_one_edited_reply(
     matrix: dict[tuple[str, str], Done], provider: str, variables: str
@@ -78,7 +83,11 @@ def test_a_comment_becomes_a_merge_request_and_one_edited_reply(
     assert "+hello" in commit
     assert "Co-authored-by: ada <42-ada@users.noreply.127.0.0.1>" in commit
     path = f"{scene.number}/merge_requests"
-    (made,) = [call.json for call in scene.gitlab.calls if call.method == "POST" and call.path.endswith(path)]
+    (made,) = [
+        call.json
+        for call in scene.gitlab.calls
+        if call.method == "POST" and call.path.endswith(path)
+    ]
     assert (made["assignee_id"], made["labels"], made["target_branch"]) == (ADA, "claude", "main")
     reply = scene.reply()
     assert "I added `hello.txt`." in reply
@@ -111,7 +120,11 @@ def check_sign_in(scene: Scene, provider: str) -> None:
     else:
         assert authorization == "Bearer google-token"
         assert "/locations/europe-west1/publishers/anthropic/models/claude-opus-5-5" in sent.path
-        assert any(IDENTITY in each.text for each in scene.model.requests if each.path == "/google/v1/token")
+        assert any(
+            IDENTITY in each.text
+            for each in scene.model.requests
+            if each.path == "/google/v1/token"
+        )
 
 
 def test_a_question_gets_an_answer_and_no_merge_request(installation: Installation) -> None:
@@ -136,7 +149,10 @@ def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: In
         assert ended.code == 0, plain(ended.log)
         (merge_request,) = scene.merge_requests()
         log = scene.gitlab.git(
-            scene.gitlab.repository(scene.number), "log", "--format=%s", merge_request["source_branch"]
+            scene.gitlab.repository(scene.number),
+            "log",
+            "--format=%s",
+            merge_request["source_branch"],
         )
         assert log.splitlines()[:2] == ["Changes for #5", "Add a greeting"]
         assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
@@ -144,7 +160,9 @@ def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: In
         assert len(scene.replies()) == 2
 
 
-def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(installation: Installation) -> None:
+def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
+    installation: Installation,
+) -> None:
     turns = [
         [use("Read", file_path="merge-request.diff")],
         [use("Write", file_path="app.py", content="print('mended')\n")],
@@ -158,7 +176,10 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(instal
         assert "+print('mended')" in scene.gitlab.show(scene.number, "feature")
         assert "Asked for in !3." in scene.gitlab.show(scene.number, "feature")
         assert len(scene.merge_requests()) == 1
-        assert f"Pushed to this merge request: {scene.gitlab.head(scene.number, 'feature')[:8]}" in scene.reply()
+        assert (
+            f"Pushed to this merge request: {scene.gitlab.head(scene.number, 'feature')[:8]}"
+            in scene.reply()
+        )
 
 
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
@@ -183,7 +204,9 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
             "variables": {"AI_FLOW_INPUT": "add it", "AI_FLOW_EVENT": "mention"},
         }
         context = json.dumps({"issue": {"iid": 5}})
-        pipeline = scene.trigger(call | {"variables": call["variables"] | {"AI_FLOW_CONTEXT": context}})  # type: ignore[operator]
+        pipeline = scene.trigger(
+            call | {"variables": call["variables"] | {"AI_FLOW_CONTEXT": context}}
+        )  # type: ignore[operator]
         ended = scene.run(pipeline)
         assert ended.code == 0, plain(ended.log)
         assert len(scene.merge_requests()) == 1
@@ -192,7 +215,13 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
 
 def sent(scene: Scene, **flow: Any) -> Record:
     """A pipeline with this `ai_flow`, as a trigger function sends it."""
-    whole = {"version": 1, "id": "ab" * 16, "event": "mention", "input": "", "context": {"issue": {"iid": 5}}} | flow
+    whole = {
+        "version": 1,
+        "id": "ab" * 16,
+        "event": "mention",
+        "input": "",
+        "context": {"issue": {"iid": 5}},
+    } | flow
     return scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "ai_flow": whole})
 
 
@@ -212,10 +241,16 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
 
 
 def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
-    notes = [{"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000} for number in range(6)]
+    notes = [
+        {"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000}
+        for number in range(6)
+    ]
     pages = [{"offset": 1}, {"offset": 150, "limit": 100}]
     turns = [[use("Read", file_path="context.json", **page)] for page in pages]
-    turns += [[use("Grep", pattern="Sentence 5", path="context.json", output_mode="content")], [say("Read.")]]
+    turns += [
+        [use("Grep", pattern="Sentence 5", path="context.json", output_mode="content")],
+        [say("Read.")],
+    ]
     with Scene(installation, turns) as scene:
         play = scene.model.turn
 
@@ -223,13 +258,23 @@ def test_a_long_context_is_read_page_by_page(installation: Installation) -> None
             """The scripted turn with the file's real path, which the system prompt names."""
             folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
             text = json.dumps(play(body))
-            return list(json.loads(text.replace("context.json", f"{folder[0]}/context.json") if folder else text))
+            return list(
+                json.loads(
+                    text.replace("context.json", f"{folder[0]}/context.json") if folder else text
+                )
+            )
 
         scene.model.turn = turn  # type: ignore[method-assign]
-        ended = scene.script(sent(scene, input="look", context={"issue": {"iid": 5}, "thread": {"notes": notes}}))
+        ended = scene.script(
+            sent(scene, input="look", context={"issue": {"iid": 5}, "thread": {"notes": notes}})
+        )
         assert ended.code == 0, plain(ended.log)
         first, second, found = scene.model.tool_results()
-        assert ("Sentence 0." in first, "Sentence 5." in first, "Sentence 5." in second) == (True, False, True)
+        assert ("Sentence 0." in first, "Sentence 5." in first, "Sentence 5." in second) == (
+            True,
+            False,
+            True,
+        )
         assert "Sentence 5." in found
 
 
@@ -246,7 +291,9 @@ def test_the_conversation_goes_on_where_resume_is_set(installation: Installation
         assert "and what for?" in told
 
 
-def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(installation: Installation) -> None:
+def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
+    installation: Installation,
+) -> None:
     with Scene(installation, ANSWER, {"reply_author": "claude"}) as scene:
         scene.gitlab.user(77, "worker", bot=True)
         scene.gitlab.member(scene.number, 77, 40)

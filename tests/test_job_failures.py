@@ -45,13 +45,16 @@ def test_claude_that_cannot_go_on_is_told_in_plain_words(
         assert "Job: [job " in scene.reply() or "turn" in scene.reply()
 
 
-def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(installation: Installation) -> None:
+def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(
+    installation: Installation,
+) -> None:
     with Scene(installation, CHANGE, {"timeout_minutes": 0.05}) as scene:
         scene.model.hold = threading.Event()
         ended = scene.script(scene.ask("@claude add a greeting"))
-        assert (ended.code, "stopped at the time limit of 0.05 minutes" in scene.reply()) == (TIME, True), plain(
-            ended.log
-        )
+        assert (ended.code, "stopped at the time limit of 0.05 minutes" in scene.reply()) == (
+            TIME,
+            True,
+        ), plain(ended.log)
 
 
 def test_a_canceled_job_still_says_so(installation: Installation) -> None:
@@ -88,7 +91,9 @@ def test_what_is_missing_is_named_with_where_to_set_it(
         assert scene.model.conversation == []
 
 
-def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(installation: Installation) -> None:
+def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(
+    installation: Installation,
+) -> None:
     with Scene(installation, CHANGE) as scene:
         hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
         hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
@@ -132,7 +137,9 @@ def test_a_merge_request_closed_meanwhile_gets_no_push(installation: Installatio
         assert scene.gitlab.head(scene.number, "feature") == head
 
 
-def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(installation: Installation) -> None:
+def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
+    installation: Installation,
+) -> None:
     with Scene(installation, ANSWER) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
         pipeline = scene.ask("@claude review", "merge_request", 3)
@@ -143,7 +150,9 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(installation: 
         assert scene.model.conversation == []
 
 
-def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(installation: Installation) -> None:
+def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(
+    installation: Installation,
+) -> None:
     with Scene(installation, ANSWER, {"branch_moved": "continue"}) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
         pipeline = scene.ask("@claude review", "merge_request", 3)

@@ -38,7 +38,10 @@ def test_what_a_reader_sees_stays(text: str) -> None:
     ("1.\n[evil words]: #", "1.\n"),
     ("<pre>\na</pre>\n[evil words]: #", "<pre>\na</pre>\n"),
     ("[x][Evil  Words] ![evil words] ![y][evil words]\n\n[evil words]: z", "[x][] ![] ![y][]\n\n"),
-    ("```\na\n```\n[evil words]: #\n```\n[evil words]: #\n```", "```\na\n```\n\n```\n[evil words]: #\n```"),
+    (
+        "```\na\n```\n[evil words]: #\n```\n[evil words]: #\n```",
+        "```\na\n```\n\n```\n[evil words]: #\n```",
+    ),
 )
 def test_labels_that_no_reader_sees_go(text: str, seen: str) -> None:
     assert without_unseen(text) == seen

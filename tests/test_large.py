@@ -45,14 +45,22 @@ def worker() -> Iterator[Worker]:
 
 def line(file: int) -> Record:
     path = f"src/some/folder/{file:04}.py"
-    return {"new_path": path, "old_path": path, "new_line": 7, "old_line": None, "head_sha": "a" * 40}
+    return {
+        "new_path": path,
+        "old_path": path,
+        "new_line": 7,
+        "old_line": None,
+        "head_sha": "a" * 40,
+    }
 
 
 def ask(worker: Worker, kind: str, **fields: Any) -> tuple[dict[str, Any], int]:
     """Ask, and return the context that the job gets and the number of calls it took."""
     gitlab = worker.gitlab
     worker.clock.time += 60
-    note = gitlab.note(PROJECT, kind, 5 if kind == "issue" else 3, author_id=ADA, body="@claude fix it", **fields)
+    note = gitlab.note(
+        PROJECT, kind, 5 if kind == "issue" else 3, author_id=ADA, body="@claude fix it", **fields
+    )
     before = len(gitlab.calls)
     assert worker.carry(gitlab.note_hook(note)) is Reason.TRIGGERED
     calls = gitlab.calls[before:]
@@ -66,7 +74,11 @@ def ask(worker: Worker, kind: str, **fields: Any) -> tuple[dict[str, Any], int]:
 
 def check_thread(context: dict[str, Any]) -> None:
     """The newest comments are there, oldest first and none left out, and it is said that there were more."""
-    numbers = [int(note["text"].partition(":")[0]) for note in context["thread"]["notes"] if note["text"][0].isdigit()]
+    numbers = [
+        int(note["text"].partition(":")[0])
+        for note in context["thread"]["notes"]
+        if note["text"][0].isdigit()
+    ]
     assert numbers == list(range(NOTES - len(numbers), NOTES))
     assert len(numbers) >= 100
     assert context["thread"]["cut"] is True
@@ -96,7 +108,10 @@ def test_a_line_among_the_first_500_files_is_found(worker: Worker) -> None:
 def test_a_line_beyond_them_is_said_to_be_unread(worker: Worker) -> None:
     context, calls = ask(worker, "merge_request", position=line(FAR))
     assert (context["hunk"], context["unread"]) == (None, ["hunk"])
-    assert (context["position"]["new_path"], context["position"]["new_line"]) == (line(FAR)["new_path"], 7)
+    assert (context["position"]["new_path"], context["position"]["new_line"]) == (
+        line(FAR)["new_path"],
+        7,
+    )
     assert calls == 16
 
 

@@ -10,7 +10,13 @@ from tests.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, run, worl
 
 class Stage:
     def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log, self.queue = GitLab(), Records(), Clock(), Log(), Queue()
+        self.gitlab, self.records, self.clock, self.log, self.queue = (
+            GitLab(),
+            Records(),
+            Clock(),
+            Log(),
+            Queue(),
+        )
 
     @property
     def world(self) -> World:
@@ -106,7 +112,9 @@ def test_letters_of_several_runs_are_kept_apart(stage: Stage) -> None:
     assert letters.kept(stage.records) == [other.id]
 
 
-def test_two_that_keep_letters_at_once_both_keep_theirs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_keep_letters_at_once_both_keep_theirs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write, other = Records.write, run(NOTE._replace(note_id=102))
 
     def overtaken(self: Records, key: str, text: str, version: object, expires: int) -> object:
@@ -120,7 +128,9 @@ def test_two_that_keep_letters_at_once_both_keep_theirs(stage: Stage, monkeypatc
     assert sorted(letters.kept(stage.records)) == sorted([run().id, other.id])
 
 
-def test_a_letter_that_another_keeps_at_the_same_moment_is_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_letter_that_another_keeps_at_the_same_moment_is_kept(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = Records.write
 
     def overtaken(self: Records, key: str, text: str, version: object, expires: int) -> object:

@@ -14,7 +14,11 @@ def outcome(
     limits_off: bool = False,  # noqa: FBT002
     **environment: str,
 ) -> Reason | None:
-    off = {"RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_THREAD": "0", "RUNS_PER_DAY": "0"} if limits_off else {}
+    off = (
+        {"RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_THREAD": "0", "RUNS_PER_DAY": "0"}
+        if limits_off
+        else {}
+    )
     asked = run(NOTE._replace(note_id=number, author_id=author, iid=iid))
     try:
         limits.count(asked, settings(**off | environment), records, now)
@@ -31,7 +35,9 @@ def outcome(
         ("RUNS_PER_DAY", Reason.DAY_LIMIT, 86400),
     ],
 )
-def test_the_run_beyond_a_limit_is_told_once_per_window(variable: str, reason: Reason, window: int) -> None:
+def test_the_run_beyond_a_limit_is_told_once_per_window(
+    variable: str, reason: Reason, window: int
+) -> None:
     records, start = Records(), NOW // window * window
 
     def count(number: int, now: float) -> Reason | None:
@@ -54,7 +60,10 @@ def test_another_attempt_of_a_run_counts_nothing_and_is_told_the_same() -> None:
 def test_people_and_threads_have_limits_of_their_own() -> None:
     records = Records()
     assert outcome(records, 1, RUNS_PER_THREAD="1", RUNS_PER_USER_PER_HOUR="1") is None
-    assert outcome(records, 2, author=43, iid=6, RUNS_PER_THREAD="1", RUNS_PER_USER_PER_HOUR="1") is None
+    assert (
+        outcome(records, 2, author=43, iid=6, RUNS_PER_THREAD="1", RUNS_PER_USER_PER_HOUR="1")
+        is None
+    )
     assert outcome(records, 3, author=42, iid=7, RUNS_PER_USER_PER_HOUR="1") is Reason.USER_LIMIT
 
 
@@ -80,7 +89,9 @@ def test_of_two_that_count_at_once_both_are_counted(monkeypatch: pytest.MonkeyPa
     assert outcome(records, 3, RUNS_PER_DAY="2") is Reason.DAY_LIMIT
 
 
-def test_a_store_that_is_always_overtaken_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_always_overtaken_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Records, "write", lambda *_: None)
     with pytest.raises(Retry):
         limits.count(run(), settings(), Records(), NOW)

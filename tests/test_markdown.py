@@ -313,21 +313,80 @@ def test_a_definition_and_a_link_to_it_are_not_seen(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seen"),
-    [(r"\@a", "  a"), (r"\\@a", r"\\@a"), (r"\\\@a", r"\\  a"), (r"\*@a", r"\*@a"), (r"\a@a", r"\a@a")],
+    [
+        (r"\@a", "  a"),
+        (r"\\@a", r"\\@a"),
+        (r"\\\@a", r"\\  a"),
+        (r"\*@a", r"\*@a"),
+        (r"\a@a", r"\a@a"),
+    ],
 )
 def test_an_escaped_at_sign_is_not_seen(text: str, seen: str) -> None:
     assert visible(text) == seen
 
 
-@shows("```\rHIDDEN\r```\rSHOWN", "> HIDDEN\rSHOWN", "`\r\n\r\nSHOWN`", "# ` SHOWN\r\nSHOWN `", "\0SHOWN `\0`")
+@shows(
+    "```\rHIDDEN\r```\rSHOWN",
+    "> HIDDEN\rSHOWN",
+    "`\r\n\r\nSHOWN`",
+    "# ` SHOWN\r\nSHOWN `",
+    "\0SHOWN `\0`",
+)
 def test_every_kind_of_newline_is_one(text: str) -> None:
     assert holds(text)
 
 
 MARKS = [
-    *("```", "`", "~~~", ">", ">>>", "<", "<!--", "-->", "<pre>", "</pre>", "<a", "<code>", "</code>"),
-    *("[", "]", "(", "](", "[x]:", "[x]", "![", "\\", "@", "-", "1.", "10)", "#", "===", "***", "www.", "://"),
-    *('"', "'", "=", "/", "|", "&", ";", "a", "claude", "@claude", "\0", "\r", "\ud800", "\U0001f916"),
+    *(
+        "```",
+        "`",
+        "~~~",
+        ">",
+        ">>>",
+        "<",
+        "<!--",
+        "-->",
+        "<pre>",
+        "</pre>",
+        "<a",
+        "<code>",
+        "</code>",
+    ),
+    *(
+        "[",
+        "]",
+        "(",
+        "](",
+        "[x]:",
+        "[x]",
+        "![",
+        "\\",
+        "@",
+        "-",
+        "1.",
+        "10)",
+        "#",
+        "===",
+        "***",
+        "www.",
+        "://",
+    ),
+    *(
+        '"',
+        "'",
+        "=",
+        "/",
+        "|",
+        "&",
+        ";",
+        "a",
+        "claude",
+        "@claude",
+        "\0",
+        "\r",
+        "\ud800",
+        "\U0001f916",
+    ),
     *(" ", "  ", "    ", "\t", "\n", "\n\n", "\r\n", "é"),
 ]
 TEXTS = st.lists(st.sampled_from(MARKS) | st.text(max_size=3)).map("".join)
@@ -355,8 +414,13 @@ def test_nothing_behind_an_open_comment_is_seen(text: str) -> None:
 
 def family(text: str) -> Callable[[int], str]:
     """Read `'x'+'y'*n` as redos.json writes it: a function from a size to a text of that size."""
-    pieces = [(ast.literal_eval(piece), times) for piece, times in re.findall(r"('(?:[^'\\]|\\.)*')(\*n)?", text)]
-    return lambda size: "".join(piece * (size // len(piece)) if times else piece for piece, times in pieces)
+    pieces = [
+        (ast.literal_eval(piece), times)
+        for piece, times in re.findall(r"('(?:[^'\\]|\\.)*')(\*n)?", text)
+    ]
+    return lambda size: "".join(
+        piece * (size // len(piece)) if times else piece for piece, times in pieces
+    )
 
 
 def repeating(text: str) -> Callable[[int], str]:
@@ -472,7 +536,9 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "labels": lambda size: "[x]: y\n\n" + "[x] [x][y] " * (size // 11),
     "labels in brackets": lambda size: "[x]: y\n\n" + "[" * (size // 2) + "]" * (size // 2),
     "openers with labels": lambda size: "[x]: y\n\n" + "[a" * (size // 2),
-    "fences in lists": lambda size: "".join("1. " * (depth % 40) + "- ~~~\n" for depth in range(size // 64)),
+    "fences in lists": lambda size: "".join(
+        "1. " * (depth % 40) + "- ~~~\n" for depth in range(size // 64)
+    ),
 }
 SIZE = 10_000
 
@@ -485,8 +551,12 @@ def cost(text: str) -> float:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize(("before", "after"), [("", " @claude"), ("@claude ", "")], ids=["first", "last"])
-def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str, before: str, after: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"), [("", " @claude"), ("@claude ", "")], ids=["first", "last"]
+)
+def test_four_times_the_text_costs_less_than_eight_times_the_time(
+    name: str, before: str, after: str
+) -> None:
     short, long = (before + FAMILIES[name](size) + after for size in (SIZE, 4 * SIZE))
     # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of twenty is enough.
     assert any(cost(long) <= 8 * max(cost(short), 0.001) for _ in range(20))

@@ -62,7 +62,9 @@ def test_a_cut_uncovers_no_mention(text: str, asked: str) -> None:
     assert instruction(text, CLAUDE) == asked
 
 
-@pytest.mark.parametrize("text", [r"@claude\_bot go", r"@claude\-bot go", r"@claude\.bot go", r"\@@claude go"])
+@pytest.mark.parametrize(
+    "text", [r"@claude\_bot go", r"@claude\-bot go", r"@claude\.bot go", r"\@@claude go"]
+)
 def test_an_escaped_character_is_part_of_the_name_it_shows(text: str) -> None:
     assert instruction(text, CLAUDE) is None
 
@@ -84,7 +86,20 @@ def test_an_instruction_is_what_is_left(text: str) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["@claude", "@claude", "@ai.bot", "`", "``", "    ", "\n", "\n\n", "- ", "> ", "# ", *" .,/-_\\a"]
+            [
+                "@claude",
+                "@claude",
+                "@ai.bot",
+                "`",
+                "``",
+                "    ",
+                "\n",
+                "\n\n",
+                "- ",
+                "> ",
+                "# ",
+                *" .,/-_\\a",
+            ]
         )
     )
 )
@@ -111,13 +126,16 @@ def test_a_body_that_holds_a_phrase_is_never_passed_over(
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.booleans())
 def test_a_phrase_spelled_with_escapes_is_a_maybe(escaped: list[bool], capitals: bool) -> None:
     spelled = "".join(
-        f"\\u{ord(char):04x}" if escape else char for char, escape in zip("@claude", escaped, strict=True)
+        f"\\u{ord(char):04x}" if escape else char
+        for char, escape in zip("@claude", escaped, strict=True)
     )
     body = f'{{"note": "{spelled.replace("u00", "u00").upper().replace("U00", "u00") if capitals else spelled}"}}'
     assert may_occur(body.encode(), CLAUDE)
     assert "@claude" in json.loads(body)["note"].lower()
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"note": "claude"}', b'{"note": "\\u003cb\\u003e \\u0026"}', b"@claud"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"note": "claude"}', b'{"note": "\\u003cb\\u003e \\u0026"}', b"@claud"]
+)
 def test_a_body_without_a_phrase_needs_no_parsing(body: bytes) -> None:
     assert not may_occur(body, CLAUDE)

@@ -46,7 +46,11 @@ UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DA
 PLATFORMS = [
     pytest.param(Local, id="local"),
     pytest.param(Aws, id="aws"),
-    pytest.param(Gcp, id="gcp", marks=pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available()))),
+    pytest.param(
+        Gcp,
+        id="gcp",
+        marks=pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available())),
+    ),
 ]
 
 
@@ -66,7 +70,9 @@ def seed(gitlab: GitLab) -> None:
     gitlab.snippet(PROJECT, SNIPPET)
     for path in (DATA / "payloads").rglob("*.json"):
         number = json.loads(path.read_text()).get("project_id")
-        if number and number not in gitlab.projects:  # our user sees it, the recorded authors are no members
+        if (
+            number and number not in gitlab.projects
+        ):  # our user sees it, the recorded authors are no members
             gitlab.project(number, f"recorded/{number}")
             gitlab.member(number, OURS, 40)
 
@@ -103,11 +109,19 @@ class Installation(NamedTuple):
     def told(self, run_id: str) -> list[str]:
         """Return our replies to a run."""
         notes = list(self.gitlab.notes.values())
-        return [each["body"] for each in notes if each["author_id"] == OURS and f"run={run_id} " in each["body"]]
+        return [
+            each["body"]
+            for each in notes
+            if each["author_id"] == OURS and f"run={run_id} " in each["body"]
+        ]
 
     def triggered(self) -> dict[str, Any]:
         """Return the bodies of the trigger calls that created a pipeline, by run id."""
-        calls = [call for call in self.gitlab.calls if call.path.endswith("/trigger/pipeline") and call.status == 201]
+        calls = [
+            call
+            for call in self.gitlab.calls
+            if call.path.endswith("/trigger/pipeline") and call.status == 201
+        ]
         bodies = {call.json["ai_flow"]["id"]: call.json for call in calls}
         assert len(bodies) == len(calls) == len(self.gitlab.pipelines)
         return bodies
@@ -127,7 +141,12 @@ def reference(case: Case, gitlab_url: str) -> tuple[int, str, fakes.Queue]:
     """What the core itself answers, and what it would queue."""
     queue, settings = fakes.Queue(), fakes.settings(GITLAB_URL=gitlab_url)
     answer = receive(
-        case.sent(), settings=settings, secrets=fakes.tokens(now=time.time), queue=queue, now=time.time, log=fakes.Log()
+        case.sent(),
+        settings=settings,
+        secrets=fakes.tokens(now=time.time),
+        queue=queue,
+        now=time.time,
+        log=fakes.Log(),
     )
     return answer.status, "" if case.method == "HEAD" else answer.body, queue
 
@@ -146,7 +165,9 @@ def _input(run: RunRequest) -> str:
     return text.replace("--turns 5 ", "")
 
 
-def test_every_delivery_is_answered_and_carried_as_the_core_says(installation: Installation) -> None:
+def test_every_delivery_is_answered_and_carried_as_the_core_says(
+    installation: Installation,
+) -> None:
     platform, gitlab = installation
     queued: dict[str, tuple[str, RunRequest]] = {}
     statuses = set()
@@ -157,7 +178,10 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(installation: I
         write(gitlab, case)
         status, body, queue = reference(case, gitlab.url)
         request = case.sent()
-        headers = {name.upper() if case.capitals else name: value for name, value in request.headers.items()}
+        headers = {
+            name.upper() if case.capitals else name: value
+            for name, value in request.headers.items()
+        }
         answer = platform.deliver(request.method, headers, request.body)
         assert (case.name, answer.status, answer.body) == (case.name, status, body)
         statuses.add(status)
@@ -185,12 +209,19 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(installation: I
     assert "`@claude review …`" in words["help"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a commit"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a snippet"][0]
-    assert {queued[run_id][1].event.name for run_id in triggered} == {"mention", "assign", "assign_reviewer", "label"}
+    assert {queued[run_id][1].event.name for run_id in triggered} == {
+        "mention",
+        "assign",
+        "assign_reviewer",
+        "label",
+    }
     assert "a pipeline of ours" in tracked
     assert not canaries.found_in(platform.output(), [*canaries.SECRETS, CANARY])
 
 
-def test_forty_notes_delivered_twelve_times_each_at_once_are_forty_pipelines(installation: Installation) -> None:
+def test_forty_notes_delivered_twelve_times_each_at_once_are_forty_pipelines(
+    installation: Installation,
+) -> None:
     platform, gitlab = installation
     before = len(gitlab.pipelines)
     bodies = [encoded(note(5000 + number)) for number in range(40)]
@@ -213,7 +244,9 @@ def test_forty_notes_delivered_twelve_times_each_at_once_are_forty_pipelines(ins
     assert len(own) == 40
 
 
-def test_the_answer_leaves_within_three_seconds_when_the_queue_hangs(installation: Installation) -> None:
+def test_the_answer_leaves_within_three_seconds_when_the_queue_hangs(
+    installation: Installation,
+) -> None:
     platform, _ = installation
     body = encoded(note(6000))
     with platform.stalled("queue"):
@@ -235,9 +268,14 @@ def test_the_answer_does_not_wait_for_gitlab(installation: Installation) -> None
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_without_a_readable_secret_the_answer_is_503_in_time(platform: type[Platform]) -> None:
     if platform is Local:
-        pytest.skip("the local platform's secrets are in its environment: it does not start without them")
+        pytest.skip(
+            "the local platform's secrets are in its environment: it does not start without them"
+        )
     body = encoded(note(6002))
-    with platform("http://127.0.0.1:1", WEBHOOK_SECRETS, GITLAB_SECRETS) as running, running.stalled("secrets"):
+    with (
+        platform("http://127.0.0.1:1", WEBHOOK_SECRETS, GITLAB_SECRETS) as running,
+        running.stalled("secrets"),
+    ):
         answer = running.deliver("POST", sign(body, time.time()), body)
     assert answer.status == 503
     assert answer.seconds < 3

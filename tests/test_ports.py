@@ -57,7 +57,10 @@ def test_of_many_at_once_one_wins(records: Records) -> None:
     for key, expected in (("run/race", version), ("run/race-to-create", None)):
         with ThreadPoolExecutor(12) as pool:
             won = list(
-                pool.map(lambda n, key=key, read=expected: records.write(key, f"by {n}", read, LATER), range(12))
+                pool.map(
+                    lambda n, key=key, read=expected: records.write(key, f"by {n}", read, LATER),
+                    range(12),
+                )
             )
         winners = [number for number, each in enumerate(won) if each is not None]
         assert len(winners) == 1
@@ -73,17 +76,28 @@ def test_records_do_not_touch_each_other(records: Records) -> None:
 
 def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
     commit = run(NOTE._replace(kind="commit", iid=0, commit="c" * 64))
-    for name in ("live/7", f"started/{run().id}", f"thread/{run().thread}", f"limit/command/{commit.thread}/1"):
+    for name in (
+        "live/7",
+        f"started/{run().id}",
+        f"thread/{run().thread}",
+        f"limit/command/{commit.thread}/1",
+    ):
         assert records.write(name, name, None, LATER) is not None
         assert records.read(name)[0] == name
 
 
 @pytest.mark.parametrize(
     "request_",
-    [run(), run(NOTE._replace(kind="commit", iid=0, commit="c" * 64)), TrackRequest(7, 4711, "waiting_for_resource")],
+    [
+        run(),
+        run(NOTE._replace(kind="commit", iid=0, commit="c" * 64)),
+        TrackRequest(7, 4711, "waiting_for_resource"),
+    ],
     ids=["a run", "a run on a commit", "a look"],
 )
-def test_a_request_may_be_stored_twice(platform: Platform, request_: RunRequest | TrackRequest) -> None:
+def test_a_request_may_be_stored_twice(
+    platform: Platform, request_: RunRequest | TrackRequest
+) -> None:
     queue = platform.queue()
     for _ in range(2):
         queue.put(request_)

@@ -28,38 +28,57 @@ def ids() -> list[tuple[str, str]]:
     found = []
     for release in MODELS.values():
         found += [("anthropic", release.anthropic), ("vertex", release.vertex)]
-        found += [("bedrock", f"{prefix}.anthropic.{release.bedrock}") for prefix in BEDROCK_PROFILES]
+        found += [
+            ("bedrock", f"{prefix}.anthropic.{release.bedrock}") for prefix in BEDROCK_PROFILES
+        ]
     return found
 
 
 @pytest.mark.parametrize(("provider", "model_id"), ids())
-def test_every_model_of_the_table_is_accepted_where_it_is_served(provider: str, model_id: str) -> None:
+def test_every_model_of_the_table_is_accepted_where_it_is_served(
+    provider: str, model_id: str
+) -> None:
     profile = BEDROCK_PROFILES.get(model_id.partition(".")[0], "").split()
     for region in profile or ["global"]:
         found = settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model_id).model
         assert found.id == model_id
         long = f"{model_id}[1m]"
-        assert settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=long).model.retires() == found.retires()
+        assert (
+            settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=long).model.retires()
+            == found.retires()
+        )
 
 
 @pytest.mark.parametrize("prefix", BEDROCK_PROFILES)
 def test_a_profile_is_refused_outside_its_regions_with_the_id_that_fits(prefix: str) -> None:
     own = BEDROCK_PROFILES[prefix].split()
-    for region in {region for regions in BEDROCK_PROFILES.values() for region in regions.split()} - set(own):
+    for region in {
+        region for regions in BEDROCK_PROFILES.values() for region in regions.split()
+    } - set(own):
         with pytest.raises(SettingsError, match="MODEL: found") as error:
-            settings(MODEL_PROVIDER="bedrock", MODEL_REGION=region, MODEL=f"{prefix}.anthropic.claude-opus-5-5")
+            settings(
+                MODEL_PROVIDER="bedrock",
+                MODEL_REGION=region,
+                MODEL=f"{prefix}.anthropic.claude-opus-5-5",
+            )
         cure = str(error.value).partition("expected ")[2].partition(" ")[0]
         assert settings(MODEL_PROVIDER="bedrock", MODEL_REGION=region, MODEL=cure).model.id == cure
 
 
-@pytest.mark.parametrize("model_id", ["apac.anthropic.claude-opus-5-5", "anthropic.claude-opus-5-5", "opus", "x.y"])
+@pytest.mark.parametrize(
+    "model_id", ["apac.anthropic.claude-opus-5-5", "anthropic.claude-opus-5-5", "opus", "x.y"]
+)
 def test_there_is_no_profile_without_a_known_prefix(model_id: str) -> None:
     with pytest.raises(SettingsError, match="expected an inference profile"):
         settings(MODEL_PROVIDER="bedrock", MODEL_REGION="ap-northeast-1", MODEL=model_id)
 
 
-@pytest.mark.parametrize(("arn_region", "accepted"), [("eu-west-1", True), ("", True), ("us-east-1", False)])
-def test_an_application_inference_profile_must_be_of_the_same_region(arn_region: str, *, accepted: bool) -> None:
+@pytest.mark.parametrize(
+    ("arn_region", "accepted"), [("eu-west-1", True), ("", True), ("us-east-1", False)]
+)
+def test_an_application_inference_profile_must_be_of_the_same_region(
+    arn_region: str, *, accepted: bool
+) -> None:
     arn = f"arn:aws:bedrock:{arn_region}:123456789012:application-inference-profile/abc123"
     chosen = {"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": arn}
     if accepted:
@@ -83,13 +102,37 @@ def test_a_model_newer_than_the_table_is_accepted() -> None:
     ("provider", "model_id", "today", "answers", "said"),
     [
         ("anthropic", "claude-sonnet-4-5-20250929", "2026-09-30", True, ""),
-        ("anthropic", "claude-sonnet-4-5-20250929", "2026-10-01", True, "retires on 2026-11-30, in 60 days"),
+        (
+            "anthropic",
+            "claude-sonnet-4-5-20250929",
+            "2026-10-01",
+            True,
+            "retires on 2026-11-30, in 60 days",
+        ),
         ("anthropic", "claude-sonnet-4-5", "2026-11-29", True, "in 1 days"),
-        ("vertex", "claude-sonnet-4-5@20250929", "2026-11-30", False, "retired on 2026-11-30; set one that answers"),
+        (
+            "vertex",
+            "claude-sonnet-4-5@20250929",
+            "2026-11-30",
+            False,
+            "retired on 2026-11-30; set one that answers",
+        ),
         ("vertex", "claude-sonnet-4-5@default", "2026-11-30", False, "such as claude-opus-5-5."),
         ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "2030-01-01", True, ""),
-        ("bedrock", "eu.anthropic.claude-sonnet-4-20250514-v1:0", "2026-10-14", False, "eu.anthropic.claude-opus-5-5"),
-        ("bedrock", "us.anthropic.claude-opus-4-20250514-v1:0[1m]", "2026-10-14", False, "2026-05-31"),
+        (
+            "bedrock",
+            "eu.anthropic.claude-sonnet-4-20250514-v1:0",
+            "2026-10-14",
+            False,
+            "eu.anthropic.claude-opus-5-5",
+        ),
+        (
+            "bedrock",
+            "us.anthropic.claude-opus-4-20250514-v1:0[1m]",
+            "2026-10-14",
+            False,
+            "2026-05-31",
+        ),
         ("anthropic", "claude-3-5-sonnet-20241022", "2026-11-23", False, "retired"),
         ("bedrock", "us.anthropic.claude-3-haiku-20240307-v1:0", "2026-11-23", False, "retired"),
         ("anthropic", "claude-opus-5-5", "2030-01-01", True, ""),
@@ -144,10 +187,14 @@ def test_the_eu_and_its_data_stay_together() -> None:
 
 def test_no_region_stands_in_two_geographic_profiles() -> None:
     geographic = [
-        region for prefix in ("us", "eu", "jp", "au", "us-gov") for region in BEDROCK_PROFILES[prefix].split()
+        region
+        for prefix in ("us", "eu", "jp", "au", "us-gov")
+        for region in BEDROCK_PROFILES[prefix].split()
     ]
     assert len(geographic) == len(set(geographic))
-    assert set(geographic) - set(BEDROCK_PROFILES["us-gov"].split()) <= set(BEDROCK_PROFILES["global"].split())
+    assert set(geographic) - set(BEDROCK_PROFILES["us-gov"].split()) <= set(
+        BEDROCK_PROFILES["global"].split()
+    )
     assert len(NO_FUNCTION_URL.split()) == 11
 
 
@@ -158,5 +205,7 @@ def test_the_table_costs_the_cold_start_next_to_nothing() -> None:
         "known = set(sys.modules); import shared.providers;"
         "print(sorted(set(sys.modules) - known), seen)"
     )
-    shown = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert shown.strip() == "['shared', 'shared.providers'] []"

@@ -19,7 +19,9 @@ from tests.event_checks import Worker
 from tests.gitlab import contract
 from tests.gitlab.limits import GITLAB_COM
 
-pytestmark = pytest.mark.timeout(300)  # 15,000 calls over HTTP, on a machine that others use as well
+pytestmark = pytest.mark.timeout(
+    300
+)  # 15,000 calls over HTTP, on a machine that others use as well
 FIRST = 1_000  # ids of people
 STATUSES = {1: "pending", 20: "running", 120: "success"}  # seconds after the run began
 ON = "projects/:id/issues/:iid"
@@ -60,7 +62,9 @@ class Day(Worker):
     def __enter__(self) -> Self:
         super().__enter__()
         for client in (self.adapter._client(), self.adapter._bare):
-            client.session.trust_env = False  # to look for a proxy each time would be a fifth of the test
+            client.session.trust_env = (
+                False  # to look for a proxy each time would be a fifth of the test
+            )
         return self
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
@@ -101,7 +105,11 @@ class Day(Worker):
 
     def _moves(self, pipeline: int, status: str) -> None:
         self.gitlab.set_pipeline(pipeline, status)
-        self.put(ask(parse(VerifiedDelivery(self.gitlab.pipeline_hook(pipeline)[1])), self.world.settings))
+        self.put(
+            ask(
+                parse(VerifiedDelivery(self.gitlab.pipeline_hook(pipeline)[1])), self.world.settings
+            )
+        )
 
     def _carry(self, waiting: deque[RunRequest | TrackRequest]) -> None:
         request, before = waiting[0], set(self.gitlab.pipelines)
@@ -129,12 +137,20 @@ class Day(Worker):
         assert runs == Counter(request.id for request in self.asked)
         assert len(runs) == len(gitlab.pipelines)
         for request in self.asked:
-            thread = [gitlab.notes[number] for number in gitlab.ids("discussion", request.event.discussion_id)]
+            thread = [
+                gitlab.notes[number]
+                for number in gitlab.ids("discussion", request.event.discussion_id)
+            ]
             [reply] = [note["body"] for note in thread if note["author_id"] == OURS]
             assert reply.startswith("Claude has finished")
-            awards = [gitlab.emoji[number]["name"] for number in gitlab.ids("emoji", "Note", request.event.note_id)]
+            awards = [
+                gitlab.emoji[number]["name"]
+                for number in gitlab.ids("emoji", "Note", request.event.note_id)
+            ]
             assert awards == ["white_check_mark"]
-        assert len([note for note in gitlab.notes.values() if note["author_id"] == OURS]) == len(runs)
+        assert len([note for note in gitlab.notes.values() if note["author_id"] == OURS]) == len(
+            runs
+        )
         assert not gitlab.unknown_calls
         assert not [problem for call in gitlab.calls[::50] for problem in contract.check(call)]
 
@@ -169,7 +185,9 @@ def test_one_run_costs_so_many_calls_of_each_kind() -> None:
         first = {kind: tally.total for kind, tally in day.gitlab.tally().items()}
         day.ask(FIRST, PROJECT, 5)
         day.run()
-        second = {kind: tally.total - first.get(kind, 0) for kind, tally in day.gitlab.tally().items()}
+        second = {
+            kind: tally.total - first.get(kind, 0) for kind, tally in day.gitlab.tally().items()
+        }
     assert {kind: count for kind, count in second.items() if count} == COST
     # `GET /user` comes once to a token, and the first comment of a thread has no others to look up.
     assert first.keys() - COST.keys() == {"GET user"}
@@ -180,15 +198,25 @@ def test_500_runs_at_20_a_minute_meet_no_limit() -> None:
         day.gitlab.gitlab_com_limits()
         for number in range(500):
             person, issue = FIRST + number % 40, 5 + number % 100
-            day.later(3 * number, lambda person=person, issue=issue: day.ask(person, PROJECT, issue))  # type: ignore[misc]
+            day.later(
+                3 * number, lambda person=person, issue=issue: day.ask(person, PROJECT, issue)
+            )  # type: ignore[misc]
         day.run()
         day.check()
         assert not day.refusals()
         tallies = day.gitlab.tally(user_id=OURS)
         assert tallies[f"POST {ON}/discussions/:discussion_id/notes"].total == 500
-        assert tallies[f"POST {ON}/discussions/:discussion_id/notes"].minute <= 20 <= GITLAB_COM["notes"][0]
+        assert (
+            tallies[f"POST {ON}/discussions/:discussion_id/notes"].minute
+            <= 20
+            <= GITLAB_COM["notes"][0]
+        )
         assert tallies["GET users/:user_id"].ten_minutes <= 200 <= GITLAB_COM["users"][0]
-        assert sum(tally.minute for tally in tallies.values()) <= 20 * (sum(COST.values()) + 1) <= GITLAB_COM["api"][0]
+        assert (
+            sum(tally.minute for tally in tallies.values())
+            <= 20 * (sum(COST.values()) + 1)
+            <= GITLAB_COM["api"][0]
+        )
 
 
 @pytest.mark.parametrize(
@@ -199,12 +227,17 @@ def test_500_runs_at_20_a_minute_meet_no_limit() -> None:
     ],
     ids=["one project", "five projects"],
 )
-def test_200_mentions_at_once_are_all_served(burst: Burst, limits: set[str], longest: float) -> None:
+def test_200_mentions_at_once_are_all_served(
+    burst: Burst, limits: set[str], longest: float
+) -> None:
     projects = range(PROJECT, PROJECT + burst.projects)
     with Day() as day:
         day.gitlab.gitlab_com_limits()
         for project in projects:
-            day.gitlab.projects[project].ci, day.gitlab.projects[project].variables_role = "ours", "developer"
+            day.gitlab.projects[project].ci, day.gitlab.projects[project].variables_role = (
+                "ours",
+                "developer",
+            )
             day.gitlab.projects[project].branches["main"] = f"{project:040x}"
         for number in range(200):
             thread = number % burst.threads
@@ -215,8 +248,16 @@ def test_200_mentions_at_once_are_all_served(burst: Burst, limits: set[str], lon
         assert day.refusals().keys() == limits
         assert day.clock.time - began <= longest
         contexts = [
-            call.json["ai_flow"]["context"] for call in day.gitlab.calls if call.path.endswith("/trigger/pipeline")
+            call.json["ai_flow"]["context"]
+            for call in day.gitlab.calls
+            if call.path.endswith("/trigger/pipeline")
         ]
-        assert all(context["unread"] == [] for context in contexts), "a refused look is no reason to know less"
-        awards = Counter(call.status for call in day.gitlab.calls if call.path.endswith("/award_emoji") and call.json)
+        assert all(context["unread"] == [] for context in contexts), (
+            "a refused look is no reason to know less"
+        )
+        awards = Counter(
+            call.status
+            for call in day.gitlab.calls
+            if call.path.endswith("/award_emoji") and call.json
+        )
         assert awards[201] == 2 * len(day.asked), "👀 and ✅ for each"

@@ -38,7 +38,12 @@ class Front:
 
     def answer(self, request: Delivery) -> Answer:
         return receive(
-            request, settings=self.settings, secrets=self.tokens, queue=self.queue, now=lambda: NOW, log=self.log
+            request,
+            settings=self.settings,
+            secrets=self.tokens,
+            queue=self.queue,
+            now=lambda: NOW,
+            log=self.log,
         )
 
     def outcome(self, body: object = None) -> tuple[int, str, str]:
@@ -56,13 +61,22 @@ def test_a_mention_is_stored_and_answered_202(front: Front) -> None:
     answer = front.answer(delivery())
     run = request(NOTE, "fix it", "gitlab.com")
     assert answer == Answer(
-        202, "application/json", json.dumps({"outcome": "queued", "reason": "queued", "run": run.id})
+        202,
+        "application/json",
+        json.dumps({"outcome": "queued", "reason": "queued", "run": run.id}),
     )
     assert front.queue.runs == [run]
     assert front.log.lines == [
         (
             "INFO",
-            {"outcome": "queued", "reason": "queued", "run": run.id, "project_id": 7, "kind": "issue", "iid": 5}
+            {
+                "outcome": "queued",
+                "reason": "queued",
+                "run": run.id,
+                "project_id": 7,
+                "kind": "issue",
+                "iid": 5,
+            }
             | {"note_id": 101, "author_id": 42},
         )
     ]
@@ -90,7 +104,9 @@ def test_the_same_note_by_another_hook_is_the_same_run(front: Front) -> None:
         (payload(f"@claude\n\n{marker('x')}"), "own_note"),
     ],
 )
-def test_a_verified_delivery_that_starts_nothing_is_answered_200(front: Front, body: Any, reason: str) -> None:
+def test_a_verified_delivery_that_starts_nothing_is_answered_200(
+    front: Front, body: Any, reason: str
+) -> None:
     assert front.outcome(body) == (200, "ignored", reason)
     assert front.queue.runs == []
     assert front.log.lines == []
@@ -105,7 +121,9 @@ def test_a_phrase_spelled_with_json_escapes_is_found(front: Front) -> None:
     ("environment", "reason"),
     [({"ALLOWED_PROJECTS": "other/*"}, "project_not_allowed"), ({"ENABLED": "false"}, "disabled")],
 )
-def test_an_installation_may_serve_some_projects_or_none(environment: dict[str, str], reason: str) -> None:
+def test_an_installation_may_serve_some_projects_or_none(
+    environment: dict[str, str], reason: str
+) -> None:
     assert Front(**environment).outcome() == (200, "ignored", reason)
 
 
@@ -126,7 +144,9 @@ def test_several_phrases_are_served() -> None:
 
 def test_a_health_check_is_answered_without_secrets(front: Front) -> None:
     for method in ("GET", "HEAD"):
-        assert front.answer(Delivery(method, {}, b"")) == Answer(200, "text/plain; charset=utf-8", HEALTH)
+        assert front.answer(Delivery(method, {}, b"")) == Answer(
+            200, "text/plain; charset=utf-8", HEALTH
+        )
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "", "post"])
@@ -177,7 +197,9 @@ def test_without_a_usable_token_nothing_verifies(front: Front, document: str) ->
     assert (answer.status, json.loads(answer.body)["reason"]) == (503, "secrets_unavailable")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("canary"), TimeoutError(), Retry(Reason.QUEUE_UNAVAILABLE)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("canary"), TimeoutError(), Retry(Reason.QUEUE_UNAVAILABLE)]
+)
 def test_503_only_where_nothing_could_be_stored(front: Front, error: Exception) -> None:
     front.queue.error = error
     answer = front.answer(delivery())
@@ -187,7 +209,9 @@ def test_503_only_where_nothing_could_be_stored(front: Front, error: Exception) 
     assert "canary" not in repr(front.log.lines) + answer.body
 
 
-def test_a_defect_of_ours_does_not_switch_the_hook_off(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_ours_does_not_switch_the_hook_off(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError(CANARY)
 
@@ -220,7 +244,11 @@ def test_a_pipeline_of_ours_is_looked_at_and_another_is_not(front: Front) -> Non
         "ignored",
         "not_our_pipeline",
     )
-    assert front.outcome(body | {"object_attributes": attributes | {"variables": []}}) == (200, "ignored", "no_mention")
+    assert front.outcome(body | {"object_attributes": attributes | {"variables": []}}) == (
+        200,
+        "ignored",
+        "no_mention",
+    )
 
 
 def test_an_assignment_and_a_label_need_no_phrase_in_the_body(front: Front) -> None:
@@ -228,10 +256,20 @@ def test_an_assignment_and_a_label_need_no_phrase_in_the_body(front: Front) -> N
         "object_kind": "issue",
         "user": {"id": 42, "username": "ada"},
         "project": {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"},
-        "object_attributes": {"id": 900, "iid": 5, "title": "It breaks", "description": None, "action": "update"},
+        "object_attributes": {
+            "id": 900,
+            "iid": 5,
+            "title": "It breaks",
+            "description": None,
+            "action": "update",
+        },
     }
     for field, added in (("assignees", {"username": "claude"}), ("labels", {"title": "claude"})):
         change = {"changes": {field: {"previous": [], "current": [added]}}}
         assert front.outcome(body | change) == (202, "queued", "queued")
     assert [asked.event.name for asked in front.queue.runs] == ["assign", "label"]
-    assert front.outcome(body | {"assignees": [{"username": "claude"}]}) == (200, "ignored", "nothing_new")
+    assert front.outcome(body | {"assignees": [{"username": "claude"}]}) == (
+        200,
+        "ignored",
+        "nothing_new",
+    )

@@ -26,7 +26,9 @@ def moved(progress: Progress, now: float = NOW) -> str:
 
 
 def test_the_first_reply_links_the_pipeline_says_what_was_understood_and_how_to_stop_it() -> None:
-    reply = replies.started(RUN, PIPELINE, Understood("mention", Order("review", "opus", 5, 9), "@claude"))
+    reply = replies.started(
+        RUN, PIPELINE, Understood("mention", Order("review", "opus", 5, 9), "@claude")
+    )
     assert reply == (
         "Claude is on it: [pipeline 12](https://gitlab.com/group/app/-/pipelines/12) is queued.\n\n"
         "Understood: a review (model opus, at most 5 turns, at most 9 minutes). "
@@ -42,14 +44,26 @@ def test_what_was_understood_without_a_command_is_the_event(event: str) -> None:
 
 def test_of_a_plain_request_nothing_is_understood_but_its_options() -> None:
     assert "Understood" not in replies.started(RUN, PIPELINE, ASKED)
-    assert "your request (at most 3 turns)" in replies.started(RUN, PIPELINE, ASKED._replace(order=Order(turns=3)))
+    assert "your request (at most 3 turns)" in replies.started(
+        RUN, PIPELINE, ASKED._replace(order=Order(turns=3))
+    )
 
 
 @pytest.mark.parametrize(
-    "url", ["", "javascript:alert(1)", "https://x)\n/close", "https://x y", "https://x/`@all`", "https://x/@all"]
+    "url",
+    [
+        "",
+        "javascript:alert(1)",
+        "https://x)\n/close",
+        "https://x y",
+        "https://x/`@all`",
+        "https://x/@all",
+    ],
 )
 def test_an_address_that_is_none_is_left_out(url: str) -> None:
-    assert replies.started(RUN, Pipeline(12, url), ASKED).startswith("Claude is on it: pipeline 12 is")
+    assert replies.started(RUN, Pipeline(12, url), ASKED).startswith(
+        "Claude is on it: pipeline 12 is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,9 +98,14 @@ def test_each_status_of_a_pipeline_has_its_words(progress: Progress, state: str)
 
 
 def test_a_running_job_and_a_failed_one_are_linked() -> None:
-    assert moved(at("running")).startswith("Claude is at work: [job 120](https://gitlab.com/group/app/-/jobs/120).")
+    assert moved(at("running")).startswith(
+        "Claude is at work: [job 120](https://gitlab.com/group/app/-/jobs/120)."
+    )
     told = moved(at("failed", "script_failure"))
-    assert "The job's script failed. Its log: [job 120](https://gitlab.com/group/app/-/jobs/120)." in told
+    assert (
+        "The job's script failed. Its log: [job 120](https://gitlab.com/group/app/-/jobs/120)."
+        in told
+    )
     assert "after" not in moved(at("success"))
     assert "1 min 1 s" in moved(at("success"))
 
@@ -127,9 +146,13 @@ def test_no_reply_can_act_or_call(reason: Reason) -> None:
 
 
 def test_help_tells_what_this_installation_offers() -> None:
-    full = replies.help_text(RUN, fakes.settings(ALLOWED_MODELS="claude-opus-4-5", TRIGGER_PHRASE="@bot, @claude"))
+    full = replies.help_text(
+        RUN, fakes.settings(ALLOWED_MODELS="claude-opus-4-5", TRIGGER_PHRASE="@bot, @claude")
+    )
     assert "| `@bot stop` |" in full
-    assert "`--model NAME` (claude-opus-4-5); `--turns N` (up to 40); `--minutes N` (up to 30)" in full
+    assert (
+        "`--model NAME` (claude-opus-4-5); `--turns N` (up to 40); `--minutes N` (up to 30)" in full
+    )
     assert "--model" not in replies.help_text(RUN, fakes.settings())
     assert full.endswith(replies.marker(RUN))
 

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from shared import replies, words
 from shared.event import Branches, Event, PipelineEvent
 from shared.outcome import Reason, Stop
-from shared.run import MAX_REQUEST, RunRequest, TrackRequest, ask, digest, from_json, request, run_id
+from shared.run import (
+    MAX_REQUEST,
+    RunRequest,
+    TrackRequest,
+    ask,
+    digest,
+    from_json,
+    request,
+    run_id,
+)
 from tests import fakes
 from tests.fakes import NOTE, run
 
@@ -21,7 +30,9 @@ def read(text: str) -> RunRequest:
 @given(st.text())
 def test_a_request_reads_back_as_it_was_written(instruction: str) -> None:
     asked = request(
-        NOTE._replace(branches=Branches("f", "main", None, "abc"), position={"new_line": 3}), instruction, "h"
+        NOTE._replace(branches=Branches("f", "main", None, "abc"), position={"new_line": 3}),
+        instruction,
+        "h",
     )
     back = read(asked.to_json())
     assert back == asked._replace(instruction=back.instruction)
@@ -57,7 +68,16 @@ def test_the_longest_names_leave_room_for_the_request() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"version": 1}', '{"version": 2}', '{"version": 2, "event": {}}', '{"pipeline_id": 1}', "7"],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 1}',
+        '{"version": 2}',
+        '{"version": 2, "event": {}}',
+        '{"pipeline_id": 1}',
+        "7",
+    ],
 )
 def test_anything_else_is_no_request(text: str) -> None:
     with pytest.raises(ValueError, match=r"request|JSON|Expecting"):
@@ -92,12 +112,20 @@ def test_a_thread_is_an_issue_or_merge_request() -> None:
 def test_a_look_at_a_pipeline_reads_back_as_it_was_written() -> None:
     asked = TrackRequest(7, 31, "waiting_for_resource")
     assert from_json(asked.to_json()) == asked
-    assert (asked.id, asked.message_id, asked.thread) == ("track-7-31-waitingforresource", asked.id, "track/7/31")
+    assert (asked.id, asked.message_id, asked.thread) == (
+        "track-7-31-waitingforresource",
+        asked.id,
+        "track/7/31",
+    )
     assert TrackRequest(7, 31, "../é /x").id == "track-7-31-x"
 
 
 ISSUE = NOTE._replace(
-    note_id=0, discussion_id=None, texts=("It breaks", "Since Monday."), before=("", ""), occasion="9"
+    note_id=0,
+    discussion_id=None,
+    texts=("It breaks", "Since Monday."),
+    before=("", ""),
+    occasion="9",
 )
 
 
@@ -114,9 +142,18 @@ def refused(event: Event | PipelineEvent, **environment: str) -> Reason:
 
 
 def test_a_mention_in_a_title_or_description_asks_with_both_and_with_its_own_words_first() -> None:
-    assert asked(ISSUE._replace(texts=("Dark mode", "@claude review this"))) == ("mention", "review this\n\nDark mode")
-    assert asked(ISSUE._replace(texts=("@claude add it", "All of it."))) == ("mention", "add it\n\nAll of it.")
-    assert asked(ISSUE._replace(texts=("@claude add it", "@claude please"))) == ("mention", "add it\n\nplease")
+    assert asked(ISSUE._replace(texts=("Dark mode", "@claude review this"))) == (
+        "mention",
+        "review this\n\nDark mode",
+    )
+    assert asked(ISSUE._replace(texts=("@claude add it", "All of it."))) == (
+        "mention",
+        "add it\n\nAll of it.",
+    )
+    assert asked(ISSUE._replace(texts=("@claude add it", "@claude please"))) == (
+        "mention",
+        "add it\n\nplease",
+    )
     assert refused(ISSUE) is Reason.NOTHING_NEW
 
 
@@ -183,9 +220,15 @@ def test_a_comment_without_a_mention_asks_nothing() -> None:
 
 
 def test_the_closed_doors_hold_for_every_way_to_ask() -> None:
-    for event in (NOTE, ISSUE._replace(added=(("assign", "claude"),)), PipelineEvent(7, "group/app", 31, "running")):
+    for event in (
+        NOTE,
+        ISSUE._replace(added=(("assign", "claude"),)),
+        PipelineEvent(7, "group/app", 31, "running"),
+    ):
         assert refused(event, ALLOWED_PROJECTS="8") is Reason.PROJECT_NOT_ALLOWED
-    assert refused(NOTE._replace(internal=True), SERVE_CONFIDENTIAL="false") is Reason.CONFIDENTIAL_OFF
+    assert (
+        refused(NOTE._replace(internal=True), SERVE_CONFIDENTIAL="false") is Reason.CONFIDENTIAL_OFF
+    )
 
 
 def test_a_pipeline_asks_for_a_look() -> None:

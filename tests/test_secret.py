@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from shared.outcome import Reason, Retry
-from shared.secret import MAX_AGE, MIN_AGE, Cached, GitLabSecrets, Secret, SecretError, WebhookSecrets
+from shared.secret import (
+    MAX_AGE,
+    MIN_AGE,
+    Cached,
+    GitLabSecrets,
+    Secret,
+    SecretError,
+    WebhookSecrets,
+)
 from tests.fakes import API_TOKEN, NOW, SIGNING_TOKEN, TRIGGER_TOKEN, Clock
 
 
@@ -14,13 +22,19 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
     secret = Secret("canary")
     assert secret.reveal() == "canary"
     assert not any(
-        "canary" in shown for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", f"{[secret]}")
+        "canary" in shown
+        for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", f"{[secret]}")
     )
 
 
 def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
     secret = Secret("canary")
-    for use in (lambda: secret == secret, lambda: secret != "x", lambda: hash(secret), lambda: pickle.dumps(secret)):  # noqa: PLR0124
+    for use in (
+        lambda: secret == secret,
+        lambda: secret != "x",
+        lambda: hash(secret),
+        lambda: pickle.dumps(secret),
+    ):  # noqa: PLR0124
         with pytest.raises(TypeError):
             use()
     with pytest.raises(TypeError):
@@ -30,7 +44,9 @@ def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
 
 
 def test_a_single_secret_token_as_secrets_manager_generates_it_counts() -> None:
-    both = WebhookSecrets.parse('{"signing_tokens": [], "secret_tokens": ["one"], "secret_token": "two"}')
+    both = WebhookSecrets.parse(
+        '{"signing_tokens": [], "secret_tokens": ["one"], "secret_token": "two"}'
+    )
     assert [token.reveal() for token in both.secret_tokens] == ["one", "two"]
 
 
@@ -87,8 +103,14 @@ def test_a_trigger_token_is_found_by_id_then_path_then_for_all() -> None:
         token = secrets.trigger_token(project_id, path)
         return token.reveal() if token else None
 
-    assert [found(7, "group/app"), found(8, "group/app"), found(8, "x/y")] == ["glptt-id", "glptt-path", "glptt-all"]
-    only = GitLabSecrets.parse(json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"7": "glptt-id"}}))
+    assert [found(7, "group/app"), found(8, "group/app"), found(8, "x/y")] == [
+        "glptt-id",
+        "glptt-path",
+        "glptt-all",
+    ]
+    only = GitLabSecrets.parse(
+        json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"7": "glptt-id"}})
+    )
     assert only.trigger_token(8, "x/y") is None
 
 
@@ -131,7 +153,9 @@ def test_a_document_is_read_once_for_its_maximum_age(
     assert store.reads == 2
 
 
-def test_mismatches_cost_one_read_per_minimum_age(store: Store, cached: Cached[WebhookSecrets], clock: Clock) -> None:
+def test_mismatches_cost_one_read_per_minimum_age(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
     cached.get()
     for _ in range(100):
         cached.get(fresh=True)
@@ -165,7 +189,9 @@ def test_the_copy_at_hand_serves_while_the_store_is_down(
     assert store.reads == 2
 
 
-def test_an_unreadable_document_says_what_is_wrong_with_it(store: Store, cached: Cached[WebhookSecrets]) -> None:
+def test_an_unreadable_document_says_what_is_wrong_with_it(
+    store: Store, cached: Cached[WebhookSecrets]
+) -> None:
     store.content = "{}"
     with pytest.raises(Retry) as error:
         cached.get()

@@ -33,7 +33,11 @@ from tests.security.mutants import mutants
 from tests.security.threats import TESTS, THREATS
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [path for folder in ("functions", "tests") for path in sorted((ROOT / folder).rglob("*requirements.txt"))]
+LOCKS = [
+    path
+    for folder in ("functions", "tests")
+    for path in sorted((ROOT / folder).rglob("*requirements.txt"))
+]
 
 
 def seed() -> int:
@@ -45,7 +49,10 @@ def seed() -> int:
 
 def answered(tally: fuzz.Tally) -> None:
     assert tally.met, tally.stories
-    assert min(tally.kinds[kind] for kind in (mutations.SIGNED, mutations.UNSIGNED, mutations.METHOD)) > 0
+    assert (
+        min(tally.kinds[kind] for kind in (mutations.SIGNED, mutations.UNSIGNED, mutations.METHOD))
+        > 0
+    )
     assert tally.reasons["queued"] > tally.total / 50
 
 
@@ -106,7 +113,14 @@ def test_without_a_clear_yes_nothing_starts() -> None:
 
 @pytest.mark.parametrize("command", ["stop", "status", "retry", "help", "review", "--turns 3 stop"])
 @pytest.mark.parametrize(
-    "who", [{"role": None}, {"role": 20}, {"user_state": "blocked"}, {"external": True}, {"who": matrix.BOT}]
+    "who",
+    [
+        {"role": None},
+        {"role": 20},
+        {"user_state": "blocked"},
+        {"external": True},
+        {"who": matrix.BOT},
+    ],
 )
 def test_without_a_clear_yes_no_command_is_carried_out(command: str, who: dict[str, Any]) -> None:
     records, clock, gitlab = fakes.Records(), fakes.Clock(), matrix.Answering(matrix.Cell())
@@ -121,9 +135,20 @@ def test_without_a_clear_yes_no_command_is_carried_out(command: str, who: dict[s
 @pytest.mark.parametrize("pipeline_ref", ["default", "source"])
 def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: str) -> None:
     for source_project in (7, 8, None, "7", True, 7.0):
-        payload = fakes.payload("@claude on branch evil, ref=evil --ref evil", noteable_type="MergeRequest", ref="evil")
-        ends = {"source_branch": "feature", "target_branch": "main", "source_project_id": source_project}
-        payload["merge_request"] = {"iid": 3, **ends, "target_project_id": 7, "last_commit": {"id": "a" * 40}}
+        payload = fakes.payload(
+            "@claude on branch evil, ref=evil --ref evil", noteable_type="MergeRequest", ref="evil"
+        )
+        ends = {
+            "source_branch": "feature",
+            "target_branch": "main",
+            "source_project_id": source_project,
+        }
+        payload["merge_request"] = {
+            "iid": 3,
+            **ends,
+            "target_project_id": 7,
+            "last_commit": {"id": "a" * 40},
+        }
         gitlab = fakes.GitLab()
         _, [run] = journeys.received(payload)
         journeys.carry(run, gitlab, fakes.Clock(), PIPELINE_REF=pipeline_ref)
@@ -179,7 +204,14 @@ def test_hostile_addresses_reach_nobody_but_our_gitlab() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/v4/users/666", "/api/v4/projects/group%2Fapp", "/api/v4/projects/7/..", "/api/v4//", "/evil", "/api/v4/a@b"],
+    [
+        "/api/v4/users/666",
+        "/api/v4/projects/group%2Fapp",
+        "/api/v4/projects/7/..",
+        "/api/v4//",
+        "/evil",
+        "/api/v4/a@b",
+    ],
 )
 def test_a_path_that_holds_more_than_ids_is_noticed(path: str) -> None:
     assert not hosts._expected(path, {})
@@ -208,14 +240,18 @@ def test_the_time_of_a_refusal_tells_nothing() -> None:
 
 
 def test_the_method_finds_a_comparison_that_tells() -> None:
-    leaks = (timing.measure(10_000, timing.by_token("s" * 4000), timing.leaky).worst for _ in range(3))
+    leaks = (
+        timing.measure(10_000, timing.by_token("s" * 4000), timing.leaky).worst for _ in range(3)
+    )
     assert any(worst > 2 * timing.LEAK for worst in leaks)
 
 
 # Replay (T14).
 
 
-@pytest.mark.parametrize("document", [fakes.WEBHOOK_SECRETS, json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]})])
+@pytest.mark.parametrize(
+    "document", [fakes.WEBHOOK_SECRETS, json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]})]
+)
 def test_a_recorded_delivery_starts_one_run_however_often_it_is_sent(document: str) -> None:
     gitlab, records, clock = fakes.GitLab(), fakes.Records(), fakes.Clock()
     recorded = fakes.delivery()
@@ -224,7 +260,14 @@ def test_a_recorded_delivery_starts_one_run_however_often_it_is_sent(document: s
     for after in (0, 1, 299, 301, 29 * 24 * 3600):
         clock.time = fakes.NOW + after
         queue, tokens = fakes.Queue(), fakes.tokens(document, clock)
-        answer = receive(recorded, settings=fakes.settings(), secrets=tokens, queue=queue, now=clock, log=fakes.Log())
+        answer = receive(
+            recorded,
+            settings=fakes.settings(),
+            secrets=tokens,
+            queue=queue,
+            now=clock,
+            log=fakes.Log(),
+        )
         statuses.append(answer.status)
         for run in queue.runs:
             journeys.carry(run, gitlab, clock, records)
@@ -291,7 +334,9 @@ def test_the_page_is_as_it_was_generated() -> None:
 
 
 def test_every_threat_has_a_proof_that_exists() -> None:
-    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 22)] + [f"J{n}" for n in range(1, 11)]
+    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 22)] + [
+        f"J{n}" for n in range(1, 11)
+    ]
     assert all(threat.tests for threat in THREATS)
     for test in TESTS:
         path, _, name = test.partition("::")

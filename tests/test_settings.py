@@ -28,7 +28,10 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 def test_lists_and_letter_case_are_forgiving() -> None:
     found = settings(
-        TRIGGER_PHRASE=" @claude , @ai.bot-2 ", ALLOWED_BOTS="Renovate, x", MINIMUM_ROLE="Maintainer", ENABLED="False"
+        TRIGGER_PHRASE=" @claude , @ai.bot-2 ",
+        ALLOWED_BOTS="Renovate, x",
+        MINIMUM_ROLE="Maintainer",
+        ENABLED="False",
     )
     assert found.phrases == ("@claude", "@ai.bot-2")
     assert found.allowed_bots == {"renovate", "x"}
@@ -66,7 +69,10 @@ def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> N
             "bedrock",
             "us-gov-west-1",
             "us-gov.anthropic.claude-opus-4-5-20251101-v1:0",
-            {"AWS_REGION": "us-gov-west-1", "ANTHROPIC_MODEL": "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"},
+            {
+                "AWS_REGION": "us-gov-west-1",
+                "ANTHROPIC_MODEL": "us-gov.anthropic.claude-opus-4-5-20251101-v1:0",
+            },
         ),
         (
             "vertex",
@@ -80,7 +86,10 @@ def test_projects_are_let_in_by_path_id_or_glob(allowed: str, served: bool) -> N
 def test_region_and_model_travel_under_the_provider_s_own_names(
     provider: str, region: str, model: str, variables: dict[str, str]
 ) -> None:
-    assert settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model).model.variables() == variables
+    assert (
+        settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model).model.variables()
+        == variables
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,8 +111,18 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"MODEL_PROVIDER": "vertex"}, "MODEL_REGION"),
         ({"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu-central-1"}, "MODEL_REGION"),
         ({"MODEL": "opus"}, "MODEL"),
-        ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "claude-opus-5-5"}, "MODEL"),
-        ({"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "apac.anthropic.claude-opus-5"}, "MODEL"),
+        (
+            {"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": "claude-opus-5-5"},
+            "MODEL",
+        ),
+        (
+            {
+                "MODEL_PROVIDER": "bedrock",
+                "MODEL_REGION": "eu-west-1",
+                "MODEL": "apac.anthropic.claude-opus-5",
+            },
+            "MODEL",
+        ),
         ({"PIPELINE_REF": "main"}, "PIPELINE_REF"),
         ({"MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE"),
         ({"RUNS_PER_DAY": "many"}, "RUNS_PER_DAY"),
@@ -118,10 +137,17 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"ALLOWED_MODELS": "opus"}, "ALLOWED_MODELS"),
         ({"ALLOWED_MODELS": "claude-opus-5-5, eu.anthropic.claude-opus-5-5"}, "ALLOWED_MODELS"),
         (
-            {"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "ALLOWED_MODELS": "us.anthropic.claude-opus-5"},
+            {
+                "MODEL_PROVIDER": "bedrock",
+                "MODEL_REGION": "eu-west-1",
+                "ALLOWED_MODELS": "us.anthropic.claude-opus-5",
+            },
             "ALLOWED_MODELS",
         ),
-        ({"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu", "ALLOWED_MODELS": "claude-3.5"}, "ALLOWED_MODELS"),
+        (
+            {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu", "ALLOWED_MODELS": "claude-3.5"},
+            "ALLOWED_MODELS",
+        ),
         ({"PROMPTS": "Look at security first."}, "PROMPTS"),
         ({"PROMPTS": "{'review': 'x'}"}, "PROMPTS"),
         ({"PROMPTS": '{"review": "x"'}, "PROMPTS"),
@@ -131,7 +157,9 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"PROMPTS": '{"review": 1}'}, "PROMPTS"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_was_found_and_expected(environment: dict[str, str], variable: str) -> None:
+def test_a_wrong_setting_is_named_with_what_was_found_and_expected(
+    environment: dict[str, str], variable: str
+) -> None:
     with pytest.raises(SettingsError) as error:
         Settings.read(environment)
     assert str(error.value).startswith(f"{variable}: found ")
@@ -140,9 +168,16 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(environment: 
 
 @pytest.mark.parametrize(
     ("label", "found"),
-    [("", {"claude"}), ("none", set()), ("To Do::Claude", {"to do::claude"}), ("Prüfen", {"prüfen"})],
+    [
+        ("", {"claude"}),
+        ("none", set()),
+        ("To Do::Claude", {"to do::claude"}),
+        ("Prüfen", {"prüfen"}),
+    ],
 )
-def test_the_label_is_read_in_any_letter_case_and_none_switches_it_off(label: str, found: set[str]) -> None:
+def test_the_label_is_read_in_any_letter_case_and_none_switches_it_off(
+    label: str, found: set[str]
+) -> None:
     assert settings(TRIGGER_LABEL=label).labels == found
 
 
@@ -151,12 +186,18 @@ def test_without_a_label_no_delivery_is_looked_at_for_one() -> None:
     assert '"go"' in settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="Go").marks
 
 
-@pytest.mark.parametrize("label", ["Übernehmen", 'ask "claude"', "R&D", "做", "a\\b", "NONE of that", "x/y <z>"])
+@pytest.mark.parametrize(
+    "label", ["Übernehmen", 'ask "claude"', "R&D", "做", "a\\b", "NONE of that", "x/y <z>"]
+)
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_delivery_with_the_label_is_looked_at_however_it_is_spelled(label: str, *, ascii_only: bool) -> None:
+def test_a_delivery_with_the_label_is_looked_at_however_it_is_spelled(
+    label: str, *, ascii_only: bool
+) -> None:
     marks = settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL=label).marks
     for spelled in (label, label.upper(), label.lower()):
-        body = json.dumps({"labels": [{"title": spelled}]}, ensure_ascii=ascii_only, separators=(",", ":"))
+        body = json.dumps(
+            {"labels": [{"title": spelled}]}, ensure_ascii=ascii_only, separators=(",", ":")
+        )
         assert may_occur(body.encode(), marks)
 
 
@@ -167,7 +208,10 @@ def test_whose_name_is_a_phrase_is_asked_by_assigning() -> None:
 @pytest.mark.parametrize(
     ("environment", "models"),
     [
-        ({"ALLOWED_MODELS": "claude-opus-5-5 , claude-haiku-5-5,"}, ("claude-opus-5-5", "claude-haiku-5-5")),
+        (
+            {"ALLOWED_MODELS": "claude-opus-5-5 , claude-haiku-5-5,"},
+            ("claude-opus-5-5", "claude-haiku-5-5"),
+        ),
         (
             {
                 "MODEL_PROVIDER": "bedrock",
@@ -177,7 +221,11 @@ def test_whose_name_is_a_phrase_is_asked_by_assigning() -> None:
             ("eu.anthropic.claude-opus-5-5", "global.anthropic.claude-opus-5-5"),
         ),
         (
-            {"MODEL_PROVIDER": "vertex", "MODEL_REGION": "eu", "ALLOWED_MODELS": "claude-haiku-4-5@20251001"},
+            {
+                "MODEL_PROVIDER": "vertex",
+                "MODEL_REGION": "eu",
+                "ALLOWED_MODELS": "claude-haiku-4-5@20251001",
+            },
             ("claude-haiku-4-5@20251001",),
         ),
     ],
@@ -196,7 +244,8 @@ def test_limits_of_a_comment_s_options_are_whole_numbers(value: str) -> None:
 
 def test_prompts_are_texts_by_command_or_event() -> None:
     texts = dict.fromkeys(
-        ("review", "fix", "explain", "assign", "assign_reviewer", "label"), "Tu, was hier steht: 🤖\n"
+        ("review", "fix", "explain", "assign", "assign_reviewer", "label"),
+        "Tu, was hier steht: 🤖\n",
     )
     assert settings(PROMPTS=json.dumps(texts)).prompts == texts
     assert settings(PROMPTS="{}").prompts == settings(PROMPTS=" ").prompts == {}
@@ -216,7 +265,10 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
 
 
 def test_plain_http_is_for_this_machine() -> None:
-    assert settings(GITLAB_URL="http://127.0.0.1:3000/gitlab/").gitlab_url == "http://127.0.0.1:3000/gitlab"
+    assert (
+        settings(GITLAB_URL="http://127.0.0.1:3000/gitlab/").gitlab_url
+        == "http://127.0.0.1:3000/gitlab"
+    )
 
 
 def test_what_a_platform_needs_must_be_there() -> None:

@@ -18,7 +18,13 @@ class Stage:
     """A sweep with fakes around it; project 7 has been served before, and swept an hour ago."""
 
     def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log, self.queue = GitLab(), Records(), Clock(), Log(), Queue()
+        self.gitlab, self.records, self.clock, self.log, self.queue = (
+            GitLab(),
+            Records(),
+            Clock(),
+            Log(),
+            Queue(),
+        )
         self.environment: dict[str, str] = {}
         projects.know(7, self.records, NOW)
         self.sweep()
@@ -31,7 +37,14 @@ class Stage:
     def sweep(self, since: float | None = None) -> Swept:
         return sweep(self.world, self.queue, since=since)
 
-    def wrote(self, text: str = "@claude fix it", ago: float = 600, *, edited: bool = False, **changes: Any) -> Event:
+    def wrote(
+        self,
+        text: str = "@claude fix it",
+        ago: float = 600,
+        *,
+        edited: bool = False,
+        **changes: Any,
+    ) -> Event:
         note = NOTE._replace(**{"texts": (text,), "discussion_id": None} | changes)
         self.gitlab.written.append(Comment(self.clock.time - ago, edited, note))
         return note
@@ -56,7 +69,9 @@ def test_a_mention_that_has_had_its_run_is_left_alone(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("idle", "found"), [(0.0, 0), (ABANDONED - 1, 0), (ABANDONED + 1, 1)])
-def test_a_run_that_every_queue_has_forgotten_is_found_again(stage: Stage, idle: float, found: int) -> None:
+def test_a_run_that_every_queue_has_forgotten_is_found_again(
+    stage: Stage, idle: float, found: int
+) -> None:
     claim = new_claim(run().id, stage.clock.time)._replace(until=stage.clock.time - idle)
     stage.records.write(claim_key(run().id), claim.to_json(), None, 0)
     stage.wrote()
@@ -75,7 +90,9 @@ def test_a_run_that_every_queue_has_forgotten_is_found_again(stage: Stage, idle:
     ],
     ids=str,
 )
-def test_what_a_delivery_would_not_start_the_sweep_does_not_start(stage: Stage, changes: dict[str, Any]) -> None:
+def test_what_a_delivery_would_not_start_the_sweep_does_not_start(
+    stage: Stage, changes: dict[str, Any]
+) -> None:
     stage.wrote(**changes)
     assert stage.sweep().found == 0
 
@@ -174,7 +191,11 @@ def test_switched_off_it_serves_only_on_request(stage: Stage) -> None:
 def test_projects_named_in_the_settings_are_swept_too(stage: Stage) -> None:
     assert projects.known(stage.world.settings, stage.world.secrets.get(), stage.records) == ["7"]
     stage.environment = {"ALLOWED_PROJECTS": "group/app, other/*, 9"}
-    assert projects.known(stage.world.settings, stage.world.secrets.get(), stage.records) == ["7", "group/app", "9"]
+    assert projects.known(stage.world.settings, stage.world.secrets.get(), stage.records) == [
+        "7",
+        "group/app",
+        "9",
+    ]
     stage.wrote()
     assert stage.sweep() == Swept(1, 0, 1, 0)
 

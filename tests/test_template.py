@@ -38,7 +38,9 @@ def lint(template: Json, folder: Path) -> str:
     path = folder / "template.json"
     path.write_text(json.dumps(template))
     program = str(Path(sys.executable).with_name("cfn-lint"))
-    done = subprocess.run([program, "-r", *REGIONS, "-t", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "-r", *REGIONS, "-t", str(path)], capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 
@@ -50,9 +52,9 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
     broken = json.loads(json.dumps(stack))
     broken["Resources"]["Runs"]["Properties"]["VisibilityTimeout"] = 10
     broken["Resources"]["SweepFunction"]["Properties"]["Runtime"] = "python3.99"
-    broken["Resources"]["DispatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][1]["Action"] = (
-        "sqs:Get"
-    )
+    broken["Resources"]["DispatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][
+        1
+    ]["Action"] = "sqs:Get"
     found = lint(broken, tmp_path)
     assert {"E3505", "E3030", "W3037"} <= set(re.findall(r"^[EW]\d{4}", found, re.MULTILINE))
 
@@ -62,7 +64,9 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_gets_every_setting_it_reads_and_no_other(name: str) -> None:
-    given = functions(translated())[f"{name.title()}Function"]["Properties"]["Environment"]["Variables"]
+    given = functions(translated())[f"{name.title()}Function"]["Properties"]["Environment"][
+        "Variables"
+    ]
     needs = environment.needs("aws")
     assert set(VARIABLES) | needs.get(name, set()) <= set(given)
     assert set(given) <= environment.read("aws")
@@ -92,14 +96,18 @@ def test_what_a_parameter_takes_the_settings_take_too() -> None:
         assert not any(re.fullmatch(pattern, value) for value in bad)
     for name in ("MaxTurns", "MaxMinutes"):
         for bound in ("MinValue", "MaxValue"):
-            Settings.read({re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): str(parameters[name][bound])})
+            Settings.read(
+                {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): str(parameters[name][bound])}
+            )
 
 
 def test_the_settings_at_their_longest_fit_into_a_function() -> None:
     # Lambda: all variables of a function together hold 4 KB.
     environment = {name: variable.default for name, variable in VARIABLES.items()}
     environment["PROMPTS"] = "x" * source()["Parameters"]["Prompts"]["MaxLength"]
-    assert sum(map(len, [*environment, *environment.values()])) < 3 * 1024  # the rest: lists, addresses, ids
+    assert (
+        sum(map(len, [*environment, *environment.values()])) < 3 * 1024
+    )  # the rest: lists, addresses, ids
 
 
 def test_every_handler_is_one_that_is_written() -> None:
@@ -143,17 +151,30 @@ RIGHTS = {
         {
             "Effect": "Allow",
             "Action": [
-                *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"),
+                *(
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ChangeMessageVisibility",
+                ),
             ],
             "Resource": of("Runs"),
         },
-        {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:PutItem"], "Resource": of("Claims")},
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Resource": of("Claims"),
+        },
         secret("GitLabSecrets"),
     ],
     "Sweep": [
         LOGS | {"Resource": of("SweepLogs")},
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": of("Runs")},
-        {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:PutItem"], "Resource": of("Claims")},
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Resource": of("Claims"),
+        },
         secret("GitLabSecrets"),
     ],
 }
@@ -162,10 +183,14 @@ RIGHTS = {
 @pytest.mark.parametrize("name", RIGHTS)
 def test_a_function_has_exactly_the_rights_it_needs(resources: Json, name: str) -> None:
     role = resources[f"{name}Role"]["Properties"]
-    assert "ManagedPolicyArns" not in role  # AWS's own for Lambda and SQS hold for every queue and log group
-    assert [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]] == RIGHTS[
-        name
-    ]
+    assert (
+        "ManagedPolicyArns" not in role
+    )  # AWS's own for Lambda and SQS hold for every queue and log group
+    assert [
+        statement
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ] == RIGHTS[name]
     assert resources[f"{name}Function"]["Properties"]["Role"] == of(f"{name}Role")
 
 
@@ -184,7 +209,11 @@ def test_a_wildcard_in_a_resource_has_its_reason_beside_it() -> None:
 
 
 def test_only_receive_is_public(resources: Json) -> None:
-    public = [name for name, each in resources.items() if each.get("Properties", {}).get("Principal") == "*"]
+    public = [
+        name
+        for name, each in resources.items()
+        if each.get("Properties", {}).get("Principal") == "*"
+    ]
     assert sorted(public) == [
         "ReceiveAliasInvokePermission",
         "ReceiveAliasUrlPermission",
@@ -206,7 +235,10 @@ def test_no_output_and_no_variable_holds_a_secret(stack: Json) -> None:
 
 def test_what_secrets_are_created_with_never_changes(resources: Json) -> None:
     # CloudFormation writes it again when it differs, over what people have filled in.
-    assert resources["GitLabSecrets"]["Properties"]["SecretString"] == '{"api_token": "", "trigger_tokens": {}}'
+    assert (
+        resources["GitLabSecrets"]["Properties"]["SecretString"]
+        == '{"api_token": "", "trigger_tokens": {}}'
+    )
     assert resources["WebhookSecrets"]["Properties"]["GenerateSecretString"] == {
         "SecretStringTemplate": '{"signing_tokens": []}',
         "GenerateStringKey": "secret_token",
@@ -228,11 +260,16 @@ def test_what_a_killed_dispatch_left_comes_again_when_its_claim_has_ended(resour
     seconds = resources["DispatchFunction"]["Properties"]["Timeout"]
     assert seconds < LEASE < resources["Runs"]["Properties"]["VisibilityTimeout"]
     source = resources["DispatchFunctionRun"]["Properties"]
-    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
+    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (
+        1,
+        ["ReportBatchItemFailures"],
+    )
 
 
 def test_dead_letters_are_kept_in_order_for_fourteen_days(resources: Json) -> None:
-    assert resources["Runs"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == of("DeadLetters")
+    assert resources["Runs"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == of(
+        "DeadLetters"
+    )
     dead = resources["DeadLetters"]["Properties"]
     assert (dead["FifoQueue"], dead["MessageRetentionPeriod"]) == (True, 14 * 86400)
 
@@ -258,7 +295,11 @@ def test_the_table_has_the_key_that_the_adapter_writes(resources: Json) -> None:
 
 
 def alarms(resources: Json) -> dict[str, Json]:
-    return {name: each["Properties"] for name, each in resources.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+    return {
+        name: each["Properties"]
+        for name, each in resources.items()
+        if each["Type"] == "AWS::CloudWatch::Alarm"
+    }
 
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
@@ -266,12 +307,16 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> Non
     assert len(found) == 10  # as many as are free
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
-        assert alarm["AlarmActions"] == {"Fn::If": ["SendAlarms", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+        assert alarm["AlarmActions"] == {
+            "Fn::If": ["SendAlarms", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]
+        }
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
 @pytest.mark.parametrize("reason", [Reason.HOOK_DISABLED, Reason.DEAD_LETTER])
-def test_an_alarm_listens_to_the_metric_that_the_functions_write(resources: Json, reason: Reason) -> None:
+def test_an_alarm_listens_to_the_metric_that_the_functions_write(
+    resources: Json, reason: Reason
+) -> None:
     with redirect_stdout(io.StringIO()) as printed:
         adapters.log("ERROR", {"reason": str(reason)})
     written = json.loads(printed.getvalue().splitlines()[-1])
@@ -282,7 +327,9 @@ def test_an_alarm_listens_to_the_metric_that_the_functions_write(resources: Json
         "MetricName": metric["Metrics"][0]["Name"],
         "Dimensions": [{"Name": name, "Value": written[name]} for name in dimensions],
     }
-    assert expected in [{key: alarm[key] for key in expected} for alarm in alarms(resources).values()]
+    assert expected in [
+        {key: alarm[key] for key in expected} for alarm in alarms(resources).values()
+    ]
 
 
 def test_the_dashboard_is_json_and_shows_every_alarm(resources: Json) -> None:
@@ -295,14 +342,20 @@ def test_the_dashboard_is_json_and_shows_every_alarm(resources: Json) -> None:
         text = text.replace(f"${{{name}}}", shown)
     body = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))
     assert len(body["widgets"]) == 9
-    assert {name for name in names if name.endswith("Alarm.Arn")} == {f"{name}.Arn" for name in alarms(resources)}
+    assert {name for name in names if name.endswith("Alarm.Arn")} == {
+        f"{name}.Arn" for name in alarms(resources)
+    }
 
 
 def test_every_function_s_log_is_kept_for_the_time_that_was_asked_for(resources: Json) -> None:
     for name in FUNCTIONS:
-        logs = functions({"Resources": resources})[f"{name.title()}Function"]["Properties"]["LoggingConfig"]
+        logs = functions({"Resources": resources})[f"{name.title()}Function"]["Properties"][
+            "LoggingConfig"
+        ]
         assert logs["LogFormat"] == "JSON"
-        assert resources[logs["LogGroup"]["Ref"]]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert resources[logs["LogGroup"]["Ref"]]["Properties"]["RetentionInDays"] == {
+            "Ref": "LogRetentionDays"
+        }
     for name, each in resources.items():
         assert each.get("DeletionPolicy", "Delete") == "Delete", name
 
@@ -312,7 +365,12 @@ def test_snapstart_s_version_is_replaced_by_every_change(resources: Json) -> Non
     own = functions(source())["ReceiveFunction"]["Properties"]
     given = source()["Globals"]["Function"]["Environment"]["Variables"]
     parameters = {each["Ref"] for each in given.values() if each["Ref"] in source()["Parameters"]}
-    parameters -= {"AllowedModels", "MaxTurns", "MaxMinutes", "Prompts"}  # dispatch's: a description has 256 characters
+    parameters -= {
+        "AllowedModels",
+        "MaxTurns",
+        "MaxMinutes",
+        "Prompts",
+    }  # dispatch's: a description has 256 characters
     assert parameters | {"MemorySize"} == set(re.findall(r"\$\{(\w+)\}", described))
     assert "AutoPublishAlias" not in own
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

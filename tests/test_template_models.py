@@ -21,7 +21,12 @@ def holds(condition: Json, given: dict[str, str]) -> bool:
 
 
 def refusals(rules: Json, **given: str) -> list[str]:
-    chosen = {"AWS::Region": "us-east-1", "JobProjects": "group/app@main", "ModelRegion": "", "Model": ""} | given
+    chosen = {
+        "AWS::Region": "us-east-1",
+        "JobProjects": "group/app@main",
+        "ModelRegion": "",
+        "Model": "",
+    } | given
     return [
         assertion["AssertDescription"]
         for rule in rules.values()
@@ -41,7 +46,14 @@ def accepted(provider: str, region: str, model: str) -> bool:
 
 def ids() -> list[str]:
     found = [each for release in MODELS.values() for each in (release.anthropic, release.vertex)]
-    return [*found, *(f"{prefix}.anthropic.{each.bedrock}" for prefix in BEDROCK_PROFILES for each in MODELS.values())]
+    return [
+        *found,
+        *(
+            f"{prefix}.anthropic.{each.bedrock}"
+            for prefix in BEDROCK_PROFILES
+            for each in MODELS.values()
+        ),
+    ]
 
 
 def pairs() -> Iterator[tuple[str, str]]:
@@ -55,8 +67,14 @@ def test_the_template_accepts_what_the_functions_would_and_nothing_else(provider
     for region, model in pairs():
         found = refusals(rules, ModelProvider=provider, ModelRegion=region, Model=model)
         # Stricter than the functions, which overlook a region they do not need and cannot know every dated id.
-        stricter = (provider == "anthropic" and region) or (provider == "vertex" and re.search(r"-\d{8}$", model))
-        assert accepted(provider, region, model) is not bool(found) or (stricter and found), (region, model, found)
+        stricter = (provider == "anthropic" and region) or (
+            provider == "vertex" and re.search(r"-\d{8}$", model)
+        )
+        assert accepted(provider, region, model) is not bool(found) or (stricter and found), (
+            region,
+            model,
+            found,
+        )
 
 
 def test_without_a_model_only_the_claude_api_chooses_one() -> None:
@@ -69,14 +87,23 @@ def test_without_a_model_only_the_claude_api_chooses_one() -> None:
 def test_a_region_without_function_urls_takes_no_stack() -> None:
     rules = source()["Rules"]
     for region in NO_FUNCTION_URL.split():
-        assert "no function URLs" in refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})[0]
+        assert (
+            "no function URLs"
+            in refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})[0]
+        )
     for region in ("us-east-1", "eu-central-1", "ap-northeast-1", "sa-east-1"):
         assert not refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})
 
 
 def test_every_known_model_fits_the_parameter_s_pattern_and_no_alias_does() -> None:
     pattern = source()["Parameters"]["Model"]["AllowedPattern"]
-    for model in (*ids(), "", "claude-opus-9", "eu.anthropic.claude-opus-9-20300101-v1:0", "claude-opus-5-5[1m]"):
+    for model in (
+        *ids(),
+        "",
+        "claude-opus-9",
+        "eu.anthropic.claude-opus-9-20300101-v1:0",
+        "claude-opus-5-5[1m]",
+    ):
         assert re.fullmatch(pattern, model), model
     for model in (
         "opus",
@@ -94,7 +121,9 @@ def test_a_sentence_names_the_regions_of_its_profile() -> None:
         if prefix != "global":
             wrong = "us-east-1" if prefix != "us" else "eu-west-1"
             model = f"{prefix}.anthropic.claude-opus-5-5"
-            said = " ".join(refusals(rules, ModelProvider="bedrock", ModelRegion=wrong, Model=model))
+            said = " ".join(
+                refusals(rules, ModelProvider="bedrock", ModelRegion=wrong, Model=model)
+            )
             assert set(regions.split()) <= set(re.findall(r"[a-z]+-(?:gov-)?[a-z]+-\d", said))
 
 

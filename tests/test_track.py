@@ -54,7 +54,9 @@ def stage() -> Stage:
 
 def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
     assert "is queued" in stage.reply
-    assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1) waits for" in stage.moves("waiting_for_resource")
+    assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1) waits for" in stage.moves(
+        "waiting_for_resource"
+    )
     assert "is at work: [job 10]" in stage.moves("running")
     assert stage.gitlab.awards == ["eyes"]
     assert "has finished" in stage.moves("success")
@@ -71,7 +73,9 @@ def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
         ("skipped", "", "skipped", []),
     ],
 )
-def test_each_end_is_told_and_shown(stage: Stage, status: str, reason: str, said: str, awards: list[str]) -> None:
+def test_each_end_is_told_and_shown(
+    stage: Stage, status: str, reason: str, said: str, awards: list[str]
+) -> None:
     assert said in stage.moves(status, reason)
     assert stage.gitlab.awards == awards
     assert not stage.live
@@ -112,7 +116,9 @@ def test_the_same_look_again_writes_nothing(stage: Stage) -> None:
 
 
 def test_a_job_of_ours_speaks_for_itself(stage: Stage) -> None:
-    stage.gitlab.replies[0] = f"Claude is at work.\n\n{JOB.format('working')}\n{replies.marker(run().id)}"
+    stage.gitlab.replies[0] = (
+        f"Claude is at work.\n\n{JOB.format('working')}\n{replies.marker(run().id)}"
+    )
     assert "pipeline 1" not in stage.moves("running")
     stage.gitlab.replies[0] = f"The answer.\n\n{JOB.format('ended')}\n{replies.marker(run().id)}"
     assert stage.moves("success").startswith("The answer.")
@@ -120,10 +126,14 @@ def test_a_job_of_ours_speaks_for_itself(stage: Stage) -> None:
 
 
 def test_a_job_that_died_at_work_is_spoken_for(stage: Stage) -> None:
-    stage.gitlab.replies[0] = f"Claude is at work.\n\n{JOB.format('working')}\n{replies.marker(run().id)}"
+    stage.gitlab.replies[0] = (
+        f"Claude is at work.\n\n{JOB.format('working')}\n{replies.marker(run().id)}"
+    )
     reply = stage.moves("failed", "runner_system_failure")
     assert "The runner broke down." in reply
-    assert reply.endswith(f"{JOB.format('ended')}\n{replies.marker(run().id)}")  # no second pipeline works on it again
+    assert reply.endswith(
+        f"{JOB.format('ended')}\n{replies.marker(run().id)}"
+    )  # no second pipeline works on it again
 
 
 def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None:
@@ -159,7 +169,9 @@ def test_a_reply_whose_id_was_never_told_is_found_by_its_mark(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("method", ["progress", "read_reply", "edit_reply"])
-def test_gitlab_out_of_order_is_tried_again_and_at_last_left_to_the_sweep(stage: Stage, method: str) -> None:
+def test_gitlab_out_of_order_is_tried_again_and_at_last_left_to_the_sweep(
+    stage: Stage, method: str
+) -> None:
     stage.gitlab.moves(1, "success")
     stage.gitlab.faults[method] = [GitLabError(503, after=9)]
     with pytest.raises(Retry) as retry:
@@ -223,7 +235,11 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
 
 def test_two_that_end_at_once_both_end(stage: Stage) -> None:
     for number in (2, 3):
-        runs.keep(Started(run()._replace(id=str(number)), Order(), Pipeline(number, "")), stage.records, NOW)
+        runs.keep(
+            Started(run()._replace(id=str(number)), Order(), Pipeline(number, "")),
+            stage.records,
+            NOW,
+        )
     write = stage.records.write
 
     def overtaken(key: str, *arguments: object) -> object:

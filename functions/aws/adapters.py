@@ -11,7 +11,11 @@ NAMESPACE = "gitlab-claude-trigger"
 
 # `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
 _QUICK = {"connect_timeout": 1.0, "read_timeout": 1.2, "retries": {"total_max_attempts": 1}}
-_PATIENT = {"connect_timeout": 2.0, "read_timeout": 3.0, "retries": {"total_max_attempts": 2, "mode": "standard"}}
+_PATIENT = {
+    "connect_timeout": 2.0,
+    "read_timeout": 3.0,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+}
 
 
 class SqsQueue:
@@ -53,7 +57,9 @@ class DynamoRecords:
 
     def read(self, key: str) -> tuple[str | None, object]:
         """Return the record and its version number, read consistently."""
-        found = client("dynamodb").get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
+        found = client("dynamodb").get_item(
+            TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True
+        )
         item = found.get("Item")
         return (item["text"]["S"], int(item["version"]["N"])) if item else (None, None)
 
@@ -75,7 +81,9 @@ class DynamoRecords:
         }
         try:
             names = {"#version": "version"}
-            dynamodb.put_item(TableName=self._table, Item=item, ExpressionAttributeNames=names, **condition)
+            dynamodb.put_item(
+                TableName=self._table, Item=item, ExpressionAttributeNames=names, **condition
+            )
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return None
         return following

@@ -33,19 +33,30 @@ for _name, _expected in _NEEDS.get(os.environ.get("_HANDLER", "").rpartition("."
 
 SETTINGS = Settings.read(os.environ)
 QUEUE = SqsQueue(os.environ.get("QUEUE_URL", ""))
-TOKENS = Cached(secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), quick=True), WebhookSecrets.parse, time.time)
+TOKENS = Cached(
+    secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), quick=True), WebhookSecrets.parse, time.time
+)
 
 
 def receive(event: dict[str, Any], _context: object) -> dict[str, object]:
     """Answer a function URL's request (payload format 2.0)."""
     delivery = _delivery(event)
-    answered = answer(delivery, settings=SETTINGS, secrets=TOKENS, queue=QUEUE, now=time.time, log=log)
-    return {"statusCode": answered.status, "headers": {"content-type": answered.content_type}, "body": answered.body}
+    answered = answer(
+        delivery, settings=SETTINGS, secrets=TOKENS, queue=QUEUE, now=time.time, log=log
+    )
+    return {
+        "statusCode": answered.status,
+        "headers": {"content-type": answered.content_type},
+        "body": answered.body,
+    }
 
 
 def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
     """Carry a batch of the queue; what is to come again is returned as `batchItemFailures`."""
-    from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.batch import (
+        SqsFifoPartialProcessor,
+        process_partial_response,
+    )  # noqa: PLC0415
 
     processor = SqsFifoPartialProcessor(skip_group_on_error=True)
     processor.raise_on_entire_batch_failure = False  # its constructor does not take it
@@ -72,12 +83,16 @@ def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by
         QUEUE.later(record.receipt_handle, error.after)
         raise
     except Exception as error:
-        log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})  # its text may quote the record
+        log(
+            "ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__}
+        )  # its text may quote the record
         # What cannot be read will hardly ever be: it must not hold its thread up for long.
         QUEUE.later(record.receipt_handle, 0 if isinstance(error, ValueError) else pause(attempt))
         raise
     if reason is Reason.DEAD_LETTER:
-        raise TriggerError(reason)  # the message goes to the dead-letter queue as well, where its alarm is
+        raise TriggerError(
+            reason
+        )  # the message goes to the dead-letter queue as well, where its alarm is
 
 
 @cache
@@ -97,4 +112,8 @@ def _delivery(event: dict[str, Any]) -> Delivery:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except ValueError:  # not base64, or not even text
         body = b""  # what was sent is not known: no signature fits it, and it mentions nobody
-    return Delivery(method.upper(), {name.lower(): value for name, value in event.get("headers", {}).items()}, body)
+    return Delivery(
+        method.upper(),
+        {name.lower(): value for name, value in event.get("headers", {}).items()},
+        body,
+    )

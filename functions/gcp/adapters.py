@@ -76,7 +76,9 @@ class FirestoreRecords:
 
     def _document(self, key: str) -> Any:  # noqa: ANN401
         # A document's name holds no slash.
-        return _firestore(self._project).collection(self._collection).document(key.replace("/", ":"))
+        return (
+            _firestore(self._project).collection(self._collection).document(key.replace("/", ":"))
+        )
 
 
 def secret(name: str, *, timeout: float) -> Callable[[], str]:
@@ -92,7 +94,10 @@ def secret(name: str, *, timeout: float) -> Callable[[], str]:
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
     """Write one line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
-    print(json.dumps({"severity": severity, "message": str(fields.get("reason")), **fields}), flush=True)  # noqa: T201
+    print(
+        json.dumps({"severity": severity, "message": str(fields.get("reason")), **fields}),
+        flush=True,
+    )  # noqa: T201
 
 
 @cache

@@ -38,17 +38,25 @@ for _name, _expected in _NEEDS.get(os.environ.get("FUNCTION_TARGET", ""), {}).it
 
 SETTINGS = Settings.read(os.environ)
 QUEUE = TasksQueue(
-    os.environ.get("QUEUE", ""), os.environ.get("DISPATCH_URL", ""), os.environ.get("INVOKER_SERVICE_ACCOUNT", "")
+    os.environ.get("QUEUE", ""),
+    os.environ.get("DISPATCH_URL", ""),
+    os.environ.get("INVOKER_SERVICE_ACCOUNT", ""),
 )
-TOKENS = Cached(secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), timeout=QUICK), WebhookSecrets.parse, time.time)
+TOKENS = Cached(
+    secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), timeout=QUICK), WebhookSecrets.parse, time.time
+)
 
 
 def receive(request: "Request") -> Response:
     """Answer a webhook's delivery."""
     too_large = (request.content_length or 0) > MAX_BODY
     body = bytes(MAX_BODY + 1) if too_large else request.get_data(cache=False)
-    delivery = Delivery(request.method, {name.lower(): value for name, value in request.headers}, body)
-    answered = answer(delivery, settings=SETTINGS, secrets=TOKENS, queue=QUEUE, now=time.time, log=log)
+    delivery = Delivery(
+        request.method, {name.lower(): value for name, value in request.headers}, body
+    )
+    answered = answer(
+        delivery, settings=SETTINGS, secrets=TOKENS, queue=QUEUE, now=time.time, log=log
+    )
     return answered.body, answered.status, {"Content-Type": answered.content_type}
 
 
@@ -84,6 +92,10 @@ def _world() -> "World":
     from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
     from shared.ports import World  # noqa: PLC0415
 
-    secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time)
-    records = FirestoreRecords(os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims"))
+    secrets = Cached(
+        secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time
+    )
+    records = FirestoreRecords(
+        os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims")
+    )
     return World(SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)

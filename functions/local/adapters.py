@@ -105,7 +105,9 @@ class SqliteQueue:
             if row is None:
                 return None
             run, body, attempts = row
-            db.execute("UPDATE requests SET due = ?, attempts = attempts + 1 WHERE run = ?", (until, run))
+            db.execute(
+                "UPDATE requests SET due = ?, attempts = attempts + 1 WHERE run = ?", (until, run)
+            )
         return Taken(from_json(body), attempts)
 
     def done(self, request: RunRequest | TrackRequest) -> None:
@@ -153,7 +155,9 @@ class SqliteRecords:
     def starting_with(self, prefix: str) -> list[str]:
         """Return the keys that start with a prefix."""
         with self._store.transaction() as db:
-            rows = db.execute("SELECT key FROM records WHERE substr(key, 1, ?) = ?", (len(prefix), prefix))
+            rows = db.execute(
+                "SELECT key FROM records WHERE substr(key, 1, ?) = ?", (len(prefix), prefix)
+            )
             return [key for (key,) in rows]
 
 

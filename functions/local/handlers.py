@@ -33,7 +33,11 @@ class Local:
         """Read the settings and open everything; raise SettingsError, SecretError or RuntimeError with a cure."""
         settings = Settings.read(environment)
         webhook = required(environment, "WEBHOOK_SECRETS", 'JSON such as {"secret_tokens": ["…"]}')
-        api = required(environment, "GITLAB_SECRETS", 'JSON such as {"api_token": "…", "trigger_tokens": {"*": "…"}}')
+        api = required(
+            environment,
+            "GITLAB_SECRETS",
+            'JSON such as {"api_token": "…", "trigger_tokens": {"*": "…"}}',
+        )
         WebhookSecrets.parse(webhook)
         GitLabSecrets.parse(api)
         port = environment.get("PORT") or "8080"
@@ -44,17 +48,30 @@ class Local:
         secrets = Cached(lambda: api, GitLabSecrets.parse, time.time)
         self._records = SqliteRecords(self._store, time.time())
         self._release()
-        self._world = World(settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log)
+        self._world = World(
+            settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log
+        )
         tokens = Cached(lambda: webhook, WebhookSecrets.parse, time.time)
 
         def answer(delivery: Delivery) -> Answer:
-            return receive(delivery, settings=settings, secrets=tokens, queue=self._queue, now=time.time, log=log)
+            return receive(
+                delivery,
+                settings=settings,
+                secrets=tokens,
+                queue=self._queue,
+                now=time.time,
+                log=log,
+            )
 
-        self._server = _Server(("127.0.0.1", int(port)), type("Handler", (_Handler,), {"answer": staticmethod(answer)}))
+        self._server = _Server(
+            ("127.0.0.1", int(port)), type("Handler", (_Handler,), {"answer": staticmethod(answer)})
+        )
         self._stopping = Event()
         self._threads = [Thread(target=self._work) for _ in range(WORKERS)]
         self._threads.append(Thread(target=self._sweep))
-        self._threads.append(Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}))
+        self._threads.append(
+            Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1})
+        )
 
     @property
     def url(self) -> str:
@@ -143,7 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        size = int(length) if length.isascii() and length.isdigit() and len(length) < 10 else MAX_BODY + 1  # noqa: PLR2004
+        size = (
+            int(length)
+            if length.isascii() and length.isdigit() and len(length) < 10
+            else MAX_BODY + 1
+        )  # noqa: PLR2004
         if size > MAX_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
         # One byte too many says enough: what is too large is not read.

@@ -14,7 +14,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HOST = ("--python", f"{sys.version_info.major}.{sys.version_info.minor}", "--machine", platform.machine())
+HOST = (
+    "--python",
+    f"{sys.version_info.major}.{sys.version_info.minor}",
+    "--machine",
+    platform.machine(),
+)
 
 
 def build(cloud: str, folder: Path, *options: str) -> Path:

@@ -26,7 +26,9 @@ def read(cloud: str) -> set[str]:
             source = ast.unparse(node)
             if isinstance(node, ast.Subscript) and source.startswith("os.environ["):
                 found |= _names(node.slice)
-            elif isinstance(node, ast.Call) and source.startswith(("os.environ.get(", "required(os.environ, ")):
+            elif isinstance(node, ast.Call) and source.startswith(
+                ("os.environ.get(", "required(os.environ, ")
+            ):
                 found |= set().union(*map(_names, node.args))
     return found - NOT_OURS
 

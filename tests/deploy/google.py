@@ -19,7 +19,12 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
-PROJECT = {"PROJECT_ID": "my-project", "PROJECT_NUMBER": "123456789012", "BUILD_ID": "b", "LOCATION": "global"}
+PROJECT = {
+    "PROJECT_ID": "my-project",
+    "PROJECT_NUMBER": "123456789012",
+    "BUILD_ID": "b",
+    "LOCATION": "global",
+}
 _REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 
 # Notes its arguments; what exists, and what it answers, comes from the test.
@@ -70,7 +75,9 @@ def references(text: str) -> set[str]:
 
 def substituted(text: str, values: Mapping[str, str]) -> str:
     """Return the text as Cloud Build hands it to a step."""
-    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else values[found[1] or found[2]], text)
+    return _REFERENCE.sub(
+        lambda found: "$" if found[0] == "$$" else values[found[1] or found[2]], text
+    )
 
 
 class Workspace:
@@ -119,7 +126,9 @@ class Workspace:
         noted = [json.loads(line) for line in self._notes.read_text().splitlines()[before:]]
         return Ran(done.returncode, done.stdout + done.stderr, noted)
 
-    def step(self, step: Mapping[str, Any], chosen: Mapping[str, str], answers: Mapping[str, str]) -> Ran:
+    def step(
+        self, step: Mapping[str, Any], chosen: Mapping[str, str], answers: Mapping[str, str]
+    ) -> Ran:
         """Run a step of the build with these substitutions."""
         values = PROJECT | build()["substitutions"] | dict(chosen)
         words = [step["entrypoint"], *(substituted(word, values) for word in step["args"])]
@@ -142,7 +151,9 @@ class Workspace:
 def _tree() -> dict[str, Any] | None:
     program = shutil.which("gcloud")
     path = (
-        Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py" if program else Path("/nowhere")
+        Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+        if program
+        else Path("/nowhere")
     )
     return dict(runpy.run_path(str(path))["STATIC_COMPLETION_CLI_TREE"]) if path.exists() else None
 
@@ -159,4 +170,8 @@ def complaints(command: Sequence[str]) -> list[str]:
         return [f"no such command: {' '.join(command)}"]
     flags = {**tree.get("flags", {}), **node.get("flags", {})}
     given = [word.partition("=")[0] for word in words if word.startswith("--")]
-    return [flag for flag in given if flag not in flags and f"--{flag.removeprefix('--no-')}" not in flags]
+    return [
+        flag
+        for flag in given
+        if flag not in flags and f"--{flag.removeprefix('--no-')}" not in flags
+    ]

@@ -26,7 +26,11 @@ from botocore.config import Config
 from tests.deploy import template
 
 ROOT = Path(__file__).parents[2]
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 
 
 class Refused(Exception):
@@ -40,11 +44,15 @@ class Stack:
         self.cloud, self.name = cloud, name
         formation = cloud.client("cloudformation")
         described = formation.describe_stacks(StackName=name)["Stacks"][0]
-        self.outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+        self.outputs = {
+            each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])
+        }
         found = formation.describe_stack_resources(StackName=name)["StackResources"]
         self.resources = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
 
-    def deliver(self, headers: Mapping[str, str], body: bytes, method: str = "POST") -> tuple[int, str]:
+    def deliver(
+        self, headers: Mapping[str, str], body: bytes, method: str = "POST"
+    ) -> tuple[int, str]:
         """Send a request to the function URL as GitLab would, and return status and body."""
         host = self.outputs["WebhookUrl"].removeprefix("https://").rstrip("/")
         sent = {**headers, "Host": host}
@@ -69,7 +77,9 @@ class Stack:
         """Return how many messages a queue of the stack holds, visible or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = self.resources[queue]
-        found = self.cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        found = self.cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)[
+            "Attributes"
+        ]
         return sum(map(int, found.values()))
 
 
@@ -84,8 +94,17 @@ class Ministack:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        quiet = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "INFO"}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHONWARN"))}
+        quiet = {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "LOG_LEVEL": "INFO",
+        }
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "PYTHONWARN"))
+        }
         with (self._folder / "ministack.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ministack"],
@@ -119,9 +138,15 @@ class Ministack:
     def client(self, service: str) -> Any:
         """Return an SDK client for the emulator."""
         if service not in self._clients:
-            keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+            keys = {
+                "aws_access_key_id": "test",
+                "aws_secret_access_key": "test",
+                "region_name": "us-east-1",
+            }
             once = Config(retries={"total_max_attempts": 1})
-            self._clients[service] = boto3.client(service, endpoint_url=self.url, config=once, **keys)
+            self._clients[service] = boto3.client(
+                service, endpoint_url=self.url, config=once, **keys
+            )
         return self._clients[service]
 
     def upload(self, bundle: Path) -> tuple[str, str]:
@@ -138,24 +163,34 @@ class Ministack:
     def create(self, name: str, **parameters: str) -> Stack:
         """Create a stack from the translated template; raise Refused with CloudFormation's reason."""
         return self._change(
-            "create_stack", name, [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+            "create_stack",
+            name,
+            [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         )
 
     def update(self, name: str, **parameters: str) -> Stack:
         """Change parameters of a stack and nothing else, as `sam deploy --parameter-overrides` does."""
         given = []
         for key in template.source()["Parameters"]:
-            changed = {"ParameterValue": parameters[key]} if key in parameters else {"UsePreviousValue": True}
+            changed = (
+                {"ParameterValue": parameters[key]}
+                if key in parameters
+                else {"UsePreviousValue": True}
+            )
             given.append({"ParameterKey": key} | changed)
         return self._change("update_stack", name, given)
 
     def _change(self, call: str, name: str, given: list[dict[str, Any]]) -> Stack:
         body = json.dumps(template.translated())
         s3, formation = self.client("s3"), self.client("cloudformation")
-        s3.put_object(Bucket="code-bucket", Key="template.json", Body=body.encode())  # it is too long to be sent inline
+        s3.put_object(
+            Bucket="code-bucket", Key="template.json", Body=body.encode()
+        )  # it is too long to be sent inline
         url = f"{self.url}/code-bucket/template.json"
         try:
-            getattr(formation, call)(StackName=name, TemplateURL=url, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+            getattr(formation, call)(
+                StackName=name, TemplateURL=url, Parameters=given, Capabilities=["CAPABILITY_IAM"]
+            )
         except formation.exceptions.ClientError as error:
             raise Refused(str(error)) from error
         deadline = time.monotonic() + 60

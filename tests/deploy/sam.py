@@ -22,17 +22,30 @@ def program() -> Path:
         pytest.skip("the Makefile has no build-ReceiveFunction yet")
     version = LOCK.read_text().partition("aws-sam-cli==")[2].split()[0]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "gitlab-claude-trigger" / f"sam-{version}-{sys.version_info.major}.{sys.version_info.minor}"
+    folder = (
+        cache
+        / "gitlab-claude-trigger"
+        / f"sam-{version}-{sys.version_info.major}.{sys.version_info.minor}"
+    )
     found = folder / "bin" / "sam"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
         # The lock is complete; pip would not see that an extra of a package is locked with the package.
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(LOCK)]
+        options = [
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            str(LOCK),
+        ]
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
-            pytest.skip(f"the SAM CLI cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+            pytest.skip(
+                f"the SAM CLI cannot be installed here: {done.stderr.strip().splitlines()[-1]}"
+            )
         (folder / "complete").touch()
     return found
 
@@ -41,7 +54,9 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
     """Type what the docs say, `sam build` and `sam deploy --guided`, in a copy of the project; answer the questions."""
     sam = program()
     tree = folder / "tree"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "samconfig.toml"))
+    shutil.copytree(
+        ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "samconfig.toml")
+    )
     tools = [str(sam.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = {
         **KEYS,

@@ -34,7 +34,9 @@ def translated(*, bucket: str = "code-bucket", key: str = "bundle.zip", **functi
     for resource in functions(template).values():
         resource["Properties"]["CodeUri"] = f"s3://{bucket}/{key}"
     session = boto3.Session(region_name="us-east-1")
-    return dict(Translator({}, Parser(), boto_session=session).translate(template, parameter_values={}))
+    return dict(
+        Translator({}, Parser(), boto_session=session).translate(template, parameter_values={})
+    )
 
 
 def functions(template: Json) -> dict[str, Json]:
@@ -45,5 +47,7 @@ def functions(template: Json) -> dict[str, Json]:
 
 def environment(name: str) -> dict[str, Any]:
     """Return the variables that `receive`, `dispatch` or `sweep` gets."""
-    variables: Mapping[str, Any] = functions(translated())[f"{name.title()}Function"]["Properties"]["Environment"]
+    variables: Mapping[str, Any] = functions(translated())[f"{name.title()}Function"]["Properties"][
+        "Environment"
+    ]
     return dict(variables["Variables"])

@@ -17,7 +17,10 @@ def main(names: list[str]) -> int:
         for row in PARTS[name]():
             rows.append(row)
             mark = "✔" if row.met else "✘"
-            print(f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}", flush=True)  # noqa: T201
+            print(
+                f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}",
+                flush=True,
+            )  # noqa: T201
             for story in row.stories:
                 print(f"      {story}", flush=True)  # noqa: T201
     if not names:

@@ -47,7 +47,9 @@ _CALL = (
 )
 # A call for the context, which goes on without: what its faults have in common is tried once.
 _HELPFUL = tuple(
-    fault for fault in _CALL if fault.name not in ("429", "500", "502", "504", "connect time-out", "reset before")
+    fault
+    for fault in _CALL
+    if fault.name not in ("429", "500", "502", "504", "connect time-out", "reset before")
 )
 # A call that changes something there.
 _WRITE = (
@@ -92,7 +94,11 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "edit reply": _CALL + _WRITE + _LATE,
     "withdraw": _CALL + _WRITE,
     "secrets": (Fault("store fails before", status=0),),
-    "read claim": (Fault("store fails before", status=0), Fault("store busy", status=503), *_OVERTAKEN),
+    "read claim": (
+        Fault("store fails before", status=0),
+        Fault("store busy", status=503),
+        *_OVERTAKEN,
+    ),
     "read record": (Fault("store fails before", status=0), Fault("store busy", status=503)),
     "write taken": _STORE,
     "write triggering": _STORE,
@@ -140,11 +146,22 @@ PREAMBLES: dict[str, tuple[tuple[Point, ...], ...]] = {
     "find_pipeline": ((point("trigger", "time-out"),), (point("trigger", "time-out, acted"),)),
     "replied": ((point("reply", "503"),), (point("reply", "time-out, acted"),)),
     "write not triggered": ((point("trigger", "429"),),),
-    "write released": ((point("trigger", "429"),), (point("trigger", "time-out, acted"),), (point("reply", "503"),)),
-    "write dead": ((point("user", "500"),), (point("trigger", "time-out, acted"),), (point("reply", "503"),)),
+    "write released": (
+        (point("trigger", "429"),),
+        (point("trigger", "time-out, acted"),),
+        (point("reply", "503"),),
+    ),
+    "write dead": (
+        (point("user", "500"),),
+        (point("trigger", "time-out, acted"),),
+        (point("reply", "503"),),
+    ),
     "write letter": ((point("user", "500"),), (point("trigger", "time-out, acted"),)),
     "write letters": ((point("user", "500"),), (point("trigger", "time-out, acted"),)),
-    "write refused": ((point("trigger", "404"),), (point("trigger", "404"), point("reply", "time-out, acted"))),
+    "write refused": (
+        (point("trigger", "404"),),
+        (point("trigger", "404"), point("reply", "time-out, acted")),
+    ),
 }
 
 

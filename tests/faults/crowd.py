@@ -80,7 +80,10 @@ class _GitLab(GitLab):
 def deliveries(mentions: int, seed: int) -> list[tuple[int, str]]:
     """Return the shuffled list of what is sent: a note's number and a webhook-id."""
     every = [
-        (number, f"hook-{hook}-{number}") for number in range(mentions) for hook in range(HOOKS) for _ in range(TIMES)
+        (number, f"hook-{hook}-{number}")
+        for number in range(mentions)
+        for hook in range(HOOKS)
+        for _ in range(TIMES)
     ]
     random.Random(seed).shuffle(every)  # noqa: S311
     return every
@@ -88,7 +91,9 @@ def deliveries(mentions: int, seed: int) -> list[tuple[int, str]]:
 
 def _body(number: int) -> bytes:
     thread = number // THREAD
-    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}") | {"project_id": 7 + thread % PROJECTS}
+    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}") | {
+        "project_id": 7 + thread % PROJECTS
+    }
     return json.dumps(body | {"issue": {"id": 900, "iid": thread + 1}}).encode()
 
 

@@ -28,7 +28,9 @@ from tests.faults.model import Doubled, Trouble, Value
 class GitLab:
     """A GitLab with one project and one thread; `forbids` variables, does not `know` the author, as its scene says."""
 
-    def __init__(self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True) -> None:
+    def __init__(
+        self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True
+    ) -> None:
         """Begin with a comment and nothing else."""
         self._call, self._text, self._forbids, self._knows = trouble.call, text, forbids, knows
         self._now = trouble.clock
@@ -46,7 +48,9 @@ class GitLab:
         raise NotImplementedError
 
     def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
-        return self._found("member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None)
+        return self._found(
+            "member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None
+        )
 
     def texts(self, event: Event) -> tuple[str, ...]:  # noqa: ARG002
         return self._call("texts", lambda: (self._text,))
@@ -66,7 +70,14 @@ class GitLab:
 
     def replied(self, event: Event, mark: str) -> Reply | None:  # noqa: ARG002
         def look() -> Reply | None:
-            return next((Reply(number, body) for number, body in enumerate(self.replies, 1) if mark in body), None)
+            return next(
+                (
+                    Reply(number, body)
+                    for number, body in enumerate(self.replies, 1)
+                    if mark in body
+                ),
+                None,
+            )
 
         return self._call("replied", look)
 
@@ -82,7 +93,9 @@ class GitLab:
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
         def look() -> Progress:
             status = self.statuses.get(pipeline_id, "pending")
-            return Progress(status, 61, NOW, (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),))
+            return Progress(
+                status, 61, NOW, (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),)
+            )
 
         return self._found("progress", look)
 
@@ -91,10 +104,15 @@ class GitLab:
 
     def target(self, event: Event) -> Target:  # noqa: ARG002
         self._lacks, self._gathering = set(), self._now()
-        return self._helps("target", lambda: Target("It breaks", "", "opened", (), (42, "ada"), None))
+        return self._helps(
+            "target", lambda: Target("It breaks", "", "opened", (), (42, "ada"), None)
+        )
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
-        said = (Note(number, (42, "ada"), NOW - number, NOW - number, False, f"{number}") for number in (1, 2))  # noqa: FBT003
+        said = (
+            Note(number, (42, "ada"), NOW - number, NOW - number, False, f"{number}")
+            for number in (1, 2)
+        )  # noqa: FBT003
         yield from self._helps("notes", lambda: said)
 
     def discussion(self, event: Event) -> list[int]:
@@ -104,7 +122,9 @@ class GitLab:
         return self._helps("roles", lambda: dict.fromkeys(user_ids, 30))
 
     def diffs(self, event: Event) -> Iterator[Diff]:  # noqa: ARG002
-        yield from self._helps("diffs", lambda: [Diff("app.py", "app.py", "modified", "@@ -1 +1 @@\n-a\n+b\n")])
+        yield from self._helps(
+            "diffs", lambda: [Diff("app.py", "app.py", "modified", "@@ -1 +1 @@\n-a\n+b\n")]
+        )
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:  # noqa: ARG002
         def create() -> Pipeline | None:
@@ -121,7 +141,9 @@ class GitLab:
         self._compare(body["ai_flow"]["context"])
         created = self._call("trigger", create, writes=True)
         if created is None:
-            raise GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
+            raise GitLabError(
+                400, "{'base': ['Insufficient permissions to set pipeline variables']}"
+            )
         return created
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
@@ -161,7 +183,9 @@ class GitLab:
 
     def _compare(self, context: Mapping[str, Any]) -> None:
         """Hold what the job is told to lack against what it lacks; beyond its time a context lacks more."""
-        told = {name if name != "issue" else UNREAD["target"] for name in context["unread"]} - {"hunk"}
+        told = {name if name != "issue" else UNREAD["target"] for name in context["unread"]} - {
+            "hunk"
+        }
         hasty = self._now() - self._gathering <= SECONDS
         known = MERGE_REQUEST in context or told <= {*UNREAD.values()} - {UNREAD["diffs"]}
         if not known or self._lacks - told or (hasty and told - self._lacks):

@@ -19,7 +19,9 @@ from tests.fakes import GITLAB_SECRETS
 from tests.faults.catalogue import Schedule
 from tests.faults.model import Clock, Killed, Log, Records, StoreError, Trouble
 
-SETTINGS = Settings.read({"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"})
+SETTINGS = Settings.read(
+    {"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
+)
 _NEEDLES = {spelling for secret in canaries.SECRETS for spelling in canaries.spellings(secret)}
 
 
@@ -95,7 +97,12 @@ class Journey:
         replayed_after: float = 1.0,
     ) -> None:
         """Take the request, what goes wrong, a GitLab, a queue and how often that offers the request."""
-        self.run, self.queue, self.attempts, self.replayed_after = run, queue, attempts, replayed_after
+        self.run, self.queue, self.attempts, self.replayed_after = (
+            run,
+            queue,
+            attempts,
+            replayed_after,
+        )
         self.clock, self.schedule, self.log = clock or Clock(), schedule, Log()
         self.trouble = Trouble(self.clock, schedule)
         self.trouble.twin = self._twin
@@ -124,7 +131,10 @@ class Journey:
 
     def replay(self) -> None:
         """Do what the operator does: replay the kept requests; send back what only the dead-letter queue has."""
-        kept = [letters.replay(each, self, self.records, self.clock()) for each in letters.kept(self.records)]
+        kept = [
+            letters.replay(each, self, self.records, self.clock())
+            for each in letters.kept(self.records)
+        ]
         if not any(kept):
             self._waiting.append(self.run)
 
@@ -172,7 +182,10 @@ class Journey:
         for claim in self.records.claims():
             if claim.until > self.clock():
                 freed = claim.released(self.clock())
-                self.records.stored[claim.key] = freed.to_json(), self.records.stored[claim.key][1] + 1
+                self.records.stored[claim.key] = (
+                    freed.to_json(),
+                    self.records.stored[claim.key][1] + 1,
+                )
 
     def _twin(self) -> None:
         """Let another worker have the same request while the first is under way."""
@@ -207,7 +220,9 @@ class Journey:
         started = [reply for reply in replies if reply not in stopped]
         dead = [reply for reply in stopped if Reason.DEAD_LETTER.sentence in reply]
         refused = [reply for reply in stopped if reply not in dead]
-        silent = self.log.tells(severity="ERROR", error="reply")  # the thread took no reply: the log was told
+        silent = self.log.tells(
+            severity="ERROR", error="reply"
+        )  # the thread took no reply: the log was told
         twice = len(replies) > 1
         wrong = [
             *(["doubled: pipelines"] * (pipelines > 1)),
@@ -216,15 +231,26 @@ class Journey:
             *(["leaked"] * self.leaked()),
             *(["no alarm"] * (self.dead and self.queue is not SQS and not self._alarmed())),
         ]
-        word, lost = ended(claim, pipelines, told=bool(started or silent), refused=bool(refused or silent))
+        word, lost = ended(
+            claim, pipelines, told=bool(started or silent), refused=bool(refused or silent)
+        )
         if lost:
-            wrong.append("lost: dropped by its queue" if self.dropped and not self.dead else f"lost: {lost}")
+            wrong.append(
+                "lost: dropped by its queue" if self.dropped and not self.dead else f"lost: {lost}"
+            )
         untold = self.dead and not dead and not silent
-        return End(f"dead letter, then {word}" if self.dead else word, tuple(wrong), twice=twice, untold=untold)
+        return End(
+            f"dead letter, then {word}" if self.dead else word,
+            tuple(wrong),
+            twice=twice,
+            untold=untold,
+        )
 
     def _late(self) -> bool:
         """Tell whether GitLab wrote a reply long after the call: nobody can know of it, and it does no harm."""
-        return any(met.startswith("reply: ") and met.endswith("acts late") for met in self.schedule.met)
+        return any(
+            met.startswith("reply: ") and met.endswith("acts late") for met in self.schedule.met
+        )
 
     def leaked(self) -> bool:
         text = self.log.text()

@@ -19,7 +19,11 @@ LIFE = 1.2  # seconds a process lives at most once it listens
 _EARLY = 0.1  # of the kills come while it starts
 _PAUSE = 0.05  # seconds between two comments of one sender
 _SENDERS = 2
-_PATIENCE = (6.0, 12.0, 60.0)  # seconds for the rest once nobody kills any more, before each further start
+_PATIENCE = (
+    6.0,
+    12.0,
+    60.0,
+)  # seconds for the rest once nobody kills any more, before each further start
 
 
 class Killed(NamedTuple):
@@ -44,7 +48,9 @@ class _Senders:
     def __init__(self, server: StandIn, service: Service, host: str, seed_: int) -> None:
         self._server, self._service, self._host = server, service, host
         self._end, self.sent, self.stored = Event(), 0, set[str]()
-        self._threads = [Thread(target=self._write, args=(seed_ + each,)) for each in range(_SENDERS)]
+        self._threads = [
+            Thread(target=self._write, args=(seed_ + each,)) for each in range(_SENDERS)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -92,9 +98,9 @@ def run(kills: int = 200, number: int = SEED) -> Killed:
             _settle(service)
             dead = _dead_letters(service)
             leaks = len(canaries.found_in(service.output()))
-        return _counted(server, senders, Killed(kills, senders.sent, 0, 0, 0, 0, 0, 0, dead, leaks, 0))._replace(
-            seconds=time.monotonic() - began
-        )
+        return _counted(
+            server, senders, Killed(kills, senders.sent, 0, 0, 0, 0, 0, 0, dead, leaks, 0)
+        )._replace(seconds=time.monotonic() - began)
 
 
 def _settle(service: Service) -> None:
@@ -134,6 +140,8 @@ def _counted(server: StandIn, senders: _Senders, so_far: Killed) -> Killed:
 def _dead_letters(service: Service) -> int:
     connection = sqlite3.connect(service.state / "state.sqlite3")
     try:
-        return int(connection.execute("SELECT count(*) FROM records WHERE key LIKE 'dead/%'").fetchone()[0])
+        return int(
+            connection.execute("SELECT count(*) FROM records WHERE key LIKE 'dead/%'").fetchone()[0]
+        )
     finally:
         connection.close()

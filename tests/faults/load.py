@@ -68,10 +68,16 @@ def run(seconds: int = 60, rate: int = RATE, number: int = SEED) -> Loaded:
     with StandIn() as server:
         seed(server)
         with Service(server.url, "functions.local") as service:
-            said = [server.note_hook(comment(server, f"looks good to me, {each}", draw)) for each in range(_TEXTS)]
+            said = [
+                server.note_hook(comment(server, f"looks good to me, {each}", draw))
+                for each in range(_TEXTS)
+            ]
             count = seconds * rate
             asking = set(draw.sample(range(count), round(count * SHARE)))
-            asked = {each: server.note_hook(comment(server, "@claude fix it", draw)) for each in sorted(asking)}
+            asked = {
+                each: server.note_hook(comment(server, "@claude fix it", draw))
+                for each in sorted(asking)
+            }
             began = time.monotonic() + 0.5
 
             def send(each: int) -> _Sent:

@@ -4,7 +4,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from shared import letters
 from shared.claim import pause
@@ -91,8 +97,13 @@ class Mentions(RuleBasedStateMachine):
         for claim in self.records.claims():
             if claim.until > self.clock():
                 freed = claim.released(self.clock())
-                self.records.stored[claim.key] = freed.to_json(), self.records.stored[claim.key][1] + 1
-        self.queue = {key: (run, attempts, self.clock()) for key, (run, attempts, _) in self.queue.items()}
+                self.records.stored[claim.key] = (
+                    freed.to_json(),
+                    self.records.stored[claim.key][1] + 1,
+                )
+        self.queue = {
+            key: (run, attempts, self.clock()) for key, (run, attempts, _) in self.queue.items()
+        }
 
     @rule()
     def replay(self) -> None:
@@ -126,7 +137,10 @@ class Mentions(RuleBasedStateMachine):
             started = any("Claude is on it" in reply for reply in replies)
             refused = any("did not start" in reply for reply in replies)
             _, lost = ended(
-                claim, int(run_id in self.gitlab.pipelines), told=started or silent, refused=refused or silent
+                claim,
+                int(run_id in self.gitlab.pipelines),
+                told=started or silent,
+                refused=refused or silent,
             )
             assert not lost, (lost, claim, self.schedule.met)
             assert not (started and refused) or run_id in self.died

@@ -114,7 +114,11 @@ class Records:
         return next((claim for claim in self.claims() if claim.run == run_id), None)
 
     def claims(self) -> list[Claim]:
-        return [Claim.from_json(text) for key, (text, _) in self.stored.items() if key.startswith("run/")]
+        return [
+            Claim.from_json(text)
+            for key, (text, _) in self.stored.items()
+            if key.startswith("run/")
+        ]
 
     def _meet(self, step: str, act: Callable[[], Value]) -> Value:
         fault = self._trouble.schedule.meet(step)
@@ -156,7 +160,9 @@ class Log:
 
     def tells(self, **fields: object) -> bool:
         """Tell whether a line holds the fields."""
-        return any(all(line.get(name) == value for name, value in fields.items()) for line in self.lines)
+        return any(
+            all(line.get(name) == value for name, value in fields.items()) for line in self.lines
+        )
 
     def text(self) -> str:
         """Return all of it."""

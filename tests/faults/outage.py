@@ -93,7 +93,9 @@ def run(mentions: int = 500, seed: int = SEED) -> Outage:
         projects.know(7, day.world.records, clock())
         sweep(day.world, day.queue)
         clock.wait(300)
-        texts = [f"@claude fix {number}" for number in range(mentions)] + ["looks good to me"] * mentions
+        texts = [f"@claude fix {number}" for number in range(mentions)] + [
+            "looks good to me"
+        ] * mentions
         draw.shuffle(texts)
         for text in texts:
             clock.wait(DAY / len(texts))
@@ -104,4 +106,6 @@ def run(mentions: int = 500, seed: int = SEED) -> Outage:
         clock.wait(300)
         again = sweep(day.world, day.queue).found
         alarms = sum(line.get("reason") == str(Reason.HOOK_DISABLED) for line in day.log.lines)
-        return Outage(mentions, mentions, len(server.hook_events), found, len(server.pipelines), again, alarms)
+        return Outage(
+            mentions, mentions, len(server.hook_events), found, len(server.pipelines), again, alarms
+        )

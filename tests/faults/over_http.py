@@ -91,7 +91,9 @@ class _Wired(GitLab):
         return self._meet("trigger", lambda there: there.trigger(project_id, token, body))
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
-        return self._meet("find_pipeline", lambda there: there.find_pipeline(project_id, run_id, since))
+        return self._meet(
+            "find_pipeline", lambda there: there.find_pipeline(project_id, run_id, since)
+        )
 
     def _meet(self, step: str, call: Callable[[GitLab], Value]) -> Value:
         fault, there = self._trouble.schedule.meet(step), self._real
@@ -147,7 +149,12 @@ class Scene:
         server.merge_request(7, 3, source_branch="feature", diffs=[diffs.file("app.py")])
         first = server.note(7, "merge_request", 3, author_id=42, body="Why is this?")
         note = server.note(
-            7, "merge_request", 3, author_id=42, body=f"@claude {_TEXT}", discussion_id=first["discussion_id"]
+            7,
+            "merge_request",
+            3,
+            author_id=42,
+            body=f"@claude {_TEXT}",
+            discussion_id=first["discussion_id"],
         )
         event = NOTE._replace(
             kind=MERGE_REQUEST,
@@ -164,7 +171,9 @@ class Scene:
         return len(self._server.pipelines)
 
     def replies(self) -> list[str]:
-        return [str(note["body"]) for note in self._server.notes.values() if note["author_id"] == _OURS]
+        return [
+            str(note["body"]) for note in self._server.notes.values() if note["author_id"] == _OURS
+        ]
 
 
 def singles() -> Iterator[tuple[Point, ...]]:
@@ -190,7 +199,9 @@ def play(points: tuple[Point, ...], tally: Tally) -> None:
         journey.carry()
         end = journey.judge(scene)
         wrong = [*end.wrong, *(["call not in GitLab's API"] * bool(server.unknown_calls))]
-        wrong += [problem for call in server.calls if not call.fault for problem in contract.check(call)]
+        wrong += [
+            problem for call in server.calls if not call.fault for problem in contract.check(call)
+        ]
     tally.journeys += 1
     tally.faults += len(journey.schedule.met)
     tally.ends[end.word] += 1

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tests.faults import crowd, kills, load, machine, outage, over_http, refusing_queue, schedules, stalls
+from tests.faults import (
+    crowd,
+    kills,
+    load,
+    machine,
+    outage,
+    over_http,
+    refusing_queue,
+    schedules,
+    stalls,
+)
 from tests.faults.catalogue import POINTS, STEPS
 from tests.faults.schedules import SEED, Tally
 
@@ -29,8 +39,12 @@ def _tally(test: str, tally: Tally, more: str = "") -> Row:
     if tally.untold:
         figures += f"; {tally.untold:,} dead letters known to the log only"
     if tally.twice:
-        figures += f"; {tally.twice} replies written twice because GitLab finished one long after the call"
-    stories = tuple(f"{what} ({scene}): {'; '.join(story)}" for what, scene, story in tally.stories[:8])
+        figures += (
+            f"; {tally.twice} replies written twice because GitLab finished one long after the call"
+        )
+    stories = tuple(
+        f"{what} ({scene}): {'; '.join(story)}" for what, scene, story in tally.stories[:8]
+    )
     return Row(
         test,
         "0 lost, 0 doubled, each ends in triggered / told / answered / followed / dead letter",
@@ -44,7 +58,9 @@ def singles() -> Iterator[Row]:
     tally = schedules.run("singles")
     whole = len(tally.met) == len(POINTS)
     more = f" ({len(tally.met)} of {len(POINTS)} kinds: {len(STEPS)} steps)"
-    yield _tally("every step × every fault, alone", tally, more)._replace(met=whole and not tally.wrong)
+    yield _tally("every step × every fault, alone", tally, more)._replace(
+        met=whole and not tally.wrong
+    )
 
 
 def wired() -> Iterator[Row]:
@@ -90,7 +106,9 @@ def refusing() -> Iterator[Row]:
         "2xx count = stored count, always",
         f"{seen.deliveries:,} deliveries: **{seen.answered_202:,} answered 202, {seen.stored:,} stored**, "
         f"{seen.statuses.get(503, 0):,} answered 503, {seen.false_202} of the 202 not stored",
-        seen.answered_202 == seen.stored and not seen.false_202 and set(seen.statuses) == {202, 503},
+        seen.answered_202 == seen.stored
+        and not seen.false_202
+        and set(seen.statuses) == {202, 503},
     )
 
 
@@ -107,7 +125,13 @@ def stateful() -> Iterator[Row]:
 
 def killed() -> Iterator[Row]:
     seen = kills.run()
-    whole = (seen.lost, seen.doubled, seen.replies_twice, seen.dead_letters, seen.leaks) == (0, 0, 0, 0, 0)
+    whole = (seen.lost, seen.doubled, seen.replies_twice, seen.dead_letters, seen.leaks) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
     yield Row(
         "`kill -9` of the local platform at random moments, 200 times under load",
         "0 lost, 0 doubled",
@@ -120,7 +144,12 @@ def killed() -> Iterator[Row]:
 
 def loaded() -> Iterator[Row]:
     seen = load.run()
-    whole = seen.p99 <= P99 and seen.longest <= LONGEST and not seen.errors and seen.pipelines == seen.mentions
+    whole = (
+        seen.p99 <= P99
+        and seen.longest <= LONGEST
+        and not seen.errors
+        and seen.pipelines == seen.mentions
+    )
     first, last = seen.memory_first / 2**20, seen.memory_last / 2**20
     yield Row(
         "local platform, 200 deliveries/s for 60 s over HTTP, 1 % mentions",

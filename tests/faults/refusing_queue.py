@@ -78,7 +78,9 @@ def run(deliveries: int = 5000, seed: int = SEED) -> Refused:
         store.close()
     told = {asked for asked, status in answers.items() if status == 202}
     counted = Counter(answers.values())
-    return Refused(len(answers), len(told), len(stored), len(told - stored), dict(sorted(counted.items())))
+    return Refused(
+        len(answers), len(told), len(stored), len(told - stored), dict(sorted(counted.items()))
+    )
 
 
 def _deliver(number: int, queue: "SqliteQueue | _Queue", answers: dict[str, int]) -> None:

@@ -87,12 +87,21 @@ _CASES: tuple[tuple[str, GitLabError], ...] = (
     ("time-out or reset after sending, broken answer", GitLabError(0, unsure=True)),
     ("500, 502, 503, 504", GitLabError(502, unsure=True)),
     ("429 with Retry-After: 30", GitLabError(429, after=30)),
-    ('400 "Too many pipelines created in the last minute"', GitLabError(400, "Too many pipelines created")),
+    (
+        '400 "Too many pipelines created in the last minute"',
+        GitLabError(400, "Too many pipelines created"),
+    ),
     ("3xx", GitLabError(302)),
     ("401, 404: trigger token", GitLabError(404)),
     ('400 "Reference not found"', GitLabError(400, "Reference not found")),
-    ('400 "… permission to run a pipeline on …"', GitLabError(400, "sufficient permission to run a pipeline on")),
-    ('400 "Insufficient permissions to set pipeline variables"', GitLabError(400, "set pipeline variables")),
+    (
+        '400 "… permission to run a pipeline on …"',
+        GitLabError(400, "sufficient permission to run a pipeline on"),
+    ),
+    (
+        '400 "Insufficient permissions to set pipeline variables"',
+        GitLabError(400, "set pipeline variables"),
+    ),
     ("400 workflow:rules", GitLabError(400, "workflow:rules")),
     ('400 "would have been empty"', GitLabError(400, "would have been empty")),
     ("422: CI file", GitLabError(422)),
@@ -125,7 +134,9 @@ def policy() -> str:
         "| reply: 401, 408, 429, 5xx, no answer | tried again, after a look whether it is there |",
         "| queue or records of our own | tried again |",
     )
-    return "\n".join(["| GitLab's answer to the trigger call | what we do |", "|---|---|", *rows, *others])
+    return "\n".join(
+        ["| GitLab's answer to the trigger call | what we do |", "|---|---|", *rows, *others]
+    )
 
 
 def machine() -> str:
@@ -138,7 +149,9 @@ def machine() -> str:
 
 def figures(rows: Iterable[Row], seconds: float, measured: str) -> str:
     """Return the table of a run."""
-    lines = [f"| {row.test} | {row.bar} | {row.figures} | {'✔' if row.met else '✘'} |" for row in rows]
+    lines = [
+        f"| {row.test} | {row.bar} | {row.figures} | {'✔' if row.met else '✘'} |" for row in rows
+    ]
     said = f"`{COMMAND}`, {measured}, {seconds / 60:.0f} minutes, on {machine()}."
     return "\n".join([said, "", "| test | bar | figures | met |", "|---|---|---|---|", *lines])
 

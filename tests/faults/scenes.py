@@ -122,13 +122,22 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
         schedule.add(point)
     try:
         journey.carry()
-        end = _followed(journey, made[0]) if scene.run is LOOK else journey.judge(_Seen(made[0], scene.run))
+        end = (
+            _followed(journey, made[0])
+            if scene.run is LOOK
+            else journey.judge(_Seen(made[0], scene.run))
+        )
     except Doubled:
         end = End("doubled", ("doubled: pipelines",))
     wrong = [f"concealed from the job: {sorted(lacks)}" for lacks in made[0].concealed]
     if scene.former == "running" and end.word.endswith("answered"):
         wrong += _not_stopped(journey, made[0])
-    return Played(end._replace(wrong=(*end.wrong, *wrong)), len(schedule.met), journey.left, tuple(schedule.met))
+    return Played(
+        end._replace(wrong=(*end.wrong, *wrong)),
+        len(schedule.met),
+        journey.left,
+        tuple(schedule.met),
+    )
 
 
 def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
@@ -145,14 +154,19 @@ def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
     gone = {"progress: 404", "cancel: 403"} & set(journey.schedule.met)  # GitLab's own word for it
     if gitlab.statuses[1] != "canceled":
         return ["lost: runs on"] * (not gone or "Cancelled" in told)
-    silent = journey.log.tells(severity="ERROR", error="reply")  # the thread took no reply: the log was told
+    silent = journey.log.tells(
+        severity="ERROR", error="reply"
+    )  # the thread took no reply: the log was told
     return ["lost: stopped and not told"] * ("Cancelled" not in told and not silent and not gone)
 
 
 def _followed(journey: Journey, gitlab: GitLab) -> End:
     """Judge whether the one reply says in the end what became of the pipeline."""
     met = set(journey.schedule.met)
-    gone = {"progress: 404", "read reply: 404"} & met  # GitLab says that pipeline or reply are deleted
+    gone = {
+        "progress: 404",
+        "read reply: 404",
+    } & met  # GitLab says that pipeline or reply are deleted
     says = [reply for reply in gitlab.replies if marker(FORMER.id) in reply]
     wrong = [
         *(["doubled: replies"] * (len(gitlab.replies) > 1)),

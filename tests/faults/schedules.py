@@ -86,7 +86,9 @@ def singles() -> Iterator[Job]:
 
 def pairs() -> Iterator[Job]:
     """Yield every pair of those that a mention meets; at one step both orders, at two the order is that of the steps."""
-    for first, second in combinations_with_replacement([point for point in POINTS if point[0] not in FOLLOWING], 2):
+    for first, second in combinations_with_replacement(
+        [point for point in POINTS if point[0] not in FOLLOWING], 2
+    ):
         both = (first, second), (second, first)
         chosen = dict.fromkeys(both if first[0] == second[0] else both[:1])
         for pair in chosen:

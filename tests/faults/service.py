@@ -24,7 +24,9 @@ PROJECTS = range(7, 27)  # many, so that a look for one pipeline reads few
 class Service(Local):
     """The local platform, started through the launcher where it is to be killed often."""
 
-    def __init__(self, gitlab_url: str, module: str = "tests.faults.launcher", **settings: str) -> None:
+    def __init__(
+        self, gitlab_url: str, module: str = "tests.faults.launcher", **settings: str
+    ) -> None:
         tokens = {str(number): f"{TRIGGER_TOKEN}-{number}" for number in PROJECTS}
         secrets = json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens})
         super().__init__(gitlab_url, WEBHOOK_SECRETS, secrets, **UNLIMITED, **settings)
@@ -53,7 +55,9 @@ class Service(Local):
         self._said = self._output.stat().st_size
         with self._output.open("ab") as output:
             command = [sys.executable, "-m", self._module]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output
+            )
 
     def listening(self) -> bool:
         """Tell whether it serves; raise RuntimeError when it has ended."""
@@ -88,7 +92,9 @@ def seed(server: StandIn) -> None:
 
 def comment(server: StandIn, text: str, draw: random.Random) -> dict[str, Any]:
     """Let the author write; return the note."""
-    return server.note(draw.choice(PROJECTS), "issue", draw.randint(1, 5), author_id=AUTHOR, body=text)
+    return server.note(
+        draw.choice(PROJECTS), "issue", draw.randint(1, 5), author_id=AUTHOR, body=text
+    )
 
 
 def deliver(service: Service, delivery: Delivery) -> Answer:

@@ -30,7 +30,9 @@ def _silent_clients(service: Service, count: int = 100) -> Iterator[None]:
     """Open connections that say half a request and then nothing."""
     with ExitStack() as stack:
         for _ in range(count):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)))
+            client = stack.enter_context(
+                socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0))
+            )
             client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n")
         yield
 
@@ -55,7 +57,10 @@ def run(deliveries: int = 60, number: int = SEED) -> list[Stalled]:
                 "a hundred silent clients": (lambda: _silent_clients(service),),
             }
             for what, makers in stalls.items():
-                sent = [server.note_hook(comment(server, "@claude fix it", draw)) for _ in range(deliveries)]
+                sent = [
+                    server.note_hook(comment(server, "@claude fix it", draw))
+                    for _ in range(deliveries)
+                ]
                 with ExitStack() as stack:
                     for maker in makers:
                         stack.enter_context(maker())

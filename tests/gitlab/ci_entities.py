@@ -13,7 +13,10 @@ def pipeline_url(state: State, record: Record) -> str:
 def pipeline_basic(state: State, record: Record) -> Json:
     """`Entities::Ci::PipelineBasic`, as lists show it."""
     return {
-        **{name: record[name] for name in ("id", "iid", "project_id", "sha", "ref", "status", "source")},
+        **{
+            name: record[name]
+            for name in ("id", "iid", "project_id", "sha", "ref", "status", "source")
+        },
         "created_at": entities.iso(record["created_at"]),
         "updated_at": entities.iso(record["updated_at"]),
         "web_url": pipeline_url(state, record),
@@ -74,7 +77,10 @@ def job(state: State, record: Record, pipe: Record) -> Json:
     """`Entities::Ci::Job`."""
     duration, queued_duration = job_durations(record, state.clock())
     return {
-        **{name: record[name] for name in ("id", "name", "stage", "status", "failure_reason", "allow_failure")},
+        **{
+            name: record[name]
+            for name in ("id", "name", "stage", "status", "failure_reason", "allow_failure")
+        },
         "ref": pipe["ref"],
         "tag": False,
         "coverage": None,

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from .records import Record
 from .tables import Tables
 
-LIVE = ("created", "waiting_for_resource", "preparing", "waiting_for_callback", "pending", "running", "scheduled")
+LIVE = (
+    "created",
+    "waiting_for_resource",
+    "preparing",
+    "waiting_for_callback",
+    "pending",
+    "running",
+    "scheduled",
+)
 _RAN = ("success", "failed", "canceled")
 STATUSES = (*LIVE, "manual", "canceling", "skipped", *_RAN)
 
@@ -16,12 +24,24 @@ class CiState(Tables):
 
     cancels_gracefully = False  # True: a canceled job is `canceling` until its runner has stopped it (17.0 and later)
 
-    def job(self, pipeline_id: int, name: str, *, stage: str = "test", allow_failure: bool = False) -> Record:
+    def job(
+        self, pipeline_id: int, name: str, *, stage: str = "test", allow_failure: bool = False
+    ) -> Record:
         """Add a job to a pipeline (the trigger call makes one, `claude`)."""
         with self.lock:
             pipeline = self.pipelines[pipeline_id]
-            job: Record = {"id": self.number(), "name": name, "stage": stage, "allow_failure": allow_failure}
-            job |= {"status": "created", "failure_reason": None, "created_at": self.clock(), "queued_at": None}
+            job: Record = {
+                "id": self.number(),
+                "name": name,
+                "stage": stage,
+                "allow_failure": allow_failure,
+            }
+            job |= {
+                "status": "created",
+                "failure_reason": None,
+                "created_at": self.clock(),
+                "queued_at": None,
+            }
             job |= {"started_at": None, "finished_at": None}
             job |= {"pipeline_id": pipeline_id, "project_id": pipeline["project_id"]}
             self.jobs[job["id"]] = job
@@ -57,7 +77,10 @@ class CiState(Tables):
             pipeline = self.pipelines[pipeline_id]
             before = pipeline["status"]
             self._move(pipeline, status)
-            pipeline |= {"updated_at": self.clock(), "failure_reason": failure_reason if status == "failed" else None}
+            pipeline |= {
+                "updated_at": self.clock(),
+                "failure_reason": failure_reason if status == "failed" else None,
+            }
             for job, wanted in _jobs(pipeline, status if job_status is None else job_status):
                 self.set_job(job["id"], wanted, failure_reason=failure_reason)
             if status != before:

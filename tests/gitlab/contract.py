@@ -19,17 +19,38 @@ SLICE = Path(__file__).with_name("openapi_slice.json")
 # (METHOD path pattern, parameter): why it may be sent though the file does not know it.
 PARAMETERS = {
     (r"POST .*/trigger/pipeline", "ref"): "the file drops it; lib/api/ci/triggers.rb requires it",
-    (r"POST .*/trigger/pipeline", "ai_flow"): "ours: GitLab hands unknown keys to the job in TRIGGER_PAYLOAD",
-    (r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)", "per_page"): "python-gitlab pages all lists; ignored",
+    (
+        r"POST .*/trigger/pipeline",
+        "ai_flow",
+    ): "ours: GitLab hands unknown keys to the job in TRIGGER_PAYLOAD",
+    (
+        r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)",
+        "per_page",
+    ): "python-gitlab pages all lists; ignored",
     (r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)", "page"): "the same",
 }
 # (METHOD path pattern, status): the status whose schema the answer has, or a schema's name, or None; and why.
 STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
-    (r"GET .*/discussions/\w+/notes", 200): ("APIEntitiesNote", "the file says Discussion; discussions.rb shows Note"),
-    (r"POST .*/trigger/pipeline", 422): (None, "the file lacks it; PipelineTriggerService: unprocessable_entity"),
-    (r"POST .*/pipelines/\d+/cancel", 200): ("201", "the file takes POST's default; ci/pipelines.rb: `status 200`"),
-    (r"(POST|PUT) .*/notes(/\d+)?|POST .*/discussions", 202): (None, "quick actions only: Entities::NoteCommands"),
-    (r"DELETE .*/(notes|hooks)/\d+", 204): (None, "the file takes DELETE's default; destroy_conditionally!: 204"),
+    (r"GET .*/discussions/\w+/notes", 200): (
+        "APIEntitiesNote",
+        "the file says Discussion; discussions.rb shows Note",
+    ),
+    (r"POST .*/trigger/pipeline", 422): (
+        None,
+        "the file lacks it; PipelineTriggerService: unprocessable_entity",
+    ),
+    (r"POST .*/pipelines/\d+/cancel", 200): (
+        "201",
+        "the file takes POST's default; ci/pipelines.rb: `status 200`",
+    ),
+    (r"(POST|PUT) .*/notes(/\d+)?|POST .*/discussions", 202): (
+        None,
+        "quick actions only: Entities::NoteCommands",
+    ),
+    (r"DELETE .*/(notes|hooks)/\d+", 204): (
+        None,
+        "the file takes DELETE's default; destroy_conditionally!: 204",
+    ),
 }
 # Answers that come before an endpoint runs: authentication, scope, visibility, rate limits, parameters of a wrong type.
 ANYWHERE = {400, 401, 403, 404, 415, 429}
@@ -50,7 +71,12 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
 }
-_TEXTS = {"integer": r"-?\d+", "number": r"-?\d+(\.\d+)?", "boolean": "true|false|0|1", "array": ".*"}
+_TEXTS = {
+    "integer": r"-?\d+",
+    "number": r"-?\d+(\.\d+)?",
+    "boolean": "true|false|0|1",
+    "array": ".*",
+}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -79,19 +105,31 @@ def _slice() -> Json:
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], Json]]:
     paths = _slice()["paths"].items()
-    return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), methods) for path, methods in paths]
+    return [
+        (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), methods)
+        for path, methods in paths
+    ]
 
 
 def _operation(method: str, path: str) -> Json | None:
     wanted = "get" if method == "HEAD" else method.lower()
-    fitting = (methods for pattern, methods in _patterns() if wanted in methods and pattern.fullmatch(path))
+    fitting = (
+        methods for pattern, methods in _patterns() if wanted in methods and pattern.fullmatch(path)
+    )
     found = next(fitting, None)
     return found[wanted] if found else None
 
 
 def _excuse(table: Mapping[tuple[str, Any], Any], call: Call, what: object) -> Any:
     line = f"{call.method} {call.path}"
-    return next((why for (pattern, name), why in table.items() if name == what and re.fullmatch(pattern, line)), None)
+    return next(
+        (
+            why
+            for (pattern, name), why in table.items()
+            if name == what and re.fullmatch(pattern, line)
+        ),
+        None,
+    )
 
 
 def _accepted(call: Call) -> bool:
@@ -100,7 +138,9 @@ def _accepted(call: Call) -> bool:
 
 
 def _check_query(call: Call, operation: Json) -> Iterator[str]:
-    parameters = [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+    parameters = [
+        parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"
+    ]
     known = {parameter["name"].partition("[")[0]: parameter["schema"] for parameter in parameters}
     body = _resolve(_schema(operation.get("requestBody", {}))).get("properties", {})
     for name, value in call.query.items():
@@ -149,12 +189,16 @@ def _mismatches(schema: Json, value: Any, where: str, *, texts: bool = False) ->
     """Yield unknown fields and wrong types; null passes (the file never says where it may be), `texts`: so do texts."""
     name, schema = schema.get("$ref", "").rpartition("/")[2], _resolve(schema)
     kind = schema.get("type")
-    if value is None or (texts and isinstance(value, str) and re.fullmatch(_TEXTS.get(kind or "", "(?!)"), value)):
+    if value is None or (
+        texts and isinstance(value, str) and re.fullmatch(_TEXTS.get(kind or "", "(?!)"), value)
+    ):
         return
     if "oneOf" in schema:
         if all(any(_mismatches(option, value, where, texts=texts)) for option in schema["oneOf"]):
             yield f"{where} is {value!r}, which fits none of the types"
-    elif isinstance(value, list) and (kind == "array" or name):  # `notes` of a discussion: an entity for a list of it
+    elif isinstance(value, list) and (
+        kind == "array" or name
+    ):  # `notes` of a discussion: an entity for a list of it
         for item in value:
             yield from _mismatches(schema.get("items", schema), item, where, texts=texts)
     elif isinstance(value, dict) and "properties" in schema:
@@ -167,7 +211,9 @@ def _mismatches(schema: Json, value: Any, where: str, *, texts: bool = False) ->
 def _misfits(schema: Json, value: Any, where: str, *, texts: bool) -> Iterator[str]:
     """Yield what is wrong with a value that has no parts."""
     kind = schema.get("type")
-    if kind in _TYPES and (not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
+    if kind in _TYPES and (
+        not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")
+    ):
         yield f"{where} is {value!r}, not {kind}"
     elif value not in schema.get("enum", [value]):
         yield f"{where} is {value!r}, not one of {schema['enum']}"

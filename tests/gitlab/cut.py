@@ -19,7 +19,11 @@ PROSE = ("description", "summary", "example", "operationId", "tags", "security",
 _P = "/api/v4/projects/{id}"
 _I, _M = f"{_P}/issues", f"{_P}/merge_requests"
 _S, _C = f"{_P}/snippets", f"{_P}/repository/commits"
-_ISSUE, _MERGE_REQUEST, _SNIPPET = f"{_I}/{{issue_iid}}", f"{_M}/{{merge_request_iid}}", f"{_S}/{{snippet_id}}"
+_ISSUE, _MERGE_REQUEST, _SNIPPET = (
+    f"{_I}/{{issue_iid}}",
+    f"{_M}/{{merge_request_iid}}",
+    f"{_S}/{{snippet_id}}",
+)
 OPERATIONS = {
     "/api/v4/version": "get",
     "/api/v4/user": "get",
@@ -35,15 +39,24 @@ OPERATIONS = {
     **{f"{kind}/{{noteable_id}}/notes/{{note_id}}": "get put delete" for kind in (_I, _M, _S)},
     **{f"{kind}/{{noteable_id}}/discussions": "get post" for kind in (_I, _M, _S, _C)},
     **{f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}": "get" for kind in (_I, _M, _S, _C)},
-    **{f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}/notes": "get post" for kind in (_I, _M, _S, _C)},
+    **{
+        f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}/notes": "get post"
+        for kind in (_I, _M, _S, _C)
+    },
     **{
         f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}/notes/{{note_id}}": "get put delete"
         for kind in (_I, _M, _S, _C)
     },
     **{f"{on}/award_emoji": "get post" for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)},
     **{f"{on}/award_emoji/{{award_id}}": "get delete" for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)},
-    **{f"{on}/notes/{{note_id}}/award_emoji": "get post" for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)},
-    **{f"{on}/notes/{{note_id}}/award_emoji/{{award_id}}": "get delete" for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)},
+    **{
+        f"{on}/notes/{{note_id}}/award_emoji": "get post"
+        for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)
+    },
+    **{
+        f"{on}/notes/{{note_id}}/award_emoji/{{award_id}}": "get delete"
+        for on in (_ISSUE, _MERGE_REQUEST, _SNIPPET)
+    },
     f"{_P}/trigger/pipeline": "post",
     f"{_P}/ref/{{ref}}/trigger/pipeline": "post",
     f"{_P}/triggers": "get post",
@@ -90,7 +103,9 @@ def _lean(part: Any) -> Any:
         return part
     kept = {str(name): value for name, value in part.items() if name not in PROSE}
     properties = {name: _lean(value) for name, value in kept.pop("properties", {}).items()}
-    return {name: _lean(value) for name, value in kept.items()} | ({"properties": properties} if properties else {})
+    return {name: _lean(value) for name, value in kept.items()} | (
+        {"properties": properties} if properties else {}
+    )
 
 
 def _references(part: Any) -> Iterator[str]:

@@ -43,7 +43,9 @@ def with_token(headers: Headers, token: str) -> Headers:
     return {**headers, "X-Gitlab-Token": token}
 
 
-def headers(state: State, event: str, *, webhook_id: str | None = None, vintage: str = "19") -> Headers:
+def headers(
+    state: State, event: str, *, webhook_id: str | None = None, vintage: str = "19"
+) -> Headers:
     """What every delivery carries; the id stays the same when it is sent again, and GitLab before 19.0 has none."""
     number = webhook_id or str(uuid.uuid4())
     found = {
@@ -57,7 +59,9 @@ def headers(state: State, event: str, *, webhook_id: str | None = None, vintage:
         "X-Gitlab-Event-UUID": str(uuid.uuid4()),
         "X-Gitlab-Instance": state.url,
     }
-    return {name: value for name, value in found.items() if name not in _LATER_HEADERS.get(vintage, ())}
+    return {
+        name: value for name, value in found.items() if name not in _LATER_HEADERS.get(vintage, ())
+    }
 
 
 def minified(payload: Json) -> bytes:

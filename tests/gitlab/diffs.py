@@ -25,4 +25,6 @@ def file(path: str, *, was: str | None = None, lines: int = 1, **flags: bool) ->
 
 def many(count: int, *, lines: int = 1, folder: str = "src", **flags: bool) -> Iterator[Record]:
     """So many changed files, `src/0000.py` and on, all with the same flags."""
-    return (file(f"{folder}/{number:04}.py", was=None, lines=lines, **flags) for number in range(count))
+    return (
+        file(f"{folder}/{number:04}.py", was=None, lines=lines, **flags) for number in range(count)
+    )

@@ -9,7 +9,10 @@ from .state import State
 
 _DISCUSSIONS = "projects/:id/{issues,merge_requests,snippets,repository/commits}/:iid/discussions"
 _NOTE = f"{_DISCUSSIONS}/:discussion_id/notes/:note_id"
-_REPLYABLE = ("Issue", "MergeRequest")  # Noteable.replyable_types: a single note there becomes a thread
+_REPLYABLE = (
+    "Issue",
+    "MergeRequest",
+)  # Noteable.replyable_types: a single note there becomes a thread
 
 
 def _thread(state: State, request: Request, noteable: Record, what: str) -> list[Record]:
@@ -28,7 +31,11 @@ def list_discussions(state: State, request: Request) -> Answer:
     noteable = find_noteable(state, request)
     threads = dict.fromkeys(state.notes[n]["discussion_id"] for n in state.notes_on(noteable))
     page, headers = request.page(list(threads))
-    found = [notes for thread in page if (notes := readable(state, request, state.ids("discussion", thread)))]
+    found = [
+        notes
+        for thread in page
+        if (notes := readable(state, request, state.ids("discussion", thread)))
+    ]
     return Answer(200, [entities.discussion(state, notes) for notes in found], headers)
 
 
@@ -44,14 +51,23 @@ def create_discussion(state: State, request: Request) -> Answer:
 @route("GET", f"{_DISCUSSIONS}/:discussion_id")
 def show_discussion(state: State, request: Request) -> Answer:
     """One thread, as far as its reader may see it."""
-    return Answer(200, entities.discussion(state, _thread(state, request, find_noteable(state, request), "Discussion")))
+    return Answer(
+        200,
+        entities.discussion(
+            state, _thread(state, request, find_noteable(state, request), "Discussion")
+        ),
+    )
 
 
 @route("GET", f"{_DISCUSSIONS}/:discussion_id/notes")
 def list_discussion_notes(state: State, request: Request) -> Answer:
     """All notes of one thread at once: this list has no pages."""
     return Answer(
-        200, [entities.note(state, note) for note in _thread(state, request, find_noteable(state, request), "Notes")]
+        200,
+        [
+            entities.note(state, note)
+            for note in _thread(state, request, find_noteable(state, request), "Notes")
+        ],
     )
 
 
@@ -76,7 +92,9 @@ def reply(state: State, request: Request) -> Answer:
 @route("GET", _NOTE)
 def show_note(state: State, request: Request) -> Answer:
     """One note; GitLab looks for it on the noteable and not in the discussion."""
-    return Answer(200, entities.note(state, find_note(state, request, find_noteable(state, request))))
+    return Answer(
+        200, entities.note(state, find_note(state, request, find_noteable(state, request)))
+    )
 
 
 @route("PUT", _NOTE)

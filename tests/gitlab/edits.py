@@ -8,9 +8,18 @@ from .records import Record
 from .tables import Tables
 
 _ISSUE = frozenset({"title", "description", "labels", "state", "assignees", "confidential"})
-_MERGE_REQUEST = frozenset({"title", "description", "labels", "state", "assignees", "reviewers", "target_branch"})
+_MERGE_REQUEST = frozenset(
+    {"title", "description", "labels", "state", "assignees", "reviewers", "target_branch"}
+)
 _ACTIONS = {"opened": "reopen", "closed": "close", "merged": "merge"}
-REVIEWER_STATES = ("unreviewed", "review_started", "reviewed", "requested_changes", "approved", "unapproved")
+REVIEWER_STATES = (
+    "unreviewed",
+    "review_started",
+    "reviewed",
+    "requested_changes",
+    "approved",
+    "unapproved",
+)
 
 
 class Edits(Tables):
@@ -21,7 +30,9 @@ class Edits(Tables):
         with self.lock:
             return self._edit("issue", self.issues[project_id, iid], user_id, fields, _ISSUE)
 
-    def edit_merge_request(self, project_id: int, iid: int, *, user_id: int, **fields: Any) -> Record:
+    def edit_merge_request(
+        self, project_id: int, iid: int, *, user_id: int, **fields: Any
+    ) -> Record:
         """Set title, description, labels, state, target_branch, assignees or reviewers (user ids); return the edit."""
         with self.lock:
             record = self.merge_requests[project_id, iid]
@@ -29,7 +40,10 @@ class Edits(Tables):
                 for user in fields["reviewers"]:
                     self._known(None, user)
                 states = {each["user_id"]: each["state"] for each in record["reviewers"]}
-                wanted = [{"user_id": user, "state": states.get(user, "unreviewed")} for user in fields["reviewers"]]
+                wanted = [
+                    {"user_id": user, "state": states.get(user, "unreviewed")}
+                    for user in fields["reviewers"]
+                ]
                 fields["reviewers"] = wanted
             return self._edit("merge_request", record, user_id, fields, _MERGE_REQUEST)
 
@@ -48,7 +62,9 @@ class Edits(Tables):
                 self.fire("merge_request", record, edit=edit)
             return edit
 
-    def request_review(self, project_id: int, iid: int, reviewer_id: int, *, user_id: int) -> Record:
+    def request_review(
+        self, project_id: int, iid: int, reviewer_id: int, *, user_id: int
+    ) -> Record:
         """Press "Re-request review" beside a reviewer; return the edit."""
         with self.lock:
             record = self.merge_requests[project_id, iid]
@@ -64,7 +80,13 @@ class Edits(Tables):
             return edit
 
     def push(
-        self, project_id: int, iid: int, sha: str, *, user_id: int, diffs: Iterable[Record] | None = None
+        self,
+        project_id: int,
+        iid: int,
+        sha: str,
+        *,
+        user_id: int,
+        diffs: Iterable[Record] | None = None,
     ) -> Record:
         """Move a merge request's source branch to another commit; return the edit, which has `oldrev`."""
         with self.lock:
@@ -79,13 +101,20 @@ class Edits(Tables):
             self.fire("merge_request", record, edit=edit)
             return edit
 
-    def _edit(self, kind: str, record: Record, user_id: int, fields: Record, known: frozenset[str]) -> Record:
+    def _edit(
+        self, kind: str, record: Record, user_id: int, fields: Record, known: frozenset[str]
+    ) -> Record:
         if unknown := fields.keys() - known:
             raise TypeError(f"{kind}: there is no {sorted(unknown)} to edit")
         for user in fields.get("assignees", ()):
             self._known(None, user)
-        new = {name: list(value) if isinstance(record[name], list) else value for name, value in fields.items()}
-        changes = {name: (record[name], value) for name, value in new.items() if record[name] != value}
+        new = {
+            name: list(value) if isinstance(record[name], list) else value
+            for name, value in fields.items()
+        }
+        changes = {
+            name: (record[name], value) for name, value in new.items() if record[name] != value
+        }
         if not changes:  # GitLab neither dates the record nor tells anyone
             return {"user_id": user_id, "action": "update", "at": self.clock(), "changes": {}}
         record |= new

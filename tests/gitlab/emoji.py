@@ -38,7 +38,10 @@ def create_emoji(state: State, request: Request) -> Answer:
     if not re.fullmatch(r"[\w+-]+", name):
         raise not_found("Award Emoji Name is not a valid emoji name")
     awards = state.ids("emoji", kind, number)
-    if any(state.emoji[n]["name"] == name and state.emoji[n]["user_id"] == request.user.id for n in awards):
+    if any(
+        state.emoji[n]["name"] == name and state.emoji[n]["user_id"] == request.user.id
+        for n in awards
+    ):
         raise not_found("Award Emoji Name has already been taken")
     award: Record = {
         "id": state.number(),
@@ -72,6 +75,8 @@ def delete_emoji(state: State, request: Request) -> Answer:
 
 def _award(state: State, request: Request) -> Record:
     award = state.emoji.get(request.id("award_id"))
-    if award is None or (award["awardable_type"], award["awardable_id"]) != _awardable(state, request):
+    if award is None or (award["awardable_type"], award["awardable_id"]) != _awardable(
+        state, request
+    ):
         raise no_record()
     return award

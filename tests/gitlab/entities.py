@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 from .records import MAINTAINER, Json, Project, Record, digest
 from .state import State
 
-_PAGES = {"Issue": "issues", "MergeRequest": "merge_requests", "Snippet": "snippets", "Commit": "commit"}
+_PAGES = {
+    "Issue": "issues",
+    "MergeRequest": "merge_requests",
+    "Snippet": "snippets",
+    "Commit": "commit",
+}
 _PATCH_LIMIT = 200 << 10  # bytes: GitLab's default for the longest diff of a file that it shows
 
 
@@ -13,7 +18,11 @@ def iso(seconds: float | None) -> str | None:
     """A time as GitLab writes it: UTC with milliseconds."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def user_basic(state: State, user_id: int) -> Json:
@@ -127,7 +136,10 @@ def _noteable(state: State, record: Record) -> Json:
     author = user_basic(state, record["author_id"])
     assignees = [user_basic(state, user_id) for user_id in record["assignees"]]
     return {
-        **{name: record[name] for name in ("id", "iid", "project_id", "title", "description", "state")},
+        **{
+            name: record[name]
+            for name in ("id", "iid", "project_id", "title", "description", "state")
+        },
         "labels": list(record["labels"]),
         "created_at": iso(record["created_at"]),
         "updated_at": iso(record["updated_at"]),
@@ -163,7 +175,11 @@ def issue(state: State, record: Record) -> Json:
 def merge_request(state: State, record: Record) -> Json:
     """`Entities::MergeRequest`."""
     refs = {"base_sha": digest("base"), "head_sha": record["sha"], "start_sha": digest("base")}
-    return {**merge_request_basic(state, record), "changes_count": changes_count(state, record), "diff_refs": refs}
+    return {
+        **merge_request_basic(state, record),
+        "changes_count": changes_count(state, record),
+        "diff_refs": refs,
+    }
 
 
 def changes_count(state: State, record: Record) -> str:
@@ -178,7 +194,13 @@ def merge_request_basic(state: State, record: Record) -> Json:
         **_noteable(state, record),
         **{
             name: record[name]
-            for name in ("source_branch", "target_branch", "source_project_id", "target_project_id", "sha")
+            for name in (
+                "source_branch",
+                "target_branch",
+                "source_project_id",
+                "target_project_id",
+                "sha",
+            )
         },
         "reviewers": [user_basic(state, each["user_id"]) for each in record["reviewers"]],
         "draft": is_draft(record["title"]),
@@ -228,7 +250,10 @@ def note(state: State, record: Record) -> Json:
     kind = record["noteable_type"]
     resolvable = kind == "MergeRequest" and record["type"] is not None and not record["system"]
     answer = {
-        **{name: record[name] for name in ("id", "type", "body", "system", "noteable_type", "project_id", "internal")},
+        **{
+            name: record[name]
+            for name in ("id", "type", "body", "system", "noteable_type", "project_id", "internal")
+        },
         "noteable_id": None if kind == "Commit" else record["noteable_id"],
         "author": user_basic(state, record["author_id"]),
         "created_at": iso(record["created_at"]),

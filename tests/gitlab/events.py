@@ -23,7 +23,9 @@ def note(state: State, record: Record, *, action: str = "create") -> tuple[str, 
     """Return event name and payload of a comment; on `update` the user is still the author, the editor only an id."""
     noteable = state.noteable(record["noteable_type"], record["project_id"], record["noteable_iid"])
     if noteable is None:
-        raise KeyError(f"note {record['id']} is on {record['noteable_type']} {record['noteable_iid']}, which is gone")
+        raise KeyError(
+            f"note {record['id']} is on {record['noteable_type']} {record['noteable_iid']}, which is gone"
+        )
     confidential = record["internal"] or noteable.get("confidential", False)
     on_commit = record["noteable_type"] == "Commit"
     payload = {
@@ -77,7 +79,9 @@ def _block(state: State, noteable: Record) -> Json:
     return {"commit": payloads.commit(state, noteable["project_id"], noteable["id"])}
 
 
-def issue(state: State, record: Record, *, edit: Record | None = None, action: str | None = None) -> tuple[str, Json]:
+def issue(
+    state: State, record: Record, *, edit: Record | None = None, action: str | None = None
+) -> tuple[str, Json]:
     """The event name and the payload of an edit, without one of the last; of a new issue it is its opening."""
     edit = edit or _last(record)
     kind = "issue" if record["issue_type"] == "issue" else "work_item"
@@ -94,7 +98,12 @@ def issue(state: State, record: Record, *, edit: Record | None = None, action: s
 
 
 def merge_request(
-    state: State, record: Record, *, edit: Record | None = None, action: str | None = None, arrays: bool = True
+    state: State,
+    record: Record,
+    *,
+    edit: Record | None = None,
+    action: str | None = None,
+    arrays: bool = True,
 ) -> tuple[str, Json]:
     """The same of a merge request.
 
@@ -119,7 +128,9 @@ def merge_request(
         payload["changes"]["reviewers"] = list(payload["changes"]["reviewers"].values())
     if record["reviewers"]:
         again = edit.get("re_requested")
-        payload["reviewers"] = [payloads.reviewer(state, each, re_requested=again) for each in record["reviewers"]]
+        payload["reviewers"] = [
+            payloads.reviewer(state, each, re_requested=again) for each in record["reviewers"]
+        ]
     return "Merge Request Hook", payload
 
 
@@ -130,7 +141,10 @@ def pipeline(state: State, record: Record) -> tuple[str, Json]:
     payload = {
         "object_kind": "pipeline",
         "object_attributes": {
-            **{name: record[name] for name in ("id", "iid", "name", "ref", "sha", "source", "status")},
+            **{
+                name: record[name]
+                for name in ("id", "iid", "name", "ref", "sha", "source", "status")
+            },
             "tag": record["ref"] in project.tags,
             "before_sha": "0" * 40,
             "detailed_status": ci_entities.label(record["status"]),
@@ -141,7 +155,10 @@ def pipeline(state: State, record: Record) -> tuple[str, Json]:
             "queued_duration": queued_duration,
             "protected_ref": record["ref"] in project.protected,
             "default_branch": record["ref"] == project.default_branch,
-            "variables": [{"key": variable["key"], "value": variable["value"]} for variable in record["variables"]],
+            "variables": [
+                {"key": variable["key"], "value": variable["value"]}
+                for variable in record["variables"]
+            ],
             "url": ci_entities.pipeline_url(state, record),
         },
         "merge_request": None,
@@ -159,14 +176,19 @@ def job(state: State, record: Record) -> tuple[str, Json]:
     project = payloads.project(state, pipe["project_id"])
     commit = payloads.commit(state, pipe["project_id"], pipe["sha"])
     duration, queued_duration = ci_entities.job_durations(record, state.clock())
-    moments = {name: entities.iso(record[name]) for name in ("created_at", "started_at", "finished_at")}
+    moments = {
+        name: entities.iso(record[name]) for name in ("created_at", "started_at", "finished_at")
+    }
     payload = {
         "object_kind": "build",
         **{name: pipe[name] for name in ("ref", "sha")},
         "tag": pipe["ref"] in state.projects[pipe["project_id"]].tags,
         "before_sha": "0" * 40,
         "retries_count": 0,
-        **{f"build_{name}": record[name] for name in ("id", "name", "stage", "status", "allow_failure")},
+        **{
+            f"build_{name}": record[name]
+            for name in ("id", "name", "stage", "status", "allow_failure")
+        },
         "build_failure_reason": record["failure_reason"] or "unknown_failure",
         **{f"build_{name}": moment for name, moment in moments.items()},
         **{f"build_{name}_iso": _whole(moment) for name, moment in moments.items()},
@@ -185,7 +207,10 @@ def job(state: State, record: Record) -> tuple[str, Json]:
             "author_url": f"mailto:{commit['author']['email']}",
             "duration": ci_entities.durations(pipe)[0],
             **{name: entities.iso(pipe[name]) for name in ("started_at", "finished_at")},
-            **{f"{name}_iso": _whole(entities.iso(pipe[name])) for name in ("started_at", "finished_at")},
+            **{
+                f"{name}_iso": _whole(entities.iso(pipe[name]))
+                for name in ("started_at", "finished_at")
+            },
         },
         "repository": {
             **payloads.repository(state, pipe["project_id"]),
@@ -197,7 +222,13 @@ def job(state: State, record: Record) -> tuple[str, Json]:
     return "Job Hook", payload
 
 
-BUILDERS = {"note": note, "issue": issue, "merge_request": merge_request, "pipeline": pipeline, "job": job}
+BUILDERS = {
+    "note": note,
+    "issue": issue,
+    "merge_request": merge_request,
+    "pipeline": pipeline,
+    "job": job,
+}
 
 
 def _whole(moment: str | None) -> str | None:
@@ -210,9 +241,27 @@ def _last(record: Record) -> Record:
     if record["edits"]:
         last: Record = record["edits"][-1]
         return last
-    fields = ("author_id", "created_at", "description", "id", "iid", "project_id", "title", "updated_at")
-    changes = {name: (None, record[name]) for name in fields if name in record and record[name] not in ("", None)}
-    return {"user_id": record["author_id"], "action": "open", "at": record["created_at"], "changes": changes}
+    fields = (
+        "author_id",
+        "created_at",
+        "description",
+        "id",
+        "iid",
+        "project_id",
+        "title",
+        "updated_at",
+    )
+    changes = {
+        name: (None, record[name])
+        for name in fields
+        if name in record and record[name] not in ("", None)
+    }
+    return {
+        "user_id": record["author_id"],
+        "action": "open",
+        "at": record["created_at"],
+        "changes": changes,
+    }
 
 
 def _action(edit: Record, action: str | None) -> Json:
@@ -236,7 +285,11 @@ def _changes(state: State, record: Record, edit: Record) -> Json:
     changes = dict(edit["changes"])
     if "state" in changes:
         changes["state_id"] = tuple(payloads.STATE_IDS[value] for value in changes.pop("state"))
-    if "title" in changes and record["noteable_type"] == "MergeRequest" and edit["action"] != "open":
+    if (
+        "title" in changes
+        and record["noteable_type"] == "MergeRequest"
+        and edit["action"] != "open"
+    ):
         before, after = (entities.is_draft(title) for title in changes["title"])
         changes |= {"draft": (before, after)} if before != after else {}
     again = edit.get("re_requested")
@@ -249,7 +302,10 @@ def _changes(state: State, record: Record, edit: Record) -> Json:
         if name == "assignees":
             return [payloads.user(state, user_id) for user_id in value]
         if name == "reviewers":
-            return [payloads.reviewer(state, each, re_requested=again if now else None) for each in value]
+            return [
+                payloads.reviewer(state, each, re_requested=again if now else None)
+                for each in value
+            ]
         return value
 
     return {

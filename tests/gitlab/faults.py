@@ -7,8 +7,14 @@ from typing import Self
 # GitLab.com's layers speak differently: Rails JSON, the rate limiter plain text, the proxies in front HTML.
 _PAGES = {
     429: ("text/plain", "Retry later\n"),
-    502: ("text/html", "<!DOCTYPE html><html><body><h1>502</h1>Whoops, GitLab is taking too much time.</body></html>"),
-    503: ("text/html", "<!DOCTYPE html><html><body><h1>503</h1>GitLab is not responding.</body></html>"),
+    502: (
+        "text/html",
+        "<!DOCTYPE html><html><body><h1>502</h1>Whoops, GitLab is taking too much time.</body></html>",
+    ),
+    503: (
+        "text/html",
+        "<!DOCTYPE html><html><body><h1>503</h1>GitLab is not responding.</body></html>",
+    ),
     504: ("text/html", "<!DOCTYPE html><html><body><h1>504</h1>Gateway time-out</body></html>"),
 }
 _MESSAGES = {
@@ -41,13 +47,27 @@ class Fault:
         return cls("ok", acts=True)
 
     @classmethod
-    def status(cls, status: int, *, retry_after: int | None = None, message: object = None, acts: bool = False) -> Self:
+    def status(
+        cls,
+        status: int,
+        *,
+        retry_after: int | None = None,
+        message: object = None,
+        acts: bool = False,
+    ) -> Self:
         """Answers `status`; with `acts` GitLab did it all the same (a proxy gave up on a request that was finished)."""
         kind, page = _PAGES.get(status, ("application/json", ""))
         if message is not None or not page:
-            kind, page = "application/json", json.dumps({"message": message or _MESSAGES.get(status, str(status))})
+            kind, page = (
+                "application/json",
+                json.dumps({"message": message or _MESSAGES.get(status, str(status))}),
+            )
         after: Headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
-        return cls(f"status {status}", acts=acts, answer=(status, (("Content-Type", kind), *after), page.encode()))
+        return cls(
+            f"status {status}",
+            acts=acts,
+            answer=(status, (("Content-Type", kind), *after), page.encode()),
+        )
 
     @classmethod
     def reset_before(cls) -> Self:

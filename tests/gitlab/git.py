@@ -16,7 +16,11 @@ from .routing import Answer, Headers
 from .server import Call, GitLab
 
 _JOB_TOKEN_USER = "gitlab-ci-token"
-_WHO = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_COMMITTER_NAME": "Ada"}
+_WHO = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+}
 _WHO |= {"GIT_COMMITTER_EMAIL": "ada@example.com", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
 
@@ -30,7 +34,10 @@ class GitLabWithGit(GitLab):
         self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         super().__exit__(kind, error, trace)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -48,7 +55,9 @@ class GitLabWithGit(GitLab):
             self.git(path, "config", "uploadpack.allowAnySHA1InWant", "true")
         return path
 
-    def commit(self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = "") -> str:
+    def commit(
+        self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = ""
+    ) -> str:
         """Put files (None: remove; a text that begins with `link:`: a symbolic link) on a branch; return the commit."""
         path = self.repository(project_id)
         parent = parent or (branch if self._exists(path, branch) else "")
@@ -58,7 +67,9 @@ class GitLabWithGit(GitLab):
             self.git(path, "read-tree", parent, **index)
         for name, text in files.items():
             if text is None:
-                self.git(path, "update-index", "--index-info", given=f"0 {'0' * 40}\t{name}\n", **index)
+                self.git(
+                    path, "update-index", "--index-info", given=f"0 {'0' * 40}\t{name}\n", **index
+                )
                 continue
             link = text.startswith("link:")
             blob = self.git(path, "hash-object", "-w", "--stdin", given=text.removeprefix("link:"))
@@ -102,10 +113,15 @@ class GitLabWithGit(GitLab):
     def _follow(self, project: Project) -> None:
         """Bring branches and merge requests to what the repository holds."""
         listed = self.git(
-            self.repository(project.id), "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"
+            self.repository(project.id),
+            "for-each-ref",
+            "--format=%(objectname) %(refname:lstrip=2)",
+            "refs/heads",
         )
         with self.lock:
-            project.branches = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+            project.branches = {
+                name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())
+            }
             for (project_id, _), record in self.merge_requests.items():
                 if (
                     project_id == project.id
@@ -124,7 +140,11 @@ class GitLabWithGit(GitLab):
             return super().outside_api(call, body)
         writes = "git-receive-pack" in (rest, call.query.get("service"))
         if not self._may(call.headers, project, writes=writes):
-            return 401, (("WWW-Authenticate", 'Basic realm="GitLab"'),), b"HTTP Basic: Access denied"
+            return (
+                401,
+                (("WWW-Authenticate", 'Basic realm="GitLab"'),),
+                b"HTTP Basic: Access denied",
+            )
         sent = self._backend(call, f"/{project.path}.git/{rest}", body)
         if writes:
             self._follow(project)
@@ -138,7 +158,9 @@ class GitLabWithGit(GitLab):
         if user == _JOB_TOKEN_USER:
             return token in self.job_tokens and not writes
         owner, scopes = self.api_tokens.get(token, (0, frozenset()))
-        return "write_repository" in scopes and (not writes or self.level(project.id, owner) >= DEVELOPER)
+        return "write_repository" in scopes and (
+            not writes or self.level(project.id, owner) >= DEVELOPER
+        )
 
     def _backend(self, call: Call, path: str, body: bytes) -> tuple[int, Headers, bytes]:
         environment = {
@@ -156,11 +178,19 @@ class GitLabWithGit(GitLab):
             "REMOTE_USER": "oauth2",
             "REMOTE_ADDR": "127.0.0.1",
         }
-        done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=False)  # noqa: S607
+        done = subprocess.run(
+            ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
+        )  # noqa: S607
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n") if line]
-        status = next((int(value.split()[0]) for name, _, value in headers if name == "Status"), 200)
-        return status, tuple((name, value) for name, _, value in headers if name != "Status"), content
+        status = next(
+            (int(value.split()[0]) for name, _, value in headers if name == "Status"), 200
+        )
+        return (
+            status,
+            tuple((name, value) for name, _, value in headers if name != "Status"),
+            content,
+        )
 
     # --- what the REST part does not have yet ------------------------------------------------------------------------
 
@@ -172,5 +202,7 @@ class GitLabWithGit(GitLab):
         with self.lock:
             record = self.merge_requests[int(parts[0]), int(parts[2])]
             self.updates.append(call.json)
-            record |= {name: call.json[name] for name in ("title", "description") if name in call.json}
+            record |= {
+                name: call.json[name] for name in ("title", "description") if name in call.json
+            }
             return Answer(200, entities.merge_request(self, record))

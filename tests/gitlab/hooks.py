@@ -25,7 +25,11 @@ _SETTINGS = (
     "custom_headers",
     "url_variables",
 )
-_FILTERS = {"successful": range(200, 300), "client_failure": range(400, 500), "server_failure": range(500, 600)}
+_FILTERS = {
+    "successful": range(200, 300),
+    "client_failure": range(400, 500),
+    "server_failure": range(500, 600),
+}
 _TIMEOUT = 10.0  # GitLab's webhook_timeout
 _FAILED = "internal error"  # what GitLab logs as the status when no answer came
 
@@ -87,7 +91,11 @@ def _hook(state: State, request: Request) -> Record:
 
 
 def _settings(request: Request) -> Json:
-    settings = {name: value for name, value in request.body.items() if name in _SETTINGS or name.endswith("_events")}
+    settings = {
+        name: value
+        for name, value in request.body.items()
+        if name in _SETTINGS or name.endswith("_events")
+    }
     if "url" in settings and not str(settings["url"]).startswith(("http://", "https://")):
         raise Refused(422, {"error": "Invalid url given"})
     if (token := settings.get("signing_token")) and deliveries.signing_key(token) is None:
@@ -102,7 +110,9 @@ def list_hooks(state: State, request: Request) -> Answer:
     """For Maintainers."""
     project = request.project()
     request.require(project, MAINTAINER)
-    page, headers = request.page([hook for hook in state.hooks.values() if hook["project_id"] == project.id])
+    page, headers = request.page(
+        [hook for hook in state.hooks.values() if hook["project_id"] == project.id]
+    )
     return Answer(200, [_entity(hook) for hook in page], headers)
 
 
@@ -151,9 +161,15 @@ def list_hook_events(state: State, request: Request) -> Answer:
         words = wanted if isinstance(wanted, list) else str(wanted).split(",")
         if not all(word in _FILTERS or word.isdecimal() for word in words):
             raise invalid("status does not have a valid value")
-        events = [event for event in events if any(_matches(event["response_status"], word) for word in words)]
+        events = [
+            event
+            for event in events
+            if any(_matches(event["response_status"], word) for word in words)
+        ]
     page, headers = request.page(events, most=20)
-    return Answer(200, [{**event, "created_at": entities.iso(event["created_at"])} for event in page], headers)
+    return Answer(
+        200, [{**event, "created_at": entities.iso(event["created_at"])} for event in page], headers
+    )
 
 
 def _matches(status: str, word: str) -> bool:
@@ -186,7 +202,12 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str
     kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
     connection = kind(target.netloc, timeout=_TIMEOUT)
     try:
-        connection.request("POST", (target.path or "/") + (f"?{target.query}" if target.query else ""), body, headers)
+        connection.request(
+            "POST",
+            (target.path or "/") + (f"?{target.query}" if target.query else ""),
+            body,
+            headers,
+        )
         response = connection.getresponse()
         return str(response.status), dict(response.getheaders()), response.read()
     except http.client.HTTPException as error:
@@ -198,7 +219,9 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str
 def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigger: str) -> Record:
     """Deliver to the hook's URL with the hook's tokens, once and for ten seconds at most; return the log entry."""
     fresh = {
-        name: value for name, value in headers.items() if name.lower() not in ("x-gitlab-token", "webhook-signature")
+        name: value
+        for name, value in headers.items()
+        if name.lower() not in ("x-gitlab-token", "webhook-signature")
     }
     if hook.get("token"):
         fresh["X-Gitlab-Token"] = hook["token"]
@@ -219,7 +242,8 @@ def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigg
             "request_data": json.loads(body),
             "response_headers": answer_headers,
             "request_headers": {
-                name: "[REDACTED]" if name == "X-Gitlab-Token" else value for name, value in fresh.items()
+                name: "[REDACTED]" if name == "X-Gitlab-Token" else value
+                for name, value in fresh.items()
             },
             "response_body": answer[:8192].decode(errors="replace"),
             "response_status": status,

@@ -10,7 +10,13 @@ STATE_IDS = {"opened": 1, "closed": 2, "merged": 3, "locked": 4}
 def user(state: State, user_id: int) -> Json:
     """A person: neither their role nor whether they are a bot."""
     who = state.users[user_id]
-    return {"id": who.id, "name": who.name, "username": who.username, "avatar_url": None, "email": "[REDACTED]"}
+    return {
+        "id": who.id,
+        "name": who.name,
+        "username": who.username,
+        "avatar_url": None,
+        "email": "[REDACTED]",
+    }
 
 
 def reviewer(state: State, record: Record, *, re_requested: int | None = None) -> Json:
@@ -74,7 +80,10 @@ def bare_project(state: State, project_id: int) -> Json:
 
 def repository(state: State, project_id: int) -> Json:
     """The deprecated block beside `project`."""
-    return {name: project(state, project_id)[name] for name in ("name", "url", "description", "homepage")}
+    return {
+        name: project(state, project_id)[name]
+        for name in ("name", "url", "description", "homepage")
+    }
 
 
 def _noteable(state: State, record: Record) -> Json:
@@ -130,7 +139,10 @@ def merge_request(state: State, record: Record) -> Json:
     draft = entities.is_draft(record["title"])
     return {
         **_noteable(state, record),
-        **{name: record[name] for name in ("source_branch", "target_branch", "source_project_id", "target_project_id")},
+        **{
+            name: record[name]
+            for name in ("source_branch", "target_branch", "source_project_id", "target_project_id")
+        },
         "draft": draft,
         "work_in_progress": draft,
         "head_pipeline_id": None,
@@ -151,7 +163,8 @@ def merge_request(state: State, record: Record) -> Json:
         else None,
         "target": project(state, record["target_project_id"]),
         "last_commit": commit(state, record["target_project_id"], record["sha"]),
-        "target_branch_protected": record["target_branch"] in state.projects[record["target_project_id"]].protected,
+        "target_branch_protected": record["target_branch"]
+        in state.projects[record["target_project_id"]].protected,
     }
 
 

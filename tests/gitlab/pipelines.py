@@ -23,12 +23,20 @@ def _failed(text: str) -> Refused:
     return refused(400, {"base": [text]})
 
 
-@route("POST", "projects/:id/trigger/pipeline", "projects/:id/ref/:ref/trigger/pipeline", token=False)
+@route(
+    "POST", "projects/:id/trigger/pipeline", "projects/:id/ref/:ref/trigger/pipeline", token=False
+)
 def trigger(state: State, request: Request) -> Answer:
     """`PipelineTriggerService` and the chain behind it, refusals in GitLab's order."""
-    params = {**request.params, **({"ref": request.values["ref"]} if "ref" in request.values else {})}
+    params = {
+        **request.params,
+        **({"ref": request.values["ref"]} if "ref" in request.values else {}),
+    }
     variables = _check_parameters(request, params)
-    project, token = state.find_project(request.values["id"]), state.trigger_tokens.get(str(params["token"]))
+    project, token = (
+        state.find_project(request.values["id"]),
+        state.trigger_tokens.get(str(params["token"])),
+    )
     if project is None or token is None or token["project_id"] != project.id:
         raise not_found()
     if not state.can_see(state.users[token["owner_id"]], project):
@@ -41,7 +49,10 @@ def trigger(state: State, request: Request) -> Answer:
     token["last_used"] = state.clock()
     pipeline = _create(state, project, user_id=token["owner_id"], ref=ref, sha=commit)
     pipeline["variables"] = [
-        *({"key": key, "value": value, "variable_type": "env_var", "raw": False} for key, value in variables.items()),
+        *(
+            {"key": key, "value": value, "variable_type": "env_var", "raw": False}
+            for key, value in variables.items()
+        ),
         {
             "key": "TRIGGER_PAYLOAD",
             "value": _payload(params, request.values["id"], variables),
@@ -79,7 +90,9 @@ def _check_ci(project: Project, variables: dict[str, str]) -> None:
     if "TRIGGER_PAYLOAD" in variables:
         raise refused(422, "Duplicate variable name: TRIGGER_PAYLOAD")
     if project.ci == "filtered":
-        raise _failed("The pipeline did not run. Review the workflow:rules configuration for the pipeline.")
+        raise _failed(
+            "The pipeline did not run. Review the workflow:rules configuration for the pipeline."
+        )
     if project.ci == "none" or (project.ci == "theirs" and "AI_FLOW_EVENT" not in variables):
         text = "The resulting pipeline would have been empty. Review the rules configuration for the relevant jobs."
         raise _failed(text)
@@ -99,7 +112,9 @@ def _find_ref(state: State, project: Project, owner_id: int, ref: str) -> tuple[
     tag = ref.removeprefix("refs/tags/") if not ref.startswith("refs/heads/") else ""
     if branch in project.branches and tag in project.tags:
         raise _failed("Ref is ambiguous")
-    if branch in project.branches and state.level(project.id, owner_id) < project.protected.get(branch, 0):
+    if branch in project.branches and state.level(project.id, owner_id) < project.protected.get(
+        branch, 0
+    ):
         raise _failed(
             f"You do not have sufficient permission to run a pipeline on '{branch}'. "
             "Please select a different branch or contact your administrator for assistance."
@@ -125,8 +140,19 @@ def _payload(params: Json, project_id: str, variables: Json) -> str:
 
 def _create(state: State, project: Project, **fields: Any) -> Record:
     now, made = state.clock(), state.ids("pipelines", project.id)
-    pipeline: Record = {"id": state.number(), "iid": len(made) + 1, "project_id": project.id, **fields}
-    pipeline |= {"status": "created", "source": "trigger", "created_at": now, "updated_at": now, "yaml_errors": None}
+    pipeline: Record = {
+        "id": state.number(),
+        "iid": len(made) + 1,
+        "project_id": project.id,
+        **fields,
+    }
+    pipeline |= {
+        "status": "created",
+        "source": "trigger",
+        "created_at": now,
+        "updated_at": now,
+        "yaml_errors": None,
+    }
     pipeline |= {"jobs": [], "failure_reason": None, "started_at": None, "finished_at": None}
     state.pipelines[pipeline["id"]] = pipeline
     made.append(pipeline["id"])
@@ -157,7 +183,9 @@ def list_pipelines(state: State, request: Request) -> Answer:
             found = [pipeline for pipeline in found if pipeline[name] == request.text(name)]
     if "username" in request.query:
         found = [
-            pipeline for pipeline in found if state.users[pipeline["user_id"]].username == request.text("username")
+            pipeline
+            for pipeline in found
+            if state.users[pipeline["user_id"]].username == request.text("username")
         ]
     for column in ("created", "updated"):
         after, before = request.moment(f"{column}_after"), request.moment(f"{column}_before")
@@ -215,7 +243,9 @@ def list_triggers(state: State, request: Request) -> Answer:
     page, headers = request.page(
         [token for token in state.trigger_tokens.values() if token["project_id"] == project.id]
     )
-    return Answer(200, [ci_entities.trigger(state, token, caller=request.user) for token in page], headers)
+    return Answer(
+        200, [ci_entities.trigger(state, token, caller=request.user) for token in page], headers
+    )
 
 
 @route("POST", "projects/:id/triggers")

@@ -37,7 +37,9 @@ def show_project(state: State, request: Request) -> Answer:
     """By id or path."""
     request.charge("project")
     project = request.project()
-    return Answer(200, entities.project(state, project, level=state.level(project.id, request.user.id)))
+    return Answer(
+        200, entities.project(state, project, level=state.level(project.id, request.user.id))
+    )
 
 
 @route("GET", "projects/:id/members/all")
@@ -50,7 +52,11 @@ def list_members(state: State, request: Request) -> Answer:
     if wanted:
         found = [user_id for user_id in found if user_id in wanted]
     if words:
-        found = [n for n in found if words in state.users[n].name.lower() or words in state.users[n].username.lower()]
+        found = [
+            n
+            for n in found
+            if words in state.users[n].name.lower() or words in state.users[n].username.lower()
+        ]
     if "state" in request.query:
         membership = request.choice("state", ("awaiting", "active"), "active")
         found = [n for n in found if state.members[project.id, n]["membership_state"] == membership]
@@ -122,15 +128,26 @@ def create_merge_request(state: State, request: Request) -> Answer:
     """A Developer's; one open merge request for each pair of branches, the second is a 409 that names the first."""
     project = request.project()
     request.require(project, DEVELOPER)
-    title, source, target = (request.text(name) for name in ("title", "source_branch", "target_branch"))
-    mine = [record for (project_id, _), record in state.merge_requests.items() if project_id == project.id]
+    title, source, target = (
+        request.text(name) for name in ("title", "source_branch", "target_branch")
+    )
+    mine = [
+        record
+        for (project_id, _), record in state.merge_requests.items()
+        if project_id == project.id
+    ]
     for record in mine:
         if record["state"] == "opened" and (
             record["source_branch"],
             record["target_branch"],
             record["source_project_id"],
         ) == (source, target, project.id):
-            raise refused(409, [f"Another open merge request already exists for this source branch: !{record['iid']}"])
+            raise refused(
+                409,
+                [
+                    f"Another open merge request already exists for this source branch: !{record['iid']}"
+                ],
+            )
     labels = request.params.get("labels") or []
     record = state.merge_request(
         project.id,
@@ -150,9 +167,17 @@ def list_events(state: State, request: Request) -> Answer:
     """Comments only; `after` and `before` are days and exclusive, `target_type=note` misses replies and diff notes."""
     project = request.project()
     notes = [state.notes[n] for n in state.ids("project notes", project.id)]
-    notes = [note for note in notes if not note["system"] and request.params.get("action", "commented") == "commented"]
-    if "target_type" in request.query:  # the column holds the class name: Note, DiscussionNote, DiffNote
-        notes = [note for note in notes if request.text("target_type") == "note" and note["type"] is None]
+    notes = [
+        note
+        for note in notes
+        if not note["system"] and request.params.get("action", "commented") == "commented"
+    ]
+    if (
+        "target_type" in request.query
+    ):  # the column holds the class name: Note, DiscussionNote, DiffNote
+        notes = [
+            note for note in notes if request.text("target_type") == "note" and note["type"] is None
+        ]
     if (after := _day(request, "after")) is not None:
         notes = [note for note in notes if note["created_at"] >= after + 86_400]
     if (before := _day(request, "before")) is not None:
@@ -161,7 +186,9 @@ def list_events(state: State, request: Request) -> Answer:
         notes.reverse()
     page, headers = request.page(notes)
     visible = [
-        note for note in page if state.can_read_note(request.user, note) and _can_read_target(state, request, note)
+        note
+        for note in page
+        if state.can_read_note(request.user, note) and _can_read_target(state, request, note)
     ]
     return Answer(200, [entities.event(state, note) for note in visible], headers)
 

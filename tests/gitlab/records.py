@@ -10,7 +10,12 @@ Json = dict[str, Any]
 Clock = Callable[[], float]
 
 GUEST, PLANNER, REPORTER, DEVELOPER, MAINTAINER, OWNER = 10, 15, 20, 30, 40, 50
-VARIABLES_ROLES = {"developer": DEVELOPER, "maintainer": MAINTAINER, "owner": OWNER, "no_one_allowed": 1_000}
+VARIABLES_ROLES = {
+    "developer": DEVELOPER,
+    "maintainer": MAINTAINER,
+    "owner": OWNER,
+    "no_one_allowed": 1_000,
+}
 CI = ("ours", "theirs", "none", "filtered", "invalid")
 
 

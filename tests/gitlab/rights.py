@@ -16,13 +16,19 @@ class Rights:
         """Find by id or, if the name has a slash, by path."""
         if name.isdecimal():
             return self.projects.get(int(name))
-        same = (project for project in self.projects.values() if project.path.lower() == name.lower())
+        same = (
+            project for project in self.projects.values() if project.path.lower() == name.lower()
+        )
         return next(same, None) if "/" in name else None
 
     def level(self, project_id: int, user_id: int) -> int:
         """Return the access level that counts: 0 without an active membership or for a user who is not active."""
         member = self.members.get((project_id, user_id))
-        if self.users[user_id].state != "active" or member is None or member["membership_state"] != "active":
+        if (
+            self.users[user_id].state != "active"
+            or member is None
+            or member["membership_state"] != "active"
+        ):
             return 0
         return int(member["access_level"])
 
@@ -30,7 +36,9 @@ class Rights:
         """Tell whether this user may know that the project exists."""
         if project.visibility == "public" or user.admin:
             return True
-        return (project.visibility == "internal" and not user.external) or self.level(project.id, user.id) > 0
+        return (project.visibility == "internal" and not user.external) or self.level(
+            project.id, user.id
+        ) > 0
 
     def can_read(self, user: User, noteable: Record) -> bool:
         """Tell whether this user may read an issue, merge request, commit or snippet of a project they can see."""
@@ -46,4 +54,6 @@ class Rights:
 
     def can_read_note(self, user: User, note: Record) -> bool:
         """Tell whether this user may read a note: internal ones are for Planner and above."""
-        return not note["internal"] or user.admin or self.level(note["project_id"], user.id) >= PLANNER
+        return (
+            not note["internal"] or user.admin or self.level(note["project_id"], user.id) >= PLANNER
+        )

@@ -150,7 +150,9 @@ class Request:
             raise invalid(f"{name} is invalid") from None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
-    def page(self, items: Sequence[Any], *, most: int | None = None) -> tuple[Sequence[Any], Headers]:
+    def page(
+        self, items: Sequence[Any], *, most: int | None = None
+    ) -> tuple[Sequence[Any], Headers]:
         """Return the page asked for and its headers; `per_page` is cut at 100, or refused over `most`."""
         number, size = max(self._count("page", 1), 1), self._count("per_page", 20)
         if size == 0:
@@ -160,14 +162,19 @@ class Request:
         size = min(size, _MOST)
         pages = max(-(-len(items) // size), 1)
         counted = len(items) <= _COUNTED
-        neighbours = {"prev": number - 1 if 1 < number <= pages else 0, "next": number + 1 if number < pages else 0}
+        neighbours = {
+            "prev": number - 1 if 1 < number <= pages else 0,
+            "next": number + 1 if number < pages else 0,
+        }
         links = {**neighbours, "first": 1, "last": pages if counted else 0}
         headers = {
             "X-Per-Page": str(size),
             "X-Page": str(number),
             "X-Next-Page": str(neighbours["next"] or ""),
             "X-Prev-Page": str(neighbours["prev"] or ""),
-            "Link": ", ".join(f'<{self._url(page, size)}>; rel="{name}"' for name, page in links.items() if page),
+            "Link": ", ".join(
+                f'<{self._url(page, size)}>; rel="{name}"' for name, page in links.items() if page
+            ),
         }
         if counted:
             headers |= {"X-Total": str(len(items)), "X-Total-Pages": str(pages)}
@@ -199,7 +206,9 @@ _ROUTES: dict[str | None, Any] = {}
 _EITHER = re.compile(r"\{([^}]*)\}")
 
 
-def route(method: str, *patterns: str, token: bool = True, locked: bool = True) -> Callable[[Answering], Answering]:
+def route(
+    method: str, *patterns: str, token: bool = True, locked: bool = True
+) -> Callable[[Answering], Answering]:
     """Register a function for `METHOD pattern`; `{issues,merge_requests}` means either, the word arrives as `kind`."""
 
     def register(answer: Answering) -> Answering:
@@ -226,7 +235,11 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     if found is None:
         return None
     names = found.pattern.split("/")
-    values = {name[1:]: unquote(value) for name, value in zip(names, segments, strict=True) if name[0] == ":"}
+    values = {
+        name[1:]: unquote(value)
+        for name, value in zip(names, segments, strict=True)
+        if name[0] == ":"
+    }
     return found, {**values, "kind": found.kind}
 
 

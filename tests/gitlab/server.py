@@ -75,7 +75,9 @@ class GitLab(Webhooks):
         """Port 0 takes a free one; the clock dates records, rate limits and webhooks."""
         super().__init__(clock)
         self.calls: list[Call] = []
-        self.unknown_calls: list[Call] = []  # to endpoints that are not there: typos, or something to build here first
+        self.unknown_calls: list[
+            Call
+        ] = []  # to endpoints that are not there: typos, or something to build here first
         self._scripts: list[_Script] = []
         self._port = port
         self._server: Server | None = None
@@ -85,7 +87,9 @@ class GitLab(Webhooks):
         self.url = f"http://127.0.0.1:{self._server.port}"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         """End all connections, hanging ones too; a crash inside the stand-in fails the test that met it."""
         self.close()
         if self.crashes and kind is None:
@@ -110,7 +114,9 @@ class GitLab(Webhooks):
     @property
     def pending_faults(self) -> list[str]:
         """Faults that no request has met yet, so that a test can tell whether its fault happened."""
-        return [f"{script.text}: {fault.name}" for script in self._scripts for fault in script.faults]
+        return [
+            f"{script.text}: {fault.name}" for script in self._scripts for fault in script.faults
+        ]
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         names = [f"{method} {path}"]
@@ -129,12 +135,16 @@ class GitLab(Webhooks):
     def tally(self, *, user_id: int | None = None) -> dict[str, Tally]:
         """Return how many calls came for each `METHOD route`, in all and at the busiest; of one user if given."""
         return tally(
-            (f"{call.method} {_route(call)}", call.time) for call in self.calls if user_id in (None, call.user_id)
+            (f"{call.method} {_route(call)}", call.time)
+            for call in self.calls
+            if user_id in (None, call.user_id)
         )
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
-    def _answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> _Sent | None:
+    def _answer(
+        self, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> _Sent | None:
         """Record one request, let its fault happen, answer; None: drop the connection."""
         path, _, query = target.partition("?")
         call, problem = Call(method, path, {}, headers, {}, self.clock()), None
@@ -178,7 +188,11 @@ class GitLab(Webhooks):
             return answer.status, _TEXT + answer.headers, answer.body.encode()
         if answer.body is None:
             return answer.status, answer.headers, b""
-        return answer.status, _JSON + answer.headers, json.dumps(answer.body, separators=(",", ":")).encode()
+        return (
+            answer.status,
+            _JSON + answer.headers,
+            json.dumps(answer.body, separators=(",", ":")).encode(),
+        )
 
     def _endpoint(self, call: Call) -> Answer:
         found = find("GET" if call.method == "HEAD" else call.method, call.path)
@@ -218,7 +232,9 @@ class GitLab(Webhooks):
         if not scopes & ({"api", "read_api"} if reading else {"api"}):
             error = "The request requires higher privileges than provided by the access token."
             needed = "api read_api" if reading else "api"
-            raise Refused(403, {"error": "insufficient_scope", "error_description": error, "scope": needed})
+            raise Refused(
+                403, {"error": "insufficient_scope", "error_description": error, "scope": needed}
+            )
         if (headers := self.limits.over("api", user_id)) is not None:
             raise _Throttled(headers)
         return user

@@ -46,8 +46,12 @@ class State(Edits, CiState):
     ) -> Project:
         """Add a project with its default branch, protected as GitLab does it: only Maintainers may run pipelines."""
         if variables_role not in VARIABLES_ROLES or ci not in CI:
-            raise ValueError(f"project {path}: no variables_role {variables_role!r} or no ci {ci!r}")
-        project = Project(id, path, default_branch, visibility, variables_role, ci, created_at=self.clock())
+            raise ValueError(
+                f"project {path}: no variables_role {variables_role!r} or no ci {ci!r}"
+            )
+        project = Project(
+            id, path, default_branch, visibility, variables_role, ci, created_at=self.clock()
+        )
         project.branches[default_branch] = digest(f"{id} {default_branch}")
         project.protected[default_branch] = MAINTAINER
         with self.lock:
@@ -55,7 +59,13 @@ class State(Edits, CiState):
         return project
 
     def member(
-        self, project_id: int, user_id: int, access_level: int, *, state: str = "active", expires_at: str | None = None
+        self,
+        project_id: int,
+        user_id: int,
+        access_level: int,
+        *,
+        state: str = "active",
+        expires_at: str | None = None,
     ) -> None:
         """Add a membership, direct or inherited; state is the `membership_state` (`active`, `awaiting`)."""
         with self.lock:
@@ -111,7 +121,11 @@ class State(Edits, CiState):
         with self.lock:
             issue = self._noteable("issue", project_id, iid, author_id)
             issue |= {"title": title or f"Issue {iid}", "description": description, "state": state}
-            issue |= {"labels": list(labels), "confidential": confidential, "issue_type": issue_type}
+            issue |= {
+                "labels": list(labels),
+                "confidential": confidential,
+                "issue_type": issue_type,
+            }
             issue |= {"assignees": list(assignees)}
             self.issues[project_id, iid] = issue
             self.fire("issue", issue)
@@ -142,12 +156,18 @@ class State(Edits, CiState):
             if source in self.projects:
                 self.projects[source].branches[source_branch] = head
             merge_request = self._noteable("merge_request", project_id, iid, author_id)
-            merge_request |= {"title": title or f"Merge request {iid}", "description": description, "state": state}
+            merge_request |= {
+                "title": title or f"Merge request {iid}",
+                "description": description,
+                "state": state,
+            }
             merge_request |= {"labels": list(labels), "diffs": list(diffs), "sha": head}
             merge_request |= {"source_branch": source_branch, "target_branch": target_branch}
             merge_request |= {"source_project_id": source, "target_project_id": project_id}
             merge_request |= {"assignees": list(assignees), "merged_at": None, "merged_by_id": None}
-            merge_request |= {"reviewers": [{"user_id": user, "state": "unreviewed"} for user in reviewers]}
+            merge_request |= {
+                "reviewers": [{"user_id": user, "state": "unreviewed"} for user in reviewers]
+            }
             self.merge_requests[project_id, iid] = merge_request
             self.fire("merge_request", merge_request)
             return merge_request
@@ -167,7 +187,12 @@ class State(Edits, CiState):
         """Add a project snippet; a private one is for the project's members."""
         with self.lock:
             snippet = self._noteable("snippet", project_id, id, author_id)
-            snippet |= {"id": id, "title": title or f"Snippet {id}", "description": description, "content": content}
+            snippet |= {
+                "id": id,
+                "title": title or f"Snippet {id}",
+                "description": description,
+                "content": content,
+            }
             snippet |= {"file_name": file_name, "visibility": visibility}
             self.snippets[project_id, id] = snippet
             return snippet
@@ -175,7 +200,12 @@ class State(Edits, CiState):
     def hook(self, project_id: int, url: str, **settings: Any) -> Record:
         """Register a webhook with the API's settings: `note_events=True`, `signing_token=…`, …"""
         with self.lock:
-            hook: Record = {"id": self.number(), "project_id": project_id, "url": url, "created_at": self.clock()}
+            hook: Record = {
+                "id": self.number(),
+                "project_id": project_id,
+                "url": url,
+                "created_at": self.clock(),
+            }
             hook |= {"alert_status": "executable", **settings}
             self.hooks[hook["id"]] = hook
             return hook
@@ -216,7 +246,11 @@ class State(Edits, CiState):
                 internal=internal,
                 system=system,
                 position=position,
-                type="DiffNote" if position else "DiscussionNote" if discussion_id or thread else None,
+                type="DiffNote"
+                if position
+                else "DiscussionNote"
+                if discussion_id or thread
+                else None,
             )
 
     def rate_limit(self, name: str, requests: int, *, window: float = 60.0) -> None:
@@ -234,6 +268,17 @@ class State(Edits, CiState):
             raise KeyError("an issue or merge request needs an author; call gl.user(…) first")
         self._known(project_id, author)
         now = self.clock()
-        noteable = {"id": self.number(), "iid": iid, "project_id": project_id, "noteable_type": _NOTEABLES[kind]}
-        noteable |= {"author_id": author, "created_at": now, "updated_at": now, "closed_at": None, "edits": []}
+        noteable = {
+            "id": self.number(),
+            "iid": iid,
+            "project_id": project_id,
+            "noteable_type": _NOTEABLES[kind],
+        }
+        noteable |= {
+            "author_id": author,
+            "created_at": now,
+            "updated_at": now,
+            "closed_at": None,
+            "edits": [],
+        }
         return noteable | {"updated_by_id": None, "last_edited_at": None, "last_edited_by_id": None}

@@ -75,8 +75,18 @@ class Tables(Rights):
         """Add a commit and what it says; heads of branches, tags and merge requests are commits without this."""
         with self.lock:
             now = self.clock()
-            commit: Record = {"id": sha, "iid": sha, "project_id": project_id, "noteable_type": "Commit"}
-            commit |= {"title": title, "message": message or f"{title}\n", "created_at": now, "updated_at": now}
+            commit: Record = {
+                "id": sha,
+                "iid": sha,
+                "project_id": project_id,
+                "noteable_type": "Commit",
+            }
+            commit |= {
+                "title": title,
+                "message": message or f"{title}\n",
+                "created_at": now,
+                "updated_at": now,
+            }
             commit |= {"author_name": author_name, "author_email": author_email}
             self.commits[project_id, sha] = commit
             return commit
@@ -96,10 +106,30 @@ class Tables(Rights):
         if number in self.notes:
             raise ValueError(f"note {number} exists")
         thread = discussion_id or digest(f"discussion {number}")
-        note: Record = {"id": number, "type": None, "body": body, "author_id": author_id, "discussion_id": thread}
-        note |= {"system": False, "internal": False, "position": None, "created_at": now, "updated_at": now}
-        note |= {"updated_by_id": None, "project_id": noteable["project_id"], "noteable_id": noteable["id"]}
-        note |= {"noteable_type": noteable["noteable_type"], "noteable_iid": noteable["iid"], **fields}
+        note: Record = {
+            "id": number,
+            "type": None,
+            "body": body,
+            "author_id": author_id,
+            "discussion_id": thread,
+        }
+        note |= {
+            "system": False,
+            "internal": False,
+            "position": None,
+            "created_at": now,
+            "updated_at": now,
+        }
+        note |= {
+            "updated_by_id": None,
+            "project_id": noteable["project_id"],
+            "noteable_id": noteable["id"],
+        }
+        note |= {
+            "noteable_type": noteable["noteable_type"],
+            "noteable_iid": noteable["iid"],
+            **fields,
+        }
         earlier = self.ids("discussion", thread)
         if earlier and (first := self.notes[earlier[0]])["type"] is None:
             first["type"] = "DiscussionNote"
@@ -119,7 +149,9 @@ class Tables(Rights):
     def is_on(note: Record, noteable: Record) -> bool:
         """Tell whether the note was written on this noteable."""
         same = ("noteable_type", "project_id")
-        return note["noteable_id"] == noteable["id"] and all(note[name] == noteable[name] for name in same)
+        return note["noteable_id"] == noteable["id"] and all(
+            note[name] == noteable[name] for name in same
+        )
 
     def remove_note(self, note: Record) -> None:
         """Delete a note; a discussion without notes is gone."""
@@ -140,7 +172,11 @@ class Tables(Rights):
         sha = project.branches.get(revision) or project.tags.get(revision) or revision
         if (project_id, sha) not in self.commits:
             heads = {*project.branches.values(), *project.tags.values()}
-            heads |= {record["sha"] for (owner, _), record in self.merge_requests.items() if owner == project_id}
+            heads |= {
+                record["sha"]
+                for (owner, _), record in self.merge_requests.items()
+                if owner == project_id
+            }
             if sha not in heads:
                 return None
             self.known_commit(project_id, sha)
@@ -148,6 +184,8 @@ class Tables(Rights):
 
     def _known(self, project_id: int | None, user_id: int) -> None:
         if project_id is not None and project_id not in self.projects:
-            raise KeyError(f"no project {project_id}; call gl.project({project_id}, 'group/name') first")
+            raise KeyError(
+                f"no project {project_id}; call gl.project({project_id}, 'group/name') first"
+            )
         if user_id not in self.users:
             raise KeyError(f"no user {user_id}; call gl.user({user_id}, 'name') first")

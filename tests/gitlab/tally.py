@@ -19,7 +19,10 @@ def tally(calls: Iterable[tuple[str, float]]) -> dict[str, Tally]:
     times: dict[str, list[float]] = defaultdict(list)
     for kind, moment in calls:
         times[kind].append(moment)
-    found = {kind: Tally(len(each), busiest(each, 60), busiest(each, 600)) for kind, each in times.items()}
+    found = {
+        kind: Tally(len(each), busiest(each, 60), busiest(each, 600))
+        for kind, each in times.items()
+    }
     return dict(sorted(found.items(), key=lambda item: -item[1].total))
 
 

@@ -50,7 +50,9 @@ def _older(part: Any, block: str, later: dict[str, set[str]]) -> Any:
         if name in later.get(block, ()) or name.endswith("_at_iso"):
             continue
         inner = block if name in ("previous", "current") else name
-        moment = _MOMENT.fullmatch(value) if isinstance(value, str) and _dated(name, block) else None
+        moment = (
+            _MOMENT.fullmatch(value) if isinstance(value, str) and _dated(name, block) else None
+        )
         kept[name] = f"{moment[1]} {moment[2]} UTC" if moment else _older(value, inner, later)
     return kept
 

@@ -27,7 +27,12 @@ class Webhooks(State):
         self._outbox = Outbox(self.crashes.append)
 
     def note_hook(
-        self, note: Record | int, *, action: str = "create", webhook_id: str | None = None, vintage: str = "19"
+        self,
+        note: Record | int,
+        *,
+        action: str = "create",
+        webhook_id: str | None = None,
+        vintage: str = "19",
     ) -> Delivery:
         """Return the delivery GitLab would send for this note; `sign` or `with_token` authenticate it."""
         with self.lock:
@@ -46,7 +51,9 @@ class Webhooks(State):
         """Return the delivery for an edit of an issue or work item (project id, iid): the last one unless given."""
         with self.lock:
             record = self.issues[issue] if isinstance(issue, tuple) else issue
-            return self._delivery(events.issue(self, record, edit=edit, action=action), webhook_id, vintage)
+            return self._delivery(
+                events.issue(self, record, edit=edit, action=action), webhook_id, vintage
+            )
 
     def merge_request_hook(
         self,
@@ -60,17 +67,25 @@ class Webhooks(State):
     ) -> Delivery:
         """Return the delivery for an edit of a merge request; `arrays` is the shape of a review asked for again."""
         with self.lock:
-            record = self.merge_requests[merge_request] if isinstance(merge_request, tuple) else merge_request
+            record = (
+                self.merge_requests[merge_request]
+                if isinstance(merge_request, tuple)
+                else merge_request
+            )
             event = events.merge_request(self, record, edit=edit, action=action, arrays=arrays)
             return self._delivery(event, webhook_id, vintage)
 
-    def pipeline_hook(self, pipeline: Record | int, *, webhook_id: str | None = None, vintage: str = "19") -> Delivery:
+    def pipeline_hook(
+        self, pipeline: Record | int, *, webhook_id: str | None = None, vintage: str = "19"
+    ) -> Delivery:
         """Return the delivery for the pipeline as it is now, its variables in clear."""
         with self.lock:
             record = self.pipelines[pipeline] if isinstance(pipeline, int) else pipeline
             return self._delivery(events.pipeline(self, record), webhook_id, vintage)
 
-    def job_hook(self, job: Record | int, *, webhook_id: str | None = None, vintage: str = "19") -> Delivery:
+    def job_hook(
+        self, job: Record | int, *, webhook_id: str | None = None, vintage: str = "19"
+    ) -> Delivery:
         """Return the delivery for the job as it is now."""
         with self.lock:
             record = self.jobs[job] if isinstance(job, int) else job
@@ -79,7 +94,9 @@ class Webhooks(State):
     def deliver(self, hook_id: int, delivery: Delivery) -> Record:
         """Send a delivery to a registered hook's URL with that hook's tokens, once; return the entry in its log."""
         headers, body = delivery
-        trigger = headers["X-Gitlab-Event"].removesuffix(" Hook").lower().replace(" ", "_") + "_hooks"
+        trigger = (
+            headers["X-Gitlab-Event"].removesuffix(" Hook").lower().replace(" ", "_") + "_hooks"
+        )
         return hooks.send(self, self.hooks[hook_id], headers, body, trigger)
 
     def fire(self, kind: str, record: Record, **details: object) -> None:
@@ -88,7 +105,9 @@ class Webhooks(State):
             return
         event = events.BUILDERS[kind](self, record, **details)
         for hook in list(self.hooks.values()):
-            if hook["project_id"] == record["project_id"] and hooks.asks_for(hook, events.SETTINGS[event[0]]):
+            if hook["project_id"] == record["project_id"] and hooks.asks_for(
+                hook, events.SETTINGS[event[0]]
+            ):
                 self._send_soon(hook["id"], self._delivery(event, None, self.hook_vintage))
 
     def close(self) -> None:
@@ -106,7 +125,9 @@ class Webhooks(State):
 
         self._outbox.put(send, workers=self.hook_workers)
 
-    def _delivery(self, event: tuple[str, Record], webhook_id: str | None, vintage: str) -> Delivery:
+    def _delivery(
+        self, event: tuple[str, Record], webhook_id: str | None, vintage: str
+    ) -> Delivery:
         name, payload = event
         headers = deliveries.headers(self, name, webhook_id=webhook_id, vintage=vintage)
         return headers, deliveries.minified(vintages.aged(payload, vintage))

@@ -14,7 +14,13 @@ Headers = Iterable[tuple[str, str]]
 # Method, target, headers with lower-case names, body → status, headers, body; None: drop the connection.
 Answering = Callable[[str, str, dict[str, str], bytes], tuple[int, Headers, bytes] | None]
 
-_REASONS = {200: "OK", 201: "Created", 204: "No Content", 404: "Not Found", 429: "Too Many Requests"}
+_REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    404: "Not Found",
+    429: "Too Many Requests",
+}
 _PARTS_OF_A_REQUEST_LINE = 3
 _LONGEST_LINE = 1 << 16
 
@@ -33,7 +39,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Connection)
         self.port = int(self.server_address[1])
-        threading.Thread(target=self.serve_forever, args=(0.02,), name="gitlab", daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, args=(0.02,), name="gitlab", daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop listening and end all connections."""
@@ -68,7 +76,9 @@ class _Connection(socketserver.StreamRequestHandler):
         headers = self._headers()
         if headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if "transfer-encoding" in headers:  # nobody who talks to the API sends chunks; a big git push would
+        if (
+            "transfer-encoding" in headers
+        ):  # nobody who talks to the API sends chunks; a big git push would
             self._send(method, 411, (), b"", close=True)
             return False
         body = self.rfile.read(int(headers.get("content-length") or 0))
@@ -87,8 +97,13 @@ class _Connection(socketserver.StreamRequestHandler):
             headers[name.lower()] = value.strip()
         return headers
 
-    def _send(self, method: str, status: int, headers: Headers, body: bytes, *, close: bool) -> None:
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '-')}", *(f"{name}: {value}" for name, value in headers)]
+    def _send(
+        self, method: str, status: int, headers: Headers, body: bytes, *, close: bool
+    ) -> None:
+        lines = [
+            f"HTTP/1.1 {status} {_REASONS.get(status, '-')}",
+            *(f"{name}: {value}" for name, value in headers),
+        ]
         if status != 204:
             lines.append(f"Content-Length: {len(body)}")
         if close:

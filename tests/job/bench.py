@@ -26,7 +26,9 @@ def main() -> int:
                 starts.append(scene.model.conversation[0].time - ended.began)
                 wholes.append(ended.seconds)
     start, whole = statistics.median(starts), statistics.median(wholes)
-    print(f"job start to first model call: median {start:.2f} s, worst {max(starts):.2f} s (goal {GOAL} s)")  # noqa: T201
+    print(
+        f"job start to first model call: median {start:.2f} s, worst {max(starts):.2f} s (goal {GOAL} s)"
+    )  # noqa: T201
     print(f"whole job, change to merge request and reply: median {whole:.2f} s")  # noqa: T201
     return int(start > GOAL)
 

@@ -85,7 +85,11 @@ class Model:
     def prompt(self) -> str:
         """The first message of the first turn as the model got it."""
         content = self.conversation[0].body["messages"][0]["content"]
-        return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
+        return (
+            content
+            if isinstance(content, str)
+            else "\n".join(part.get("text", "") for part in content)
+        )
 
     def system(self) -> str:
         """The system prompt of the first turn."""
@@ -94,8 +98,15 @@ class Model:
     def tool_results(self) -> list[str]:
         """What Claude Code answered to each tool call, in order."""
         messages = self.conversation[-1].body["messages"]
-        blocks = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
-        return [json.dumps(part.get("content")) for part in blocks if part.get("type") == "tool_result"]
+        blocks = [
+            part
+            for message in messages
+            if isinstance(message["content"], list)
+            for part in message["content"]
+        ]
+        return [
+            json.dumps(part.get("content")) for part in blocks if part.get("type") == "tool_result"
+        ]
 
     def turn(self, body: Mapping[str, Any]) -> Turn:
         """What to answer."""
@@ -118,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self) -> None:
-        text = self.rfile.read(int(self.headers.get("content-length") or 0)).decode("utf-8", "replace")
+        text = self.rfile.read(int(self.headers.get("content-length") or 0)).decode(
+            "utf-8", "replace"
+        )
         headers = {name.lower(): value for name, value in self.headers.items()}
         sent = Sent(self.command, self.path.partition("?")[0], headers, text, _json(text))
         self.stand_in.requests.append(sent)
@@ -127,14 +140,20 @@ class _Handler(BaseHTTPRequestHandler):
         bedrock, vertex = _BEDROCK.search(sent.path), _VERTEX.search(sent.path)
         named = bedrock or vertex
         if not (sent.path.endswith("/messages") or named) or not isinstance(sent.body, dict):
-            self._send(404, {"type": "error", "error": {"type": "not_found_error", "message": "not served"}})
+            self._send(
+                404,
+                {"type": "error", "error": {"type": "not_found_error", "message": "not served"}},
+            )
             return
         if sent.calls_model:
             self.stand_in.called.set()
             if self.stand_in.hold:
                 self.stand_in.hold.wait(60)
             if self.stand_in.status:
-                error = {"type": "error", "error": {"type": "scripted", "message": "as the test wants it"}}
+                error = {
+                    "type": "error",
+                    "error": {"type": "scripted", "message": "as the test wants it"},
+                }
                 self._send(self.stand_in.status, error)
                 return
         blocks = self.stand_in.turn(sent.body)
@@ -143,7 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
             frames = b"".join(_frame(data) for _, data in _events(model, blocks))
             self._send(200, frames, "application/vnd.amazon.eventstream")
         elif sent.body.get("stream") or (vertex and vertex[2] == "streamRawPredict"):
-            stream = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in _events(model, blocks))
+            stream = "".join(
+                f"event: {name}\ndata: {json.dumps(data)}\n\n"
+                for name, data in _events(model, blocks)
+            )
             self._send(200, stream.encode(), "text/event-stream")
         else:
             self._send(200, _whole(model, blocks))
@@ -151,10 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _signs_in(self, sent: Sent) -> bool:
         """Answer what a token exchange asks for; tell whether it was one."""
         if "AssumeRoleWithWebIdentity" in sent.text:
-            keys = "".join(f"<{name}>{value}</{name}>" for name, value in zip(_FIELDS, AWS_KEYS, strict=True))
-            result = (
-                f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
+            keys = "".join(
+                f"<{name}>{value}</{name}>" for name, value in zip(_FIELDS, AWS_KEYS, strict=True)
             )
+            result = f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
             xmlns = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
             document = f"<AssumeRoleWithWebIdentityResponse {xmlns}>{result}</AssumeRoleWithWebIdentityResponse>"
             self._send(200, document.encode(), "text/xml")
@@ -162,12 +184,19 @@ class _Handler(BaseHTTPRequestHandler):
             kind = "urn:ietf:params:oauth:token-type:access_token"
             self._send(
                 200,
-                {"access_token": "sts-token", "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600},
+                {
+                    "access_token": "sts-token",
+                    "issued_token_type": kind,
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                },
             )
         elif sent.path.endswith(":generateAccessToken"):
             self._send(200, {"accessToken": "google-token", "expireTime": "2099-01-01T00:00:00Z"})
         elif sent.path == "/v1/oauth/token":
-            self._send(200, {"access_token": "federated-token", "token_type": "Bearer", "expires_in": 3600})
+            self._send(
+                200, {"access_token": "federated-token", "token_type": "Bearer", "expires_in": 3600}
+            )
         else:
             return False
         return True
@@ -192,7 +221,8 @@ def _json(text: str) -> Any:
 
 def _whole(model: str, blocks: Turn) -> dict[str, Any]:
     content = [
-        {**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})} for block in blocks
+        {**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})}
+        for block in blocks
     ]
     stop = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
     usage = {"input_tokens": 100, "output_tokens": 50}
@@ -206,7 +236,12 @@ def _events(model: str, blocks: Turn) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same as a stream."""
     message = _whole(model, blocks)
     content, stop = message["content"], message["stop_reason"]
-    start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    start = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "usage": {**message["usage"], "output_tokens": 1},
+    }
     yield "message_start", {"type": "message_start", "message": start}
     for index, block in enumerate(content):
         tool = block["type"] == "tool_use"
@@ -216,7 +251,10 @@ def _events(model: str, blocks: Turn) -> Iterator[tuple[str, dict[str, Any]]]:
             if tool
             else {"type": "text_delta", "text": block["text"]}
         )
-        yield "content_block_start", {"type": "content_block_start", "index": index, "content_block": empty}
+        yield (
+            "content_block_start",
+            {"type": "content_block_start", "index": index, "content_block": empty},
+        )
         yield "content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta}
         yield "content_block_stop", {"type": "content_block_stop", "index": index}
     end = {"stop_reason": stop, "stop_sequence": None}
@@ -228,9 +266,17 @@ def _frame(data: Mapping[str, Any]) -> bytes:
     """One message of AWS's event stream: https://smithy.io/2.0/aws/amazon-eventstream.html"""
     payload = json.dumps({"bytes": base64.b64encode(json.dumps(data).encode()).decode()}).encode()
     headers = b""
-    for name, value in ((":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")):
+    for name, value in (
+        (":event-type", "chunk"),
+        (":content-type", "application/json"),
+        (":message-type", "event"),
+    ):
         headers += (
-            struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+            struct.pack("!B", len(name))
+            + name.encode()
+            + b"\x07"
+            + struct.pack("!H", len(value))
+            + value.encode()
         )
     prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
     message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload

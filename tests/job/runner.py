@@ -43,7 +43,11 @@ class Runner:
     """`variables` are the project's CI/CD variables; `path` decides which commands the image has."""
 
     def __init__(
-        self, gitlab: GitLabWithGit, tools: Tools, variables: Mapping[str, str], path: str | None = None
+        self,
+        gitlab: GitLabWithGit,
+        tools: Tools,
+        variables: Mapping[str, str],
+        path: str | None = None,
     ) -> None:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self.path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
@@ -53,7 +57,11 @@ class Runner:
         gitlab.job_tokens.add(JOB_TOKEN)
         shim = self.folder / "bin" / "python3"
         shim.parent.mkdir()
-        shim.write_text(_PYTHON.format(python=shutil.which("python3", path=tools.path), file=self.folder / "payload"))
+        shim.write_text(
+            _PYTHON.format(
+                python=shutil.which("python3", path=tools.path), file=self.folder / "payload"
+            )
+        )
         shim.chmod(0o755)
         self.path = f"{shim.parent}:{self.path}"
 
@@ -71,7 +79,11 @@ class Runner:
         clone = self._clone(pipeline, project.path)
         home = self._home(pipeline)
         began = time.monotonic()
-        command = [str(self.tools.gitlab_ci_local), "--force-shell-executor", "--json-schema-validation=false"]
+        command = [
+            str(self.tools.gitlab_ci_local),
+            "--force-shell-executor",
+            "--json-schema-validation=false",
+        ]
         predefined = self._predefined(pipeline, source)
         command += ["--ignore-predefined-vars", ",".join(predefined)]
         for name, value in (predefined | self.variables).items():
@@ -93,7 +105,11 @@ class Runner:
         self.gitlab.set_pipeline(pipeline["id"], "success" if process.returncode == 0 else "failed")
         self.clone = clone
         return Ended(
-            process.returncode, output.decode("utf-8", "replace"), began, time.monotonic() - began, _artifacts(clone)
+            process.returncode,
+            output.decode("utf-8", "replace"),
+            began,
+            time.monotonic() - began,
+            _artifacts(clone),
         )
 
     def script(
@@ -107,9 +123,14 @@ class Runner:
         spec, jobs = yaml.safe_load_all(COMPONENT.read_text())
         (job,) = jobs.values()
         (text,) = job["script"]
-        values = {name: given["default"] for name, given in spec["spec"]["inputs"].items()} | dict(inputs)
+        values = {name: given["default"] for name, given in spec["spec"]["inputs"].items()} | dict(
+            inputs
+        )
         for name, value in values.items():
-            text = text.replace(f"$[[ inputs.{name} ]]", str(value).lower() if isinstance(value, bool) else str(value))
+            text = text.replace(
+                f"$[[ inputs.{name} ]]",
+                str(value).lower() if isinstance(value, bool) else str(value),
+            )
         clone = self._clone(pipeline, self.gitlab.projects[pipeline["project_id"]].path)
         environment = {
             "PATH": self.path,
@@ -122,7 +143,9 @@ class Runner:
         payload = self.folder / "payload.json"
         for variable in pipeline["variables"]:
             file = variable["variable_type"] == "file"
-            environment[variable["key"]] = str(payload) if file else variable["value"].replace("$$", "$")
+            environment[variable["key"]] = (
+                str(payload) if file else variable["value"].replace("$$", "$")
+            )
             if file:
                 payload.write_text(variable["value"])
         began = time.monotonic()
@@ -144,7 +167,11 @@ class Runner:
                 os.killpg(process.pid, signal.SIGKILL)
         self.clone = clone
         return Ended(
-            process.returncode, output.decode("utf-8", "replace"), began, time.monotonic() - began, _artifacts(clone)
+            process.returncode,
+            output.decode("utf-8", "replace"),
+            began,
+            time.monotonic() - began,
+            _artifacts(clone),
         )
 
     def keep_cache(self) -> None:
@@ -155,12 +182,23 @@ class Runner:
         """Return the names of the jobs gitlab-ci-local would run."""
         clone = self._clone(pipeline, self.gitlab.projects[pipeline["project_id"]].path)
         home = self._home(pipeline)
-        command = [str(self.tools.gitlab_ci_local), "--list-json", "--ignore-predefined-vars", "CI_PIPELINE_SOURCE"]
+        command = [
+            str(self.tools.gitlab_ci_local),
+            "--list-json",
+            "--ignore-predefined-vars",
+            "CI_PIPELINE_SOURCE",
+        ]
         for name, value in ({"CI_PIPELINE_SOURCE": source} | dict(variables)).items():
             command += ["--variable", f"{name}={value}"]
         environment = {"PATH": self.path, "HOME": str(home)}
         done = subprocess.run(
-            command, env=environment, cwd=clone, capture_output=True, text=True, check=False, timeout=60
+            command,
+            env=environment,
+            cwd=clone,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         if done.returncode:
             raise RuntimeError(done.stderr)
@@ -172,7 +210,13 @@ class Runner:
         command = [str(self.tools.gitlab_ci_local), "--preview"]
         environment = {"PATH": self.path, "HOME": str(self._home(pipeline))}
         return subprocess.run(
-            command, env=environment, cwd=clone, capture_output=True, text=True, check=True, timeout=60
+            command,
+            env=environment,
+            cwd=clone,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         ).stdout
 
     def _clone(self, pipeline: Record, path: str) -> Path:
@@ -181,9 +225,22 @@ class Runner:
             shutil.rmtree(clone.parent)
         clone.parent.mkdir(parents=True)
         url = self.gitlab.url.replace("://", f"://gitlab-ci-token:{JOB_TOKEN}@")
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_GLOBAL": "/dev/null"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
         subprocess.run(
-            ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"], f"{url}/{path}.git", str(clone)],  # noqa: S607
+            [
+                "git",
+                "clone",
+                "-q",
+                "--depth=20",
+                "-b",
+                pipeline["ref"],
+                f"{url}/{path}.git",
+                str(clone),
+            ],  # noqa: S607
             env=environment,
             check=True,
         )
@@ -208,7 +265,9 @@ class Runner:
             value = variable["value"]
             if variable["variable_type"] == "file":
                 self._payloads.add(value)
-                given[variable["key"]] = value.replace("$", "$$") if alone else {"type": "file", "values": {"*": value}}
+                given[variable["key"]] = (
+                    value.replace("$", "$$") if alone else {"type": "file", "values": {"*": value}}
+                )
             else:
                 given[variable["key"]] = value
         (home / ".gitlab-ci-local" / "variables.yml").write_text(json.dumps({"global": given}))
@@ -234,9 +293,14 @@ class Runner:
 
 
 def _artifacts(clone: Path) -> dict[str, str]:
-    folders = [*(clone / ".gitlab-ci-local" / "artifacts").glob("*/.gitlab-claude")] or [clone / ".gitlab-claude"]
+    folders = [*(clone / ".gitlab-ci-local" / "artifacts").glob("*/.gitlab-claude")] or [
+        clone / ".gitlab-claude"
+    ]
     return {
-        path.name: path.read_text(errors="replace") for folder in folders for path in folder.glob("*") if path.is_file()
+        path.name: path.read_text(errors="replace")
+        for folder in folders
+        for path in folder.glob("*")
+        if path.is_file()
     }
 
 

@@ -54,7 +54,10 @@ class Installation:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.local.stop()
         self.gitlab.__exit__(kind, error, trace)
@@ -63,7 +66,9 @@ class Installation:
 class Scene:
     """One project with one issue, a model with a script, and the runner of the project's pipelines."""
 
-    def __init__(self, installation: Installation, turns: list[Turn], inputs: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, installation: Installation, turns: list[Turn], inputs: Mapping[str, Any] | None = None
+    ) -> None:
         self.gitlab, self.local = installation.gitlab, installation.local
         self.tools = installation.tools
         self.model = Model(turns)
@@ -76,7 +81,11 @@ class Scene:
         gitlab.member(number, ADA, 30)
         gitlab.trigger_token(f"glptt-{number}", number, BOT)
         gitlab.issue(number, 5, title="Greet", author_id=ADA)
-        gitlab.commit(number, "main", {"templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"})
+        gitlab.commit(
+            number,
+            "main",
+            {"templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"},
+        )
         self.include(self.inputs)
 
     def include(self, inputs: Mapping[str, Any]) -> None:
@@ -95,7 +104,11 @@ class Scene:
 
     def variables(self) -> dict[str, str]:
         """The project's CI/CD variables, as the set-up pages name them."""
-        given = {"GITLAB_ACCESS_TOKEN": JOB_TOKEN, "CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_IDENTITY_TOKEN": IDENTITY}
+        given = {
+            "GITLAB_ACCESS_TOKEN": JOB_TOKEN,
+            "CLAUDE_CODE_MAX_RETRIES": "0",
+            "CLAUDE_IDENTITY_TOKEN": IDENTITY,
+        }
         return (
             given
             | {
@@ -143,11 +156,15 @@ class Scene:
     def trigger(self, body: Mapping[str, Any]) -> Record:
         """Start a pipeline as another sender would; return it."""
         url = f"{self.gitlab.url}/api/v4/projects/{self.number}/trigger/pipeline"
-        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        request = urllib.request.Request(
+            url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return self.gitlab.pipelines[json.load(response)["id"]]
 
-    def merge_request(self, branch: str, files: Mapping[str, str | None], target: str = "main", iid: int = 3) -> str:
+    def merge_request(
+        self, branch: str, files: Mapping[str, str | None], target: str = "main", iid: int = 3
+    ) -> str:
         """Push a branch with these files and open a merge request for it; return its commit."""
         commit = self.gitlab.commit(self.number, branch, files, parent=target)
         self.gitlab.merge_request(
@@ -159,7 +176,9 @@ class Scene:
         """Run the pipeline through gitlab-ci-local."""
         return self.runner.run(pipeline)
 
-    def script(self, pipeline: Record, during: Callable[["subprocess.Popen[bytes]"], None] | None = None) -> Ended:
+    def script(
+        self, pipeline: Record, during: Callable[["subprocess.Popen[bytes]"], None] | None = None
+    ) -> Ended:
         """Run the component's script alone; `during` runs beside it, once Claude has called the model."""
 
         def wait(process: "subprocess.Popen[bytes]") -> None:
@@ -184,9 +203,16 @@ class Scene:
 
     def merge_requests(self) -> list[Record]:
         """The project's merge requests."""
-        return [record for (project, _), record in self.gitlab.merge_requests.items() if project == self.number]
+        return [
+            record
+            for (project, _), record in self.gitlab.merge_requests.items()
+            if project == self.number
+        ]
 
     def everything_said(self, ended: Ended) -> str:
         """All that a reader may ever see of a run: log, artifacts, notes, merge requests."""
-        written = [*self.replies(), *(record["description"] + record["title"] for record in self.merge_requests())]
+        written = [
+            *self.replies(),
+            *(record["description"] + record["title"] for record in self.merge_requests()),
+        ]
         return "\n".join([ended.log, *ended.artifacts.values(), *written])

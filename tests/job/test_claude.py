@@ -44,7 +44,13 @@ def started(folder: Path, script: str, **changes: Any) -> Result:
     with errors:
         variables = {"PATH": "/usr/bin:/bin"}
         return Claude().run(
-            arguments(made, settings), variables, made, settings, lambda _: None, lambda _: None, errors
+            arguments(made, settings),
+            variables,
+            made,
+            settings,
+            lambda _: None,
+            lambda _: None,
+            errors,
         )
 
 
@@ -61,7 +67,8 @@ def test_nothing_of_the_request_is_an_argument(tmp_path: Path) -> None:
 def test_only_named_commands_bring_bash(tmp_path: Path) -> None:
     settings = Settings(allowed_tools=parse_tools("Bash(npm test), WebFetch(domain:a.b)"))
     command = arguments(
-        run(tmp_path, mcp=tmp_path / "mcp.json", mcp_tools=("mcp__gitlab__get_issue",), resume="s"), settings
+        run(tmp_path, mcp=tmp_path / "mcp.json", mcp_tools=("mcp__gitlab__get_issue",), resume="s"),
+        settings,
     )
     assert command[command.index("--tools") + 1].endswith("TodoWrite,Bash,WebFetch")
     assert command[command.index("--allowedTools") + 1 :] == [
@@ -82,7 +89,12 @@ def test_the_environment_is_chosen_name_by_name(tmp_path: Path) -> None:
         "NODE_OPTIONS": "x",
     }
     made = environment(run(tmp_path), Settings(environment=("TEAM",)), given)
-    assert (made["PATH"], made["TEAM"], made["KEY"], made["CLAUDE_CODE_MAX_RETRIES"]) == ("p", "t", "k", "3")
+    assert (made["PATH"], made["TEAM"], made["KEY"], made["CLAUDE_CODE_MAX_RETRIES"]) == (
+        "p",
+        "t",
+        "k",
+        "3",
+    )
     assert "canary" not in made.values()
     assert "NODE_OPTIONS" not in made
 
@@ -104,7 +116,11 @@ def ending(result: Result) -> Ending:
         ('"subtype":"error_max_turns","is_error":true', 1, Ending.MAX_TURNS),
         ('"subtype":"error_max_budget_usd","is_error":true', 1, Ending.MAX_BUDGET),
         ('"subtype":"success","is_error":true,"api_error_status":401', 1, Ending.NOT_SIGNED_IN),
-        ('"subtype":"success","is_error":true,"result":"Not logged in · Please run /login"', 1, Ending.NOT_SIGNED_IN),
+        (
+            '"subtype":"success","is_error":true,"result":"Not logged in · Please run /login"',
+            1,
+            Ending.NOT_SIGNED_IN,
+        ),
         ('"subtype":"success","is_error":true,"api_error_status":404', 1, Ending.MODEL_UNKNOWN),
         ('"subtype":"success","is_error":true,"api_error_status":429', 1, Ending.RATE_LIMITED),
         ('"subtype":"success","is_error":true,"api_error_status":500', 1, Ending.OVERLOADED),
@@ -113,7 +129,9 @@ def ending(result: Result) -> Ending:
         ('"subtype":"success","is_error":false', 3, Ending.CLAUDE_FAILED),
     ],
 )
-def test_the_end_is_judged_by_exit_code_and_is_error(tmp_path: Path, fields: str, code: int, expected: Ending) -> None:
+def test_the_end_is_judged_by_exit_code_and_is_error(
+    tmp_path: Path, fields: str, code: int, expected: Ending
+) -> None:
     result = started(tmp_path, f"""echo '{{"type":"result",{fields}}}'; exit {code}""")
     assert ending(result) is expected
     assert result.answer == ""
@@ -137,7 +155,13 @@ def test_a_run_that_was_stopped_before_it_began_ends_at_once(tmp_path: Path) -> 
     claude.stop(Failure(Ending.CANCELED))
     with (tmp_path / "stderr").open("wb") as errors:
         result = claude.run(
-            [made.program], {"PATH": "/usr/bin:/bin"}, made, Settings(), lambda _: None, lambda _: None, errors
+            [made.program],
+            {"PATH": "/usr/bin:/bin"},
+            made,
+            Settings(),
+            lambda _: None,
+            lambda _: None,
+            errors,
         )
     assert ending(result) is Ending.CANCELED
 
@@ -150,7 +174,13 @@ def test_denied_tools_are_counted(tmp_path: Path) -> None:
     )
     with (tmp_path / "stderr").open("wb") as errors:
         result = Claude().run(
-            [made.program], {"PATH": "/usr/bin:/bin"}, made, Settings(), events.append, lambda _: None, errors
+            [made.program],
+            {"PATH": "/usr/bin:/bin"},
+            made,
+            Settings(),
+            events.append,
+            lambda _: None,
+            errors,
         )
     assert result.denied == {"Bash": 2}
     assert len(events) == 1

@@ -60,18 +60,31 @@ def test_outside_fences_nothing_is_live(text: str) -> None:
     assert not re.search(r"<|!\[|(?<!\w)@[A-Za-z0-9_.]", "\n".join(prose))
 
 
-@pytest.mark.parametrize("opening", [" ```", "   ~~~", "- ```", "> ```", "\t```", "~~~```", "1. ~~~"])
+@pytest.mark.parametrize(
+    "opening", [" ```", "   ~~~", "- ```", "> ```", "\t```", "~~~```", "1. ~~~"]
+)
 def test_a_fence_that_only_gitlab_sees_hides_nothing(opening: str) -> None:
-    made = quiet(f"{opening}\n{opening.strip()[:3] if opening[0] in ' ~' else '```'}\n@all\n").splitlines()
-    assert [line for line in made if line == "@all"] == [] or made[made.index("@all") - 1][:3] in ("```", "~~~")
+    made = quiet(
+        f"{opening}\n{opening.strip()[:3] if opening[0] in ' ~' else '```'}\n@all\n"
+    ).splitlines()
+    assert [line for line in made if line == "@all"] == [] or made[made.index("@all") - 1][:3] in (
+        "```",
+        "~~~",
+    )
 
 
 def test_code_in_a_list_stays_code() -> None:
-    assert quiet("1. Do:\n   ```py\n   @x\n     y\n   ```\n2. @ada") == "1. Do:\n```py\n@x\n  y\n```\n2. @\u200bada"
+    assert (
+        quiet("1. Do:\n   ```py\n   @x\n     y\n   ```\n2. @ada")
+        == "1. Do:\n```py\n@x\n  y\n```\n2. @\u200bada"
+    )
 
 
 def test_code_keeps_its_decorators_and_tags() -> None:
-    assert quiet("See:\n```python\n@property\n<b>\n```\nend") == "See:\n```python\n@property\n<b>\n```\nend"
+    assert (
+        quiet("See:\n```python\n@property\n<b>\n```\nend")
+        == "See:\n```python\n@property\n<b>\n```\nend"
+    )
 
 
 def test_a_fence_in_a_comment_hides_nothing() -> None:

@@ -33,7 +33,9 @@ def todo(content: str, status: str = "pending") -> dict[str, Any]:
     todos = [{"content": content, "status": status}]
     return {
         "type": "assistant",
-        "message": {"content": [{"type": "tool_use", "name": "TodoWrite", "input": {"todos": todos}}]},
+        "message": {
+            "content": [{"type": "tool_use", "name": "TodoWrite", "input": {"todos": todos}}]
+        },
     }
 
 
@@ -60,7 +62,12 @@ def test_the_to_do_list_is_shown_at_most_every_fifteen_seconds() -> None:
         {"message": 5},
         {"message": {"content": "x"}},
         {"message": {"content": [5, {"type": "tool_use", "input": 5}]}},
-        todo("x") | {"message": {"content": [{"type": "tool_use", "name": "TodoWrite", "input": {"todos": "x"}}]}},
+        todo("x")
+        | {
+            "message": {
+                "content": [{"type": "tool_use", "name": "TodoWrite", "input": {"todos": "x"}}]
+            }
+        },
     ],
 )
 def test_an_event_of_another_shape_disturbs_nothing(event: dict[str, Any]) -> None:
@@ -119,9 +126,13 @@ def test_claude_is_installed_once_and_without_secrets(tmp_path: Path) -> None:
         found = install.claude(
             "2.1.330",
             given,
-            lambda name, version: install.package(name, version, folders=place, given=given, log=quiet_log([])),
+            lambda name, version: install.package(
+                name, version, folders=place, given=given, log=quiet_log([])
+            ),
         )
-        assert found == str(place.cache / "claude-code-2.1.330" / "node_modules" / ".bin" / "claude")
+        assert found == str(
+            place.cache / "claude-code-2.1.330" / "node_modules" / ".bin" / "claude"
+        )
     assert (tmp_path / "bin" / "installed").read_text() == "once\n"
 
 
@@ -138,7 +149,8 @@ def test_the_image_s_claude_is_taken_if_it_is_the_version_or_any_will_do(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("npm", "words"), [("", "no npm"), ("echo 'npm error 404' >&2; exit 1", "2.1.330 could not be installed")]
+    ("npm", "words"),
+    [("", "no npm"), ("echo 'npm error 404' >&2; exit 1", "2.1.330 could not be installed")],
 )
 def test_what_hinders_the_installation_is_said(tmp_path: Path, npm: str, words: str) -> None:
     if npm:
@@ -149,7 +161,9 @@ def test_what_hinders_the_installation_is_said(tmp_path: Path, npm: str, words: 
         install.claude(
             "2.1.330",
             given,
-            lambda name, version: install.package(name, version, folders=place, given=given, log=quiet_log(lines)),
+            lambda name, version: install.package(
+                name, version, folders=place, given=given, log=quiet_log(lines)
+            ),
         )
     assert not npm or "npm error 404" in "".join(lines)
 
@@ -166,7 +180,10 @@ def test_the_gitlab_mcp_server_reads_with_a_token_of_its_own(tmp_path: Path) -> 
     (entry,) = json.loads(server.config.read_text())["mcpServers"].values()
     assert entry["command"].startswith(str(tmp_path / "@zereight"))
     assert entry["env"]["GITLAB_PERMISSION_MODE"] == "readonly"
-    assert (entry["env"]["GITLAB_PERSONAL_ACCESS_TOKEN"], entry["env"]["GITLAB_ALLOWED_PROJECT_IDS"]) == (
+    assert (
+        entry["env"]["GITLAB_PERSONAL_ACCESS_TOKEN"],
+        entry["env"]["GITLAB_ALLOWED_PROJECT_IDS"],
+    ) == (
         "glpat-read",
         "7",
     )
@@ -208,7 +225,10 @@ def test_the_title_is_claude_s_if_it_gave_one(answer: str, title: str, body: str
 
 
 def test_what_was_asked_internally_is_named_by_its_number() -> None:
-    assert merge_request.words("Title: The secret\n\nx", ISSUE._replace(internal=True)).title == "Changes for #5"
+    assert (
+        merge_request.words("Title: The secret\n\nx", ISSUE._replace(internal=True)).title
+        == "Changes for #5"
+    )
 
 
 def test_the_commit_names_who_asked() -> None:

@@ -21,8 +21,16 @@ FILES = {
 }
 
 
-def made(text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any) -> Prompt:
-    asked: dict[str, Any] = {"id": "r", "event": "mention", "context": {}, "kind": "merge_request", "iid": 3} | request
+def made(
+    text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any
+) -> Prompt:
+    asked: dict[str, Any] = {
+        "id": "r",
+        "event": "mention",
+        "context": {},
+        "kind": "merge_request",
+        "iid": 3,
+    } | request
     return build(
         Request(input=text, **asked),
         project="group/app",
@@ -57,7 +65,11 @@ def test_the_default_branch_s_claude_md_is_in_the_system_prompt() -> None:
 
 def test_the_team_s_words_come_before_the_request() -> None:
     message = made("fix it").message
-    assert message.index("Be brief.") < message.index("smallest change") < message.index('"request": "fix it"')
+    assert (
+        message.index("Be brief.")
+        < message.index("smallest change")
+        < message.index('"request": "fix it"')
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +84,9 @@ def test_the_team_s_words_come_before_the_request() -> None:
         ("anything", "prompt.md", "One for all."),
     ],
 )
-def test_the_first_word_chooses_among_prompts_that_exist(text: str, prompt_file: str, found: str) -> None:
+def test_the_first_word_chooses_among_prompts_that_exist(
+    text: str, prompt_file: str, found: str
+) -> None:
     assert found in made(text, prompt_file).message
 
 
@@ -83,7 +97,14 @@ def test_no_word_is_a_path(text: str) -> None:
     def file(name: str) -> None:
         asked.append(name)
 
-    build(Request("r", "mention", text, {}), project="p", prompt="", prompt_file="x/*.md", file=file, diff=b"")
+    build(
+        Request("r", "mention", text, {}),
+        project="p",
+        prompt="",
+        prompt_file="x/*.md",
+        file=file,
+        diff=b"",
+    )
     assert set(asked) <= {"CLAUDE.md", "x/default.md"}
 
 
@@ -122,7 +143,9 @@ def test_of_the_file_the_installation_s_words_and_ours_the_first_that_is_there_i
 ) -> None:
     message = made("x", prompt_file, files, command="review", prompt=prompt).message
     assert [
-        text for text in ("Be brief.", "Our review.", "Theirs.", "Review the merge request.") if text in message
+        text
+        for text in ("Be brief.", "Our review.", "Theirs.", "Review the merge request.")
+        if text in message
     ] == order
     assert sorted(order, key=message.index) == order
 
@@ -140,9 +163,15 @@ def test_of_the_file_the_installation_s_words_and_ours_the_first_that_is_there_i
         ("something new", "issue", ""),
     ],
 )
-def test_an_event_without_a_command_has_its_own(command: str | None, event: str, kind: str, found: str) -> None:
+def test_an_event_without_a_command_has_its_own(
+    command: str | None, event: str, kind: str, found: str
+) -> None:
     message = made("Work on this.", command=command, event=event, kind=kind).message
-    ours = [text for text in ("Review the merge request.", "cover the change with tests") if text in message]
+    ours = [
+        text
+        for text in ("Review the merge request.", "cover the change with tests")
+        if text in message
+    ]
     assert ours == [found] * bool(found)
 
 
@@ -157,7 +186,10 @@ def test_only_a_comment_s_word_chooses_a_file() -> None:
 
 def test_a_review_in_an_issue_has_no_words_of_ours() -> None:
     for prompt_file in ("", "none/*.md"):
-        assert "Review the merge" not in made("review", prompt_file, command="review", kind="issue").message
+        assert (
+            "Review the merge"
+            not in made("review", prompt_file, command="review", kind="issue").message
+        )
 
 
 def test_a_prompt_file_that_is_not_there_is_said() -> None:
@@ -175,7 +207,10 @@ def test_a_short_context_travels_along_and_a_long_one_is_a_file() -> None:
 
 def test_a_long_context_stands_in_lines_that_claude_code_shows_and_finds() -> None:
     note = {"author": "ada", "role": "developer", "body": "One sentence of the note. " * 200}
-    context = {"issue": {"iid": 5, "description": "line\r\n" * 9000, "labels": ["a"]}, "thread": {"notes": [note] * 6}}
+    context = {
+        "issue": {"iid": 5, "description": "line\r\n" * 9000, "labels": ["a"]},
+        "thread": {"notes": [note] * 6},
+    }
     text = made("x", context=context).files[CONTEXT].decode()
     assert max(map(len, text.splitlines())) < 500
     assert joined(json.loads(text)) == context
@@ -198,5 +233,11 @@ def joined(value: Any) -> Any:
 
 def test_the_frame_says_what_is_data_and_what_is_missing() -> None:
     system = made("x").system
-    for said in ("`context.unread`", "`context.thread.cut`", "untrusted", "author and role", "\\u0040"):
+    for said in (
+        "`context.unread`",
+        "`context.thread.cut`",
+        "untrusted",
+        "author and role",
+        "\\u0040",
+    ):
         assert said in system

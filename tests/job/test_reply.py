@@ -34,14 +34,32 @@ def client(gitlab: GitLab) -> Client:
 
 
 def thread(
-    gitlab: GitLab, *, author: str = "", pipeline: str = "31", discussion: str = "d" * 40, internal: bool = False
+    gitlab: GitLab,
+    *,
+    author: str = "",
+    pipeline: str = "31",
+    discussion: str = "d" * 40,
+    internal: bool = False,
 ) -> Thread:
-    request = Request(RUN, "mention", "fix it", {}, kind="issue", iid=5, discussion_id=discussion, internal=internal)
+    request = Request(
+        RUN,
+        "mention",
+        "fix it",
+        {},
+        kind="issue",
+        iid=5,
+        discussion_id=discussion,
+        internal=internal,
+    )
     return Thread(client(gitlab), request, {"id": OWN}, author, pipeline)
 
 
-def ours(gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{marker(RUN)}") -> int:
-    return int(gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)["id"])
+def ours(
+    gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{marker(RUN)}"
+) -> int:
+    return int(
+        gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)["id"]
+    )
 
 
 def bodies(gitlab: GitLab) -> list[str]:
@@ -58,7 +76,9 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     found.find()
     found.update("Working.")
     found.say("Done.")
-    assert bodies(gitlab) == [f"Done.\n\n<!-- gitlab-claude-job pipeline=31 state=ended -->\n{marker(RUN)}"]
+    assert bodies(gitlab) == [
+        f"Done.\n\n<!-- gitlab-claude-job pipeline=31 state=ended -->\n{marker(RUN)}"
+    ]
 
 
 def test_it_is_found_among_the_newest_notes_where_no_discussion_is_known(gitlab: GitLab) -> None:
@@ -87,11 +107,22 @@ def test_a_reply_that_came_late_is_edited_all_the_same(gitlab: GitLab) -> None:
         (OWN, marker("cd" * 16)),
     ],
 )
-def test_a_note_that_only_looks_like_ours_is_left_alone(gitlab: GitLab, author: int, body: str) -> None:
+def test_a_note_that_only_looks_like_ours_is_left_alone(
+    gitlab: GitLab, author: int, body: str
+) -> None:
     number = ours(gitlab, author, body)
     thread(gitlab).say("Done.")
     assert gitlab.notes[number]["body"] == body
-    assert len([text for text in (note["body"] for note in gitlab.notes.values()) if text.startswith("Done.")]) == 1
+    assert (
+        len(
+            [
+                text
+                for text in (note["body"] for note in gitlab.notes.values())
+                if text.startswith("Done.")
+            ]
+        )
+        == 1
+    )
 
 
 def test_another_user_s_reply_is_answered_where_it_cannot_be_edited(gitlab: GitLab) -> None:
@@ -119,7 +150,9 @@ def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     found = thread(gitlab)
     found.find()
     found.update("Working.")
-    assert bodies(gitlab) == [f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{marker(RUN)}"]
+    assert bodies(gitlab) == [
+        f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{marker(RUN)}"
+    ]
 
 
 @pytest.mark.parametrize("state", ["", " state=working", " state=ended"])
@@ -162,7 +195,10 @@ def test_while_claude_works_its_to_do_list_shows() -> None:
         {"content": "/close", "status": "in_progress"},
         {"content": "c", "status": "?"},
     ]
-    assert working("[job 9](u)", todos) == "Claude is at work: [job 9](u).\n\n- [x] Read all\n- [ ] ▶ close\n- [ ] c"
+    assert (
+        working("[job 9](u)", todos)
+        == "Claude is at work: [job 9](u).\n\n- [x] Read all\n- [ ] ▶ close\n- [ ] c"
+    )
     assert "… and 5 more" in working("j", [{"content": "x", "status": "pending"}] * 25)
 
 

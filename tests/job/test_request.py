@@ -41,13 +41,20 @@ def test_the_payload_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_what_the_trigger_function_chose_is_read(tmp_path: Path) -> None:
-    told = {"command": "fix", "prompt": " Mend it.\n", "options": {"turns": 5, "minutes": 10}, "event": "label"}
+    told = {
+        "command": "fix",
+        "prompt": " Mend it.\n",
+        "options": {"turns": 5, "minutes": 10},
+        "event": "label",
+    }
     request = read(PROJECT, payload(tmp_path, **told))
     assert (request.command, request.prompt, request.event) == ("fix", "Mend it.", "label")
     assert (request.turns, request.minutes) == (5, 10)
 
 
-def test_a_sender_that_chose_nothing_is_told_from_one_that_knows_no_commands(tmp_path: Path) -> None:
+def test_a_sender_that_chose_nothing_is_told_from_one_that_knows_no_commands(
+    tmp_path: Path,
+) -> None:
     assert read(PROJECT, payload(tmp_path, command="")).command == ""
     request = read(PROJECT, payload(tmp_path))
     assert (request.command, request.prompt, request.turns, request.minutes) == (None, "", 0, 0)
@@ -59,7 +66,9 @@ def test_a_command_we_do_not_have_is_none(tmp_path: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("given", [None, 0, -3, True, 2.5, "7", [7]])
-def test_options_that_are_no_positive_whole_numbers_are_ignored(tmp_path: Path, given: object) -> None:
+def test_options_that_are_no_positive_whole_numbers_are_ignored(
+    tmp_path: Path, given: object
+) -> None:
     request = read(PROJECT, payload(tmp_path, options={"turns": given, "minutes": given}))
     assert (request.turns, request.minutes) == (0, 0)
 
@@ -102,7 +111,13 @@ def test_ids_that_are_none_are_as_good_as_missing(tmp_path: Path) -> None:
         "merge_request": {"iid": -1, "sha": "HEAD"}, "note": [],
     }  # fmt: skip
     request = read(PROJECT, payload(tmp_path, context=context))
-    assert (request.kind, request.iid, request.sha, request.author_id, request.author) == ("", 0, "", 0, "")
+    assert (request.kind, request.iid, request.sha, request.author_id, request.author) == (
+        "",
+        0,
+        "",
+        0,
+        "",
+    )
     assert (request.discussion_id, request.internal, request.target) == ("", False, "")
 
 
@@ -131,4 +146,6 @@ def test_no_request_is_said(given: dict[str, str]) -> None:
 
 
 def test_a_context_that_is_no_json_is_nothing() -> None:
-    assert read(PROJECT | {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}, None).target == ""
+    assert (
+        read(PROJECT | {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}, None).target == ""
+    )

@@ -60,13 +60,24 @@ def test_an_input_nobody_knows_is_named() -> None:
 
 
 def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
-    assert tools("Bash(make a, b), mcp__gitlab__get_issue") == ("Bash(make a, b)", "mcp__gitlab__get_issue")
+    assert tools("Bash(make a, b), mcp__gitlab__get_issue") == (
+        "Bash(make a, b)",
+        "mcp__gitlab__get_issue",
+    )
 
 
 @pytest.mark.parametrize(
     ("turns", "minutes", "limits"),
-    [(0, 0, (40, 30.0)), (5, 0, (5, 30.0)), (0, 10, (40, 10.0)), (400, 10**30, (40, 30.0)), (40, 30, (40, 30.0))],
+    [
+        (0, 0, (40, 30.0)),
+        (5, 0, (5, 30.0)),
+        (0, 10, (40, 10.0)),
+        (400, 10**30, (40, 30.0)),
+        (40, 30, (40, 30.0)),
+    ],
 )
-def test_what_a_comment_asks_for_only_lowers_a_limit(turns: int, minutes: int, limits: tuple[int, float]) -> None:
+def test_what_a_comment_asks_for_only_lowers_a_limit(
+    turns: int, minutes: int, limits: tuple[int, float]
+) -> None:
     settings = lowered(Settings(), turns, minutes)
     assert (settings.max_turns, settings.timeout_minutes) == limits

@@ -26,7 +26,10 @@ def test_an_api_key_is_all_the_claude_api_needs(tmp_path: Path) -> None:
 
 def test_bedrock_assumes_the_role_with_the_token_file(tmp_path: Path) -> None:
     found = environment(
-        BEDROCK, TOKEN | {"AWS_ROLE_TO_ASSUME": "arn", "CI_PROJECT_ID": "7", "CI_JOB_ID": "9"}, tmp_path, {}
+        BEDROCK,
+        TOKEN | {"AWS_ROLE_TO_ASSUME": "arn", "CI_PROJECT_ID": "7", "CI_JOB_ID": "9"},
+        tmp_path,
+        {},
     )
     assert (found["CLAUDE_CODE_USE_BEDROCK"], found["AWS_REGION"], found["AWS_ROLE_ARN"]) == (
         "1",
@@ -39,14 +42,23 @@ def test_bedrock_assumes_the_role_with_the_token_file(tmp_path: Path) -> None:
 
 
 def test_bedrock_takes_a_bearer_token_or_keys_where_there_is_no_role(tmp_path: Path) -> None:
-    assert environment(BEDROCK, {"AWS_BEARER_TOKEN_BEDROCK": "b"}, tmp_path, {})["AWS_BEARER_TOKEN_BEDROCK"] == "b"
+    assert (
+        environment(BEDROCK, {"AWS_BEARER_TOKEN_BEDROCK": "b"}, tmp_path, {})[
+            "AWS_BEARER_TOKEN_BEDROCK"
+        ]
+        == "b"
+    )
     keys = {"AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
     assert environment(BEDROCK, keys, tmp_path, {}).items() >= keys.items()
 
 
 def test_vertex_gets_an_external_account_that_reads_the_token_file(tmp_path: Path) -> None:
     found = environment(VERTEX, TOKEN | GOOGLE, tmp_path, {})
-    assert (found["CLAUDE_CODE_USE_VERTEX"], found["CLOUD_ML_REGION"], found["ANTHROPIC_VERTEX_PROJECT_ID"]) == (
+    assert (
+        found["CLAUDE_CODE_USE_VERTEX"],
+        found["CLOUD_ML_REGION"],
+        found["ANTHROPIC_VERTEX_PROJECT_ID"],
+    ) == (
         "1",
         "global",
         "p",
@@ -54,7 +66,9 @@ def test_vertex_gets_an_external_account_that_reads_the_token_file(tmp_path: Pat
     account = json.loads(Path(found["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
     assert account["audience"] == "//iam.googleapis.com/projects/1/providers/g"
     assert account["token_url"] == "https://sts.googleapis.com/v1/token"
-    assert account["service_account_impersonation_url"].startswith("https://iamcredentials.googleapis.com/")
+    assert account["service_account_impersonation_url"].startswith(
+        "https://iamcredentials.googleapis.com/"
+    )
     assert Path(account["credential_source"]["file"]).read_text() == "h.c.s"
 
 
@@ -71,16 +85,27 @@ def test_the_identity_token_itself_is_in_no_variable(tmp_path: Path) -> None:
 def test_region_and_model_of_the_trigger_function_fill_in(tmp_path: Path) -> None:
     sent = {"provider": "bedrock", "region": "us-east-1", "id": "us.anthropic.claude-opus-5-5"}
     found = environment(Settings(provider="bedrock"), TOKEN | {"AWS_ROLE_ARN": "r"}, tmp_path, sent)
-    assert (found["AWS_REGION"], found["ANTHROPIC_MODEL"]) == ("us-east-1", "us.anthropic.claude-opus-5-5")
-    assert "ANTHROPIC_MODEL" not in environment(Settings(), {"ANTHROPIC_API_KEY": "k"}, tmp_path, sent)
-    assert "ANTHROPIC_MODEL" not in environment(Settings(), {"ANTHROPIC_API_KEY": "k"}, tmp_path, {"id": "--x $(id)"})
+    assert (found["AWS_REGION"], found["ANTHROPIC_MODEL"]) == (
+        "us-east-1",
+        "us.anthropic.claude-opus-5-5",
+    )
+    assert "ANTHROPIC_MODEL" not in environment(
+        Settings(), {"ANTHROPIC_API_KEY": "k"}, tmp_path, sent
+    )
+    assert "ANTHROPIC_MODEL" not in environment(
+        Settings(), {"ANTHROPIC_API_KEY": "k"}, tmp_path, {"id": "--x $(id)"}
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "given", "name"),
     [
         (Settings(), {}, "ANTHROPIC_API_KEY"),
-        (Settings(provider="anthropic-oidc"), {"ANTHROPIC_FEDERATION_RULE_ID": "f"}, "ANTHROPIC_ORGANIZATION_ID"),
+        (
+            Settings(provider="anthropic-oidc"),
+            {"ANTHROPIC_FEDERATION_RULE_ID": "f"},
+            "ANTHROPIC_ORGANIZATION_ID",
+        ),
         (BEDROCK, {}, "AWS_ROLE_ARN"),
         (BEDROCK, {"AWS_ROLE_ARN": "r"}, IDENTITY_TOKEN),
         (BEDROCK._replace(region=""), {"AWS_ROLE_ARN": "r"}, "region"),
@@ -91,7 +116,9 @@ def test_region_and_model_of_the_trigger_function_fill_in(tmp_path: Path) -> Non
         (VERTEX._replace(region=""), GOOGLE, "region"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, settings: Settings, given: dict[str, str], name: str) -> None:
+def test_what_is_missing_is_named(
+    tmp_path: Path, settings: Settings, given: dict[str, str], name: str
+) -> None:
     with pytest.raises(Failure) as failure:
         environment(settings, given, tmp_path, {})
     assert name in failure.value.text

@@ -26,16 +26,22 @@ class Place:
         self.gitlab, self.folder, self.private = gitlab, folder / "clone", folder / "private"
         self.private.mkdir()
         self.main = gitlab.commit(
-            7, "main", {"app.py": "1\n", "keep.txt": "k\n", **dict.fromkeys(AGENT_PATHS, "target\n")}
+            7,
+            "main",
+            {"app.py": "1\n", "keep.txt": "k\n", **dict.fromkeys(AGENT_PATHS, "target\n")},
         )
 
     def open(self, *options: str, config: tuple[str, ...] = ()) -> Workspace:
         url = f"{self.gitlab.url}/group/app.git"
         clone = self.gitlab.url.replace("://", "://gitlab-ci-token:job@") + "/group/app.git"
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.private)}
-        subprocess.run(["git", "clone", "-q", *options, clone, str(self.folder)], env=environment, check=True)  # noqa: S607
+        subprocess.run(
+            ["git", "clone", "-q", *options, clone, str(self.folder)], env=environment, check=True
+        )  # noqa: S607
         for line in config:  # as runners leave it there
-            subprocess.run(["git", "config", *line.split("=", 1)], cwd=self.folder, env=environment, check=True)  # noqa: S607
+            subprocess.run(
+                ["git", "config", *line.split("=", 1)], cwd=self.folder, env=environment, check=True
+            )  # noqa: S607
         place = Workspace(self.folder, self.private, environment, Login(url, "glpat-own"))
         place.open("main", "main")
         return place
@@ -69,7 +75,11 @@ def test_the_job_token_leaves_the_clone(place: Place) -> None:
 def test_files_that_configure_the_agent_are_the_target_s_while_claude_works(
     place: Place, depth: tuple[str, ...]
 ) -> None:
-    evil = dict.fromkeys(AGENT_PATHS, "evil\n") | {"new/.mcp.json": "evil\n", "CLAUDE.local.md": None, "app.py": "2\n"}
+    evil = dict.fromkeys(AGENT_PATHS, "evil\n") | {
+        "new/.mcp.json": "evil\n",
+        "CLAUDE.local.md": None,
+        "app.py": "2\n",
+    }
     head = place.gitlab.commit(7, "feature", evil, parent="main")
     workspace = place.open(*depth)
     assert workspace.fetch("feature") == head
@@ -131,7 +141,9 @@ def test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits(place: Place) 
     hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
     hook.chmod(0o755)
     with (place.folder / ".git" / "config").open("a") as config:
-        config.write(f'[filter "evil"]\n\tclean = touch {canary}\n[core]\n\tfsmonitor = touch {canary}\n')
+        config.write(
+            f'[filter "evil"]\n\tclean = touch {canary}\n[core]\n\tfsmonitor = touch {canary}\n'
+        )
     (place.folder / ".gitattributes").write_text("* filter=evil\n")
     (place.folder / "app.py").write_text("2\n")
     commit = workspace.commit(workspace.changes(), "Two", WHO)
@@ -148,7 +160,9 @@ def test_a_repository_inside_the_work_tree_is_not_committed(place: Place) -> Non
     assert [change.path for change in workspace.changes()] == ["app.py"]
 
 
-@pytest.mark.parametrize("name", ["--upload-pack=touch x", "main:refs/heads/other", "../x", "a b", "-x", ""])
+@pytest.mark.parametrize(
+    "name", ["--upload-pack=touch x", "main:refs/heads/other", "../x", "a b", "-x", ""]
+)
 def test_a_branch_s_name_is_a_name(place: Place, name: str) -> None:
     workspace = place.open()
     with pytest.raises(GitError):

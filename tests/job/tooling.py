@@ -13,7 +13,11 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 LOCK = Path(__file__).parent / "tools"
 _INSTALL_SECONDS = 600
-_RSYNC = ("rsync", "libpopt0", "libxxhash0")  # gitlab-ci-local copies with it; no root is needed to unpack it
+_RSYNC = (
+    "rsync",
+    "libpopt0",
+    "libxxhash0",
+)  # gitlab-ci-local copies with it; no root is needed to unpack it
 
 
 class Tools(NamedTuple):
@@ -47,7 +51,9 @@ def tools() -> Tools:
 
 @cache
 def _installed() -> Tools:
-    digest = hashlib.sha256(b"".join((LOCK / name).read_bytes() for name in ("package.json", "package-lock.json")))
+    digest = hashlib.sha256(
+        b"".join((LOCK / name).read_bytes() for name in ("package.json", "package-lock.json"))
+    )
     folder = ROOT / ".venv" / f"job-tools-{digest.hexdigest()[:12]}"
     folder.parent.mkdir(exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:  # two test runs may begin at once
@@ -66,7 +72,11 @@ def _install(folder: Path) -> None:
     (folder / "bin").mkdir(parents=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(LOCK / name, folder)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "npm_config_cache": str(folder / "npm")}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "npm_config_cache": str(folder / "npm"),
+    }
     environment |= {
         name: value
         for name, value in os.environ.items()
@@ -87,9 +97,18 @@ def _unpack_rsync(folder: Path) -> None:
         _run(["dpkg", "-x", str(deb), str(folder / "root")], debs, dict(os.environ))
     libraries = next((folder / "root" / "usr" / "lib").glob("*-linux-gnu"))
     wrapper = folder / "bin" / "rsync"
-    wrapper.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={libraries} exec {folder}/root/usr/bin/rsync "$@"\n')
+    wrapper.write_text(
+        f'#!/bin/sh\nLD_LIBRARY_PATH={libraries} exec {folder}/root/usr/bin/rsync "$@"\n'
+    )
     wrapper.chmod(0o755)
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=_INSTALL_SECONDS)
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=_INSTALL_SECONDS,
+    )

@@ -27,4 +27,6 @@ class Witness:
             connection.settimeout(5)
             with connection:
                 self.asked.append(connection.recv(4096).decode("latin-1").partition("\r\n")[0])
-                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                connection.sendall(
+                    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                )

@@ -21,9 +21,15 @@ class Platform(ABC):
 
     name: str
 
-    def __init__(self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str) -> None:
+    def __init__(
+        self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str
+    ) -> None:
         """Take the GitLab to serve, both secret documents (JSON) and further settings by variable name."""
-        self.gitlab_url, self.webhook_secrets, self.gitlab_secrets = gitlab_url, webhook_secrets, gitlab_secrets
+        self.gitlab_url, self.webhook_secrets, self.gitlab_secrets = (
+            gitlab_url,
+            webhook_secrets,
+            gitlab_secrets,
+        )
         self.settings: Mapping[str, str] = settings
 
     def __enter__(self) -> Self:

@@ -13,7 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
@@ -24,7 +28,11 @@ from tests.platforms.aws_runtime import Function, lambda_environment
 from tests.platforms.relay import Relay
 
 _SERVICES = {"queue": "AWS_ENDPOINT_URL_SQS", "secrets": "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
-_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+_KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 
 
 class Aws(Platform):
@@ -38,10 +46,14 @@ class Aws(Platform):
     dispatchers = 2  # sandboxes of `dispatch`, each fed by a poller of its own
     polls = True  # False: only the test reads the queue
     batch_size = 1
-    visibility = 10  # seconds until a message comes again that was neither deleted nor given another time
+    visibility = (
+        10  # seconds until a message comes again that was neither deleted nor given another time
+    )
     receives = 4  # times a message is received before it goes to the dead-letter queue
 
-    def __init__(self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str) -> None:
+    def __init__(
+        self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str
+    ) -> None:
         super().__init__(gitlab_url, webhook_secrets, gitlab_secrets, **settings)
         self._faults = dict.fromkeys(_SERVICES, "")
         self._relays: dict[str, Relay] = {}
@@ -67,8 +79,12 @@ class Aws(Platform):
             relay.fault = fault
             self._stack.callback(relay.stop)
         self._create(token_hex(4))
-        detours = {name: f"http://127.0.0.1:{self._relays[each].port}" for each, name in _SERVICES.items()}
-        self._receive = self._function("receive", 10, 1, WEBHOOK_SECRETS_ID=self._webhook, **detours)
+        detours = {
+            name: f"http://127.0.0.1:{self._relays[each].port}" for each, name in _SERVICES.items()
+        }
+        self._receive = self._function(
+            "receive", 10, 1, WEBHOOK_SECRETS_ID=self._webhook, **detours
+        )
         needs = {"CLAIMS_TABLE": self._table, "GITLAB_SECRETS_ID": self._api}
         self._dispatch = self._function("dispatch", 110, self.dispatchers, **needs)
         self._url = FunctionUrl(self._receive, encodes=self.encodes)
@@ -81,7 +97,9 @@ class Aws(Platform):
         started = time.perf_counter()
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, "/", body, {name: value.encode() for name, value in headers.items()})
+            connection.request(
+                method, "/", body, {name: value.encode() for name, value in headers.items()}
+            )
             response = connection.getresponse()
             text = response.read().decode()
         finally:
@@ -141,7 +159,10 @@ class Aws(Platform):
     def send(self, body: str, group: str) -> str:
         """Put a message of our own into the queue and return its id."""
         sent = self._sqs.send_message(
-            QueueUrl=self._queue_url, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=token_hex(8)
+            QueueUrl=self._queue_url,
+            MessageBody=body,
+            MessageGroupId=group,
+            MessageDeduplicationId=token_hex(8),
         )
         self._wake()
         return str(sent["MessageId"])
@@ -183,13 +204,24 @@ class Aws(Platform):
 
     def _create(self, mark: str) -> None:
         # moto's state belongs to the process: every platform has names of its own.
-        self._sqs, secrets, self._dynamodb = (self._client(name) for name in ("sqs", "secretsmanager", "dynamodb"))
+        self._sqs, secrets, self._dynamodb = (
+            self._client(name) for name in ("sqs", "secretsmanager", "dynamodb")
+        )
         self._dead_url = self._queue(f"dead-{mark}.fifo")
-        redrive = {"deadLetterTargetArn": self._arn(self._dead_url), "maxReceiveCount": self.receives}
+        redrive = {
+            "deadLetterTargetArn": self._arn(self._dead_url),
+            "maxReceiveCount": self.receives,
+        }
         times = {"VisibilityTimeout": str(self.visibility)}
-        self._queue_url = self._queue(f"runs-{mark}.fifo", RedrivePolicy=json.dumps(redrive), **times)
+        self._queue_url = self._queue(
+            f"runs-{mark}.fifo", RedrivePolicy=json.dumps(redrive), **times
+        )
         self._queue_arn = self._arn(self._queue_url)
-        self._webhook, self._api, self._table = f"webhook-{mark}", f"gitlab-{mark}", f"claims-{mark}"
+        self._webhook, self._api, self._table = (
+            f"webhook-{mark}",
+            f"gitlab-{mark}",
+            f"claims-{mark}",
+        )
         secrets.create_secret(Name=self._webhook, SecretString=self.webhook_secrets)
         secrets.create_secret(Name=self._api, SecretString=self.gitlab_secrets)
         self._dynamodb.create_table(
@@ -200,7 +232,9 @@ class Aws(Platform):
         )
 
     def _queue(self, name: str, **attributes: str) -> str:
-        created = self._sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true", **attributes})
+        created = self._sqs.create_queue(
+            QueueName=name, Attributes={"FifoQueue": "true", **attributes}
+        )
         return str(created["QueueUrl"])
 
     def _arn(self, url: str) -> str:
@@ -209,18 +243,28 @@ class Aws(Platform):
 
     def _depth(self) -> int:
         names = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
-        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)["Attributes"]
+        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)[
+            "Attributes"
+        ]
         return sum(int(found[name]) for name in names)
 
     def _function(self, name: str, seconds: float, sandboxes: int, **environment: str) -> Function:
-        common = {"GITLAB_URL": self.gitlab_url, "QUEUE_URL": self._queue_url, "AWS_ENDPOINT_URL": self._moto.url}
+        common = {
+            "GITLAB_URL": self.gitlab_url,
+            "QUEUE_URL": self._queue_url,
+            "AWS_ENDPOINT_URL": self._moto.url,
+        }
         environment = {**common, **self.settings, **environment}
-        function = Function(f"functions.aws.handlers.{name}", environment, self._output, seconds, sandboxes)
+        function = Function(
+            f"functions.aws.handlers.{name}", environment, self._output, seconds, sandboxes
+        )
         self._stack.callback(function.stop)
         return function
 
     def _poller(self) -> Poller:
-        poller = Poller(self._dispatch, self._sqs, self._queue_url, self._queue_arn, self.batch_size)
+        poller = Poller(
+            self._dispatch, self._sqs, self._queue_url, self._queue_arn, self.batch_size
+        )
         self._stack.callback(poller.stop)
         return poller
 

@@ -41,7 +41,9 @@ class _UrlHandler(BaseHTTPRequestHandler):
         headers = {name: ",".join(self.headers.get_all(name, [])) for name in names}
         event = url_event(self.command, self.path, headers, body, encode=self.server.encodes)
         if len(event.get("body", "")) > MAX_PAYLOAD:
-            self._answer(413, {"content-type": "application/json"}, b'{"Message":"Request Entity Too Large"}')
+            self._answer(
+                413, {"content-type": "application/json"}, b'{"Message":"Request Entity Too Large"}'
+            )
             return
         try:
             answer = self.server.function.invoke(event)
@@ -115,8 +117,16 @@ class Poller:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
     """
 
-    def __init__(self, function: Function, sqs: Any, queue_url: str, queue_arn: str, batch_size: int) -> None:
-        self._function, self._sqs, self._url, self._arn, self._size = function, sqs, queue_url, queue_arn, batch_size
+    def __init__(
+        self, function: Function, sqs: Any, queue_url: str, queue_arn: str, batch_size: int
+    ) -> None:
+        self._function, self._sqs, self._url, self._arn, self._size = (
+            function,
+            sqs,
+            queue_url,
+            queue_arn,
+            batch_size,
+        )
         self._stopping, self._wake = Event(), Event()
         self._thread = Thread(target=self._run)
         self._thread.start()
@@ -146,11 +156,17 @@ class Poller:
                 pause = min(pause * 2, 0.2)
 
     def _carry(self, records: list[dict[str, Any]]) -> None:
-        with suppress(FunctionError):  # the messages come again when their visibility timeout is over
-            failed = failures(self._function.invoke({"Records": records}), {each["messageId"] for each in records})
+        with suppress(
+            FunctionError
+        ):  # the messages come again when their visibility timeout is over
+            failed = failures(
+                self._function.invoke({"Records": records}), {each["messageId"] for each in records}
+            )
             for record in records:
                 if record["messageId"] not in failed:
-                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=record["receiptHandle"])
+                    self._sqs.delete_message(
+                        QueueUrl=self._url, ReceiptHandle=record["receiptHandle"]
+                    )
 
 
 def take(sqs: Any, queue_url: str, queue_arn: str, count: int) -> list[dict[str, Any]]:

@@ -93,7 +93,11 @@ class _ApiHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
-        body = self._chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = (
+            self._chunks()
+            if chunked
+            else self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        )
         subject, kind = self.path.removeprefix(_API).removeprefix("invocation/").split("/")
         if subject == "init":
             self.server.init_error = str(json.loads(body).get("errorMessage"))
@@ -130,7 +134,11 @@ class Sandbox:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", handler],
             cwd=ROOT,
-            env={**environment, **lambda_environment(handler), "AWS_LAMBDA_RUNTIME_API": self._api.address},
+            env={
+                **environment,
+                **lambda_environment(handler),
+                "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -176,9 +184,19 @@ class Function:
     """A Lambda function with a fixed number of sandboxes; one that died or hung is replaced, as Lambda does."""
 
     def __init__(
-        self, handler: str, environment: Mapping[str, str], output: IO[bytes], seconds: float, sandboxes: int = 1
+        self,
+        handler: str,
+        environment: Mapping[str, str],
+        output: IO[bytes],
+        seconds: float,
+        sandboxes: int = 1,
     ) -> None:
-        self._handler, self.environment, self._output, self._seconds = handler, environment, output, seconds
+        self._handler, self.environment, self._output, self._seconds = (
+            handler,
+            environment,
+            output,
+            seconds,
+        )
         self._idle: SimpleQueue[Sandbox] = SimpleQueue()
         self._all: set[Sandbox] = set()
         self._lock, self._stopped = Lock(), False

@@ -83,10 +83,14 @@ class CloudTasks(Service):
         with self._changed:
             if task["name"] in self.tasks:
                 return error(409, "ALREADY_EXISTS", "Requested entity already exists")
-            created = Task(task["name"], task["httpRequest"], _seconds(task.get("dispatchDeadline")))
+            created = Task(
+                task["name"], task["httpRequest"], _seconds(task.get("dispatchDeadline"))
+            )
             self.tasks[created.name] = created
             self._schedule(created, 0.0)
-        seen = {key: value for key, value in task["httpRequest"].items() if key != "body"}  # the view BASIC
+        seen = {
+            key: value for key, value in task["httpRequest"].items() if key != "body"
+        }  # the view BASIC
         return 200, {"name": task["name"], "httpRequest": seen, "view": 1}
 
     def run(self, name: str) -> None:
@@ -112,16 +116,25 @@ class CloudTasks(Service):
         super().close()
 
     def _complaint(self, task: Json, size: int) -> str | None:
-        request, (queue, _, number) = task.get("httpRequest", {}), task.get("name", "").rpartition("/tasks/")
+        request, (queue, _, number) = (
+            task.get("httpRequest", {}),
+            task.get("name", "").rpartition("/tasks/"),
+        )
         account = request.get("oidcToken", {}).get("serviceAccountEmail", "@")
         named = queue == self.queue and re.fullmatch(r"[A-Za-z0-9_-]{1,500}", number)
         rules = (
             (size <= 100 * 1024, "Task size too large"),
             (named, "Task name must be formatted: projects/…/locations/…/queues/…/tasks/…"),
-            (request.get("url", "").startswith(("http://", "https://")), "HttpRequest.url must start with http(s)://"),
+            (
+                request.get("url", "").startswith(("http://", "https://")),
+                "HttpRequest.url must start with http(s)://",
+            ),
             (request.get("httpMethod", 1) in (1, "POST"), "Only POST is known here"),
             ("@" in account, "OidcToken.service_account_email must be an e-mail address"),
-            (15 <= _seconds(task.get("dispatchDeadline")) <= 1800, "Task.dispatchDeadline must be in [15s, 30m]"),
+            (
+                15 <= _seconds(task.get("dispatchDeadline")) <= 1800,
+                "Task.dispatchDeadline must be in [15s, 30m]",
+            ),
         )
         return next((complaint for kept, complaint in rules if not kept), None)
 
@@ -133,7 +146,9 @@ class CloudTasks(Service):
         while True:
             with self._changed:
                 while not self._closing and not (self._due and self._due[0][0] <= time.monotonic()):
-                    self._changed.wait(max(0.0, self._due[0][0] - time.monotonic()) if self._due else None)
+                    self._changed.wait(
+                        max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+                    )
                 if self._closing:
                     return
                 task = heapq.heappop(self._due)[2]
@@ -189,7 +204,11 @@ def _seconds(duration: str | None) -> float:
 
 def _id_token(token: Json, url: str) -> str:
     """Return an ID token in form only: on Google, IAM in front of the function checks it."""
-    claims = {"email": token["serviceAccountEmail"], "aud": token.get("audience", url), "email_verified": True}
+    claims = {
+        "email": token["serviceAccountEmail"],
+        "aud": token.get("audience", url),
+        "email_verified": True,
+    }
     parts = ({"alg": "RS256", "typ": "JWT"}, claims)
     encoded = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join([*encoded, "c2lnbmF0dXJl"])

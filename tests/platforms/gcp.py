@@ -34,7 +34,9 @@ _PATIENCE = 30.0  # seconds for a process to answer
 class Process:
     """A server in a process group of its own: ended as a whole, and with us where the system can do that."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int
+    ) -> None:
         self.port = port
         self._output = folder / "output"
         ends_with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
@@ -42,7 +44,8 @@ class Process:
             self._process = subprocess.Popen(
                 [*ends_with_us, *command],
                 cwd=folder,
-                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | dict(environment),
+                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+                | dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -58,7 +61,9 @@ class Process:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OSError, HTTPException):
-                request(self.port, "GET", {}, b"", path="/robots.txt")  # functions-framework itself answers this one
+                request(
+                    self.port, "GET", {}, b"", path="/robots.txt"
+                )  # functions-framework itself answers this one
                 return
             time.sleep(0.02)
         message = f"{self._process.args!r} does not answer:\n{self.output()}"
@@ -82,10 +87,22 @@ class Function(Process):
         """Start `receive` or `dispatch`; it answers a second later."""
         source = folder / target
         source.mkdir()
-        (source / "main.py").write_text("from functions.gcp.handlers import dispatch, receive  # noqa: F401\n")
+        (source / "main.py").write_text(
+            "from functions.gcp.handlers import dispatch, receive  # noqa: F401\n"
+        )
         port = free_port()
         program = str(Path(sys.executable).with_name("functions-framework"))
-        command = [program, "--source", "main.py", "--target", target, "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            program,
+            "--source",
+            "main.py",
+            "--target",
+            target,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         given = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "TRUE"} | environment
         super().__init__(command, given, source, port)
 
@@ -111,7 +128,9 @@ class Gcp(Platform):
         """Start every service and both functions."""
         self.project = f"p-{uuid4().hex[:8]}"
         self._folder = TemporaryDirectory(prefix="gcp-")
-        self.secret_manager = SecretManager(webhook=self.webhook_secrets, gitlab=self.gitlab_secrets)
+        self.secret_manager = SecretManager(
+            webhook=self.webhook_secrets, gitlab=self.gitlab_secrets
+        )
         self.tasks = CloudTasks(QUEUE, self.limits)
         self.functions: list[Function] = []
         try:
@@ -160,7 +179,9 @@ class Gcp(Platform):
         self.functions = []
         self._folder.cleanup()
 
-    def deliver(self, method: str, headers: Mapping[str, str | Sequence[str]], body: bytes) -> Answer:
+    def deliver(
+        self, method: str, headers: Mapping[str, str | Sequence[str]], body: bytes
+    ) -> Answer:
         """Send one request to `receive`; a header may have several values."""
         return request(self.receive.port, method, headers, body)
 
@@ -183,13 +204,21 @@ class Gcp(Platform):
     @contextmanager
     def stalled(self, dependency: str) -> Iterator[None]:
         """Hold back what `receive` asks; `dispatch` and its own secret go on."""
-        stalled = {"queue": self.tasks.stalled(), "secrets": self.secret_manager.stalled("/secrets/webhook/")}
+        stalled = {
+            "queue": self.tasks.stalled(),
+            "secrets": self.secret_manager.stalled("/secrets/webhook/"),
+        }
         with stalled[dependency]:
             yield
 
 
 def request(
-    port: int, method: str, headers: Mapping[str, str | Sequence[str]], body: bytes, *, path: str = "/"
+    port: int,
+    method: str,
+    headers: Mapping[str, str | Sequence[str]],
+    body: bytes,
+    *,
+    path: str = "/",
 ) -> Answer:
     """Send one HTTP request exactly as told; Host and Content-Length are added where they are missing."""
     given = {name.lower() for name in headers}
@@ -236,7 +265,9 @@ def emulator_missing() -> str | None:
     if not shutil.which("java"):
         return "the Firestore emulator needs Java"
     if not _emulator_jar().is_file():
-        return "gcloud has no Firestore emulator (gcloud components install cloud-firestore-emulator)"
+        return (
+            "gcloud has no Firestore emulator (gcloud components install cloud-firestore-emulator)"
+        )
     return None
 
 
@@ -247,8 +278,18 @@ def emulator() -> str:
     port = free_port()
     # The jar itself, with a JVM tuned to start: `gcloud emulators firestore start` is four processes and three seconds.
     quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Duser.language=en"]
-    program = ["-cp", str(_emulator_jar()), "com.google.cloud.datastore.emulator.firestore.CloudFirestore", "start"]
-    process = Process(["java", *quick, *program, "--host=127.0.0.1", f"--port={port}"], {}, Path(folder.name), port)
+    program = [
+        "-cp",
+        str(_emulator_jar()),
+        "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+        "start",
+    ]
+    process = Process(
+        ["java", *quick, *program, "--host=127.0.0.1", f"--port={port}"],
+        {},
+        Path(folder.name),
+        port,
+    )
     atexit.register(folder.cleanup)
     atexit.register(process.stop)
     process.wait_until_it_answers()

@@ -72,11 +72,15 @@ class SecretManager(Service):
 
     def __init__(self, **secrets: str) -> None:
         """Take the secrets of project `p` by their short names."""
-        self.versions: dict[str, list[str]] = {f"projects/p/secrets/{name}": [text] for name, text in secrets.items()}
+        self.versions: dict[str, list[str]] = {
+            f"projects/p/secrets/{name}": [text] for name, text in secrets.items()
+        }
         super().__init__()
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:  # noqa: ARG002  a GET has none
-        found = re.fullmatch(r"/v1/(projects/[^/]+/secrets/[^/]+)/versions/(latest|[0-9]+):access", path)
+        found = re.fullmatch(
+            r"/v1/(projects/[^/]+/secrets/[^/]+)/versions/(latest|[0-9]+):access", path
+        )
         if method != "GET" or not found:
             return error(404, "NOT_FOUND", "Requested entity was not found.")
         versions = self.versions.get(found[1], [])

@@ -25,7 +25,9 @@ class Local(Platform):
 
     name = "local"
 
-    def __init__(self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str) -> None:
+    def __init__(
+        self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str
+    ) -> None:
         super().__init__(gitlab_url, webhook_secrets, gitlab_secrets, **settings)
         self._folder = tempfile.TemporaryDirectory(prefix="local-", ignore_cleanup_errors=True)
         self.state = Path(self._folder.name)
@@ -46,7 +48,9 @@ class Local(Platform):
         output = self._output.open("ab")
         said = self._output.stat().st_size
         command = [sys.executable, "-m", "functions.local"]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
         output.close()
         for _ in range(500):
             line = self._output.read_bytes()[said:].decode()

@@ -32,7 +32,9 @@ class Relay:
         await self._stopping.wait()
         server.close()
 
-    async def _connection(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+    async def _connection(
+        self, client: asyncio.StreamReader, answers: asyncio.StreamWriter
+    ) -> None:
         self.accepted += 1
         server, requests = await asyncio.open_connection("127.0.0.1", self._target)
         back = asyncio.ensure_future(_pass_on(server, answers))

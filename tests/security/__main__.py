@@ -15,7 +15,9 @@ from tests.security.threats import TESTS
 
 def main(names: list[str]) -> int:
     """Run the parts; return 1 when a bar is not met."""
-    share = int(next((name.removeprefix("--share=") for name in names if name.startswith("--share=")), "1"))
+    share = int(
+        next((name.removeprefix("--share=") for name in names if name.startswith("--share=")), "1")
+    )
     names = [name for name in names if not name.startswith("--")]
     began, rows = time.monotonic(), dict[str, list[Row]]()
     print(f"seed {SEED}", flush=True)  # noqa: T201
@@ -24,7 +26,10 @@ def main(names: list[str]) -> int:
         for row in PARTS[name](share):
             rows.setdefault(name, []).append(row)
             mark = "✔" if row.met else "✘"
-            print(f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}", flush=True)  # noqa: T201
+            print(
+                f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}",
+                flush=True,
+            )  # noqa: T201
             for story in row.stories:
                 print(f"      {story}", flush=True)  # noqa: T201
     flat = [row for each in rows.values() for row in each]
@@ -32,10 +37,14 @@ def main(names: list[str]) -> int:
     if not names:
         started, ends = time.monotonic(), cited.run(TESTS)
         found = report.results(rows, ends)
-        print(f"{cited.words(ends.values())} of the tests that the threats name [{time.monotonic() - started:.0f} s]")  # noqa: T201
+        print(
+            f"{cited.words(ends.values())} of the tests that the threats name [{time.monotonic() - started:.0f} s]"
+        )  # noqa: T201
         measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         measured += f" with --share={share}" if share > 1 else ""
-        report.PATH.write_text(report.page(found, report.figures(flat, time.monotonic() - began, measured)))
+        report.PATH.write_text(
+            report.page(found, report.figures(flat, time.monotonic() - began, measured))
+        )
         met = met and all(result.startswith("✔") for result in found.values())
     return 0 if met else 1
 

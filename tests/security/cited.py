@@ -17,7 +17,12 @@ def run(tests: Iterable[str]) -> dict[str, Counter[str]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        subprocess.run([*command, *(f"tests/{test}" for test in tests)], cwd=ROOT, capture_output=True, check=False)
+        subprocess.run(
+            [*command, *(f"tests/{test}" for test in tests)],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
         found = ET.parse(report).iter("testcase") if report.is_file() else ()  # noqa: S314
         ends: dict[str, Counter[str]] = {test: Counter() for test in tests}
         for case in found:
@@ -25,7 +30,9 @@ def run(tests: Iterable[str]) -> dict[str, Counter[str]]:
             test = f"{path}.py::{case.get('name', '').partition('[')[0]}"
             kinds = {child.tag for child in case}
             failed = bool(kinds & {"failure", "error"})
-            ends.setdefault(test, Counter())[FAILED if failed else SKIPPED if "skipped" in kinds else PASSED] += 1
+            ends.setdefault(test, Counter())[
+                FAILED if failed else SKIPPED if "skipped" in kinds else PASSED
+            ] += 1
     return ends
 
 
@@ -35,5 +42,8 @@ def words(ends: Iterable[Counter[str]]) -> str:
     for each in ends:
         total += each
         missing += not each
-    parts = [f"{total[PASSED]:,} passed", *(f"**{total[kind]} {kind}**" for kind in (FAILED, SKIPPED) if total[kind])]
+    parts = [
+        f"{total[PASSED]:,} passed",
+        *(f"**{total[kind]} {kind}**" for kind in (FAILED, SKIPPED) if total[kind]),
+    ]
     return ", ".join([*parts, *([f"**{missing} not run**"] if missing else [])])

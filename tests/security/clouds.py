@@ -26,7 +26,9 @@ def aws() -> Answering:
     rng = Random(1)  # noqa: S311
 
     def answer(delivery: Delivery) -> tuple[int, str]:
-        event = url_event(delivery.method, "/", delivery.headers, delivery.body, encode=rng.random() < 0.2)
+        event = url_event(
+            delivery.method, "/", delivery.headers, delivery.body, encode=rng.random() < 0.2
+        )
         answered: Any = handlers.receive(event, None)
         return answered["statusCode"], answered["body"]
 
@@ -42,7 +44,9 @@ def gcp() -> Answering:
     _replace(handlers)
 
     def answer(delivery: Delivery) -> tuple[int, str]:
-        text, status, _ = handlers.receive(Request(environ(delivery.method, delivery.headers, delivery.body)))
+        text, status, _ = handlers.receive(
+            Request(environ(delivery.method, delivery.headers, delivery.body))
+        )
         return status, text
 
     return answer

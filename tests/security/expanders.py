@@ -23,10 +23,14 @@ SECRETS = {
 SEED = 7
 
 # gitlabhq lib/gitlab/ci/variables/collection/item.rb, VARIABLES_REGEXP: \$\$|%%|\$KEY|\${KEY?}|%KEY%
-_RAILS = re.compile(r"\$\$|%%|\$([a-zA-Z_][a-zA-Z0-9_]*)|\$\{([a-zA-Z_][a-zA-Z0-9_]*)?\}|%([a-zA-Z_][a-zA-Z0-9_]*)%")
+_RAILS = re.compile(
+    r"\$\$|%%|\$([a-zA-Z_][a-zA-Z0-9_]*)|\$\{([a-zA-Z_][a-zA-Z0-9_]*)?\}|%([a-zA-Z_][a-zA-Z0-9_]*)%"
+)
 # Go's os.Expand and os.getShellName, as gitlab-runner common/spec/variables.go calls them: $$ is $, the other special
 # parameters are empty, an unknown name vanishes, "${" without its end vanishes, "$" before anything else stays.
-_GO = re.compile(r"\$(?:\{([*#$@!?\-0-9])\}|\{\}|\{([^}]+)\}|\{|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))")
+_GO = re.compile(
+    r"\$(?:\{([*#$@!?\-0-9])\}|\{\}|\{([^}]+)\}|\{|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))"
+)
 _GO_OPEN = re.compile(_GO.pattern.replace("[^}]+", "(?!)"))
 
 
@@ -152,7 +156,11 @@ def problems(hostile: str) -> list[str]:
     if len(hostile) < 1000 and seen.replace("％", "%") != meant.replace("％", "%"):
         found.append("changed")
     written = flow.safe_json({hostile: [hostile]})
-    if seen_by_the_job(written) != written or json.loads(written) != {hostile: [hostile]} or not written.isascii():
+    if (
+        seen_by_the_job(written) != written
+        or json.loads(written) != {hostile: [hostile]}
+        or not written.isascii()
+    ):
         found.append("JSON")
     return [f"{each}: {hostile!r:.200}" for each in found]
 
@@ -174,11 +182,19 @@ def whole(seed: int, count: int) -> Seen:
     for number in range(count):
         note, branch, name = text(rng), text(rng)[:200], text(rng)[:200]
         payload = fakes.payload(
-            f"@claude x{note}", id=number + 1, noteable_type="MergeRequest", position={"new_path": name}
+            f"@claude x{note}",
+            id=number + 1,
+            noteable_type="MergeRequest",
+            position={"new_path": name},
         )
         payload["project"] |= {"path_with_namespace": name}
         payload["user"] |= {"username": name}
-        payload["merge_request"] = {"iid": 3, "source_project_id": 7, "source_branch": branch, "target_branch": branch}
+        payload["merge_request"] = {
+            "iid": 3,
+            "source_project_id": 7,
+            "source_branch": branch,
+            "target_branch": branch,
+        }
         found = journeys.trigger_body(payload)
         if found is None:
             wrong.append(f"no pipeline: {note!r:.200}")
@@ -187,9 +203,15 @@ def whole(seed: int, count: int) -> Seen:
         leaks += "canary" in seen_by_the_job(asked)
         values = {key: str(value) for key, value in body["variables"].items()}
         wrong += [
-            f"{key} expanded: {value!r:.200}" for key, value in values.items() if "canary" in seen_by_the_job(value)
+            f"{key} expanded: {value!r:.200}"
+            for key, value in values.items()
+            if "canary" in seen_by_the_job(value)
         ]
-        wrong += [f"{key} too long" for key, value in values.items() if len(value.encode()) > flow.MAX_VALUE]
+        wrong += [
+            f"{key} too long"
+            for key, value in values.items()
+            if len(value.encode()) > flow.MAX_VALUE
+        ]
         if json.loads(seen_by_the_job(values["AI_FLOW_CONTEXT"])) != body["ai_flow"]["context"]:
             wrong.append(f"context: {name!r}")
         if body["ai_flow"]["input"] != asked:
@@ -210,4 +232,6 @@ def run(count: int, through: int, processes: int = 2) -> Seen:
         seen = list(pool.imap_unordered(_part, tasks))
     wrong = tuple(story for part in seen for story in part.wrong)
     leaks, longest = sum(part.raw_leaks for part in seen), max(part.longest for part in seen)
-    return Seen(sum(part.texts for part in seen), sum(part.journeys for part in seen), leaks, longest, wrong)
+    return Seen(
+        sum(part.texts for part in seen), sum(part.journeys for part in seen), leaks, longest, wrong
+    )

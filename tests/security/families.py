@@ -24,7 +24,9 @@ FAMILIES: dict[str, Callable[[int], bytes]] = {}
 def _note(piece: str, *, behind: bool = False) -> Callable[[int], bytes]:
     def body(size: int) -> bytes:
         text = piece * (size // len(piece))
-        return json.dumps(fakes.payload(f"{text} @claude" if behind else f"@claude {text}")).encode()
+        return json.dumps(
+            fakes.payload(f"{text} @claude" if behind else f"@claude {text}")
+        ).encode()
 
     return body
 
@@ -36,7 +38,21 @@ def _raw(piece: str) -> Callable[[int], bytes]:
     return body
 
 
-for _piece in ("<!--", "![ ", "[a](", "[]( ", "@", "@claud", "`", "> ", " ", "\u200b", "&#", "${", "%A"):
+for _piece in (
+    "<!--",
+    "![ ",
+    "[a](",
+    "[]( ",
+    "@",
+    "@claud",
+    "`",
+    "> ",
+    " ",
+    "\u200b",
+    "&#",
+    "${",
+    "%A",
+):
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
     FAMILIES[f"{_piece!r}… @claude"] = _note(_piece, behind=True)
 for _piece in ("[", '{"a":', "9"):
@@ -62,11 +78,16 @@ def _answer(body: bytes) -> tuple[float, int]:
     settings, tokens, queue, log = fakes.settings(), fakes.tokens(), fakes.Queue(), fakes.Log()
     delivery = Delivery("POST", fakes.sign(body), body)
     began = time.process_time()
-    answer = receive(delivery, settings=settings, secrets=tokens, queue=queue, now=lambda: fakes.NOW, log=log)
+    answer = receive(
+        delivery, settings=settings, secrets=tokens, queue=queue, now=lambda: fakes.NOW, log=log
+    )
     if queue.runs:
         queue.runs[0].to_json()  # what every real queue does inside `put`
     took = (time.process_time() - began) * 1000
-    return took, 500 if '"defect"' in answer.body else answer.status  # an exception of ours is answered 200
+    return (
+        took,
+        500 if '"defect"' in answer.body else answer.status,
+    )  # an exception of ours is answered 200
 
 
 def measure(name: str, size: int = SIZE, times: int = 3) -> Seen:

@@ -49,14 +49,26 @@ class _Store:
 
 def run(count: int, *, forged: bool) -> Seen:
     """Send a flood with a forged signature each, or with no credentials at all, by a clock that moves."""
-    clock, store, queue, log, rng = fakes.Clock(), _Store(), fakes.Queue(), fakes.Log(), Random(count)  # noqa: S311
+    clock, store, queue, log, rng = (
+        fakes.Clock(),
+        _Store(),
+        fakes.Queue(),
+        fakes.Log(),
+        Random(count),
+    )  # noqa: S311
     tokens, settings = Cached(store, WebhookSecrets.parse, clock), fakes.settings()
     began, before, statuses = clock.time, _megabytes(), Counter[int]()
     for _ in range(count):
         body = mutations.samples()[int(rng.random() * len(mutations.samples()))].body
-        headers = {"webhook-id": "1", "webhook-timestamp": str(int(clock.time)), "webhook-signature": "v1,AAAA"}
+        headers = {
+            "webhook-id": "1",
+            "webhook-timestamp": str(int(clock.time)),
+            "webhook-signature": "v1,AAAA",
+        }
         delivery = Delivery("POST", headers if forged else {"x-gitlab-event": "Note Hook"}, body)
-        answer = receive(delivery, settings=settings, secrets=tokens, queue=queue, now=clock, log=log)
+        answer = receive(
+            delivery, settings=settings, secrets=tokens, queue=queue, now=clock, log=log
+        )
         statuses[answer.status] += 1
         clock.time += 1 / PER_SECOND
     allowed = 1 + int((clock.time - began) / MIN_AGE) if forged else 0
@@ -66,7 +78,9 @@ def run(count: int, *, forged: bool) -> Seen:
 def both(count: int) -> tuple[Seen, Seen]:
     """Send both floods at once, each from a process of its own; return that without credentials first."""
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        plain, forged = (pool.apply_async(run, (count,), {"forged": forged}) for forged in (False, True))
+        plain, forged = (
+            pool.apply_async(run, (count,), {"forged": forged}) for forged in (False, True)
+        )
         return plain.get(), forged.get()
 
 
@@ -83,11 +97,15 @@ def _bombs() -> dict[str, bytes]:
         "an integer of 5,000 digits": json.dumps(fakes.payload())
         .replace('"project_id": 7', '"project_id": ' + "9" * 5000)
         .encode(),
-        "an exponent": json.dumps(fakes.payload()).replace('"project_id": 7', '"project_id": 1e999999999').encode(),
+        "an exponent": json.dumps(fakes.payload())
+        .replace('"project_id": 7', '"project_id": 1e999999999')
+        .encode(),
         "6 MB of text": filler,
         "2 MB of mentions": json.dumps(fakes.payload("@claude " * 250_000)).encode(),
         "6 MB of zeros": bytes(6_000_000) + b"@claude",
-        "6 MB of keys": b"{" + b",".join(b'"@claude%d":0' % number for number in range(400_000)) + b"}",
+        "6 MB of keys": b"{"
+        + b",".join(b'"@claude%d":0' % number for number in range(400_000))
+        + b"}",
         "25 MiB of mentions": (b"@claude " * (MAX_BODY // 8 + 1))[:MAX_BODY],
     }
 
@@ -103,7 +121,12 @@ def bombs(most: int = MAX_BODY) -> dict[str, tuple[int, int]]:
             log = fakes.Log()
             delivery = Delivery("POST", headers, body)
             answer = receive(
-                delivery, settings=settings, secrets=fakes.tokens(), queue=fakes.Queue(), now=lambda: fakes.NOW, log=log
+                delivery,
+                settings=settings,
+                secrets=fakes.tokens(),
+                queue=fakes.Queue(),
+                now=lambda: fakes.NOW,
+                log=log,
             )
             defect = any(fields.get("reason") == "defect" for _, fields in log.lines)
             statuses.append(500 if defect else answer.status)

@@ -78,7 +78,9 @@ def _header_lost(rng: Random, data: bytes, now: float) -> tuple[dict[str, str], 
 
 
 def _header_other(rng: Random, data: bytes, now: float) -> tuple[dict[str, str], bytes]:
-    return fakes.sign(data, now) | {CREDENTIALS[int(rng.random() * 3)]: HEADERS[int(rng.random() * len(HEADERS))]}, data
+    return fakes.sign(data, now) | {
+        CREDENTIALS[int(rng.random() * 3)]: HEADERS[int(rng.random() * len(HEADERS))]
+    }, data
 
 
 def _header_flipped(rng: Random, data: bytes, now: float) -> tuple[dict[str, str], bytes]:
@@ -86,7 +88,9 @@ def _header_flipped(rng: Random, data: bytes, now: float) -> tuple[dict[str, str
     name = CREDENTIALS[int(rng.random() * 3)]
     value = headers[name]
     at = int(rng.random() * len(value))
-    return headers | {name: value[:at] + chr(ord(value[at]) ^ 1 << int(rng.random() * 7)) + value[at + 1 :]}, data
+    return headers | {
+        name: value[:at] + chr(ord(value[at]) ^ 1 << int(rng.random() * 7)) + value[at + 1 :]
+    }, data
 
 
 def _header_cut(rng: Random, data: bytes, now: float) -> tuple[dict[str, str], bytes]:
@@ -114,13 +118,17 @@ def _split_elsewhere(_: Random, data: bytes, now: float) -> tuple[dict[str, str]
 
 def _other_key(_: Random, data: bytes, now: float) -> tuple[dict[str, str], bytes]:
     digest = hmac.digest(OTHER_KEY, f"msg-1.{int(now)}.".encode() + data, sha256)
-    return fakes.sign(data, now) | {"webhook-signature": "v1," + base64.b64encode(digest).decode()}, data
+    return fakes.sign(data, now) | {
+        "webhook-signature": "v1," + base64.b64encode(digest).decode()
+    }, data
 
 
 def _token_instead(rng: Random, data: bytes, _: float) -> tuple[dict[str, str], bytes]:
     """The downgrade: where a signature is required, a secret token does not do."""
     return {
-        "x-gitlab-token": fakes.SECRET_TOKEN if rng.random() < 0.5 else HEADERS[int(rng.random() * len(HEADERS))]
+        "x-gitlab-token": fakes.SECRET_TOKEN
+        if rng.random() < 0.5
+        else HEADERS[int(rng.random() * len(HEADERS))]
     }, data
 
 

@@ -77,7 +77,9 @@ class Tally:
 
     def __str__(self) -> str:
         """Return the counts in a line."""
-        kinds = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in (SIGNED, UNSIGNED, METHOD, TOO_LARGE))
+        kinds = ", ".join(
+            f"{self.kinds[kind]:,} {kind}" for kind in (SIGNED, UNSIGNED, METHOD, TOO_LARGE)
+        )
         stored = self.reasons["queued"]
         return (
             f"{self.total:,} deliveries ({kinds}; {stored:,} of them stored, {len(self.reasons)} different reasons): "
@@ -111,7 +113,9 @@ def core() -> Answering:
     settings, tokens, queue, log = fakes.settings(), fakes.tokens(), Strict(), fakes.Log()
 
     def answer(delivery: Delivery) -> tuple[int, str]:
-        answered = receive(delivery, settings=settings, secrets=tokens, queue=queue, now=_now, log=log)
+        answered = receive(
+            delivery, settings=settings, secrets=tokens, queue=queue, now=_now, log=log
+        )
         log.lines.clear()
         return answered.status, answered.body
 
@@ -144,7 +148,8 @@ def run(count: int, front: Front = core, *, processes: int = 2, now: float = fak
     """Send so many deliveries from several processes at once."""
     tally, began = Tally(), time.monotonic()
     parts: Iterable[tuple[Front, int, int, float]] = (
-        (front, SEED + number, min(CHUNK, count - number * CHUNK), now) for number in range(-(-count // CHUNK))
+        (front, SEED + number, min(CHUNK, count - number * CHUNK), now)
+        for number in range(-(-count // CHUNK))
     )
     with multiprocessing.get_context("fork").Pool(processes) as pool:
         for part in pool.imap_unordered(_chunk, parts):

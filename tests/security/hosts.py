@@ -24,8 +24,25 @@ SEED = 11
 REDIRECTED = 0.05  # of the journeys meet a redirect to the witness
 _SEGMENT = re.compile(r"[a-z_]+")
 _FIRST_MADE = 1001  # the stand-in numbers what it makes from here
-CALLS = ("*/users/*", "*/members/all/*", "*/award_emoji", "*/trigger/pipeline", "*/notes", "*/discussions*")
-URL_KEYS = ("web_url", "git_http_url", "git_ssh_url", "http_url", "ssh_url", "url", "homepage", "avatar_url", "api_url")
+CALLS = (
+    "*/users/*",
+    "*/members/all/*",
+    "*/award_emoji",
+    "*/trigger/pipeline",
+    "*/notes",
+    "*/discussions*",
+)
+URL_KEYS = (
+    "web_url",
+    "git_http_url",
+    "git_ssh_url",
+    "http_url",
+    "ssh_url",
+    "url",
+    "homepage",
+    "avatar_url",
+    "api_url",
+)
 NAME_KEYS = (
     "path_with_namespace",
     "namespace",
@@ -100,7 +117,11 @@ def hostile(payload: Any, rng: Random, bad: tuple[str, ...]) -> Any:
         return payload
     changed = {key: hostile(value, rng, bad) for key, value in payload.items()}
     for key, value in payload.items():
-        if key in URL_KEYS or (isinstance(value, str) and "://" in value) or (key in NAME_KEYS and rng.random() < 0.7):
+        if (
+            key in URL_KEYS
+            or (isinstance(value, str) and "://" in value)
+            or (key in NAME_KEYS and rng.random() < 0.7)
+        ):
             changed[key] = rng.choice(bad)
     return changed | {key: rng.choice(bad) for key in rng.sample(URL_KEYS, 2)}
 
@@ -171,18 +192,28 @@ def _journey(server: StandIn, gitlab: GitLab, rng: Random, bad: tuple[str, ...])
     _, body = server.note_hook(note)
     payload = hostile(json.loads(body), rng, bad)
     payload["object_attributes"] |= {"note": text}
-    payload["project"] |= {"default_branch": "main"}  # a branch that is not there would end the journey early
+    payload["project"] |= {
+        "default_branch": "main"
+    }  # a branch that is not there would end the journey early
     if rng.random() < 0.2:
         payload["object_attributes"]["discussion_id"] = rng.choice(bad)
     data = json.dumps(payload).encode()
     headers = fakes.sign(data) | {name.lower(): rng.choice(bad) for name in HEADERS}
     if rng.random() < REDIRECTED:
-        server.fault(f"* {rng.choice(CALLS)}", Fault.redirect(bad[0], status=rng.choice((301, 302, 307, 308))))
+        server.fault(
+            f"* {rng.choice(CALLS)}",
+            Fault.redirect(bad[0], status=rng.choice((301, 302, 307, 308))),
+        )
     environment = {"GITLAB_URL": server.url, "RUNS_PER_THREAD": "0"}
     queue, clock = fakes.Queue(), fakes.Clock()
     settings, tokens = journeys.settings(**environment), fakes.tokens()
     answer = receive(
-        Delivery("POST", headers, data), settings=settings, secrets=tokens, queue=queue, now=clock, log=fakes.Log()
+        Delivery("POST", headers, data),
+        settings=settings,
+        secrets=tokens,
+        queue=queue,
+        now=clock,
+        log=fakes.Log(),
     )
     assert answer.status == 202, answer
     journeys.carry(queue.runs[0], gitlab, clock, None, **environment)
@@ -196,7 +227,12 @@ def _expected(path: str, query: Any) -> bool:
     for segment in path.removeprefix("/api/v4/").split("/"):
         number = int(segment) if segment.isascii() and segment.isdigit() else 0
         discussion = len(segment) == 40 and not set(segment) - set("0123456789abcdef")
-        if not (_SEGMENT.fullmatch(segment) or discussion or number in (5, 7, 42, 99) or number >= _FIRST_MADE):
+        if not (
+            _SEGMENT.fullmatch(segment)
+            or discussion
+            or number in (5, 7, 42, 99)
+            or number >= _FIRST_MADE
+        ):
             return False
     return True
 

@@ -30,7 +30,10 @@ JOB_THREATS = (
         "J2",
         "Slash commands and `@/etc/passwd` that the CLI itself expands",
         "The request stands behind a sentence of ours, as JSON in which no `@` and no `/` acts.",
-        ("job/test_prompt.py::test_in_data_nothing_acts_or_hides", "job/test_prompt.py::test_no_word_is_a_path"),
+        (
+            "job/test_prompt.py::test_in_data_nothing_acts_or_hides",
+            "job/test_prompt.py::test_no_word_is_a_path",
+        ),
     ),
     Threat(
         "J3",

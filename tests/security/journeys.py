@@ -29,13 +29,19 @@ def received(
     now = clock or fakes.Clock()
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode(), now())
     tokens, log = fakes.tokens(now=now), fakes.Log()
-    answer = receive(delivery, settings=settings(**environment), secrets=tokens, queue=queue, now=now, log=log)
+    answer = receive(
+        delivery, settings=settings(**environment), secrets=tokens, queue=queue, now=now, log=log
+    )
     back = [from_json(run.to_json()) for run in queue.runs]
     return answer, [run for run in back if isinstance(run, RunRequest)]
 
 
 def carry(
-    run: RunRequest, gitlab: GitLab, clock: fakes.Clock, records: fakes.Records | None = None, **environment: str
+    run: RunRequest,
+    gitlab: GitLab,
+    clock: fakes.Clock,
+    records: fakes.Records | None = None,
+    **environment: str,
 ) -> object:
     """Dispatch a request once; return how it ended, None where it is to come again."""
     world: Any = fakes.world(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
@@ -53,10 +59,14 @@ def trigger_body(payload: Mapping[str, Any]) -> tuple[dict[str, Any], str] | Non
     if answer.status != 202:
         return None
     gitlab = fakes.GitLab()
-    gitlab.text = payload["object_attributes"]["note"].encode("utf-8", "replace").decode()  # no store has half a pair
+    gitlab.text = (
+        payload["object_attributes"]["note"].encode("utf-8", "replace").decode()
+    )  # no store has half a pair
     carry(runs[0], gitlab, fakes.Clock())
     if not gitlab.triggered:
         return None
     body: dict[str, Any] = gitlab.triggered[0][2]
     queued = runs[0].instruction
-    return body, body["ai_flow"]["input"] if queued is None else mention.seen(queued, settings().phrases)
+    return body, body["ai_flow"]["input"] if queued is None else mention.seen(
+        queued, settings().phrases
+    )

@@ -28,9 +28,12 @@ class Talk:
     def __init__(self, **environment: str) -> None:
         self.gitlab, self.records, self.clock = fakes.GitLab(), fakes.Records(), fakes.Clock()
         self.gitlab.users = {
-            number: User(number, name, bot=number != HUMAN, state="active") for number, name in NAMES.items()
+            number: User(number, name, bot=number != HUMAN, state="active")
+            for number, name in NAMES.items()
         }
-        self.gitlab.members = {(7, number): Member(number, 40, "active", "active", None) for number in NAMES}
+        self.gitlab.members = {
+            (7, number): Member(number, 40, "active", "active", None) for number in NAMES
+        }
         self.environment = environment
         self.notes = 0
         self.runs: list[tuple[int, int, float]] = []  # author, note, when
@@ -55,7 +58,11 @@ class Talk:
     def round(self, number: int) -> None:
         """Let a person ask now and then, and every bot answer what it hears; our job answers with a live mention."""
         self.clock.time += PAUSE
-        replies = self.say(HUMAN, f"@claude please, @renovate @triage {number}") if number % 40 == 0 else []
+        replies = (
+            self.say(HUMAN, f"@claude please, @renovate @triage {number}")
+            if number % 40 == 0
+            else []
+        )
         heard = self.say(FIRST, f"@claude @triage you said {number}") + self.say(
             SECOND, f"@renovate @claude I say {number}"
         )
@@ -82,9 +89,25 @@ def _wrong(talk: Talk, *, allowed: bool) -> list[str]:
         for note, count in Counter(note for _, note, _ in talk.runs).items()
         if count > 1
     ]
-    found += [f"a run for ourselves: note {note}" for author, note, _ in talk.runs if author == OURS]
-    found += [f"a run for a bot: note {note}" for author, note, _ in talk.runs if author != HUMAN and not allowed]
-    for seconds, limit, key in ((600, PER_THREAD, "thread"), (3600, PER_USER, "user"), (86400, PER_DAY, "day")):
-        windows = Counter((int(when // seconds), author if key == "user" else 0) for author, _, when in talk.runs)
-        found += [f"{count} runs per {key} in window {window}" for window, count in windows.items() if count > limit]
+    found += [
+        f"a run for ourselves: note {note}" for author, note, _ in talk.runs if author == OURS
+    ]
+    found += [
+        f"a run for a bot: note {note}"
+        for author, note, _ in talk.runs
+        if author != HUMAN and not allowed
+    ]
+    for seconds, limit, key in (
+        (600, PER_THREAD, "thread"),
+        (3600, PER_USER, "user"),
+        (86400, PER_DAY, "day"),
+    ):
+        windows = Counter(
+            (int(when // seconds), author if key == "user" else 0) for author, _, when in talk.runs
+        )
+        found += [
+            f"{count} runs per {key} in window {window}"
+            for window, count in windows.items()
+            if count > limit
+        ]
     return found

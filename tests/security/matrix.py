@@ -73,7 +73,8 @@ class Cell(NamedTuple):
             and (self.own_id == "200" or not bot)
             and self.who in (HUMAN, ALLOWED_BOT)
             and not self.external
-            and (self.user_state, self.member_state, self.membership) == ("active", "active", "active")
+            and (self.user_state, self.member_state, self.membership)
+            == ("active", "active", "active")
             and self.expires in (None, "2026-02-03")
             and self.role is not None
             and self.role >= MINIMA[self.minimum]
@@ -101,10 +102,16 @@ class Answering(fakes.GitLab):
         author = OWN_ID if cell.who == OURSELVES else AUTHOR
         name = {BOT: "other-bot", ALLOWED_BOT: BOT_NAME, OURSELVES: "claude"}.get(cell.who, "ada")
         self.cell = cell
-        self.users = {author: User(author, name, bot=cell.who != HUMAN, state=cell.user_state, external=cell.external)}
+        self.users = {
+            author: User(
+                author, name, bot=cell.who != HUMAN, state=cell.user_state, external=cell.external
+            )
+        }
         self.members = {}
         if cell.role is not None:
-            self.members[7, author] = Member(author, cell.role, cell.member_state, cell.membership, cell.expires)
+            self.members[7, author] = Member(
+                author, cell.role, cell.member_state, cell.membership, cell.expires
+            )
 
     def user(self, user_id: int) -> User | None:
         return super().user(user_id) if _answered(self.cell.user) else None
@@ -125,7 +132,9 @@ def _answered(answer: str) -> bool:
 def cells() -> Iterator[Cell]:
     """Yield the matrix: all of what GitLab may say when it answers, then all the ways in which it may answer."""
     places = list(itertools.product(EVENTS, VISIBILITIES, (False, True)))
-    states = itertools.product(ROLES, MINIMA, USER_STATES, MEMBER_STATES, MEMBERSHIPS, EXPIRIES, WHO, (False, True))
+    states = itertools.product(
+        ROLES, MINIMA, USER_STATES, MEMBER_STATES, MEMBERSHIPS, EXPIRIES, WHO, (False, True)
+    )
     for number, state in enumerate(states):
         for place in places[number % 5 :: 5]:  # every state in at least seven of the 36 places
             yield Cell(*place, *state)  # type: ignore[arg-type]  # their columns, in their order
@@ -136,19 +145,30 @@ def cells() -> Iterator[Cell]:
 
 
 def _payload(event: str, *, internal: bool) -> dict[str, Any]:
-    about = {"iid": 3, "source_branch": "main", "target_branch": "main", "last_commit": {"id": "a" * 40}}
+    about = {
+        "iid": 3,
+        "source_branch": "main",
+        "target_branch": "main",
+        "last_commit": {"id": "a" * 40},
+    }
     about |= {"source_project_id": 8 if event.startswith("fork") else 7}
     if event not in (OPENED, ASSIGNED):
         kind = {"issue": "Issue", "work item": "WorkItem"}.get(event, "MergeRequest")
         return fakes.payload(noteable_type=kind, internal=internal) | {"merge_request": about}
     about |= {"id": 900, "title": "It breaks", "description": "x", "confidential": internal}
-    payload = {name: value for name, value in fakes.payload().items() if name in ("user", "project")}
+    payload = {
+        name: value for name, value in fakes.payload().items() if name in ("user", "project")
+    }
     if event == OPENED:
         opened = about | {"action": "open", "description": "@claude fix it"}
         return payload | {"object_kind": "issue", "object_attributes": opened}
     changes = {"reviewers": {"previous": [], "current": [{"username": "claude"}]}}
     changed = about | {"action": "update", "updated_at": "2026-02-02 02:40:00 UTC"}
-    return payload | {"object_kind": "merge_request", "object_attributes": changed, "changes": changes}
+    return payload | {
+        "object_kind": "merge_request",
+        "object_attributes": changed,
+        "changes": changes,
+    }
 
 
 @cache
@@ -160,7 +180,9 @@ def request(event: str, visibility: int, internal: bool, author: int) -> RunRequ
     payload["user"] |= {"id": author}
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode())
     settings, tokens = fakes.settings(), fakes.tokens()
-    answer = receive(delivery, settings=settings, secrets=tokens, queue=queue, now=fakes.Clock(), log=fakes.Log())
+    answer = receive(
+        delivery, settings=settings, secrets=tokens, queue=queue, now=fakes.Clock(), log=fakes.Log()
+    )
     assert answer.status == 202, answer
     found = from_json(queue.runs[0].to_json())
     assert isinstance(found, RunRequest)
@@ -176,7 +198,9 @@ def triggers(cell: Cell) -> int:
     """Return how many pipelines the cell starts, in two attempts."""
     author = OWN_ID if cell.who == OURSELVES else AUTHOR
     gitlab, clock = Answering(cell), fakes.Clock()
-    world = fakes.world(gitlab, fakes.Records(), clock, fakes.Log())._replace(settings=_settings(cell.minimum))
+    world = fakes.world(gitlab, fakes.Records(), clock, fakes.Log())._replace(
+        settings=_settings(cell.minimum)
+    )
     for _ in range(2):
         with suppress(Retry):
             dispatch(request(cell.event, cell.visibility, cell.internal, author), world)

@@ -64,7 +64,9 @@ def mutants(path: Path) -> Iterator[Mutant]:
         site.back()
 
 
-def _swap(parent: Any, field: str, index: int | None, node: ast.AST, others: list[ast.AST]) -> Iterator[_Site]:
+def _swap(
+    parent: Any, field: str, index: int | None, node: ast.AST, others: list[ast.AST]
+) -> Iterator[_Site]:
     def set_to(value: ast.AST) -> None:
         if index is None:
             setattr(parent, field, value)
@@ -75,7 +77,12 @@ def _swap(parent: Any, field: str, index: int | None, node: ast.AST, others: lis
         if isinstance(node, ast.expr | ast.stmt) and isinstance(other, ast.expr | ast.stmt):
             ast.copy_location(other, node)
         change = f"{_words(node)} → {_words(other)}"
-        yield _Site(getattr(node, "lineno", 0), change, lambda other=other: set_to(other), lambda: set_to(node))  # type: ignore[misc]
+        yield _Site(
+            getattr(node, "lineno", 0),
+            change,
+            lambda other=other: set_to(other),
+            lambda: set_to(node),
+        )  # type: ignore[misc]
 
 
 def _words(node: ast.AST) -> str:
@@ -92,8 +99,13 @@ def _sites(parent: ast.AST) -> Iterator[_Site]:
         for index, node in enumerate(nodes):
             if not isinstance(node, ast.AST) or _is_text(parent, node):
                 continue
-            others = [*_others(node), *([_negated(node)] if _is_condition(parent, field, node) else [])]
-            yield from _swap(parent, field, index if isinstance(value, list) else None, node, others)
+            others = [
+                *_others(node),
+                *([_negated(node)] if _is_condition(parent, field, node) else []),
+            ]
+            yield from _swap(
+                parent, field, index if isinstance(value, list) else None, node, others
+            )
             yield from _sites(node)
 
 
@@ -113,7 +125,11 @@ def _is_condition(parent: ast.AST, field: str, node: ast.AST) -> bool:
     )
     # What is swapped, or loses its `not`, elsewhere needs no negation as well.
     simple = isinstance(node, ast.Compare) and len(node.ops) == 1
-    return asked and not simple and not (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
+    return (
+        asked
+        and not simple
+        and not (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
+    )
 
 
 def _negated(node: Any) -> ast.AST:
@@ -125,19 +141,25 @@ def _others(node: ast.AST) -> list[ast.AST]:  # noqa: C901, PLR0911  a table in 
     match node:
         case ast.Compare():
             return [
-                ast.Compare(node.left, [*node.ops[:at], other(), *node.ops[at + 1 :]], node.comparators)
+                ast.Compare(
+                    node.left, [*node.ops[:at], other(), *node.ops[at + 1 :]], node.comparators
+                )
                 for at, op in enumerate(node.ops)
                 for other in _COMPARISONS[type(op)]
             ]
         case ast.BoolOp():
-            return [ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)]
+            return [
+                ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+            ]
         case ast.UnaryOp(op=ast.Not()):
             return [node.operand]
         case ast.BinOp() if type(node.op) in _OPERATORS:
             return [ast.BinOp(node.left, _OPERATORS[type(node.op)](), node.right)]
         case ast.AugAssign():
             other = _OPERATORS.get(type(node.op))
-            changed: list[ast.AST] = [ast.AugAssign(node.target, other(), node.value)] if other else []
+            changed: list[ast.AST] = (
+                [ast.AugAssign(node.target, other(), node.value)] if other else []
+            )
             return [*changed, ast.Pass()]
         case ast.Constant():
             return [ast.Constant(value) for value in _values(node.value)]

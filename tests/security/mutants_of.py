@@ -12,16 +12,32 @@ BAR = 0.95
 
 # Module, words of the change or of its line → why no test can tell it from the original.
 EQUIVALENT: tuple[tuple[str, str, str], ...] = (
-    ("delivery", "'' → 'X' [webhook_id, timestamp =", "a missing time, spelled X, is no number either"),
+    (
+        "delivery",
+        "'' → 'X' [webhook_id, timestamp =",
+        "a missing time, spelled X, is no number either",
+    ),
     ("mention", "return [] → return None", "both are no mention to all who ask"),
-    ("mention", "'\\n' → '\\nX' [elif before[-1:]", "no letter can follow a mention: it would be part of the name"),
+    (
+        "mention",
+        "'\\n' → '\\nX' [elif before[-1:]",
+        "no letter can follow a mention: it would be part of the name",
+    ),
     (
         "mention",
         "65535 → 65536 [codes",
         "a phrase is ASCII, and so is what settings make of labels: no such character comes",
     ),
-    ("mention", "'0000' → '0000X' [codes", "the same: it stands for phrases without any character below 65536"),
-    ("flow", "→ len(kept) + len(kept.rstrip", "a sum is odd where a difference is, and only that counts"),
+    (
+        "mention",
+        "'0000' → '0000X' [codes",
+        "the same: it stands for phrases without any character below 65536",
+    ),
+    (
+        "flow",
+        "→ len(kept) + len(kept.rstrip",
+        "a sum is odd where a difference is, and only that counts",
+    ),
     ("replies", "'' → 'X' [reason = failed", "neither is a cause that has words"),
 )
 
@@ -65,7 +81,9 @@ def run(*modules: str) -> Iterator[Seen]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             told = json.loads(line)
-            yield Seen(told["module"], told["mutants"], *sorted_out(told["module"], told["survivors"]))
+            yield Seen(
+                told["module"], told["mutants"], *sorted_out(told["module"], told["survivors"])
+            )
     if process.returncode:
         message = "the mutation tester ended with an error, told above"
         raise RuntimeError(message)

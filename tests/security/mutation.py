@@ -54,8 +54,14 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, name: str, path: Path, code: CodeType) -> None:
         self._name, self._path, self._code = name, path, code
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
-        return importlib.util.spec_from_file_location(name, self._path, loader=self) if name == self._name else None
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:  # noqa: ARG002
+        return (
+            importlib.util.spec_from_file_location(name, self._path, loader=self)
+            if name == self._name
+            else None
+        )
 
     def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
         return None
@@ -89,7 +95,10 @@ def _child(name: str, path: Path, code: CodeType, tests: Iterable[tuple[str, ...
     try:
         sys.meta_path.insert(0, _Planted(name, path, code))
         # Most mutants do not live to see the second.
-        status = next((end for stage in tests if (end := int(pytest.main([*OPTIONS, *map(_given, stage)])))), 0)
+        status = next(
+            (end for stage in tests if (end := int(pytest.main([*OPTIONS, *map(_given, stage)])))),
+            0,
+        )
     finally:
         os._exit(status)
 
@@ -109,7 +118,11 @@ def _outcomes(
             yield running.pop(process)[0], status != 0
         else:
             time.sleep(0.01)
-        for late in [process for process, (_, began) in running.items() if time.monotonic() - began > PATIENCE]:
+        for late in [
+            process
+            for process, (_, began) in running.items()
+            if time.monotonic() - began > PATIENCE
+        ]:
             os.kill(late, signal.SIGKILL)
 
 
@@ -123,10 +136,15 @@ def run(module: str, *, every: int = 1, processes: int = 2) -> Seen:
         message = f"the tests of {name} fail without a mutant"
         raise RuntimeError(message)
     some = [mutant for number, mutant in enumerate(mutants(path)) if number % every == 0]
-    lived = [mutant for mutant, killed in _outcomes(name, path, iter(some), tests, processes) if not killed]
+    lived = [
+        mutant
+        for mutant, killed in _outcomes(name, path, iter(some), tests, processes)
+        if not killed
+    ]
     lines = path.read_text().splitlines()
     survivors = tuple(
-        f"{mutant} [{lines[mutant.line - 1].strip()}]" for mutant in sorted(lived, key=lambda each: each.line)
+        f"{mutant} [{lines[mutant.line - 1].strip()}]"
+        for mutant in sorted(lived, key=lambda each: each.line)
     )
     return Seen(module, len(some), survivors, time.monotonic() - began)
 
@@ -139,12 +157,19 @@ def main(names: list[str]) -> None:
         limited(
             self,
             parent,
-            **given | ({"max_examples": min(given["max_examples"], MOST)} if "max_examples" in given else {}),
+            **given
+            | (
+                {"max_examples": min(given["max_examples"], MOST)}
+                if "max_examples" in given
+                else {}
+            ),
         )
 
     settings.__init__ = fewer  # type: ignore[method-assign]  # a mutant falls early or not at all
     quick = (Phase.explicit, Phase.generate)  # no shrinking: that a mutant fails is enough
-    settings.register_profile("mutants", database=None, derandomize=True, deadline=None, phases=quick)
+    settings.register_profile(
+        "mutants", database=None, derandomize=True, deadline=None, phases=quick
+    )
     settings.load_profile("mutants")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     every = int(os.environ.get("EVERY", "1"))

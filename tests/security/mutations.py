@@ -23,11 +23,62 @@ LONG = 3000  # bytes of a payload; longer ones cost time and hold nothing else
 VALUES = tuple(
     text.encode()
     for text in (
-        *("null", "true", "false", "0", "-1", "1", "7", "42", "1.5", "1e999", "-0", "NaN", "Infinity", "1e-9"),
-        *(str(2**63 - 1), str(2**63), str(2**64), "9" * 30, "9" * 5000, "[]", "{}", "[[]]", '[{"a":[]}]', '""', '" "'),
-        *('"@claude"', '"@claude do it"', '"note"', '"7"', '"main"', '"create"', '"update"', '"Issue"', '"Commit"'),
-        *('"\\u0000"', '"\\ud800"', '"\\udc00\\ud800"', '"\\u202e"', '"\\u0040claude x"', '"../../../etc"', '"é好🚀"'),
-        *('"confidential_note"', '"MergeRequest"', '"$ANTHROPIC_API_KEY"', '"https://evil.example/"', '"<!--"'),
+        *(
+            "null",
+            "true",
+            "false",
+            "0",
+            "-1",
+            "1",
+            "7",
+            "42",
+            "1.5",
+            "1e999",
+            "-0",
+            "NaN",
+            "Infinity",
+            "1e-9",
+        ),
+        *(
+            str(2**63 - 1),
+            str(2**63),
+            str(2**64),
+            "9" * 30,
+            "9" * 5000,
+            "[]",
+            "{}",
+            "[[]]",
+            '[{"a":[]}]',
+            '""',
+            '" "',
+        ),
+        *(
+            '"@claude"',
+            '"@claude do it"',
+            '"note"',
+            '"7"',
+            '"main"',
+            '"create"',
+            '"update"',
+            '"Issue"',
+            '"Commit"',
+        ),
+        *(
+            '"\\u0000"',
+            '"\\ud800"',
+            '"\\udc00\\ud800"',
+            '"\\u202e"',
+            '"\\u0040claude x"',
+            '"../../../etc"',
+            '"é好🚀"',
+        ),
+        *(
+            '"confidential_note"',
+            '"MergeRequest"',
+            '"$ANTHROPIC_API_KEY"',
+            '"https://evil.example/"',
+            '"<!--"',
+        ),
         *(
             "[" * 200 + "]" * 200,
             '{"a":' * 99 + "1" + "}" * 99,
@@ -47,7 +98,8 @@ VALUES = tuple(
     )
 )
 KEYS = tuple(
-    b'"' + key.encode() + b'":' for key in ("", "id", "note", "iid", "project", "user", "x", "\\u0000", "action")
+    b'"' + key.encode() + b'":'
+    for key in ("", "id", "note", "iid", "project", "user", "x", "\\u0000", "action")
 )
 TEXTS = (
     "@claude fix it",
@@ -70,7 +122,19 @@ NAMES = (
     "\0",
     "é",
 )
-METHODS = ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "", "P0ST", "\u212aOST")
+METHODS = (
+    "GET",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "",
+    "P0ST",
+    "\u212aOST",
+)
 
 
 class Case(NamedTuple):
@@ -93,13 +157,17 @@ class Sample(NamedTuple):
 def samples() -> tuple[Sample, ...]:
     """Return real payloads as they are, and with a note that speaks to us in place of theirs."""
     found: list[Any] = [
-        json.loads(path.read_bytes()) for path in sorted(PAYLOADS.rglob("*.json")) if ".headers." not in path.name
+        json.loads(path.read_bytes())
+        for path in sorted(PAYLOADS.rglob("*.json"))
+        if ".headers." not in path.name
     ]
     found = [each for each in found if isinstance(each, dict)]
     notes = [each for each in found if each.get("object_kind") == "note"]
     found = [each for each in found if len(json.dumps(each)) < LONG]
     spoken = [
-        each | {"object_attributes": each["object_attributes"] | {"note": text}} for each in notes for text in TEXTS[:2]
+        each | {"object_attributes": each["object_attributes"] | {"note": text}}
+        for each in notes
+        for text in TEXTS[:2]
     ]
     made = [fakes.payload(text) for text in TEXTS]
     # Those that lead to no run more often: they cost less, and ten million are to be sent.
@@ -109,19 +177,50 @@ def samples() -> tuple[Sample, ...]:
 def _others() -> Iterator[dict[str, Any]]:
     """Yield a comment on a diff, an issue and a merge request that ask in every way, and a pipeline of ours."""
     us, label = {"id": 99, "username": "claude"}, {"id": 1, "title": "claude"}
-    ends = {"source_branch": "f", "target_branch": "main", "source_project_id": 7, "last_commit": {"id": "a" * 40}}
+    ends = {
+        "source_branch": "f",
+        "target_branch": "main",
+        "source_project_id": 7,
+        "last_commit": {"id": "a" * 40},
+    }
     comment = fakes.payload(noteable_type="MergeRequest", position={"new_path": "a", "new_line": 1})
     yield comment | {"merge_request": {"iid": 3, **ends}}
     for kind in ("issue", "merge_request"):
-        about = {"id": 900, "iid": 5, "title": "It breaks", "description": "@claude fix it", "author_id": 42, **ends}
-        payload = {name: comment[name] for name in ("user", "project")} | {"object_kind": kind, "event_type": kind}
-        yield payload | {"object_attributes": about | {"action": "open"}, "assignees": [us], "labels": [label]}
-        changes = {name: {"previous": [], "current": [who]} for name, who in (("assignees", us), ("labels", label))}
+        about = {
+            "id": 900,
+            "iid": 5,
+            "title": "It breaks",
+            "description": "@claude fix it",
+            "author_id": 42,
+            **ends,
+        }
+        payload = {name: comment[name] for name in ("user", "project")} | {
+            "object_kind": kind,
+            "event_type": kind,
+        }
+        yield payload | {
+            "object_attributes": about | {"action": "open"},
+            "assignees": [us],
+            "labels": [label],
+        }
+        changes = {
+            name: {"previous": [], "current": [who]}
+            for name, who in (("assignees", us), ("labels", label))
+        }
         changes |= {"reviewers": {"previous": [], "current": [us | {"re_requested": True}]}}
         changed = about | {"action": "update", "updated_at": "2026-02-02 02:40:00 UTC"}
         yield payload | {"object_attributes": changed, "changes": changes}
-    variables = [{"key": "AI_FLOW_ID", "value": "ab" * 16}, {"key": "TRIGGER_PAYLOAD", "value": "{}"}]
-    pipeline = {"id": 31, "iid": 1, "status": "running", "source": "trigger", "variables": variables}
+    variables = [
+        {"key": "AI_FLOW_ID", "value": "ab" * 16},
+        {"key": "TRIGGER_PAYLOAD", "value": "{}"},
+    ]
+    pipeline = {
+        "id": 31,
+        "iid": 1,
+        "status": "running",
+        "source": "trigger",
+        "variables": variables,
+    }
     yield {"object_kind": "pipeline", "object_attributes": pipeline, "project": comment["project"]}
 
 
@@ -153,9 +252,13 @@ def body(rng: Random) -> bytes:
     """Return a payload with one to three changes of its structure, and sometimes of its bytes as well."""
     pick, sample = rng.random, samples()[int(rng.random() * len(samples()))]
     text, before = sample.body, len(sample.body) + 1
-    changes = sorted((_change(rng, sample) for _ in range(1 + int(pick() * pick() * 4))), reverse=True)
+    changes = sorted(
+        (_change(rng, sample) for _ in range(1 + int(pick() * pick() * 4))), reverse=True
+    )
     for start, end, instead in changes:
-        if end < before:  # from the back, and none inside another: every place is still where it was
+        if (
+            end < before
+        ):  # from the back, and none inside another: every place is still where it was
             text, before = text[:start] + instead + text[end:], start
     return bytes_changed(rng, text) if pick() < 0.15 else text
 
@@ -172,7 +275,13 @@ def _change(rng: Random, sample: Sample) -> tuple[int, int, bytes]:
         return start, end, text[other_start:other_end]
     if what < 0.65:  # one level deeper
         start, end = sample.values[int(pick() * len(sample.values))]
-        return start, end, (b"[" + text[start:end] + b"]") if pick() < 0.5 else (b'{"a":' + text[start:end] + b"}")
+        return (
+            start,
+            end,
+            (b"[" + text[start:end] + b"]")
+            if pick() < 0.5
+            else (b'{"a":' + text[start:end] + b"}"),
+        )
     start, end = sample.members[int(pick() * len(sample.members))]
     if what < 0.8:  # left out, with its comma
         return (
@@ -197,7 +306,11 @@ def case(rng: Random, now: float = fakes.NOW) -> Case:
     if what > 0.98999:
         return Case(TOO_LARGE, Delivery("POST", fakes.sign(b"", now), bytes(MAX_BODY + 1)))
     return Case(
-        UNSIGNED, Delivery("POST", *forgeries.FORGERIES[int(rng.random() * len(forgeries.FORGERIES))](rng, data, now))
+        UNSIGNED,
+        Delivery(
+            "POST",
+            *forgeries.FORGERIES[int(rng.random() * len(forgeries.FORGERIES))](rng, data, now),
+        ),
     )
 
 

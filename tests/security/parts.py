@@ -7,7 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tests.security import clouds, expanders, families, floods, fuzz, hosts, loops, matrix, mutants_of, timing
+from tests.security import (
+    clouds,
+    expanders,
+    families,
+    floods,
+    fuzz,
+    hosts,
+    loops,
+    matrix,
+    mutants_of,
+    timing,
+)
 from tests.security.fuzz import Tally
 
 
@@ -30,7 +41,10 @@ def _fuzzed(test: str, tally: Tally) -> Row:
 
 
 def core(share: int) -> Iterator[Row]:
-    yield _fuzzed(f"{10_000_000 // share:,} mutated deliveries through `receive`", fuzz.run(10_000_000 // share))
+    yield _fuzzed(
+        f"{10_000_000 // share:,} mutated deliveries through `receive`",
+        fuzz.run(10_000_000 // share),
+    )
 
 
 def each_cloud(share: int) -> Iterator[Row]:
@@ -38,7 +52,8 @@ def each_cloud(share: int) -> Iterator[Row]:
         tally = fuzz.run(200_000 // share, clouds.FRONTS[cloud], now=time.time())
         odd = fuzz.apart(clouds.odd, cloud)
         row = _fuzzed(
-            f"{200_000 // share:,} of them through the handler of {cloud.upper()}, and requests that are none", tally
+            f"{200_000 // share:,} of them through the handler of {cloud.upper()}, and requests that are none",
+            tally,
         )
         yield row._replace(met=row.met and not odd, stories=(*row.stories, *odd))
 
@@ -91,7 +106,10 @@ def both_expanders(share: int) -> Iterator[Row]:
 
 def loop(_: int) -> Iterator[Row]:
     apart, allowed = loops.run(1000, allowed=False), loops.run(1000, allowed=True)
-    told = [", ".join(f"{name} {count}" for name, count in sorted(seen.runs.items())) for seen in (apart, allowed)]
+    told = [
+        ", ".join(f"{name} {count}" for name, count in sorted(seen.runs.items()))
+        for seen in (apart, allowed)
+    ]
     wrong = (*apart.wrong, *allowed.wrong)
     yield Row(
         "two bots that mention each other and us, our bot that answers both, 1,000 rounds",
@@ -105,7 +123,10 @@ def loop(_: int) -> Iterator[Row]:
 
 
 def times(share: int) -> Iterator[Row]:
-    token, signature = (timing.measure(1_000_000 // share, each) for each in (timing.by_token(), timing.by_signature()))
+    token, signature = (
+        timing.measure(1_000_000 // share, each)
+        for each in (timing.by_token(), timing.by_signature())
+    )
     leak = timing.measure(100_000, timing.by_token("s" * 4000), timing.leaky)
     worst = max(token.worst, signature.worst)
     each = ", ".join(f"{name} {value:+.2f}" for name, value in token.t.items())
@@ -120,9 +141,14 @@ def times(share: int) -> Iterator[Row]:
 
 def texts(_: int) -> Iterator[Row]:
     seen = families.run()
-    slowest, steepest = max(seen, key=lambda each: each.milliseconds), max(seen, key=lambda each: each.growth)
+    slowest, steepest = (
+        max(seen, key=lambda each: each.milliseconds),
+        max(seen, key=lambda each: each.growth),
+    )
     wrong = tuple(
-        f"{each.name}: {each.milliseconds:.0f} ms, × {each.growth:.2f}, {each.status}" for each in seen if not each.met
+        f"{each.name}: {each.milliseconds:.0f} ms, × {each.growth:.2f}, {each.status}"
+        for each in seen
+        if not each.met
     )
     yield Row(
         "16 hostile families of 1,000,000 characters, behind and before a mention, through `receive`, signed",

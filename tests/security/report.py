@@ -88,10 +88,17 @@ def _links(threat: Threat) -> str:
 def figures(rows: Iterable[Row], seconds: float, measured: str) -> str:
     """Return the figures of a run, and the mutants that are known to change nothing."""
     lines = [_row(row.test, row.bar, row.figures, "✔" if row.met else "✘") for row in rows]
-    alive = [f"- {row.test}: {_code(story)}" for row in rows if row.test.startswith("mutants") for story in row.stories]
+    alive = [
+        f"- {row.test}: {_code(story)}"
+        for row in rows
+        if row.test.startswith("mutants")
+        for story in row.stories
+    ]
     said = f"`{COMMAND}`, {measured}, {seconds / 60:.0f} minutes, on {machine()}."
     gaps = ["", "Mutants that live:", "", *alive] if alive else []
-    return "\n".join([said, "", "| test | bar | figures | met |", "|---|---|---|---|", *lines, *gaps])
+    return "\n".join(
+        [said, "", "| test | bar | figures | met |", "|---|---|---|---|", *lines, *gaps]
+    )
 
 
 def equivalent() -> str:

@@ -18,13 +18,24 @@ from tests import fakes
 
 RUN = "0123456789abcdef0123456789abcdef"
 MARK = f"<!-- gitlab-claude-trigger run={RUN} -->"
-FIRST, SECOND = (Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}") for number in (1, 2))
-LINKS = tuple(f"[pipeline {number}](https://gitlab.com/group/app/-/pipelines/{number})" for number in (1, 2))
+FIRST, SECOND = (
+    Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}") for number in (1, 2)
+)
+LINKS = tuple(
+    f"[pipeline {number}](https://gitlab.com/group/app/-/pipelines/{number})" for number in (1, 2)
+)
 
 
 def test_the_roles_are_gitlab_s() -> None:
     # https://docs.gitlab.com/api/access_requests/#valid-access-levels
-    known = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+    known = {
+        "guest": 10,
+        "planner": 15,
+        "reporter": 20,
+        "developer": 30,
+        "maintainer": 40,
+        "owner": 50,
+    }
     assert known == ROLES
 
 
@@ -76,13 +87,18 @@ def test_every_character_may_be_spelled_as_an_escape() -> None:
 
 
 @pytest.mark.parametrize("discussion", ["d" * 40, None])
-def test_the_trigger_call_s_body_is_of_version_1_and_says_where_it_belongs(discussion: str | None) -> None:
+def test_the_trigger_call_s_body_is_of_version_1_and_says_where_it_belongs(
+    discussion: str | None,
+) -> None:
     run = fakes.run(fakes.NOTE._replace(discussion_id=discussion))
     body: dict[str, Any] = flow.body(run, Order(), "fix it", {}, fakes.settings())
     told = {name: body["ai_flow"][name] for name in ("version", "id", "event")}
     assert told == {"version": 1, "id": run.id, "event": "mention"}
     variables = body["variables"]
-    assert (variables["AI_FLOW_THREAD"], variables["AI_FLOW_DISCUSSION_ID"]) == ("issue-5", discussion or "")
+    assert (variables["AI_FLOW_THREAD"], variables["AI_FLOW_DISCUSSION_ID"]) == (
+        "issue-5",
+        discussion or "",
+    )
 
 
 def test_a_variable_has_96_kib_and_half_a_pair_is_a_question_mark() -> None:
@@ -92,7 +108,9 @@ def test_a_variable_has_96_kib_and_half_a_pair_is_a_question_mark() -> None:
     assert flow.safe("a\ud800b") == "a?b"
 
 
-@pytest.mark.parametrize("text", ["$" * 100_000, "X$" * 100_000, "X" * 98_000 + "$" * 9000, "$X" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["$" * 100_000, "X$" * 100_000, "X" * 98_000 + "$" * 9000, "$X" * 100_000]
+)
 @pytest.mark.parametrize("offset", range(4))
 def test_a_cut_leaves_no_half_of_a_doubled_dollar(text: str, offset: int) -> None:
     text = "y" * offset + text
@@ -113,7 +131,9 @@ def test_a_cut_leaves_no_half_of_a_doubled_dollar(text: str, offset: int) -> Non
         (500, Retry, Reason.GITLAB_UNAVAILABLE),
     ],
 )
-def test_statuses_mean_what_their_class_means(status: int, kind: type[Exception], reason: Reason) -> None:
+def test_statuses_mean_what_their_class_means(
+    status: int, kind: type[Exception], reason: Reason
+) -> None:
     refusal = flow.refused(GitLabError(status))
     assert type(refusal) is kind
     assert refusal.reason is reason
@@ -125,7 +145,8 @@ def test_the_mark_is_known_to_the_letter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "state"), [(0, "queued"), (599.5, "queued"), (600, "queued"), (600.5, "stuck"), (9000, "stuck")]
+    ("age", "state"),
+    [(0, "queued"), (599.5, "queued"), (600, "queued"), (600.5, "stuck"), (9000, "stuck")],
 )
 def test_a_pipeline_is_stuck_after_ten_minutes(age: float, state: str) -> None:
     assert replies.state_of(Progress("pending", 0, fakes.NOW, ()), fakes.NOW + age) == state
@@ -138,7 +159,9 @@ def test_both_time_limits_are_told_apart_from_failures(reason: str) -> None:
 
 
 def test_a_job_s_last_mark_counts() -> None:
-    working, done = (f"<!-- gitlab-claude-job pipeline=1 state={state} -->" for state in ("working", "done"))
+    working, done = (
+        f"<!-- gitlab-claude-job pipeline=1 state={state} -->" for state in ("working", "done")
+    )
     assert replies.has_answer(f"{working} {done}")
     assert not replies.has_answer(f"{done} {working}")
 
@@ -156,7 +179,10 @@ def test_replies_are_laid_out_as_written() -> None:
     moved = replies.moved(RUN, FIRST, Progress("pending", 0, fakes.NOW, ()), understood, fakes.NOW)
     assert moved == f"{queued}\n\n{asked}\n\n{MARK}"
     reason = Reason.FORK_MERGE_REQUEST
-    assert replies.stopped(RUN, Stop(reason)) == f"Claude did not start. {reason.sentence} {reason.cure}\n\n{MARK}"
+    assert (
+        replies.stopped(RUN, Stop(reason))
+        == f"Claude did not start. {reason.sentence} {reason.cure}\n\n{MARK}"
+    )
     assert replies.status(RUN, [], fakes.NOW) == f"{words.STATUS_NONE}\n\n{MARK}"
     assert replies.cancelled(RUN, [], []) == f"{words.STOP_NONE}\n\n{MARK}"
     both = f"{words.STOPPED.format(pipelines=', '.join(LINKS))}\n\n{MARK}"

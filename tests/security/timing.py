@@ -69,7 +69,9 @@ def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
     def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:
         one = int(rng.random() * 2)
         presented = wrong(rng, tokens[one], what)
-        return Delivery("POST", {"x-gitlab-token": presented}, b"{}"), secrets[one ^ (what == LENGTH)]
+        return Delivery("POST", {"x-gitlab-token": presented}, b"{}"), secrets[
+            one ^ (what == LENGTH)
+        ]
 
     return Compared(make, (FIRST, LAST, LENGTH))
 
@@ -102,7 +104,9 @@ def measure(count: int, compared: Compared, check: Verify = verify) -> Seen:
     return Seen(count, {f"{a}/{b}": welch(kept[a], kept[b]) for a, b in combinations(classes, 2)})
 
 
-def _time(chosen: list[tuple[str, Delivery, WebhookSecrets]], check: Verify) -> list[tuple[str, int]]:
+def _time(
+    chosen: list[tuple[str, Delivery, WebhookSecrets]], check: Verify
+) -> list[tuple[str, int]]:
     taken = []
     gc.disable()
     try:

@@ -1,0 +1,39 @@
+"""The names in `ai_flow`, the object by which the trigger tells the job what to do.
+
+`docs/trigger-call.md` describes the object; `docs/ai-flow-context.schema.json` its `context`.
+"""
+
+from __future__ import annotations
+
+import re
+
+VERSION = 1  # of `ai_flow`: a job refuses any other
+
+# What a run can be about: `kind`.
+ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"
+
+# What made it a run: `event`, and the variable AI_FLOW_EVENT.
+MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"
+
+# What the job can be told to do in one word: `command`.
+REVIEW, FIX, EXPLAIN, IMPLEMENT = "review", "fix", "explain", "implement"
+
+RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
+USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
+
+_BY_EVENT = {
+    (ASSIGN_REVIEWER, MERGE_REQUEST): REVIEW,
+    (ASSIGN, ISSUE): IMPLEMENT,
+    (LABEL, ISSUE): IMPLEMENT,
+}
+
+
+def command_of(event: str, kind: str) -> str:
+    """Return the command of an event that came without a word, or "" where it has none.
+
+    >>> command_of(ASSIGN_REVIEWER, MERGE_REQUEST)
+    'review'
+    """
+    return _BY_EVENT.get((event, kind), "")

@@ -1,0 +1,59 @@
+"""The hidden marks of a reply: HTML comments by which trigger and job know the one note of a run.
+
+The trigger writes `<!-- gitlab-claude-trigger run=… -->` at the end. A job puts its own mark in
+front of it, which says whether the job still writes there ("working") or has ended.
+"""
+
+from __future__ import annotations
+
+import re
+
+TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
+WORKING, ENDED = "working", "ended"
+
+_JOB = re.compile(
+    r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
+)
+
+
+def of_run(run_id: str) -> str:
+    """Return the mark of a run's reply.
+
+    >>> of_run("5f3a")
+    '<!-- gitlab-claude-trigger run=5f3a -->'
+    """
+    return f"{TRIGGER} run={run_id} -->"
+
+
+def of_job(pipeline_id: int | str, state: str) -> str:
+    """Return the mark of a job of ours that writes in a reply; `state` is WORKING or ENDED.
+
+    >>> of_job(7, ENDED)
+    '<!-- gitlab-claude-job pipeline=7 state=ended -->'
+    """
+    return f"<!-- gitlab-claude-job pipeline={pipeline_id} state={state} -->"
+
+
+def has_job(body: str) -> bool:
+    """Tell whether a job of ours writes, or has written, in a reply."""
+    return bool(_JOB.search(body))
+
+
+def has_answer(body: str) -> bool:
+    """Tell whether a job of ours has ended in a reply: what it said stays."""
+    last = _last(body)
+    return last is not None and last["state"] != WORKING
+
+
+def pipeline_of(body: str) -> str:
+    """Return the id of the pipeline whose job wrote a reply, or "" where none did."""
+    last = _last(body)
+    return last["pipeline"] if last else ""
+
+
+def _last(body: str) -> re.Match[str] | None:
+    # The last mark is the job's own: an answer above it may show one in a code block.
+    found = None
+    for found in _JOB.finditer(body):
+        pass
+    return found
