@@ -57,7 +57,7 @@ COLD = "import time; began = time.perf_counter(); import functions.aws.handlers;
 
 
 def say(line: str) -> None:
-    print(line)  # noqa: T201
+    print(line)
 
 
 def milliseconds(work: Callable[[], object], times: int = 3) -> float:

@@ -103,7 +103,7 @@ def test_lambda_s_bundle_is_small(
         for name, folder in (("aws", here), ("bare", bare), ("gcp", gcp))
     }
     with capsys.disabled():
-        print(  # noqa: T201  the figures are what it is for
+        print(
             f"\nbundles, zipped: Lambda {sizes['aws']:.2f} MB, of which byte-code {sizes['aws'] - sizes['bare']:.2f} MB; "
             f"Google {sizes['gcp']:.2f} MB of sources"
         )
@@ -155,7 +155,7 @@ def test_byte_code_makes_a_cold_start_shorter(
         for name, each in measured.items()
     }
     with capsys.disabled():
-        print(  # noqa: T201  the figures are what it is for
+        print(
             f"\nLambda, process start to first answer, and CPU, ms (Python {sys.version_info.major}."
             f"{sys.version_info.minor}, best of 12): receive {best['shipped'][0]:.0f}, {best['shipped'][1]:.0f}; without "
             f"byte-code {best['bare'][0]:.0f}, {best['bare'][1]:.0f}; an empty handler {best['empty'][0]:.0f}, "

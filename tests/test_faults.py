@@ -18,7 +18,7 @@ from tests.faults.schedules import SEED, Tally
 
 
 def shown(tally: Tally) -> None:
-    print(f"seed {SEED}")  # noqa: T201  to play a failure again
+    print(f"seed {SEED}")
     assert not tally.wrong, tally.stories[:10]
     assert not tally.lost + tally.doubled
     assert set(tally.ends) <= {

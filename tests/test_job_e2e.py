@@ -198,15 +198,17 @@ def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -
 
 def test_another_sender_s_variables_are_enough(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
-        call = {
+        call: dict[str, object] = {
             "token": f"glptt-{scene.number}",
             "ref": "main",
             "variables": {"AI_FLOW_INPUT": "add it", "AI_FLOW_EVENT": "mention"},
         }
-        context = json.dumps({"issue": {"iid": 5}})
-        pipeline = scene.trigger(
-            call | {"variables": call["variables"] | {"AI_FLOW_CONTEXT": context}}
-        )  # type: ignore[operator]
+        call["variables"] = {
+            "AI_FLOW_INPUT": "add it",
+            "AI_FLOW_EVENT": "mention",
+            "AI_FLOW_CONTEXT": json.dumps({"issue": {"iid": 5}}),
+        }
+        pipeline = scene.trigger(call)
         ended = scene.run(pipeline)
         assert ended.code == 0, plain(ended.log)
         assert len(scene.merge_requests()) == 1

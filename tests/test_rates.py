@@ -4,6 +4,7 @@ import heapq
 import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Self
 
 import pytest
@@ -198,9 +199,7 @@ def test_500_runs_at_20_a_minute_meet_no_limit() -> None:
         day.gitlab.gitlab_com_limits()
         for number in range(500):
             person, issue = FIRST + number % 40, 5 + number % 100
-            day.later(
-                3 * number, lambda person=person, issue=issue: day.ask(person, PROJECT, issue)
-            )  # type: ignore[misc]
+            day.later(3 * number, partial(day.ask, person, PROJECT, issue))
         day.run()
         day.check()
         assert not day.refusals()

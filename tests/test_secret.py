@@ -30,11 +30,11 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
 def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
     secret = Secret("canary")
     for use in (
-        lambda: secret == secret,
+        lambda: secret == secret,  # noqa: PLR0124
         lambda: secret != "x",
         lambda: hash(secret),
         lambda: pickle.dumps(secret),
-    ):  # noqa: PLR0124
+    ):
         with pytest.raises(TypeError):
             use()
     with pytest.raises(TypeError):

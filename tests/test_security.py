@@ -43,7 +43,7 @@ LOCKS = [
 def seed() -> int:
     """Return a new seed, shown where a test fails, to play the failure again."""
     made = random.getrandbits(32)
-    print(f"seed {made}")  # noqa: T201
+    print(f"seed {made}")
     return made
 
 

@@ -27,7 +27,7 @@ class SqsQueue:
 
     def put(self, request: "RunRequest | TrackRequest") -> None:
         """Send the request; a connection that died while the function was frozen is replaced once."""
-        from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  not on the cold path
+        from botocore.exceptions import ConnectionClosedError
 
         send = client("sqs", quick=True).send_message
         message = {
@@ -101,8 +101,8 @@ def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
     """Write one line through Powertools' Logger and count it under its reason."""
-    from aws_lambda_powertools import single_metric  # noqa: PLC0415  not on the cold path
-    from aws_lambda_powertools.metrics import MetricUnit  # noqa: PLC0415
+    from aws_lambda_powertools import single_metric
+    from aws_lambda_powertools.metrics import MetricUnit
 
     reason = str(fields.get("reason"))
     _logger().log({"INFO": 20, "WARNING": 30, "ERROR": 40}[severity], reason, extra=dict(fields))
@@ -113,21 +113,21 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
 @cache
 def client(service: str, *, quick: bool = False) -> Any:  # noqa: ANN401  boto3's clients have no static type
     """Return the SDK's client for a service, made once per process."""
-    import boto3  # noqa: PLC0415  not on the cold path
-    from botocore.config import Config  # noqa: PLC0415
+    import boto3
+    from botocore.config import Config
 
     return boto3.client(service, config=Config(**(_QUICK if quick else _PATIENT)))
 
 
 @cache
 def _secrets(*, quick: bool) -> Any:  # noqa: ANN401
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415  not on the cold path
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
     return SecretsProvider(boto3_client=client("secretsmanager", quick=quick))
 
 
 @cache
 def _logger() -> Any:  # noqa: ANN401
-    from aws_lambda_powertools import Logger  # noqa: PLC0415  not on the cold path
+    from aws_lambda_powertools import Logger
 
     return Logger(service=NAMESPACE)

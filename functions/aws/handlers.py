@@ -56,7 +56,7 @@ def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
     from aws_lambda_powertools.utilities.batch import (
         SqsFifoPartialProcessor,
         process_partial_response,
-    )  # noqa: PLC0415
+    )
 
     processor = SqsFifoPartialProcessor(skip_group_on_error=True)
     processor.raise_on_entire_batch_failure = False  # its constructor does not take it
@@ -65,16 +65,16 @@ def dispatch(event: dict[str, Any], context: object) -> dict[str, object]:
 
 def sweep(event: dict[str, Any], _context: object) -> dict[str, object]:
     """Look for missed mentions on a schedule, or carry out an operator's order: see `shared.sweep.carry_out`."""
-    from shared.sweep import carry_out  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.sweep import carry_out
 
     return carry_out(event, _world(), QUEUE)
 
 
 def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by this name
-    from shared.claim import ATTEMPTS, pause  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.dispatch import dispatch as carry  # noqa: PLC0415
-    from shared.outcome import Reason, Retry, TriggerError  # noqa: PLC0415
-    from shared.run import from_json  # noqa: PLC0415
+    from shared.claim import ATTEMPTS, pause
+    from shared.dispatch import dispatch as carry
+    from shared.outcome import Reason, Retry, TriggerError
+    from shared.run import from_json
 
     attempt = int(record.attributes.approximate_receive_count)
     try:
@@ -97,8 +97,8 @@ def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by
 
 @cache
 def _world() -> "World":
-    from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.ports import World  # noqa: PLC0415
+    from functions.gitlab import GitLab
+    from shared.ports import World
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"]), GitLabSecrets.parse, time.time)
     records = DynamoRecords(os.environ["CLAIMS_TABLE"])

@@ -27,7 +27,7 @@ class TasksQueue:
 
         Cloud Tasks keeps a name up to 24 hours after its task is gone, also one that failed: the name holds the time.
         """
-        from google.api_core.exceptions import Conflict  # noqa: PLC0415  not on the cold path
+        from google.api_core.exceptions import Conflict
 
         call = {
             "url": self._url,
@@ -58,9 +58,9 @@ class FirestoreRecords:
 
     def write(self, key: str, text: str, version: object, expires: int) -> object:
         """Create or update the document on condition that it did not change since it was read."""
-        from datetime import UTC, datetime  # noqa: PLC0415  with the rest of Firestore
+        from datetime import UTC, datetime
 
-        from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound  # noqa: PLC0415
+        from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound
 
         document = self._document(key)
         fields = {"text": text, "expires": datetime.fromtimestamp(expires, UTC)}
@@ -94,29 +94,27 @@ def secret(name: str, *, timeout: float) -> Callable[[], str]:
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
     """Write one line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
-    print(
-        json.dumps({"severity": severity, "message": str(fields.get("reason")), **fields}),
-        flush=True,
-    )  # noqa: T201
+    line = {"severity": severity, "message": str(fields.get("reason")), **fields}
+    print(json.dumps(line), flush=True)  # noqa: T201
 
 
 @cache
 def _secret_manager() -> Any:  # noqa: ANN401
-    from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415  not on the cold path
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
     return _client(SecretManagerServiceClient, "SECRET_MANAGER_ENDPOINT")
 
 
 @cache
 def _tasks() -> Any:  # noqa: ANN401
-    from google.cloud.tasks_v2 import CloudTasksClient  # noqa: PLC0415  not on the cold path
+    from google.cloud.tasks_v2 import CloudTasksClient
 
     return _client(CloudTasksClient, "CLOUD_TASKS_ENDPOINT")
 
 
 @cache
 def _firestore(project: str) -> Any:  # noqa: ANN401  the SDK itself heeds FIRESTORE_EMULATOR_HOST
-    from google.cloud.firestore import Client  # noqa: PLC0415  not on the cold path
+    from google.cloud.firestore import Client
 
     return Client(project=project)
 
@@ -126,7 +124,7 @@ def _client(kind: Any, variable: str) -> Any:  # noqa: ANN401
     endpoint = os.environ.get(variable)
     if not endpoint:
         return kind(transport="rest")
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  a stand-in knows no accounts
+    from google.auth.credentials import AnonymousCredentials
 
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return kind(transport="rest", credentials=nobody, client_options={"api_endpoint": endpoint})

@@ -62,10 +62,10 @@ def receive(request: "Request") -> Response:
 
 def dispatch(request: "Request") -> Response:
     """Carry one task; anything but 2xx lets Cloud Tasks send it again, and 503 slows the whole queue down."""
-    from shared.claim import ATTEMPTS  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.dispatch import dispatch as carry  # noqa: PLC0415
-    from shared.outcome import Reason, Retry  # noqa: PLC0415
-    from shared.run import from_json  # noqa: PLC0415
+    from shared.claim import ATTEMPTS
+    from shared.dispatch import dispatch as carry
+    from shared.outcome import Reason, Retry
+    from shared.run import from_json
 
     last = int(request.headers.get("X-CloudTasks-TaskRetryCount", "0")) >= ATTEMPTS - 1
     try:
@@ -81,7 +81,7 @@ def dispatch(request: "Request") -> Response:
 
 def sweep(request: "Request") -> Response:
     """Look for missed mentions on a schedule, or carry out an operator's order: see `shared.sweep.carry_out`."""
-    from shared.sweep import carry_out  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.sweep import carry_out
 
     order = request.get_json(silent=True) or {}
     return json.dumps(carry_out(order, _world(), QUEUE)), 200, {"Content-Type": "application/json"}
@@ -89,8 +89,8 @@ def sweep(request: "Request") -> Response:
 
 @cache
 def _world() -> "World":
-    from functions.gitlab import GitLab  # noqa: PLC0415  not on the cold path of `receive`
-    from shared.ports import World  # noqa: PLC0415
+    from functions.gitlab import GitLab
+    from shared.ports import World
 
     secrets = Cached(
         secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time

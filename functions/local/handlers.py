@@ -24,6 +24,7 @@ from shared.sweep import carry_out, sweep
 WORKERS = 4
 SWEEP_EVERY = 300.0  # seconds
 _IDLE = 1.0  # seconds between looks at the queue when nobody calls
+_DIGITS = 9  # of a Content-Length: more than any body may have
 
 
 class Local:
@@ -160,11 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        size = (
-            int(length)
-            if length.isascii() and length.isdigit() and len(length) < 10
-            else MAX_BODY + 1
-        )  # noqa: PLR2004
+        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS
+        size = int(length) if told else MAX_BODY + 1
         if size > MAX_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
         # One byte too many says enough: what is too large is not read.

@@ -53,7 +53,5 @@ def pipeline_of(body: str) -> str:
 
 def _last(body: str) -> re.Match[str] | None:
     # The last mark is the job's own: an answer above it may show one in a code block.
-    found = None
-    for found in _JOB.finditer(body):
-        pass
-    return found
+    marks = list(_JOB.finditer(body))
+    return marks[-1] if marks else None

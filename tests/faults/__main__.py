@@ -11,7 +11,7 @@ from tests.faults.schedules import SEED
 def main(names: list[str]) -> int:
     """Run the parts; return 1 when a bar is not met."""
     began, rows = time.monotonic(), []
-    print(f"seed {SEED}", flush=True)  # noqa: T201
+    print(f"seed {SEED}", flush=True)
     for name in names or PARTS:
         started = time.monotonic()
         for row in PARTS[name]():
@@ -20,9 +20,9 @@ def main(names: list[str]) -> int:
             print(
                 f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}",
                 flush=True,
-            )  # noqa: T201
+            )
             for story in row.stories:
-                print(f"      {story}", flush=True)  # noqa: T201
+                print(f"      {story}", flush=True)
     if not names:
         report.write(rows, time.monotonic() - began)
     return 0 if all(row.met for row in rows) else 1

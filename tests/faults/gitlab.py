@@ -110,9 +110,9 @@ class GitLab:
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         said = (
-            Note(number, (42, "ada"), NOW - number, NOW - number, False, f"{number}")
+            Note(number, (42, "ada"), NOW - number, NOW - number, internal=False, body=f"{number}")
             for number in (1, 2)
-        )  # noqa: FBT003
+        )
         yield from self._helps("notes", lambda: said)
 
     def discussion(self, event: Event) -> list[int]:

@@ -13,7 +13,7 @@ GOAL = 3.0  # seconds
 def main() -> int:
     """Measure the component's script as a runner starts it; return 0 if the median keeps the goal."""
     if reason := tooling.missing():
-        print(f"not measured: {reason}")  # noqa: T201
+        print(f"not measured: {reason}")
         return 0
     starts, wholes = [], []
     with Installation(tooling.tools()) as installation:
@@ -21,15 +21,15 @@ def main() -> int:
             with Scene(installation, CHANGE) as scene:
                 ended = scene.script(scene.ask("@claude add a greeting"))
                 if ended.code:
-                    print(ended.log)  # noqa: T201
+                    print(ended.log)
                     return 1
                 starts.append(scene.model.conversation[0].time - ended.began)
                 wholes.append(ended.seconds)
     start, whole = statistics.median(starts), statistics.median(wholes)
     print(
         f"job start to first model call: median {start:.2f} s, worst {max(starts):.2f} s (goal {GOAL} s)"
-    )  # noqa: T201
-    print(f"whole job, change to merge request and reply: median {whole:.2f} s")  # noqa: T201
+    )
+    print(f"whole job, change to merge request and reply: median {whole:.2f} s")
     return int(start > GOAL)
 
 

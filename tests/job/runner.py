@@ -240,7 +240,7 @@ class Runner:
                 pipeline["ref"],
                 f"{url}/{path}.git",
                 str(clone),
-            ],  # noqa: S607
+            ],
             env=environment,
             check=True,
         )

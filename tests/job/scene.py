@@ -156,9 +156,8 @@ class Scene:
     def trigger(self, body: Mapping[str, Any]) -> Record:
         """Start a pipeline as another sender would; return it."""
         url = f"{self.gitlab.url}/api/v4/projects/{self.number}/trigger/pipeline"
-        request = urllib.request.Request(
-            url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )  # noqa: S310
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return self.gitlab.pipelines[json.load(response)["id"]]
 

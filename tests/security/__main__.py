@@ -20,7 +20,7 @@ def main(names: list[str]) -> int:
     )
     names = [name for name in names if not name.startswith("--")]
     began, rows = time.monotonic(), dict[str, list[Row]]()
-    print(f"seed {SEED}", flush=True)  # noqa: T201
+    print(f"seed {SEED}", flush=True)
     for name in names or PARTS:
         started = time.monotonic()
         for row in PARTS[name](share):
@@ -29,9 +29,9 @@ def main(names: list[str]) -> int:
             print(
                 f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}",
                 flush=True,
-            )  # noqa: T201
+            )
             for story in row.stories:
-                print(f"      {story}", flush=True)  # noqa: T201
+                print(f"      {story}", flush=True)
     flat = [row for each in rows.values() for row in each]
     met = all(row.met for row in flat)
     if not names:
@@ -39,7 +39,7 @@ def main(names: list[str]) -> int:
         found = report.results(rows, ends)
         print(
             f"{cited.words(ends.values())} of the tests that the threats name [{time.monotonic() - started:.0f} s]"
-        )  # noqa: T201
+        )
         measured = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         measured += f" with --share={share}" if share > 1 else ""
         report.PATH.write_text(

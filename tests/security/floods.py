@@ -49,13 +49,8 @@ class _Store:
 
 def run(count: int, *, forged: bool) -> Seen:
     """Send a flood with a forged signature each, or with no credentials at all, by a clock that moves."""
-    clock, store, queue, log, rng = (
-        fakes.Clock(),
-        _Store(),
-        fakes.Queue(),
-        fakes.Log(),
-        Random(count),
-    )  # noqa: S311
+    clock, store, queue, log = fakes.Clock(), _Store(), fakes.Queue(), fakes.Log()
+    rng = Random(count)  # noqa: S311
     tokens, settings = Cached(store, WebhookSecrets.parse, clock), fakes.settings()
     began, before, statuses = clock.time, _megabytes(), Counter[int]()
     for _ in range(count):

@@ -80,9 +80,9 @@ def _swap(
         yield _Site(
             getattr(node, "lineno", 0),
             change,
-            lambda other=other: set_to(other),
+            lambda other=other: set_to(other),  # type: ignore[misc]
             lambda: set_to(node),
-        )  # type: ignore[misc]
+        )
 
 
 def _words(node: ast.AST) -> str:

@@ -55,8 +55,11 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._name, self._path, self._code = name, path, code
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:  # noqa: ARG002
+        self,
+        name: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
         return (
             importlib.util.spec_from_file_location(name, self._path, loader=self)
             if name == self._name
@@ -174,7 +177,7 @@ def main(names: list[str]) -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     every = int(os.environ.get("EVERY", "1"))
     for name in names or TESTS:
-        print(json.dumps(run(name, every=every)._asdict()), flush=True)  # noqa: T201
+        print(json.dumps(run(name, every=every)._asdict()), flush=True)
 
 
 if __name__ == "__main__":
