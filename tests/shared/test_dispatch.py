@@ -12,40 +12,14 @@ from shared.runs.detect import request
 from shared.runs.lease import Held
 from shared.runs.record import LEASE, SETTLE, Claim, State
 from shared.runs.request import RunRequest
-from tests.support.fakes import (
-    GITLAB_SECRETS,
-    NOTE,
-    TRIGGER_TOKEN,
-    Clock,
-    GitLab,
-    Log,
-    Records,
-    run,
-    world,
-)
+from tests.support import stages
+from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
 
 
-class Stage:
-    """`dispatch` with fakes around it."""
-
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
-        self.environment: dict[str, str] = {}
-
-    def dispatch(self, asked: RunRequest | None = None) -> Reason:
-        return dispatch(
-            asked or run(),
-            world(self.gitlab, self.records, self.clock, self.log, **self.environment),
-        )
-
-    def retried(self) -> Retry:
-        with pytest.raises(Retry) as retry:
-            self.dispatch()
-        return retry.value
-
+class Stage(stages.Stage):
     def claim(self) -> Claim:
         claim = self.records.claim(run().id)
         assert claim
@@ -201,7 +175,7 @@ def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
 
 def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     asked = run()
-    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = stage.world
     only = here.secrets.get()._replace(trigger_tokens={})
     here.secrets.get = lambda **_: only  # type: ignore[method-assign]
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
@@ -211,7 +185,7 @@ def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_ol
     stage: Stage,
 ) -> None:
     documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
-    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = stage.world
     here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
     here.secrets.get()
     stage.clock.time += MIN_AGE
@@ -397,7 +371,7 @@ def test_an_attempt_that_lost_its_claim_leaves_it_to_the_other(stage: Stage) -> 
 
 
 def test_who_lost_the_claim_says_nothing(stage: Stage) -> None:
-    shared = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    shared = stage.world
     held = Held(run(), shared)
     held.check()
     stage.clock.time += LEASE

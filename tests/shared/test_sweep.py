@@ -10,33 +10,19 @@ from shared.incoming.event import Branches, Event
 from shared.outcome.reasons import Reason
 from shared.runs import projects
 from shared.runs.record import claim_key, new_claim
-from shared.services import Services
-from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out, sweep
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, payload, run, world
+from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW, Records, payload, run
 
 
-class Stage:
-    """A sweep with fakes around it; project 7 has been served before, and swept an hour ago."""
+class Stage(stages.Stage):
+    """Project 7 has been served before, and swept an hour ago."""
 
     def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log, self.queue = (
-            GitLab(),
-            Records(),
-            Clock(),
-            Log(),
-            Queue(),
-        )
-        self.environment: dict[str, str] = {}
+        super().__init__()
         projects.know(7, self.records, NOW)
         self.sweep()
         self.clock.time += 3600
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log, **self.environment)
-
-    def sweep(self, since: float | None = None) -> Swept:
-        return sweep(self.world, self.queue, since=since)
 
     def wrote(
         self,

@@ -14,31 +14,19 @@ from shared.outgoing import replies
 from shared.runs import limits
 from shared.runs import started as runs
 from shared.runs.detect import request
-from shared.services import Services
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, world
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW
 
 NUMBERS = itertools.count(1000)
 
 
-class Stage:
+class Stage(stages.Stage):
     """A thread on an issue; `says` is a member's comment, taken to its end."""
-
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
-        self.environment: dict[str, str] = {}
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log, **self.environment)
 
     def says(self, instruction: str, **changes: Any) -> Reason:
         event = NOTE._replace(note_id=next(NUMBERS), **changes)
         self.asked = request(event, instruction, "gitlab.com")
-        return dispatch(self.asked, self.world)
-
-    @property
-    def reply(self) -> str:
-        return self.gitlab.replies[-1]
+        return self.dispatch(self.asked)
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from shared.gitlab.values import Diff, GitLabError, Note
 from shared.incoming.event import Branches, Event
 from shared.outgoing.context import DESCRIPTION, FILES, HUNK, NOTE, SHORT, THREAD, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
-from shared.services import Services
-from tests.support import fakes
-from tests.support.fakes import NOW, Clock, GitLab, Log, Records, run, world
+from tests.support import fakes, stages
+from tests.support.fakes import NOW, run
 
 ISSUE = fakes.NOTE
 MERGE_REQUEST = ISSUE._replace(
@@ -23,14 +22,7 @@ MERGE_REQUEST = ISSUE._replace(
 DIFF = "@@ -1,3 +1,3 @@\n-a\n+b\n c\n@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\n x\n"
 
 
-class Stage:
-    def __init__(self) -> None:
-        self.gitlab, self.clock = GitLab(), Clock()
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, Records(), self.clock, Log())
-
+class Stage(stages.Stage):
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
         found = context(run(event), 30, self.world)
         assert len(safe_json(found)) <= MAX_VALUE

@@ -5,27 +5,14 @@ from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import dead_letters
 from shared.runs.record import SETTLE, State
-from shared.services import Services
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, run, world
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW, Records, run
 
 
-class Stage:
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log, self.queue = (
-            GitLab(),
-            Records(),
-            Clock(),
-            Log(),
-            Queue(),
-        )
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log)
-
+class Stage(stages.Stage):
     def replay(self) -> Reason:
         assert dead_letters.replay(run().id, self.queue, self.records, NOW)
-        return dispatch(self.queue.runs[-1], self.world)
+        return self.dispatch(self.queue.runs[-1])
 
 
 @pytest.fixture
