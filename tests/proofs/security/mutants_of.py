@@ -20,7 +20,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     ("incoming.mention", "return [] → return None", "both are no mention to all who ask"),
     (
         "incoming.mention",
-        "'\\n' → '\\nX' [elif before[-1:]",
+        "'\\n' → '\\nX' [_PUNCTUATION + _BLANKS",
         "no letter can follow a mention: it would be part of the name",
     ),
     (

@@ -27,7 +27,6 @@ MOST = 50  # examples of hypothesis for a mutant
 PATIENCE = 60.0  # seconds; a mutant that hangs is noticed
 # Only the plugin that pyproject.toml asks for: to look for all of them takes longer than the tests. Failures are not shown.
 OPTIONS = ("-x", "--timeout=20", "-ppytest_timeout", "--assert=plain")
-GAPS = "proofs/security/test_gaps.py"
 _SLOW = (
     "test_no_text_expands_to_a_secret",
     "test_json_reads_back_to_the_letter",
@@ -36,15 +35,17 @@ _SLOW = (
 _PAYLOAD = "shared/outgoing/test_payload.py"
 # What pytest is started with, one after the other until one of them notices; what takes long comes last.
 TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "incoming.delivery": (("shared/incoming/test_delivery.py",), ("shared/test_receive.py", GAPS)),
-    "incoming.mention": ((GAPS,), ("shared/incoming/test_mention.py",)),
-    "runs.access": ((GAPS, "shared/runs/test_access.py"),),
+    "contract.marks": (("shared/contract/test_marks.py",),),
+    "incoming.delivery": (("shared/incoming/test_delivery.py",), ("shared/test_receive.py",)),
+    "incoming.mention": (("shared/incoming/test_mention.py",),),
+    "runs.access": (("shared/runs/test_access.py",),),
     "outgoing.payload": (
         (_PAYLOAD, *(f"--deselect=tests/{_PAYLOAD}::{test}" for test in _SLOW)),
-        ("shared/test_dispatch.py", GAPS),
+        ("shared/test_dispatch.py",),
         tuple(f"{_PAYLOAD}::{test}" for test in _SLOW),
     ),
-    "outgoing.replies": ((GAPS, "shared/outgoing/test_replies.py"), ("shared/test_dispatch.py",)),
+    "outgoing.refusals": (("shared/outgoing/test_refusals.py", _PAYLOAD),),
+    "outgoing.replies": (("shared/outgoing/test_replies.py",), ("shared/test_dispatch.py",)),
 }
 
 
