@@ -8,9 +8,7 @@ import pytest
 
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, User
-from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry, Stop
-from shared.outgoing import replies
 from shared.runs import limits
 from shared.runs import started as runs
 from shared.runs.detect import request
@@ -37,7 +35,9 @@ def stage() -> Stage:
 @pytest.mark.parametrize("text", ["", "help"])
 def test_a_call_for_help_is_answered_without_a_pipeline(stage: Stage, text: str) -> None:
     assert stage.says(text) is Reason.ANSWERED
-    assert stage.reply == replies.help_text(stage.asked.id, stage.world.settings)
+    assert stage.reply.startswith("Write `@claude` and what you want, in a comment on an issue or")
+    assert "| `@claude stop` | cancels this thread's runs |" in stage.reply
+    assert stage.reply.endswith(f"\n<!-- gitlab-claude-trigger run={stage.asked.id} -->")
     assert (stage.gitlab.triggered, stage.gitlab.awards) == ([], [])
     assert dispatch(stage.asked, stage.world) is Reason.DUPLICATE
     assert len(stage.gitlab.replies) == 1
@@ -45,7 +45,7 @@ def test_a_call_for_help_is_answered_without_a_pipeline(stage: Stage, text: str)
 
 def test_status_tells_the_thread_s_runs_newest_first(stage: Stage) -> None:
     assert stage.says("status") is Reason.ANSWERED
-    assert messages.STATUS_NONE in stage.reply
+    assert stage.reply.startswith("No run of this thread is known.")
     stage.says("one")
     stage.says("two")
     stage.says("elsewhere", iid=6)
@@ -68,7 +68,7 @@ def test_stop_cancels_what_runs_in_this_thread_and_nothing_else(stage: Stage) ->
         "Cancelled: [pipeline 2]"
     )  # the run's own reply, at once
     stage.says("stop")
-    assert stage.reply.startswith(messages.STOP_NONE)
+    assert stage.reply.startswith("Nothing is running in this thread.")
 
 
 def test_stop_says_which_pipelines_it_may_not_cancel(stage: Stage) -> None:
@@ -110,14 +110,23 @@ def test_retry_repeats_the_last_request_in_the_name_of_who_repeats_it(stage: Sta
     assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "fix the parser"
 
 
-@pytest.mark.parametrize("name", ["assign", "assign_reviewer", "label"])
-def test_what_nobody_worded_is_worded_by_the_installation(stage: Stage, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("assign", "Work on this."),
+        ("assign_reviewer", "Review this merge request."),
+        ("label", "Work on this."),
+    ],
+)
+def test_the_installation_chooses_the_words_where_nobody_wrote_any(
+    stage: Stage, name: str, words: str
+) -> None:
     stage.environment = {"PROMPTS": json.dumps({name: "Do as agreed."})}
-    stage.says(messages.PROMPTS[name], name=name)
+    stage.says(words, name=name)
     stage.environment = {}
-    stage.says(messages.PROMPTS[name], name=name)
+    stage.says(words, name=name)
     asked = [body["ai_flow"]["input"] for _, _, body in stage.gitlab.triggered]
-    assert asked == ["Do as agreed.", messages.PROMPTS[name]]
+    assert asked == ["Do as agreed.", words]
 
 
 def test_what_no_reader_saw_is_no_part_of_what_is_asked(stage: Stage) -> None:
@@ -136,7 +145,7 @@ def test_what_a_cut_brings_to_light_is_no_mention(stage: Stage) -> None:
 
 def test_retry_of_nothing_says_so(stage: Stage) -> None:
     assert stage.says("retry") is Reason.NOTHING_TO_RETRY
-    assert Reason.NOTHING_TO_RETRY.sentence in stage.reply
+    assert "This thread has no earlier run to repeat. Ask in words." in stage.reply
 
 
 def test_what_was_asked_internally_is_not_repeated_in_public(stage: Stage) -> None:
@@ -172,7 +181,7 @@ def test_a_wrong_option_is_told_once_with_its_hint(stage: Stage, text: str) -> N
 @pytest.mark.parametrize("kind", ["commit", "snippet"])
 def test_comments_on_commits_and_snippets_are_told_no(stage: Stage, kind: str) -> None:
     assert stage.says("fix it", kind=kind, iid=0, commit="a" * 40) is Reason.TARGET_NOT_SERVED
-    assert Reason.TARGET_NOT_SERVED.sentence in stage.reply
+    assert "Comments on commits and snippets start nothing." in stage.reply
     assert stage.gitlab.triggered == []
 
 

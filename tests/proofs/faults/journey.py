@@ -211,13 +211,13 @@ class Journey:
         return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
 
     def judge(self, seen: Seen) -> End:
-        """Say how it ended: as one of what issue 3 allows, and whether anything is lost, doubled or leaked."""
+        """Say how it ended: whether as it may, and whether anything is lost, doubled or leaked."""
         mark, pipelines = marks.of_run(self.run.id), seen.pipelines()
         replies = [reply for reply in seen.replies() if mark in reply]
         claim = next((claim for claim in self.records.claims() if claim.run == self.run.id), None)
         stopped = [reply for reply in replies if "Claude did not start" in reply]
         started = [reply for reply in replies if reply not in stopped]
-        dead = [reply for reply in stopped if Reason.DEAD_LETTER.sentence in reply]
+        dead = [reply for reply in stopped if "We tried for as long as we may" in reply]
         refused = [reply for reply in stopped if reply not in dead]
         silent = self.log.tells(
             severity="ERROR", error="reply"

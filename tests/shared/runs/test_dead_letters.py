@@ -24,7 +24,8 @@ def test_after_the_last_attempt_the_request_is_kept_and_the_thread_is_told(stage
     stage.gitlab.faults["trigger"] = [GitLabError(429)]
     assert dispatch(run(), stage.world, last=True) is Reason.DEAD_LETTER
     assert dead_letters.kept(stage.records) == [run().id]
-    assert Reason.DEAD_LETTER.sentence in stage.gitlab.replies[0]
+    assert stage.reply.startswith("Claude did not start. We tried for as long as we may, and")
+    assert "An operator can replay the run; or ask again." in stage.reply
     claim = stage.records.claim(run().id)
     assert claim
     assert (claim.state, claim.reason) == (State.DEAD, "gitlab_unavailable")
@@ -44,8 +45,8 @@ def test_a_replay_goes_on_where_the_run_died(stage: Stage) -> None:
     assert stage.replay() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
     [reply] = stage.gitlab.replies  # what told of the end tells of the pipeline now
-    assert "pipelines/1" in reply
-    assert Reason.DEAD_LETTER.sentence not in reply
+    assert reply.startswith("Claude is on it: [pipeline 1]")
+    assert "We tried for as long as we may" not in reply
     assert dead_letters.kept(stage.records) == []
     assert not dead_letters.replay(run().id, stage.queue, stage.records, NOW)
 
