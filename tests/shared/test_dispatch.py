@@ -130,7 +130,7 @@ def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> 
     assert len(stage.gitlab.triggered) == 1
 
 
-def test_the_bar_is_the_installation_s(stage: Stage) -> None:
+def test_the_installation_sets_the_minimum_role(stage: Stage) -> None:
     stage.environment = {"MINIMUM_ROLE": "maintainer"}
     assert stage.dispatch() is Reason.ROLE_TOO_LOW
 
@@ -238,7 +238,7 @@ def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("status", [0, 403, 404, 500])
-def test_missing_eyes_stop_nobody(stage: Stage, status: int) -> None:
+def test_a_run_goes_on_without_its_reaction(stage: Stage, status: int) -> None:
     stage.gitlab.faults["award"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
 
@@ -399,7 +399,7 @@ def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -
     assert "GitLab did not say whether the pipeline started" in stage.reply
 
 
-def test_over_a_limit_one_is_told_and_the_next_hear_nothing(stage: Stage) -> None:
+def test_the_first_request_over_a_limit_is_answered_and_later_ones_are_not(stage: Stage) -> None:
     stage.environment = {"RUNS_PER_THREAD": "1"}
     ends = [stage.dispatch(run(NOTE._replace(note_id=number))) for number in range(4)]
     assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]

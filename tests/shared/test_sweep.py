@@ -165,7 +165,7 @@ def test_what_the_queue_did_not_take_is_found_by_the_next_sweep(stage: Stage) ->
     assert stage.sweep().found == 1
 
 
-def test_switched_off_it_serves_only_on_request(stage: Stage) -> None:
+def test_a_disabled_installation_sweeps_only_when_an_operator_asks(stage: Stage) -> None:
     stage.environment = {"ENABLED": "false"}
     stage.wrote()
     assert stage.sweep().found == 0
@@ -216,6 +216,6 @@ def test_an_operator_replays_all_or_some(stage: Stage) -> None:
     assert len(carry_out({"replay": "all"}, stage.world, stage.queue)["replayed"]) == 1  # type: ignore[arg-type]
 
 
-def test_a_time_that_is_none_is_refused(stage: Stage) -> None:
+def test_a_since_that_is_no_time_is_refused(stage: Stage) -> None:
     with pytest.raises(ValueError, match="isoformat"):
         carry_out({"since": "yesterday"}, stage.world, stage.queue)

@@ -193,7 +193,7 @@ def test_who_may_not_ask_may_not_stop_either(stage: Stage) -> None:
     assert stage.gitlab.cancelled == []
 
 
-def test_the_thread_hears_so_much_of_us_and_no_more(stage: Stage) -> None:
+def test_a_thread_gets_thirty_answers_in_ten_minutes(stage: Stage) -> None:
     ends = [stage.says("help") for _ in range(40)]
     assert ends == [Reason.ANSWERED] * 30 + [Reason.COMMAND_LIMIT] + [Reason.OVER_LIMIT] * 9
     assert len(stage.gitlab.replies) == 31

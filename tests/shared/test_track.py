@@ -91,7 +91,7 @@ def test_events_in_any_order_leave_the_reply_as_the_pipeline_is() -> None:
         assert stage.gitlab.awards == ["white_check_mark"]
 
 
-def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
+def test_a_pipeline_that_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
     stage.gitlab.moves(1, "running")
     edit = stage.gitlab.edit_reply
 
@@ -104,7 +104,7 @@ def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
     assert "has finished" in stage.reply
 
 
-def test_the_same_look_again_writes_nothing(stage: Stage) -> None:
+def test_tracking_again_without_a_change_writes_nothing(stage: Stage) -> None:
     stage.moves("running")
     stage.gitlab.faults["edit_reply"] = [AssertionError("edited again")]
     assert stage.track() is Reason.TRACKED
@@ -186,7 +186,7 @@ def test_a_missing_reaction_stops_nothing(stage: Stage, method: str) -> None:
     assert stage.log.lines[-1][0] == "WARNING"
 
 
-def test_dispatch_carries_a_look(stage: Stage) -> None:
+def test_dispatch_passes_a_track_request_on(stage: Stage) -> None:
     stage.gitlab.moves(1, "success")
     assert dispatch(TrackRequest(7, 1, "success"), stage.world) is Reason.TRACKED
     assert "has finished" in stage.reply

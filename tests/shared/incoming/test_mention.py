@@ -13,7 +13,7 @@ CLAUDE = ("@claude",)
 CASES = json.loads((DATA / "mentions.json").read_text())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['id']} {case['why']}")
 def test_a_case_of_the_field_is_decided_as_documented(case: dict[str, Any]) -> None:
     assert (instruction(case["note"], CLAUDE) is not None) == case["expect"], case["why"]
 
@@ -64,7 +64,7 @@ def test_the_instruction_is_the_text_without_our_mention(text: str, asked: str) 
         ("``@claude` x @claude ` @claude", "``` x `"),
     ],
 )
-def test_a_cut_uncovers_no_mention(text: str, asked: str) -> None:
+def test_cutting_a_mention_uncovers_no_other(text: str, asked: str) -> None:
     assert instruction(text, CLAUDE) == asked
 
 
@@ -91,7 +91,7 @@ def test_several_phrases_are_all_served() -> None:
 
 
 @given(st.text(alphabet="@claudeCLAUDE`>\\ \n-./_x", max_size=60))
-def test_an_instruction_is_what_is_left(text: str) -> None:
+def test_cutting_a_mention_removes_nothing_else(text: str) -> None:
     asked = instruction(text, CLAUDE)
     if asked is not None:
         letters = re.sub(r"(?i)@claude|[\s,:;.!?]", "", text)
@@ -118,7 +118,7 @@ def test_an_instruction_is_what_is_left(text: str) -> None:
         )
     )
 )
-def test_an_instruction_mentions_us_no_more(pieces: list[str]) -> None:
+def test_an_instruction_holds_no_mention(pieces: list[str]) -> None:
     phrases = ("@claude", "@ai.bot")
     assert instruction(instruction("".join(pieces), phrases) or "", phrases) is None
 
@@ -139,7 +139,7 @@ def test_a_body_that_holds_a_phrase_is_never_passed_over(
 
 
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.booleans())
-def test_a_phrase_spelled_with_escapes_is_a_maybe(escaped: list[bool], capitals: bool) -> None:
+def test_a_phrase_spelled_with_json_escapes_is_not_passed_over(escaped: list[bool], capitals: bool) -> None:
     spelled = "".join(
         f"\\u{ord(char):04x}" if escape else char
         for char, escape in zip("@claude", escaped, strict=True)

@@ -27,7 +27,7 @@ def becomes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
 @pytest.mark.parametrize(
     "case", [case for case in VECTORS if "visible" in case], ids=lambda case: case["name"]
 )
-def test_the_vectors_hold(case: dict[str, str]) -> None:
+def test_a_text_of_the_collection_is_sanitized_as_it_is_shown(case: dict[str, str]) -> None:
     assert sanitize(case["text"]) == case["visible"]
 
 
@@ -87,7 +87,7 @@ def test_invisible_characters_go_everywhere(text: str, seen: str) -> None:
     ("a\u2028~~~\u2028<!-- b -->", "a\n~~~\n"),
     ("~~~\n<!-- a -->\n~~~\u200b\n<!-- b -->", "~~~\n<!-- a -->\n~~~\n"),
 )
-def test_what_is_code_only_without_invisible_characters_is_none(text: str, seen: str) -> None:
+def test_code_is_recognised_once_invisible_characters_are_gone(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
@@ -109,7 +109,7 @@ def test_what_is_code_only_without_invisible_characters_is_none(text: str, seen:
     ("<div>\n[a](<b c>)\n</div>", "<div>\n[a](<b>)\n</div>"),
     ("<div></ a b><! c></div>", "<div></div>"),
 )
-def test_comments_and_their_like_go(text: str, seen: str) -> None:
+def test_comments_scripts_and_declarations_go(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
@@ -124,7 +124,7 @@ def test_comments_and_their_like_go(text: str, seen: str) -> None:
     ('<div>\n<b "a\n\nb > c', "<div>\n<b\n\nb > c"),
     ('<div>\n<b "a title="b\n\nc', "<div>\n<b"),
 )
-def test_attributes_go_but_addresses(text: str, seen: str) -> None:
+def test_attributes_go_except_plain_addresses(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
@@ -215,7 +215,7 @@ def test_of_the_line_that_opens_a_fence_only_the_language_stays(text: str, seen:
     ("> " * 5 + "    <!-- a -->", "> " * 5 + "    "),
     ("- >>>\n  ```\n  <!-- a -->\n", "- >>>\n  ```\n  \n"),
 )
-def test_what_may_be_no_code_is_none(text: str, seen: str) -> None:
+def test_doubtful_code_is_treated_as_text(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
@@ -234,7 +234,7 @@ def nested(depth: int) -> str:
     ("&#82" * 5 + "&#8203;" + "03;" * 5, "&#82&amp;#8203;03;"),
     (f"{nested(4)}![a](b) ~~~ [c](d)", "&lt;!-- x -->!\\[]\\(b) \\~~~ [c]\\(d)"),
 )
-def test_what_a_cut_brings_to_light_is_dead(text: str, seen: str) -> None:
+def test_removing_text_creates_no_markup(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
@@ -299,7 +299,7 @@ def test_no_comment_outside_code_survives(text: str) -> None:
 
 
 @given(TEXTS)
-def test_what_is_kept_as_markup_is_code(text: str) -> None:
+def test_a_comment_survives_only_in_code(text: str) -> None:
     seen = sanitize(f"{text}\n\nx <!-- HIDDEN --> y")
     assert "HIDDEN" not in mask(seen)
 

@@ -137,7 +137,7 @@ def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
     assert stage.texts() == []
 
 
-def test_of_our_own_notes_the_answers_count(stage: Stage) -> None:
+def test_of_our_own_notes_only_answers_are_told(stage: Stage) -> None:
     stage.wrote(1, f"Claude is on it.\n\n{marks.of_run('a' * 32)}")
     stage.wrote(
         2,
@@ -196,7 +196,7 @@ def test_a_long_text_is_cut_with_a_mark(stage: Stage, letter: str) -> None:
         assert budget * 0.9 < len(safe_json(text)) <= budget
 
 
-def test_of_many_labels_those_are_told_that_have_room(stage: Stage) -> None:
+def test_labels_beyond_the_budget_are_left_out(stage: Stage) -> None:
     names = tuple(f"label {number}" for number in range(1000))
     stage.gitlab.described = stage.gitlab.described._replace(labels=names)
     told = stage.context()["issue"]["labels"]

@@ -92,7 +92,7 @@ def test_a_replayed_request_is_a_message_of_its_own_and_the_same_run(stage: Stag
     assert run().message_id not in names
 
 
-def test_letters_of_several_runs_are_kept_apart(stage: Stage) -> None:
+def test_dead_letters_of_several_runs_are_kept_apart(stage: Stage) -> None:
     other = run(NOTE._replace(note_id=102))
     for each in (run(), other, run()):
         dead_letters.keep(each, stage.records, NOW)
@@ -101,7 +101,7 @@ def test_letters_of_several_runs_are_kept_apart(stage: Stage) -> None:
     assert dead_letters.kept(stage.records) == [other.id]
 
 
-def test_two_that_keep_letters_at_once_both_keep_theirs(
+def test_two_dead_letters_kept_at_once_are_both_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, other = Records.write, run(NOTE._replace(note_id=102))
@@ -117,7 +117,7 @@ def test_two_that_keep_letters_at_once_both_keep_theirs(
     assert sorted(dead_letters.kept(stage.records)) == sorted([run().id, other.id])
 
 
-def test_a_letter_that_another_keeps_at_the_same_moment_is_kept(
+def test_a_dead_letter_overtaken_by_another_write_is_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Records.write
