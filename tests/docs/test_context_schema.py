@@ -1,4 +1,4 @@
-"""`docs/ai-flow-context.schema.json` held against the contexts that `shared.outgoing.context` makes, up to the largest ones."""
+"""`docs/ai-flow-context.schema.json` held against contexts as they are made, up to the largest."""
 
 import json
 import re
@@ -316,7 +316,7 @@ class Counting(GitLab):
 
 
 def crowded(text: str, path: str) -> Counting:
-    """Return a GitLab with 5,000 notes and 3,000 changed files, and every other text as long as GitLab takes it."""
+    """Return a GitLab with 5,000 notes, 3,000 changed files, and texts as long as it takes."""
     gitlab = Counting()
     gitlab.described = gitlab.described._replace(
         title=(text * 255)[:255],

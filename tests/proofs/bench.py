@@ -1,4 +1,4 @@
-"""`make bench`: what a hostile note, a delivery that starts nothing and a cold start cost on this machine."""
+"""`make bench`: what a hostile note, an ignored delivery and a cold start cost on this machine."""
 
 import json
 import statistics
@@ -70,7 +70,7 @@ def milliseconds(work: Callable[[], object], times: int = 3) -> float:
 
 
 def hostile() -> bool:
-    """Time detection on hostile notes, each with a mention in front and behind, so that all of it must be read."""
+    """Time detection on hostile notes, mention in front and behind, so that all is read."""
     say(
         f"hostile notes of {SIZE:,} characters, detection (bar: {BAR} ms for each of the first {len(HOSTILE)})"
     )

@@ -1,4 +1,4 @@
-"""`python -m tests.proofs.job_bench`: seconds from the job's first line to Claude's first model call, beyond installation."""
+"""`python -m tests.proofs.job_bench`: seconds from the job's first line to the first model call."""
 
 import statistics
 import sys
@@ -11,7 +11,7 @@ GOAL = 3.0  # seconds
 
 
 def main() -> int:
-    """Measure the component's script as a runner starts it; return 0 if the median keeps the goal."""
+    """Measure the component's script as a runner starts it; return 0 if the goal is kept."""
     if reason := tooling.missing():
         print(f"not measured: {reason}")
         return 0

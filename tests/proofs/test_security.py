@@ -1,4 +1,4 @@
-"""The proofs of `make security` in small: the same code, fewer deliveries, and the page it writes."""
+"""The proofs of `make security` in small: the same code, fewer deliveries, and its page."""
 
 import ast
 import json

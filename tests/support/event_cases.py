@@ -1,4 +1,6 @@
-"""How each case of data/events.json comes about on the GitLab stand-in, and what becomes of it; it delivers nothing."""
+"""How each case of data/events.json comes about on the GitLab stand-in, and what becomes of it; it
+delivers nothing.
+"""
 
 import itertools
 import json
@@ -136,7 +138,9 @@ class Scene:
         ]
 
     def otherwise(self, *changes: tuple[str, object], text: str = ASKING) -> list[Delivery]:
-        """Return the delivery of a comment with parts of its body changed (`a.b`), or left out (Ellipsis)."""
+        """Return the delivery of a comment with parts of its body changed (`a.b`), or left out
+        (Ellipsis).
+        """
         [(headers, body)] = self.said(text=text)
         payload = json.loads(body)
         for path, value in changes:
@@ -154,7 +158,9 @@ class Scene:
 
 
 class Play(NamedTuple):
-    """What happens, the reason in each answer of the front end, the end of the run, and the vintages that send it."""
+    """What happens, the reason in each answer of the front end, the end of the run, and the
+    vintages that send it.
+    """
 
     make: Callable[[Scene], list[Delivery]]
     answered: str = "queued"

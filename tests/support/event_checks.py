@@ -1,4 +1,6 @@
-"""A platform after all plays of `event_cases`, what must be true of some beyond their end, and dispatch by itself."""
+"""A platform after all plays of `event_cases`, what must be true of some beyond their end, and
+dispatch by itself.
+"""
 
 import json
 import time
@@ -27,7 +29,9 @@ TRIGGER = f"POST /api/v4/projects/{PROJECT}/trigger/pipeline"
 
 
 class Told(NamedTuple):
-    """What became of one delivery or several: the answers, and by run the calls that started a pipeline, our notes."""
+    """What became of one delivery or several: the answers, and by run the calls that started a
+    pipeline, our notes.
+    """
 
     play: cases.Play
     answers: list[dict[str, Any]]
@@ -63,7 +67,7 @@ class Played:
         return sign(headers, body, SIGNING_TOKEN, time.time()), body
 
     def told(self, case: str) -> list[Told]:
-        """Return what became of a case: one entry for each play, and vintage where all are shown."""
+        """Return what became of a case: an entry for each play, and vintage where all are shown."""
         return [self._told(play, answers) for each, play, answers in self._scenes if each == case]
 
     def _told(self, play: cases.Play, answers: list[dict[str, Any]]) -> Told:
@@ -173,7 +177,7 @@ MORE: dict[str, Callable[[Played, Told], None]] = {
 
 
 class Worker:
-    """`dispatch` on the stand-in, as a queue calls it: it comes again after the wait it asked for."""
+    """`dispatch` on the stand-in, as a queue calls it: again after the wait it asked for."""
 
     def __init__(self, **environment: str) -> None:
         self.clock, self.log, self.waits = fakes.Clock(), fakes.Log(), list[float]()

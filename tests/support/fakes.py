@@ -111,7 +111,7 @@ class Records:
 
 
 class GitLab:
-    """A GitLab where user 42 is a developer of project 7; `faults[method]` are raised, one per call."""
+    """A GitLab where user 42 is a developer of project 7; `faults[method]` are raised in turn."""
 
     def __init__(self) -> None:
         self.users = {42: User(42, "ada", bot=False, state="active")}
@@ -289,7 +289,7 @@ def run(event: Event = NOTE, instruction: str = "fix it") -> RunRequest:
 
 
 def payload(text: object = "@claude fix it", **changes: Any) -> dict[str, Any]:
-    """Return a Note Hook's body as GitLab 19 sends it, in the shape of its docs; `changes` go into object_attributes."""
+    """Return a Note Hook's body as GitLab 19 sends it; `changes` go into object_attributes."""
     return {
         "object_kind": "note",
         "event_type": "note",

@@ -1,4 +1,4 @@
-"""One installation between fakes, and the use cases as its queue, its clock and its GitLab call them."""
+"""One installation between fakes, and its use cases as platforms call them."""
 
 import pytest
 

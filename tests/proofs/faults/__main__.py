@@ -1,4 +1,4 @@
-"""`make faults`: run every proof, show the figures, write docs/reliability.md; with names of parts only those."""
+"""`make faults`: run every proof or the parts named, show figures, write docs/reliability.md."""
 
 import sys
 import time

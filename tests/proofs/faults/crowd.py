@@ -1,4 +1,4 @@
-"""Thousands of mentions, each delivered ten times by two hooks, to eight workers at once on one SQLite file."""
+"""Thousands of mentions, each delivered ten times, to eight workers on one SQLite file."""
 
 import json
 import random
@@ -152,7 +152,7 @@ class Crowd:
             return int(db.execute("SELECT count(*) FROM requests").fetchone()[0])
 
     def _carry(self, taken: Taken) -> None:
-        """Serve one; now and then the queue forgets that it was served, or two workers have it at once."""
+        """Serve one; now and then the queue forgets that it was, or two workers have it at once."""
         fate = self._draw.random()
         twin = Thread(target=self._serve, args=(taken,))
         if fate < 0.02:

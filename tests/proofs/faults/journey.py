@@ -1,4 +1,4 @@
-"""One mention's way through a queue that fails and is served again, to its end; and the judgement of that end."""
+"""One mention's way through a queue that fails and is served again, and its end judged."""
 
 import re
 from collections.abc import Callable
@@ -34,16 +34,18 @@ def _configured(path: str, pattern: str) -> int:
 
 
 class Queue(NamedTuple):
-    """How a queue behaves: seconds until a message whose worker died comes again; how it ends by itself."""
+    """How a queue behaves: after how long it offers a message again, and how it gives up."""
 
     name: str
     visibility: float
     heeds: bool  # the wait that dispatch asks for
-    spare: int  # how often it still offers a message after the attempt that dispatch takes for the last
+    # how often it still offers a message after the attempt that dispatch takes for the last
+    spare: int
     ends: str  # what becomes of it then
 
 
-# As functions/local, template.yaml and deploy/bootstrap-gcp.sh (whose back-off is that of shared.runs.record.pause) set them.
+# As functions/local, template.yaml and deploy/bootstrap-gcp.sh (whose back-off is that of
+# shared.runs.record.pause) set them.
 LOCAL = Queue("local", 0.3, heeds=True, spare=1000, ends="")
 SQS = Queue(
     "SQS",
@@ -73,7 +75,7 @@ class Seen(Protocol):
 
 
 class End(NamedTuple):
-    """How a journey ended, in one word; what is wrong with that; a reply said twice; a dead letter told nobody."""
+    """How a journey ended: a word, what is wrong, a reply said twice, a death told nobody."""
 
     word: str
     wrong: tuple[str, ...]
@@ -82,7 +84,7 @@ class End(NamedTuple):
 
 
 class Journey:
-    """A request in a queue, the workers that take it, and an operator who replays what died once all is well."""
+    """A request in a queue, workers that take it, an operator who replays it if it died."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class Journey:
         clock: Clock | None = None,
         replayed_after: float = 1.0,
     ) -> None:
-        """Take the request, what goes wrong, a GitLab, a queue and how often that offers the request."""
+        """Take the request, what goes wrong, a GitLab, a queue and how often that offers it."""
         self.run, self.queue, self.attempts, self.replayed_after = (
             run,
             queue,
@@ -129,7 +131,7 @@ class Journey:
         self.clock.wait(300)  # what GitLab still does for those who have left
 
     def replay(self) -> None:
-        """Do what the operator does: replay the kept requests; send back what only the dead-letter queue has."""
+        """Do what the operator does: replay kept requests; send dead letters back."""
         kept = [
             dead_letters.replay(each, self, self.records, self.clock())
             for each in dead_letters.kept(self.records)
@@ -138,7 +140,7 @@ class Journey:
             self._waiting.append(self.run)
 
     def _sweep(self) -> None:
-        """Look after the pipelines that are still followed, as shared/sweep.py does, once all is well."""
+        """Look after pipelines still followed, as shared/sweep.py does, once all is well."""
         if isinstance(self.run, TrackRequest):
             for pipeline_id in runs.live(self.run.project_id, self.records):
                 dispatch(TrackRequest(self.run.project_id, pipeline_id), self._world(), last=True)
@@ -161,7 +163,7 @@ class Journey:
                 self.clock.wait(wait)
 
     def _attempt(self, run: RunRequest | TrackRequest, attempt: int) -> float | None:
-        """Let a worker have the request; return the seconds until it comes again, None when it is done with."""
+        """Let a worker have the request; return the seconds until it comes again, or None."""
         began = self.clock()
         try:
             reason = dispatch(run, self._world(), last=attempt >= self.attempts)
@@ -177,7 +179,7 @@ class Journey:
         return None
 
     def _restart(self) -> None:
-        """Do what functions/local does when it starts: nobody else holds a claim, so their leases end."""
+        """Do what functions/local does when it starts: nobody holds a claim, so leases end."""
         for claim in self.records.claims():
             if claim.until > self.clock():
                 freed = claim.released(self.clock())
@@ -246,7 +248,7 @@ class Journey:
         )
 
     def _late(self) -> bool:
-        """Tell whether GitLab wrote a reply long after the call: nobody can know of it, and it does no harm."""
+        """Tell whether GitLab wrote a reply long after the call: that does no harm."""
         return any(
             met.startswith("reply: ") and met.endswith("acts late") for met in self.schedule.met
         )

@@ -1,4 +1,4 @@
-"""Hypothesis looks for an order of deliveries, attempts, faults, kills and replays that loses or doubles a run."""
+"""Hypothesis looks for an order of events, faults and kills that loses or doubles a run."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _asked(number: int) -> RunRequest:
 
 
 class Mentions(RuleBasedStateMachine):
-    """The claims, a queue and GitLab; nothing is lost or doubled, whatever comes in whatever order."""
+    """The claims, a queue and GitLab; nothing is lost or doubled, whatever comes when."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Mentions(RuleBasedStateMachine):
             assert len(set(marks)) == len(marks)
 
     def teardown(self) -> None:
-        """Let everything heal, serve and replay until all is quiet: each mention has come to an end."""
+        """Let everything heal, serve and replay until all is quiet: each mention has ended."""
         self.schedule.heal()
         for _ in range(200):
             self.clock.wait(3600)

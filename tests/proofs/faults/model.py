@@ -1,4 +1,4 @@
-"""A clock that moves when told, the records and the log in memory: each call meets the fault of its schedule."""
+"""Clock, records and log in memory: each call meets the fault of its schedule."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ class Trouble:
     """Lets one call meet its fault."""
 
     def __init__(self, clock: Clock, schedule: Schedule) -> None:
-        """Take the clock and the schedule; `twin` is called when another worker gets the request."""
+        """Take the clock and the schedule; `twin` is called when another worker gets it too."""
         self.clock, self.schedule = clock, schedule
         self.twin: Callable[[], None] = lambda: None
 

@@ -1,4 +1,4 @@
-"""A day without deliveries: the hook switched off, nobody at the URL. One sweep finds every mention of that day."""
+"""A day without deliveries, the hook switched off: one sweep finds every mention of that day."""
 
 import random
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The parts of `make faults`: each runs one proof and says in a row what it showed and whether the bar is met."""
+"""The parts of `make faults`: each runs one proof and returns a row: figures, bar met or not."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The local platform as a process in front of the stand-in, and comments that are delivered to it over HTTP."""
+"""The local platform as a process in front of the stand-in, with comments sent over HTTP."""
 
 import json
 import os

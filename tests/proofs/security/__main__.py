@@ -1,4 +1,4 @@
-"""`make security`: run every proof, show the figures, write SECURITY.md; with names of parts only those.
+"""`make security`: run every proof, show the figures, write SECURITY.md; or only the parts named.
 
 `--share=100` runs a hundredth of the great numbers, and the page says so.
 """

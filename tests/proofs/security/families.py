@@ -1,4 +1,4 @@
-"""Hostile texts at GitLab's limit through the whole of `receive`, signed: how long the answer takes and how it grows.
+"""Hostile texts at GitLab's limit through the whole of `receive`: time and how it grows.
 
 Times are of the processor: other work on the machine would look like growth.
 """
@@ -17,7 +17,8 @@ SIZE = 1_000_000  # characters: GitLab's limit for a note
 LONGEST, GROWTH = 250.0, 2.6  # milliseconds; time(2n) / time(n)
 FLOOR = 25.0  # milliseconds below which growth is noise of the clock
 
-# tests/data/redos.json in its order; the mention stands before or behind, so that all of the text must be read.
+# tests/data/redos.json in its order; the mention stands before or behind, so that all of the text
+# must be read.
 FAMILIES: dict[str, Callable[[int], bytes]] = {}
 
 
@@ -91,7 +92,7 @@ def _answer(body: bytes) -> tuple[float, int]:
 
 
 def measure(name: str, size: int = SIZE, times: int = 3) -> Seen:
-    """Time a family: the best of several runs, of the half and of the whole size; again where a run was disturbed."""
+    """Time a family at half and whole size, best of several runs; again if disturbed."""
     make = FAMILIES[name]
     half, whole = make(size // 2), make(size)
     best, best_half, status = float("inf"), float("inf"), 0

@@ -1,4 +1,4 @@
-"""Deliveries that GitLab did not sign so, though each holds something of a right signature. It changes no payload."""
+"""Deliveries that GitLab did not sign so, though each holds something of a right signature."""
 
 import base64
 import hmac

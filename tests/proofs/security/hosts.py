@@ -1,6 +1,7 @@
-"""Signed payloads full of hostile addresses, through `receive`, `dispatch` and the real GitLab adapter: who is called.
+"""Signed payloads full of hostile addresses, through the real GitLab adapter: who is called.
 
-Sockets are watched: names looked up and addresses connected to. A witness listens on a port that the payloads name.
+Sockets are watched: names looked up and addresses connected to. A witness listens on a port that
+the payloads name.
 """
 
 import json
@@ -65,7 +66,7 @@ HEADERS = (
 
 
 class Seen(NamedTuple):
-    """Journeys, pipelines started, requests sent, the addresses met, and what should not have been asked."""
+    """Journeys, pipelines started, requests sent, addresses met, and what was asked wrongly."""
 
     journeys: int
     pipelines: int
@@ -221,7 +222,7 @@ def _journey(server: StandIn, gitlab: GitLab, rng: Random, bad: tuple[str, ...])
 
 
 def _expected(path: str, query: Any) -> bool:
-    """Tell whether a path holds GitLab's own words, our ids and what GitLab itself has numbered, and nothing else."""
+    """Tell whether a path holds only GitLab's own words and numbers, and our ids."""
     if not path.startswith("/api/v4/") or "evil" in json.dumps(query):
         return False
     for segment in path.removeprefix("/api/v4/").split("/"):

@@ -25,7 +25,7 @@ def settings(**environment: str) -> Settings:
 def received(
     payload: Mapping[str, Any], clock: fakes.Clock | None = None, **environment: str
 ) -> tuple[Answer, list[RunRequest]]:
-    """Deliver a payload, signed; return the answer and what was put into the queue, as a queue would give it back."""
+    """Deliver a payload, signed; return the answer and what the queue got, read back."""
     now = clock or fakes.Clock()
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode(), now())
     tokens, log = fakes.tokens(now=now), fakes.Log()
@@ -51,9 +51,10 @@ def carry(
 
 
 def trigger_body(payload: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """Return the trigger call's body that a payload leads to, and what a reader sees of the instruction as queued.
+    """Return the trigger call's body for a payload, and the instruction as a reader sees it.
 
-    An instruction too long for the queue is read again, and counts as queued. None: there is no pipeline.
+    An instruction too long for the queue is read again, and counts as queued. None: there is no
+    pipeline.
     """
     answer, runs = received(payload)
     if answer.status != 202:

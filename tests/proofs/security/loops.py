@@ -1,4 +1,4 @@
-"""Bots that talk to each other and to us for ever: how many runs that starts. The clock is simulated."""
+"""Bots that talk to each other and to us for ever: how many runs that starts, by a false clock."""
 
 from collections import Counter
 from typing import Any, NamedTuple
@@ -56,7 +56,7 @@ class Talk:
         return list(self.gitlab.replies[before:])
 
     def round(self, number: int) -> None:
-        """Let a person ask now and then, and every bot answer what it hears; our job answers with a live mention."""
+        """Let a person ask now and then, bots answer all they hear, and our job mention them."""
         self.clock.time += PAUSE
         replies = (
             self.say(HUMAN, f"@claude please, @renovate @triage {number}")

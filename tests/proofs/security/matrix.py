@@ -1,6 +1,7 @@
-"""Who may start a run: every combination of role, account, membership, place and answer of GitLab's, through `dispatch`.
+"""Who may start a run: every combination of what GitLab may say, through `dispatch`.
 
-The right end of a cell is said here in one expression (`yes`), without a look at `shared.runs.access`.
+The right end of a cell is said here in one expression (`yes`), without a look at
+`shared.runs.access`.
 """
 
 import itertools
@@ -129,7 +130,7 @@ def _answered(answer: str) -> bool:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield the matrix: all of what GitLab may say when it answers, then all the ways in which it may answer."""
+    """Yield the matrix: all that GitLab may say when it answers, then all ways to answer."""
     places = list(itertools.product(EVENTS, VISIBILITIES, (False, True)))
     states = itertools.product(
         ROLES, MINIMA, USER_STATES, MEMBER_STATES, MEMBERSHIPS, EXPIRIES, WHO, (False, True)

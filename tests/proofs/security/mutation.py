@@ -1,7 +1,7 @@
-"""Runs the tests of a module against each of its mutants: `python -m tests.proofs.security.mutation incoming.delivery`, alone in a process.
+"""Runs a module's tests against its mutants: `python -m tests.proofs.security.mutation MODULE`.
 
-Nothing of ours is imported before a mutant stands in its place: each runs in a fork of a process that has pytest and
-hypothesis at hand, so that it costs little more than its tests.
+Nothing of ours is imported before a mutant stands in its place: each runs in a fork of a process
+that has pytest and hypothesis at hand, so that it costs little more than its tests.
 """
 
 import importlib.abc
@@ -25,7 +25,8 @@ from tests.proofs.security.mutants import Mutant, mutants
 
 MOST = 50  # examples of hypothesis for a mutant
 PATIENCE = 60.0  # seconds; a mutant that hangs is noticed
-# Only the plugin that pyproject.toml asks for: to look for all of them takes longer than the tests. Failures are not shown.
+# Only the plugin that pyproject.toml asks for: to look for all of them takes longer than the tests.
+# Failures are not shown.
 OPTIONS = ("-x", "--timeout=20", "-ppytest_timeout", "--assert=plain")
 _SLOW = (
     "test_no_text_expands_to_a_secret",
@@ -33,7 +34,8 @@ _SLOW = (
     "test_a_long_value_is_cut_where_nothing_breaks",
 )
 _PAYLOAD = "shared/outgoing/test_payload.py"
-# What pytest is started with, one after the other until one of them notices; what takes long comes last.
+# What pytest is started with, one after the other until one of them notices; what takes long comes
+# last.
 TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "contract.marks": (("shared/contract/test_marks.py",),),
     "incoming.delivery": (("shared/incoming/test_delivery.py",), ("shared/test_receive.py",)),
@@ -131,7 +133,7 @@ def _outcomes(
 
 
 def run(module: str, *, every: int = 1, processes: int = 2) -> Seen:
-    """Run every n-th mutant of a module; raise RuntimeError where the tests fail without any change."""
+    """Run every n-th mutant of a module; RuntimeError where the tests fail without one."""
     began, name = time.monotonic(), f"shared.{module}"
     path = ROOT.joinpath("shared", *module.split(".")).with_suffix(".py")
     tests = TESTS[module]

@@ -1,6 +1,7 @@
-"""Deliveries gone wrong on purpose: real payloads with values, keys, bytes, headers and methods changed. It sends none.
+"""Deliveries gone wrong on purpose: real payloads, their values, keys, bytes, headers changed.
 
-Values are changed by cutting the JSON text where they stand: that is twenty times faster than writing it anew.
+Values are changed by cutting the JSON text where they stand: that is twenty times faster than
+writing it anew.
 """
 
 import json
@@ -145,7 +146,7 @@ class Case(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A payload as text, and where its values, its members (key and value) and its keys stand in it."""
+    """A payload as text, and where values, members (key and value) and keys stand in it."""
 
     body: bytes
     values: tuple[tuple[int, int], ...]
@@ -175,7 +176,7 @@ def samples() -> tuple[Sample, ...]:
 
 
 def _others() -> Iterator[dict[str, Any]]:
-    """Yield a comment on a diff, an issue and a merge request that ask in every way, and a pipeline of ours."""
+    """Yield a comment on a diff, things that ask in every way, and a pipeline of ours."""
     us, label = {"id": 99, "username": "claude"}, {"id": 1, "title": "claude"}
     ends = {
         "source_branch": "f",
@@ -249,7 +250,7 @@ def _sample(payload: dict[str, Any]) -> Sample:
 
 
 def body(rng: Random) -> bytes:
-    """Return a payload with one to three changes of its structure, and sometimes of its bytes as well."""
+    """Return a payload with one to three changes of its structure, and sometimes of its bytes."""
     pick, sample = rng.random, samples()[int(rng.random() * len(samples()))]
     text, before = sample.body, len(sample.body) + 1
     changes = sorted(

@@ -1,4 +1,4 @@
-"""The parts of `make security`: each runs one proof and says in a row what it showed and whether the bar is met.
+"""The parts of `make security`: each runs one proof, returns a row: figures, bar met or not.
 
 `share` divides the great numbers: 1 for the whole of them.
 """

@@ -139,7 +139,9 @@ def test_a_body_that_holds_a_phrase_is_never_passed_over(
 
 
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.booleans())
-def test_a_phrase_spelled_with_json_escapes_is_not_passed_over(escaped: list[bool], capitals: bool) -> None:
+def test_a_phrase_spelled_with_json_escapes_is_not_passed_over(
+    escaped: list[bool], capitals: bool
+) -> None:
     spelled = "".join(
         f"\\u{ord(char):04x}" if escape else char
         for char, escape in zip("@claude", escaped, strict=True)

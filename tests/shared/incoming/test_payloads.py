@@ -272,7 +272,7 @@ def test_any_value_anywhere_gives_an_event_or_a_reason(path: str, value: object)
 
 
 def change(kind: str = "issue", action: str = "update", **changes: Any) -> dict[str, Any]:
-    """An Issue or Merge Request Hook's body, in the shape of GitLab's docs; `changes` go into the top level."""
+    """An Issue or Merge Request Hook's body as GitLab documents it; `changes` go to the top."""
     attributes = {
         "id": 900,
         "iid": 5,

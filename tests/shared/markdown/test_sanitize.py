@@ -292,7 +292,8 @@ def test_no_invisible_character_survives(text: str) -> None:
 
 @given(TEXTS)
 def test_no_comment_outside_code_survives(text: str) -> None:
-    # `visible` hides all code, certain or not, and an address with the backslash in it that makes a comment text.
+    # `visible` hides all code, certain or not, and an address with the backslash in it that makes a
+    # comment text.
     seen = sanitize(text)
     comments = [found.start() for found in re.finditer("<!--", mask(seen))]
     assert not [at for at in comments if (at - len(seen[:at].rstrip("\\"))) % 2 == 0]
@@ -424,5 +425,6 @@ def cost(text: str) -> float:
 @pytest.mark.parametrize("name", OURS)
 def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str) -> None:
     short, long = (OURS[name](size) + "\n\n<b x=y>" for size in (SIZE, 4 * SIZE))
-    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of twenty is enough.
+    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of
+    # twenty is enough.
     assert any(cost(long) <= 8 * max(cost(short), 0.002) for _ in range(20))

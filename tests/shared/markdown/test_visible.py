@@ -558,5 +558,6 @@ def test_four_times_the_text_costs_less_than_eight_times_the_time(
     name: str, before: str, after: str
 ) -> None:
     short, long = (before + FAMILIES[name](size) + after for size in (SIZE, 4 * SIZE))
-    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of twenty is enough.
+    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of
+    # twenty is enough.
     assert any(cost(long) <= 8 * max(cost(short), 0.001) for _ in range(20))

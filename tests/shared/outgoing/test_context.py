@@ -1,4 +1,4 @@
-"""What the job gets to know: bounded, as it stood when the person asked, and nothing hidden or confidential."""
+"""What the job gets to know: bounded, as it was when asked, nothing hidden or confidential."""
 
 import json
 from typing import Any

@@ -41,7 +41,7 @@ def rails(text: str, variables: dict[str, str]) -> str:
 
 
 def runner(text: str, variables: dict[str, str]) -> str:
-    """The runner's expansion: Go's os.Expand, where $$ is $, specials are empty, and the undefined vanishes."""
+    """The runner's expansion, Go's os.Expand: $$ is $, specials and the undefined vanish."""
     out, at = [], 0
     while at < len(text):
         if text[at] != "$" or at + 1 == len(text):

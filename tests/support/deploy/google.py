@@ -1,6 +1,7 @@
-"""`cloudbuild.yaml` and the bootstrap script as they run, step by step, with a `gcloud` that only takes notes.
+"""`cloudbuild.yaml` and the bootstrap script as they run, with a `gcloud` that takes notes.
 
-Where the real gcloud is installed, each noted command is held against its own tree of commands and flags.
+Where the real gcloud is installed, each noted command is held against its own tree of commands and
+flags.
 """
 
 import json
@@ -160,7 +161,7 @@ def _tree() -> dict[str, Any] | None:
 
 
 def complaints(command: Sequence[str]) -> list[str]:
-    """Return what the real gcloud does not know about a command; skip the test where it is not installed."""
+    """Return what the real gcloud does not know about a command; skip if not installed."""
     tree = _tree()
     if tree is None:
         pytest.skip("gcloud is not installed here")

@@ -1,7 +1,9 @@
-"""The AWS emulator `ministack` as a fixture of tests: started on loopback, given a bundle, a template and its parameters.
+"""The AWS emulator `ministack` as a fixture of tests: started on loopback, given a bundle, a
+template and its parameters.
 
-It translates and deploys the template as CloudFormation does, serves the function URL and runs the handlers as Lambda
-functions on this machine's own Python; it enforces no IAM policy and knows no IAM OIDC provider.
+It translates and deploys the template as CloudFormation does, serves the function URL and runs the
+handlers as Lambda functions on this machine's own Python; it enforces no IAM policy and knows no
+IAM OIDC provider.
 """
 
 import io
@@ -160,7 +162,7 @@ class Ministack:
         return "code-bucket", "bundle.zip"
 
     def create(self, name: str, **parameters: str) -> Stack:
-        """Create a stack from the translated template; raise Refused with CloudFormation's reason."""
+        """Create a stack from the translated template; Refused with CloudFormation's reason."""
         return self._change(
             "create_stack",
             name,
@@ -168,7 +170,7 @@ class Ministack:
         )
 
     def update(self, name: str, **parameters: str) -> Stack:
-        """Change parameters of a stack and nothing else, as `sam deploy --parameter-overrides` does."""
+        """Change only parameters of a stack, as `sam deploy --parameter-overrides` does."""
         given = []
         for key in template.source()["Parameters"]:
             changed = (

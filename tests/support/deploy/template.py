@@ -26,7 +26,9 @@ def source() -> Json:
 
 
 def translated(*, bucket: str = "code-bucket", key: str = "bundle.zip", **function: object) -> Json:
-    """Return the CloudFormation template; `function` overrides properties of all functions, such as Runtime."""
+    """Return the CloudFormation template; `function` overrides properties of all functions, such as
+    Runtime.
+    """
     template = source()
     common = template["Globals"]["Function"]
     del common["CodeUri"]

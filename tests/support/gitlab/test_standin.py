@@ -1,4 +1,6 @@
-"""What the GitLab stand-in promises: GitLab's own answers, faults on request, a contract that a typo cannot pass."""
+"""What the GitLab stand-in promises: GitLab's own answers, faults on request, a contract that a
+typo cannot pass.
+"""
 
 import base64
 import contextlib
@@ -45,7 +47,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def gl(clock: Clock) -> Iterator[GitLab]:
-    """A project with an issue, a merge request and people; in the end every call has kept to GitLab's API file."""
+    """A project with an issue, a merge request and people; in the end every call has kept to
+    GitLab's API file.
+    """
     with GitLab(clock=clock) as gl:
         for number, name in enumerate(
             ("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1
@@ -85,7 +89,9 @@ def merge_request(gl: GitLab, user: int = BOT) -> Any:
 def wire(
     gl: GitLab, line: str, body: Any = None, user: int | None = BOT, **headers: str
 ) -> tuple[int, dict[str, str], Any]:
-    """Send `METHOD path`, below the project unless it begins with a slash; return status, headers and body."""
+    """Send `METHOD path`, below the project unless it begins with a slash; return status, headers
+    and body.
+    """
     method, _, path = line.partition(" ")
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if user is not None:
@@ -134,7 +140,7 @@ def base(text: str) -> tuple[int, Any]:
     return 400, {"message": {"base": [text]}}
 
 
-# --- who is asking, and what they may see ----------------------------------------------------------------------------
+# --- who is asking, and what they may see ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_a_user_who_is_no_member_is_404(gl: GitLab) -> None:
         project(gl).members_all.get(STRANGER)
 
 
-# --- the trigger -----------------------------------------------------------------------------------------------------
+# --- the trigger ----------------------------------------------------------------------------------
 
 
 def test_a_trigger_starts_a_pipeline_as_the_tokens_owner(gl: GitLab) -> None:
@@ -402,7 +408,7 @@ def test_too_many_pipelines_is_a_400(gl: GitLab, clock: Clock) -> None:
     assert trigger(gl)[0] == 201
 
 
-# --- pipelines -------------------------------------------------------------------------------------------------------
+# --- pipelines ------------------------------------------------------------------------------------
 
 
 def test_pipelines_are_listed_newest_first_by_source_ref_and_time(gl: GitLab, clock: Clock) -> None:
@@ -482,7 +488,7 @@ def test_canceling_what_has_ended_is_no_error(gl: GitLab) -> None:
     assert api(gl, "GET pipelines/99") == NO_RECORD
 
 
-# --- issues, merge requests, notes, discussions, emoji ---------------------------------------------------------------
+# --- issues, merge requests, notes, discussions, emoji --------------------------------------------
 
 
 def test_issues_and_merge_requests_are_shown_to_those_who_may_read_them(gl: GitLab) -> None:
@@ -707,7 +713,7 @@ def test_a_merge_request_is_opened_once_for_a_branch(gl: GitLab) -> None:
     assert api(gl, "POST merge_requests", body, user=GUEST) == FORBIDDEN
 
 
-# --- events, triggers, version ---------------------------------------------------------------------------------------
+# --- events, triggers, version --------------------------------------------------------------------
 
 
 def test_comment_events_are_cut_by_whole_days_on_both_sides(gl: GitLab, clock: Clock) -> None:
@@ -773,7 +779,7 @@ def test_the_version_is_gitlabs(gl: GitLab) -> None:
     assert client(gl).version()[0] == "19.3.0-pre"
 
 
-# --- webhooks --------------------------------------------------------------------------------------------------------
+# --- webhooks -------------------------------------------------------------------------------------
 
 
 class Receiver(NamedTuple):
@@ -948,7 +954,9 @@ def test_two_deliveries_of_a_note_differ_in_their_ids_unless_told(gl: GitLab) ->
 
 
 def test_our_delivery_has_the_fields_of_a_recorded_one(gl: GitLab) -> None:
-    """The names are those of a delivery of gitlab.com 18.1 (fedora-infra/webhook-to-fedora-messaging-messages)."""
+    """The names are those of a delivery of gitlab.com 18.1
+    (fedora-infra/webhook-to-fedora-messaging-messages).
+    """
     payload = json.loads(gl.note_hook(comment(gl))[1])
     attributes = """
         author_id change_position created_at discussion_id id line_code note noteable_id noteable_type original_position
@@ -1045,7 +1053,7 @@ def test_a_delivery_is_signed_or_carries_the_secret_token(gl: GitLab, clock: Clo
         GitLab.sign(headers, body, "whsec_short")
 
 
-# --- rate limits and faults ------------------------------------------------------------------------------------------
+# --- rate limits and faults -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1179,7 +1187,7 @@ def test_a_silent_server_ends_with_the_stand_in() -> None:
     assert len(failures) == 1
 
 
-# --- the server itself -----------------------------------------------------------------------------------------------
+# --- the server itself ----------------------------------------------------------------------------
 
 
 def test_many_connections_at_once_lose_nothing(gl: GitLab) -> None:
@@ -1262,7 +1270,7 @@ def test_seeds_say_what_is_missing() -> None:
         gl.project(9, "group/x", variables_role="developers")
 
 
-# --- the contract ----------------------------------------------------------------------------------------------------
+# --- the contract ---------------------------------------------------------------------------------
 
 
 def call(

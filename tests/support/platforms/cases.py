@@ -1,4 +1,6 @@
-"""Some 260 requests to a front end: what people write, what GitLab has sent, what is broken, forged or hostile."""
+"""Some 260 requests to a front end: what people write, what GitLab has sent, what is broken, forged
+or hostile.
+"""
 
 import itertools
 import json
@@ -22,7 +24,7 @@ CANARY = "canary-of-what-people-write"
 
 
 class Case(NamedTuple):
-    """One request to the front end; `headers` are made when it is sent, so that its signature is fresh."""
+    """One request to the front end; `headers` are made, and so signed, when it is sent."""
 
     name: str
     body: bytes

@@ -20,7 +20,9 @@ from tests.support.platforms import Answer, Platform
 
 
 class Local(Platform):
-    """`python -m functions.local` with a STATE_DIR that outlives its process, so that it can be killed and restarted."""
+    """`python -m functions.local` with a STATE_DIR that outlives its process, so that it can be
+    killed and restarted.
+    """
 
     name = "local"
 
@@ -110,7 +112,9 @@ class Local(Platform):
 
     @contextmanager
     def stalled(self, dependency: str) -> Iterator[None]:
-        """Hold the file's write lock; the local platform's secrets are in its environment and cannot stall."""
+        """Hold the file's write lock; the local platform's secrets are in its environment and
+        cannot stall.
+        """
         assert dependency == "queue"
         connection = sqlite3.connect(self.state / "state.sqlite3", isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
