@@ -4,25 +4,32 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from shared import command, control, flow, letters, limits, mention, projects, replies, runs
-from shared.access import authorise
-from shared.claim import ENDED, SETTLE, State, pause
-from shared.command import Order
-from shared.context import context
-from shared.event import COMMIT, MENTION, SNIPPET
-from shared.held import Held
-from shared.log import entry, severity
-from shared.outcome import Outcome, Reason, Retry, Stop
-from shared.ports import GitLabError, Pipeline, World
-from shared.run import RunRequest, TrackRequest, digest, instruction_of
-from shared.runs import Started
-from shared.secret import GitLabSecrets
+from shared import thread_commands
+from shared.contract import marks
+from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
+from shared.gitlab.values import GitLabError, Pipeline
+from shared.incoming import mention
+from shared.installation.secrets import GitLabSecrets
+from shared.log_fields import entry, severity
+from shared.outcome.reasons import Outcome, Reason, Retry, Stop
+from shared.outgoing import payload, refusals, replies
+from shared.outgoing.context import context
+from shared.runs import command, dead_letters, limits, projects
+from shared.runs import started as runs
+from shared.runs.access import authorise
+from shared.runs.command import Options
+from shared.runs.detect import instruction_of
+from shared.runs.lease import Held
+from shared.runs.record import ENDED, SETTLE, State, pause
+from shared.runs.request import RunRequest, TrackRequest, digest
+from shared.runs.started import Started
+from shared.services import Services
 from shared.track import track
 
 _ANSWERS = (command.HELP, command.STATUS, command.STOP)
 
 
-def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = False) -> Reason:
+def dispatch(request: RunRequest | TrackRequest, world: Services, *, last: bool = False) -> Reason:
     """Take a request as far as it goes and return its end; raise Retry where the same one is to come again.
 
     Any number of calls for one run, at once or one after the other, create one pipeline. `last` says that the queue
@@ -37,7 +44,9 @@ def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = F
         if not last:
             raise
         world.log("ERROR", entry(Reason.DEAD_LETTER, run, error=str(error.reason)))
-        letters.keep(run, world.records, world.now())  # whoever holds the claim may be dead as well
+        dead_letters.keep(
+            run, world.records, world.now()
+        )  # whoever holds the claim may be dead as well
         return Reason.DEAD_LETTER
     try:
         reason = _end(run, held, world)
@@ -57,10 +66,10 @@ def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = F
     return reason
 
 
-def _die(run: RunRequest, cause: Reason, held: Held, world: World) -> Reason:
+def _die(run: RunRequest, cause: Reason, held: Held, world: Services) -> Reason:
     """Raise the alarm, keep the request for a replay, say so in the thread if that works, and end the claim."""
     world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
-    letters.keep(run, world.records, world.now())
+    dead_letters.keep(run, world.records, world.now())
     with suppress(Retry):
         _reply(run, replies.stopped(run.id, Stop(Reason.DEAD_LETTER)), held, world, over=False)
     with suppress(Retry):
@@ -68,7 +77,7 @@ def _die(run: RunRequest, cause: Reason, held: Held, world: World) -> Reason:
     return Reason.DEAD_LETTER
 
 
-def _end(run: RunRequest, held: Held, world: World) -> Reason:
+def _end(run: RunRequest, held: Held, world: Services) -> Reason:
     try:
         return _serve(run, held, world)
     except Stop as error:
@@ -83,7 +92,7 @@ def _end(run: RunRequest, held: Held, world: World) -> Reason:
         return why.reason
 
 
-def _told(run: RunRequest, why: Stop, held: Held, world: World) -> Stop:
+def _told(run: RunRequest, why: Stop, held: Held, world: Services) -> Stop:
     """Say why a run does not start, unless the thread has heard too much of us; return why it ended."""
     if not held.claim.reason and why.reason.outcome is not Outcome.IGNORED:
         try:
@@ -97,7 +106,7 @@ def _told(run: RunRequest, why: Stop, held: Held, world: World) -> Stop:
     return why
 
 
-def _serve(run: RunRequest, held: Held, world: World) -> Reason:
+def _serve(run: RunRequest, held: Held, world: Services) -> Reason:
     if held.claim.state in ENDED:
         return Reason.DUPLICATE
     if held.claim.reason:  # an earlier attempt decided so, and may have said it
@@ -115,7 +124,7 @@ def _serve(run: RunRequest, held: Held, world: World) -> Reason:
         held.write(held.claim.triggered(pipeline.id, pipeline.url))
         runs.keep(Started(asked.run, asked.order, pipeline), world.records, world.now())
     pipeline = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
-    started = runs.read(run.id, world.records) or Started(run, Order(), pipeline)
+    started = runs.read(run.id, world.records) or Started(run, Options(), pipeline)
     understood = replies.Understood(run.event.name, started.order, world.settings.phrases[0])
     reply_id = _reply(run, replies.started(run.id, pipeline, understood), held, world)
     runs.keep(started._replace(reply_id=reply_id), world.records, world.now())
@@ -129,47 +138,47 @@ class _Asked(NamedTuple):
 
     run: RunRequest
     instruction: str
-    order: Order
+    order: Options
 
 
-def _asked(run: RunRequest, world: World) -> _Asked:
+def _asked(run: RunRequest, world: Services) -> _Asked:
     """Read what the text begins with; raise Stop where it is no request we serve."""
     if run.event.kind in (COMMIT, SNIPPET):
         raise Stop(Reason.TARGET_NOT_SERVED)
     asked = run
     if run.event.name != MENTION:  # nobody wrote a word: it is ours, or the installation's
         return _Asked(
-            run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Order()
+            run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Options()
         )
     order, instruction = command.parse(_seen(run, world), world.settings)
     if order.command == command.RETRY:
-        former = control.last_of(run, world)
+        former = thread_commands.last_of(run, world)
         _, instruction = command.parse(_seen(former.run, world), world.settings)
-        asked, order = control.repeated(run, order, former)
+        asked, order = thread_commands.repeated(run, order, former)
     return _Asked(asked, instruction, order)
 
 
-def _recalled(run: RunRequest, world: World) -> _Asked:
+def _recalled(run: RunRequest, world: Services) -> _Asked:
     """Return what a run was to do whose pipeline exists, as far as that can still be read."""
     try:
         return _asked(run, world)
     except Stop:
-        return _Asked(run, "", Order())
+        return _Asked(run, "", Options())
 
 
-def _answer(asked: _Asked, held: Held, world: World) -> Reason:
+def _answer(asked: _Asked, held: Held, world: Services) -> Reason:
     """Answer what needs no pipeline."""
     limits.count_command(asked.run, world.records, world.now())
     try:
-        text = control.answer(asked.run, asked.order, world, again=held.claim.attempt > 1)
+        text = thread_commands.answer(asked.run, asked.order, world, again=held.claim.attempt > 1)
     except GitLabError as error:
-        raise flow.unavailable(error) from error
+        raise refusals.unavailable(error) from error
     _reply(asked.run, text, held, world)
     held.write(held.claim.ended(State.FINISHED, Reason.ANSWERED))
     return Reason.ANSWERED
 
 
-def _lost_pipeline(run: RunRequest, held: Held, world: World) -> Pipeline | None:
+def _lost_pipeline(run: RunRequest, held: Held, world: Services) -> Pipeline | None:
     """Return the pipeline of an earlier attempt whose end nobody knows, if GitLab has it."""
     if held.claim.state is not State.TRIGGERING:
         return None
@@ -178,10 +187,10 @@ def _lost_pipeline(run: RunRequest, held: Held, world: World) -> Pipeline | None
     except GitLabError as error:
         if error.status == 403:  # noqa: PLR2004  our token may not look: better no pipeline than two
             raise Stop(Reason.UNCERTAIN) from error
-        raise flow.unavailable(error) from error
+        raise refusals.unavailable(error) from error
 
 
-def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
+def _start(asked: _Asked, role: int, held: Held, world: Services) -> Pipeline:
     """Count the run, show 👀, gather what the job is to know and trigger."""
     run, settings = asked.run, world.settings
     if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[
@@ -189,9 +198,9 @@ def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
     ]:
         raise Stop(Reason.MODEL_RETIRED)
     limits.count(run, settings, world.records, world.now())
-    flow.ref(run.event, settings.pipeline_ref)
+    payload.ref(run.event, settings.pipeline_ref)
     _award(run, "eyes", world)
-    body = flow.body(run, asked.order, asked.instruction, context(run, role, world), settings)
+    body = payload.body(run, asked.order, asked.instruction, context(run, role, world), settings)
     try:
         return _trigger(run, body, held, world)
     except Stop as error:
@@ -208,7 +217,7 @@ def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
         ) from again
 
 
-def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World) -> Pipeline:
+def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: Services) -> Pipeline:
     """Call with the project's trigger token; one that GitLab does not know may just have been rotated."""
     secrets = world.secrets.get()
     try:
@@ -221,7 +230,7 @@ def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World)
 
 
 def _call(
-    run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: World
+    run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: Services
 ) -> Pipeline:
     token = secrets.trigger_token(run.event.project_id, run.event.project_path)
     if token is None:
@@ -232,17 +241,17 @@ def _call(
     except GitLabError as error:
         if not error.unsure:
             held.write(held.claim.not_triggered())
-        raise flow.refused(error) from error
+        raise refusals.refused(error) from error
 
 
-def _authorised(run: RunRequest, world: World) -> int:
+def _authorised(run: RunRequest, world: Services) -> int:
     note, settings = run.event, world.settings
     try:
         user = world.gitlab.user(note.author_id)
         member = world.gitlab.member(note.project_id, note.author_id)
         own = bool(user and user.bot) and world.gitlab.own_id() == note.author_id
     except GitLabError as error:
-        raise flow.unavailable(error) from error
+        raise refusals.unavailable(error) from error
     if own:  # not even ALLOWED_BOTS lets us ask ourselves
         raise Stop(Reason.BOT_AUTHOR)
     bots = settings.allowed_bots
@@ -250,15 +259,15 @@ def _authorised(run: RunRequest, world: World) -> int:
     return member.access_level if member else 0
 
 
-def _today(world: World) -> str:
+def _today(world: Services) -> str:
     return datetime.fromtimestamp(world.now(), UTC).date().isoformat()
 
 
-def _seen(run: RunRequest, world: World) -> str:
-    return mention.seen(_instruction(run, world), world.settings.phrases)
+def _seen(run: RunRequest, world: Services) -> str:
+    return mention.sanitized(_instruction(run, world), world.settings.phrases)
 
 
-def _instruction(run: RunRequest, world: World) -> str:
+def _instruction(run: RunRequest, world: Services) -> str:
     if run.instruction is not None:
         return run.instruction
     try:
@@ -266,14 +275,14 @@ def _instruction(run: RunRequest, world: World) -> str:
     except GitLabError as error:
         if error.status == 404:  # noqa: PLR2004
             raise Stop(Reason.NOTE_CHANGED) from error
-        raise flow.unavailable(error) from error
+        raise refusals.unavailable(error) from error
     instruction = instruction_of(texts, world.settings.phrases)
     if instruction is None or digest(instruction) != run.digest:
         raise Stop(Reason.NOTE_CHANGED)
     return instruction
 
 
-def _award(run: RunRequest, emoji: str, world: World) -> None:
+def _award(run: RunRequest, emoji: str, world: Services) -> None:
     try:
         world.gitlab.award(run.event, emoji)
     except GitLabError as error:  # a missing reaction stops nobody
@@ -282,7 +291,7 @@ def _award(run: RunRequest, emoji: str, world: World) -> None:
         )
 
 
-def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool = True) -> int:
+def _reply(run: RunRequest, text: str, held: Held, world: Services, *, over: bool = True) -> int:
     """Answer once and return the note's id: after a first attempt that may have got as far as here, look first.
 
     Without `over` what is there already stays.
@@ -291,14 +300,14 @@ def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool =
     found = None
     try:
         if held.claim.attempt > 1 or not over:
-            found = world.gitlab.replied(run.event, replies.marker(run.id))
+            found = world.gitlab.replied(run.event, marks.of_run(run.id))
         if found is None:
             return world.gitlab.reply(run.event, text)
-        if over and found.body.strip() != text and not replies.at_work(found.body):
+        if over and found.body.strip() != text and not marks.has_job(found.body):
             world.gitlab.edit_reply(run.event, found.id, text)
     except GitLabError as error:
         if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
-            again = flow.unavailable(error)
+            again = refusals.unavailable(error)
             again.after = max(
                 again.after, SETTLE if error.unsure else 0.0
             )  # a reply may still be on its way

