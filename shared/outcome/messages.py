@@ -1,6 +1,9 @@
-"""Every word a person reads from us, and nothing else: to speak another language, replace this file as a whole.
+"""Every sentence that the trigger writes in GitLab; the job's own stand in `job/`.
 
-`{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made, and words of this file.
+To speak another language, replace this file as a whole.
+
+`{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made,
+and words of this file.
 """
 
 # Why a delivery or a run ended so: the sentence, and what to change. The docs show this same table.

@@ -211,7 +211,7 @@ class Journey:
         return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
 
     def judge(self, seen: Seen) -> End:
-        """Say how it ended: as one of what issue 3 allows, and whether anything is lost, doubled or leaked."""
+        """Say how it ended: as one of the ends docs/reliability.md allows, and whether anything is lost, doubled or leaked."""
         mark, pipelines = marks.of_run(self.run.id), seen.pipelines()
         replies = [reply for reply in seen.replies() if mark in reply]
         claim = next((claim for claim in self.records.claims() if claim.run == self.run.id), None)
