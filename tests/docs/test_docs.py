@@ -1,4 +1,4 @@
-"""What the pages point at is there: links, anchors, files, names of the core; and prose ends at 100 columns."""
+"""What the pages point at is there: links, anchors, files, names; prose ends at 100 columns."""
 
 import importlib
 import re
