@@ -10,7 +10,8 @@ from pathlib import Path
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Retry
 from shared.outgoing import refusals
-from shared.runs.record import ATTEMPTS, KEPT, LEASE, SETTLE, pause
+from shared.runs.record import ATTEMPTS, LEASE, SETTLE, pause
+from shared.runs.store import KEPT
 from shared.sweep import OVERLAP
 from tests import ROOT
 from tests.proofs.faults.parts import Row
@@ -38,7 +39,7 @@ Every mention whose delivery was answered 202, and every mention that a sweep fi
 It holds because
 
 - **202 means stored.** Where the queue takes nothing, the answer is 503 and GitLab's log shows the failed delivery.
-- **One claim per run**, changed by compare-and-set. The run's id comes from host, project and note: deliveries of two
+- **One record per run**, changed by compare-and-set. The run's id comes from host, project and note: deliveries of two
   hooks, a Resend, a queue's second delivery and the sweep are the same run.
 - **The trigger call is written down before it leaves.** Where its end is not known (time-out, reset, 5xx, broken answer,
   killed), nobody calls again before {SETTLE:.0f} s have passed, in which GitLab has ended it one way or the other; then
@@ -49,7 +50,7 @@ It holds because
 - **A reply is looked for before it is written again**: each run has one, which follows its pipeline. Where a pipeline's
   webhook is off or its delivery is lost, the sweep brings the reply up to date.
 - **In doubt, retry.** A request is offered {ATTEMPTS} times over {sum(map(pause, range(1, ATTEMPTS))) / 3600:.1f} hours; then
-  it is a dead letter. A worker that dies holds its claim for {LEASE:.0f} s at most.
+  it is a dead letter. A worker that dies holds its lease for {LEASE:.0f} s at most.
 - **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks' failed
   deliveries of every project that has been served or is named in the settings.
 
