@@ -11,7 +11,8 @@ from textwrap import fill
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Retry
 from shared.outgoing import refusals
-from shared.runs.record import ATTEMPTS, KEPT, LEASE, SETTLE, pause
+from shared.runs.record import ATTEMPTS, LEASE, SETTLE, pause
+from shared.runs.store import KEPT
 from shared.sweep import OVERLAP
 from tests import ROOT
 from tests.proofs.faults.parts import Row
@@ -43,7 +44,7 @@ It holds because
 
 - **202 means stored.** Where the queue takes nothing, the answer is 503 and GitLab's log shows the
   failed delivery.
-- **One claim per run**, changed by compare-and-set. The run's id comes from host, project and note:
+- **One record per run**, changed by compare-and-set. The run's id comes from host, project and note:
   deliveries of two hooks, a Resend, a queue's second delivery and the sweep are the same run.
 - **The trigger call is written down before it leaves.** Where its end is not known (time-out,
   reset, 5xx, broken answer, killed), nobody calls again before {SETTLE:.0f} s have passed, in
@@ -55,7 +56,7 @@ It holds because
   pipeline. Where a pipeline's webhook is off or its delivery is lost, the sweep brings the reply up
   to date.
 - **In doubt, retry.** A request is offered {ATTEMPTS} times over {_PATIENCE:.1f} hours; then it is a dead
-  letter. A worker that dies holds its claim for {LEASE:.0f} s at most.
+  letter. A worker that dies holds its lease for {LEASE:.0f} s at most.
 - **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks'
   failed deliveries of every project that has been served or is named in the settings.
 
