@@ -62,8 +62,8 @@ NOTE = Event(
 class Clock:
     """A clock that moves when told."""
 
-    def __init__(self) -> None:
-        self.time = NOW
+    def __init__(self, time: float = NOW) -> None:
+        self.time = time
 
     def __call__(self) -> float:
         return self.time

@@ -97,12 +97,8 @@ class Journey:
         replayed_after: float = 1.0,
     ) -> None:
         """Take the request, what goes wrong, a GitLab, a queue and how often that offers it."""
-        self.run, self.queue, self.attempts, self.replayed_after = (
-            run,
-            queue,
-            attempts,
-            replayed_after,
-        )
+        self.run, self.queue = run, queue
+        self.attempts, self.replayed_after = attempts, replayed_after
         self.clock, self.schedule, self.log = clock or Clock(), schedule, Log()
         self.trouble = Trouble(self.clock, schedule)
         self.trouble.twin = self._twin
@@ -172,20 +168,10 @@ class Journey:
             return pause(attempt)
         except Killed:
             if self.queue is LOCAL:
-                self._restart()
+                self.records.free(self.clock())
             return max(0.0, began + self.queue.visibility - self.clock())
         self.dead |= reason is Reason.DEAD_LETTER
         return None
-
-    def _restart(self) -> None:
-        """Do what functions/local does when it starts: nobody works on a run, so leases end."""
-        for record in self.records.runs():
-            if record.until > self.clock():
-                freed = record.released(self.clock())
-                self.records.stored[record.key] = (
-                    freed.to_json(),
-                    self.records.stored[record.key][1] + 1,
-                )
 
     def _twin(self) -> None:
         """Let another worker have the same request while the first is under way."""

@@ -95,13 +95,7 @@ class Mentions(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self) -> None:
-        for record in self.records.runs():
-            if record.until > self.clock():
-                freed = record.released(self.clock())
-                self.records.stored[record.key] = (
-                    freed.to_json(),
-                    self.records.stored[record.key][1] + 1,
-                )
+        self.records.free(self.clock())
         self.queue = {
             key: (run, attempts, self.clock()) for key, (run, attempts, _) in self.queue.items()
         }

@@ -17,8 +17,10 @@ SIZE = 1_000_000  # characters: GitLab's limit for a note
 LONGEST, GROWTH = 250.0, 2.6  # milliseconds; time(2n) / time(n)
 FLOOR = 25.0  # milliseconds below which growth is noise of the clock
 
-# tests/data/redos.json in its order; the mention stands before or behind, so that all of the text
-# must be read.
+# tests/data/redos.json in its order: what a text repeats, and what JSON around it may repeat too.
+TEXTS = ("<!--", "![ ", "[a](", "[]( ", "@", "@claud", "`", "> ", " ", "\u200b", "&#", "${", "%A")
+JSON = ("[", '{"a":', "9")
+# The mention stands before or behind, so that all of the text must be read.
 FAMILIES: dict[str, Callable[[int], bytes]] = {}
 
 
@@ -39,24 +41,10 @@ def _raw(piece: str) -> Callable[[int], bytes]:
     return body
 
 
-for _piece in (
-    "<!--",
-    "![ ",
-    "[a](",
-    "[]( ",
-    "@",
-    "@claud",
-    "`",
-    "> ",
-    " ",
-    "\u200b",
-    "&#",
-    "${",
-    "%A",
-):
+for _piece in TEXTS:
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
     FAMILIES[f"{_piece!r}… @claude"] = _note(_piece, behind=True)
-for _piece in ("[", '{"a":', "9"):
+for _piece in JSON:
     FAMILIES[f"JSON {_piece!r}…"] = _raw(_piece)
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
 
@@ -85,10 +73,8 @@ def _answer(body: bytes) -> tuple[float, int]:
     if queue.runs:
         queue.runs[0].to_json()  # what every real queue does inside `put`
     took = (time.process_time() - began) * 1000
-    return (
-        took,
-        500 if '"defect"' in answer.body else answer.status,
-    )  # an exception of ours is answered 200
+    # An exception of ours is answered 200.
+    return took, 500 if '"defect"' in answer.body else answer.status
 
 
 def measure(name: str, size: int = SIZE, times: int = 3) -> Seen:

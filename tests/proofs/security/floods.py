@@ -12,6 +12,7 @@ from shared.installation.secrets import MIN_AGE, Cached, WebhookSecrets
 from shared.receive import receive
 from tests.proofs.security import mutations
 from tests.support import fakes
+from tests.support.stages import Stage
 
 PER_SECOND = 1000  # deliveries of the simulated flood
 
@@ -107,23 +108,15 @@ def _bombs() -> dict[str, bytes]:
 
 def bombs(most: int = MAX_BODY) -> dict[str, tuple[int, int]]:
     """Return the statuses of each bomb of at most so many bytes, unsigned and signed."""
-    settings, found = fakes.settings(), {}
+    found = {}
     for name, body in _bombs().items():
         if len(body) > most:
             continue
         statuses = []
         for headers in ({"webhook-signature": "v1,x"}, fakes.sign(body)):
-            log = fakes.Log()
-            delivery = Delivery("POST", headers, body)
-            answer = receive(
-                delivery,
-                settings=settings,
-                secrets=fakes.tokens(),
-                queue=fakes.Queue(),
-                now=lambda: fakes.NOW,
-                log=log,
-            )
-            defect = any(fields.get("reason") == "defect" for _, fields in log.lines)
+            stage = Stage()
+            answer = stage.receive(Delivery("POST", headers, body))
+            defect = any(fields.get("reason") == "defect" for _, fields in stage.log.lines)
             statuses.append(500 if defect else answer.status)
         found[name] = statuses[0], statuses[1]
     return found

@@ -14,8 +14,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 from functions.gitlab.thread import GitLab
-from shared.incoming.delivery import Delivery
-from shared.receive import receive
 from tests.proofs.security import journeys
 from tests.support import fakes
 from tests.support.gitlab.server import Fault
@@ -198,26 +196,17 @@ def _journey(server: StandIn, gitlab: GitLab, rng: Random, bad: tuple[str, ...])
     }  # a branch that is not there would end the journey early
     if rng.random() < 0.2:
         payload["object_attributes"]["discussion_id"] = rng.choice(bad)
-    data = json.dumps(payload).encode()
-    headers = fakes.sign(data) | {name.lower(): rng.choice(bad) for name in HEADERS}
+    headers = {name.lower(): rng.choice(bad) for name in HEADERS}
     if rng.random() < REDIRECTED:
         server.fault(
             f"* {rng.choice(CALLS)}",
             Fault.redirect(bad[0], status=rng.choice((301, 302, 307, 308))),
         )
     environment = {"GITLAB_URL": server.url, "RUNS_PER_THREAD": "0"}
-    queue, clock = fakes.Queue(), fakes.Clock()
-    settings, tokens = journeys.settings(**environment), fakes.tokens()
-    answer = receive(
-        Delivery("POST", headers, data),
-        settings=settings,
-        secrets=tokens,
-        queue=queue,
-        now=clock,
-        log=fakes.Log(),
-    )
+    clock = fakes.Clock()
+    answer, runs = journeys.received(payload, clock, headers, **environment)
     assert answer.status == 202, answer
-    journeys.carry(queue.runs[0], gitlab, clock, None, **environment)
+    journeys.carry(runs[0], gitlab, clock, None, **environment)
     server.remove_note(note)
 
 

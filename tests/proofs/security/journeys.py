@@ -23,11 +23,15 @@ def settings(**environment: str) -> Settings:
 
 
 def received(
-    payload: Mapping[str, Any], clock: fakes.Clock | None = None, **environment: str
+    payload: Mapping[str, Any],
+    clock: fakes.Clock | None = None,
+    headers: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> tuple[Answer, list[RunRequest]]:
-    """Deliver a payload, signed; return the answer and what the queue got, read back."""
+    """Deliver a payload, signed, and more headers; return the answer and what the queue holds."""
     now = clock or fakes.Clock()
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode(), now())
+    delivery = delivery._replace(headers={**delivery.headers, **(headers or {})})
     tokens, log = fakes.tokens(now=now), fakes.Log()
     answer = receive(
         delivery, settings=settings(**environment), secrets=tokens, queue=queue, now=now, log=log

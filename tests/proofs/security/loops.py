@@ -49,7 +49,7 @@ class Talk:
         before, started = len(self.gitlab.replies), len(self.gitlab.triggered)
         # GitLab delivers twice: by the project's hook and by the group's.
         for _ in range(2):
-            _, runs = journeys.received(payload, self.clock, **self.environment)
+            _, runs = journeys.received(payload, self.clock, None, **self.environment)
             for run in runs:
                 journeys.carry(run, self.gitlab, self.clock, self.records, **self.environment)
         self.runs += [(author, self.notes, self.clock())] * (len(self.gitlab.triggered) - started)

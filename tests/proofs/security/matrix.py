@@ -5,7 +5,6 @@ The right end of a cell is said here in one expression (`yes`), without a look a
 """
 
 import itertools
-import json
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, User
 from shared.outcome.reasons import Retry
-from shared.receive import receive
-from shared.runs.request import RunRequest, from_json
+from shared.runs.request import RunRequest
+from tests.proofs.security import journeys
 from tests.support import fakes
 
 ROLES = (None, 5, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -178,15 +177,9 @@ def request(event: str, visibility: int, internal: bool, author: int) -> RunRequ
     payload["object_attributes"] |= {"author_id": author}
     payload["project"] |= {"visibility_level": visibility}
     payload["user"] |= {"id": author}
-    queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode())
-    settings, tokens = fakes.settings(), fakes.tokens()
-    answer = receive(
-        delivery, settings=settings, secrets=tokens, queue=queue, now=fakes.Clock(), log=fakes.Log()
-    )
+    answer, runs = journeys.received(payload)
     assert answer.status == 202, answer
-    found = from_json(queue.runs[0].to_json())
-    assert isinstance(found, RunRequest)
-    return found
+    return runs[0]
 
 
 @cache

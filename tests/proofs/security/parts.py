@@ -5,8 +5,8 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
+from tests.proofs.rows import Row
 from tests.proofs.security import (
     clouds,
     expanders,
@@ -20,17 +20,6 @@ from tests.proofs.security import (
     timing,
 )
 from tests.proofs.security.fuzz import Tally
-
-
-class Row(NamedTuple):
-    """One line of the table of figures; `brief` stands with the threat."""
-
-    test: str
-    bar: str
-    figures: str
-    met: bool
-    brief: str
-    stories: tuple[str, ...] = ()
 
 
 def _fuzzed(test: str, tally: Tally) -> Row:
