@@ -1,4 +1,4 @@
-"""A run: one mention's journey, its id, and the requests that the queue carries. It knows no queue."""
+"""Does an event ask for a run? The rules about its words; who may ask is decided behind the queue."""
 
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,10 @@ from shared.incoming import mention
 from shared.incoming.event import Event, PipelineEvent
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
+from shared.runs.request import RunRequest, TrackRequest, digest, run_id
 
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
-from shared.runs.request import RunRequest, TrackRequest, digest, run_id
 
 
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
@@ -46,23 +46,33 @@ def instruction_of(texts: tuple[str, ...], phrases: tuple[str, ...]) -> str | No
 
     The one that mentions us comes first: a command is its first word.
     """
-    asked = [mention.instruction(text, phrases) for text in texts]
-    if all(part is None for part in asked):
-        return None
-    others = [text for text, part in zip(texts, asked, strict=True) if part is None]
-    return "\n\n".join(part for part in [*asked, *others] if part)
+    return _joined(texts, [mention.instruction(text, phrases) for text in texts])
 
 
 def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
     """Return AI_FLOW_EVENT and the instruction: a new mention, else what was assigned to us or labelled for us."""
-    phrases = settings.phrases
-    texts = zip(event.texts, event.before, strict=True)
-    if any(
-        mention.occurs(text, phrases) and not mention.occurs(before, phrases)
-        for text, before in texts
-    ):
-        return event.name, instruction_of(event.texts, phrases) or ""
+    instruction = _newly_mentioned(event, settings.phrases)
+    if instruction is not None:
+        return event.name, instruction
     for name, added in event.added:
         if added.lower() in (settings.labels if name == LABEL else settings.names):
             return name, messages.PROMPTS[name]
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
+
+
+def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
+    """Return the instruction if a text mentions us that did not before. Each text is read once: GitLab waits."""
+    if event.texts == event.before:
+        return None
+    asked = [mention.instruction(text, phrases) for text in event.texts]
+    for part, text, before in zip(asked, event.texts, event.before, strict=True):
+        if part is not None and text != before and not mention.occurs(before, phrases):
+            return _joined(event.texts, asked)
+    return None
+
+
+def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:
+    if all(part is None for part in asked):
+        return None
+    others = [text for text, part in zip(texts, asked, strict=True) if part is None]
+    return "\n\n".join(part for part in [*asked, *others] if part)
