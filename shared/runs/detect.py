@@ -1,4 +1,4 @@
-"""Does an event ask for a run? The rules about its words; who may ask is decided behind the queue."""
+"""Detect whether an event asks for a run. Who may ask is decided behind the queue."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
-    """Return the request an event makes of this installation; raise Stop with the reason where it makes none."""
+    """Return the request that an event makes; raise Stop with the reason where it makes none.
+
+    An event asks by a new mention, by an assignment or review request, or by a label.
+
+    >>> from shared.installation.settings import Settings
+    >>> ask(PipelineEvent(7, "group/app", 31, "running"), Settings.read({}))
+    TrackRequest(project_id=7, pipeline_id=31, status='running')
+    """
     if isinstance(event, PipelineEvent):
         if not settings.serves(event.project_id, event.project_path):
             raise Stop(Reason.PROJECT_NOT_ALLOWED)
@@ -31,7 +38,10 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
 
 
 def request(event: Event, instruction: str, host: str) -> RunRequest:
-    """Make the request for an event; `host` is the installation's GitLab host, never the payload's."""
+    """Make the request for an event.
+
+    `host` is that of the installation's GitLab, never one that a payload names.
+    """
     subject = ("note", str(event.note_id)) if event.note_id else (event.kind, event.occasion)
     return RunRequest(
         id=run_id(host, event.project_id, *subject),
@@ -42,15 +52,18 @@ def request(event: Event, instruction: str, host: str) -> RunRequest:
 
 
 def instruction_of(texts: tuple[str, ...], phrases: tuple[str, ...]) -> str | None:
-    """Return what texts that belong together, a title and a description, ask of us; None when none mentions us.
+    r"""Return what a title and a description, or a comment, ask of us; None if none mentions us.
 
-    The one that mentions us comes first: a command is its first word.
+    The text that mentions us comes first: a command is its first word.
+
+    >>> instruction_of(("Dark mode", "@claude add this"), ("@claude",))
+    'add this\n\nDark mode'
     """
     return _joined(texts, [mention.instruction(text, phrases) for text in texts])
 
 
 def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
-    """Return AI_FLOW_EVENT and the instruction: a new mention, else what was assigned to us or labelled for us."""
+    """Return AI_FLOW_EVENT and the instruction; a mention says more than an assignment or label."""
     instruction = _newly_mentioned(event, settings.phrases)
     if instruction is not None:
         return event.name, instruction
@@ -61,7 +74,7 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
 
 
 def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
-    """Return the instruction if a text mentions us that did not before. Each text is read once: GitLab waits."""
+    """Return the instruction if a text mentions us that did not before; it is read once."""
     if event.texts == event.before:
         return None
     asked = [mention.instruction(text, phrases) for text in event.texts]
