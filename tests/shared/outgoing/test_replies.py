@@ -47,7 +47,7 @@ def test_what_was_understood_without_a_command_is_the_event(event: str) -> None:
 def test_of_a_plain_request_nothing_is_understood_but_its_options() -> None:
     assert "Understood" not in replies.started(RUN, PIPELINE, ASKED)
     assert "your request (at most 3 turns)" in replies.started(
-        RUN, PIPELINE, ASKED._replace(order=Options(turns=3))
+        RUN, PIPELINE, ASKED._replace(options=Options(turns=3))
     )
 
 
