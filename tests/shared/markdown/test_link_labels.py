@@ -67,16 +67,9 @@ def test_what_is_seen_only_where_it_is_hidden_goes_as_well(text: str, seen: str)
 
 
 REPEATED = (
-    "[a b]: c\n",
-    "[a b]:\n",
-    '[a b]: c "\n',
-    "[a b",
-    "[x][a b]",
-    "[^1]: a\n",
-    "[^1]:\n\n",
-    "\n    [^1]:",
-    "[^1]: a\n\n    b\n",
-)
+    "[a b]: c\n", "[a b]:\n", '[a b]: c "\n', "[a b", "[x][a b]", "[^1]: a\n", "[^1]:\n\n",
+    "\n    [^1]:", "[^1]: a\n\n    b\n",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REPEATED)

@@ -11,7 +11,6 @@ from shared.runs.request import RunRequest, TrackRequest
 from tests.support import fakes
 from tests.support.fakes import NOTE, run
 
-
 ISSUE = NOTE._replace(
     note_id=0,
     discussion_id=None,
