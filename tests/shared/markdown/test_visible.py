@@ -306,6 +306,7 @@ def test_a_destination_nests_parentheses_to_a_depth_of_32() -> None:
     "    [x]: HIDDEN\n\n[SHOWN][x]",
     "[x]: y\n\n[" + "a" * 1001 + "SHOWN] [SHOWN [x] SHOWN]",
     "[x]: y\n\n]] [SHOWN]] [[HIDDEN][x]] SHOWN",
+    "[a `]: HIDDEN\n\n[a `]` SHOWN] SHOWN",
 )
 def test_a_definition_and_a_link_to_it_are_not_seen(text: str) -> None:
     assert holds(text)
