@@ -14,13 +14,13 @@ BAR = 0.95
 EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     (
         "incoming.delivery",
-        "'' → 'X' [webhook_id, timestamp =",
+        "'' → 'X' [timestamp =",
         "a missing time, spelled X, is no number either",
     ),
     ("incoming.mention", "return [] → return None", "both are no mention to all who ask"),
     (
         "incoming.mention",
-        "'\\n' → '\\nX' [_PUNCTUATION + _BLANKS",
+        "'\\n' → '\\nX' [_AFTER_WORD =",
         "no letter can follow a mention: it would be part of the name",
     ),
     (
@@ -38,7 +38,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "→ len(kept) + len(kept.rstrip",
         "a sum is odd where a difference is, and only that counts",
     ),
-    ("outgoing.replies", "'' → 'X' [reason = failed", "neither is a cause that has words"),
+    ("outgoing.replies", "'' → 'X' [reason =", "neither is a cause that has words"),
 )
 
 

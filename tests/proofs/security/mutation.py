@@ -46,7 +46,7 @@ TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("shared/test_dispatch.py",),
         tuple(f"{_PAYLOAD}::{test}" for test in _SLOW),
     ),
-    "outgoing.refusals": (("shared/outgoing/test_refusals.py", _PAYLOAD),),
+    "outgoing.refusals": (("shared/outgoing/test_refusals.py",),),
     "outgoing.replies": (("shared/outgoing/test_replies.py",), ("shared/test_dispatch.py",)),
 }
 

@@ -106,6 +106,16 @@ def test_a_header_that_is_not_exactly_right_is_refused(header: str, value: str) 
     assert verdict(BOTH, sign(b"{}") | {header: value}, b"{}", NOW) == "reject"
 
 
+@pytest.mark.parametrize(
+    ("time", "reason"), [("9" * 12, Reason.SIGNATURE_STALE), ("9" * 13, Reason.SIGNATURE_MISSING)]
+)
+def test_a_time_has_at_most_twelve_digits(time: str, reason: Reason) -> None:
+    headers = sign(b"{}") | {"webhook-timestamp": time}
+    with pytest.raises(Stop) as stop:
+        verify(Delivery("POST", headers, b"{}"), tokens().get(), NOW)
+    assert stop.value.reason is reason
+
+
 @pytest.mark.parametrize("age", [-300, 300])
 def test_a_signature_of_300_seconds_counts(age: int) -> None:
     assert verdict(BOTH, sign(b"{}", NOW + age), b"{}", NOW) == "accept"
