@@ -61,7 +61,7 @@ def test_a_bundle_holds_one_cloud_and_nothing_that_does_not_run(aws: Path, gcp: 
             if path.startswith((*(f"{name}/" for name in FORBIDDEN), f"functions/{other}/"))
         ]
         assert {path for path in found if path.startswith(("shared/", "functions/"))} == sources(
-            "shared/**/*.py", "functions/*.py", f"functions/{own}/*.py"
+            "shared/**/*.py", "functions/*.py", "functions/gitlab/*.py", f"functions/{own}/*.py"
         )
 
 
