@@ -14,7 +14,7 @@ from functions.local.workers import Workers
 from functions.wiring import Installation, read_settings
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
 from shared.installation.settings import SettingsError
-from shared.runs.record import Claim, claim_key
+from shared.runs.record import Record, RecordError, key_of
 from shared.services import Log
 
 NEEDS = {
@@ -112,9 +112,12 @@ def _port(value: str) -> int:
 
 def _release(records: SqliteRecords, now: float) -> None:
     """End the leases of a process that was killed: the store has one owner, nobody else has any."""
-    for key in records.starting_with(claim_key("")):
+    for key in records.starting_with(key_of("")):
         text, version = records.read(key)
-        claim = Claim.from_json(str(text))
-        if claim.until > now:
-            freed = claim.released(now)
+        try:
+            record = Record.from_json(str(text))
+        except RecordError:  # `dispatch` names it when its run comes
+            continue
+        if record.until > now:
+            freed = record.released(now)
             records.write(key, freed.to_json(), version, freed.expires)
