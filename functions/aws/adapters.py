@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
 NAMESPACE = "gitlab-claude-trigger"
-_LONGEST = 12 * 3600  # seconds SQS hides a message
+_LONGEST = 11 * 3600  # seconds; SQS allows 12 hours, counted from when a message was received
 _LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 
 # `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
@@ -49,7 +49,7 @@ class SqsQueue:
             send(QueueUrl=self._url, **message)
 
     def later(self, receipt_handle: str, after: float) -> None:
-        """Let a received message come again after `after` seconds, or after SQS's 12 hours."""
+        """Let a received message come again after `after` seconds, at most 11 hours."""
         seconds = max(0, min(int(after) + 1, _LONGEST))
         client("sqs").change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
