@@ -88,9 +88,10 @@ class Local:
 def main(task: str = "") -> int:
     """Run until interrupted, or carry out one task (JSON); return 2 when a setting is wrong."""
     try:
+        wanted = json.loads(task or "null")
         local = Local(os.environ)
         if task:
-            sys.stdout.write(json.dumps(local.carry_out(json.loads(task))) + "\n")
+            sys.stdout.write(json.dumps(local.carry_out(wanted)) + "\n")
             return 0
     except (SettingsError, SecretError, RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")

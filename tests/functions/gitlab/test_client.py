@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -105,4 +106,22 @@ def test_an_answer_larger_than_a_function_can_hold_is_no_answer(
     server.issue(7, 9, description="x" * 20_000)
     with pytest.raises(GitLabError) as error:
         gitlab.target(NOTE._replace(iid=9))
+    assert (error.value.status, error.value.unsure) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("route", "call"),
+    [
+        ("GET /api/v4/users/42", lambda gitlab: gitlab.user(42)),
+        ("GET /api/v4/projects/7/hooks", lambda gitlab: gitlab.hooks(7)),
+        ("GET /api/v4/projects/7/issues/5", lambda gitlab: gitlab.target(NOTE)),
+    ],
+)
+def test_json_of_another_shape_is_no_answer(
+    server: StandIn, gitlab: GitLab, route: str, call: Callable[[GitLab], object]
+) -> None:
+    headers = (("Content-Type", "application/json"),)
+    server.fault(route, Fault("a word", acts=False, answer=(200, headers, b'"down for a moment"')))
+    with pytest.raises(GitLabError) as error:
+        call(gitlab)
     assert (error.value.status, error.value.unsure) == (0, False)

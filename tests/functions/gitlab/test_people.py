@@ -6,8 +6,11 @@ import pytest
 
 from functions.gitlab import GitLab, client, people
 from shared.gitlab.values import GitLabError, Member, User
+from shared.installation.secrets import MAX_AGE
+from tests.support.fakes import API_TOKEN, Clock
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
+from tests.support.gitlab_adapter import secrets
 
 
 def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
@@ -70,3 +73,15 @@ def test_a_member_in_several_ways_has_the_highest_role(server: StandIn, gitlab: 
     )
     server.fault("GET /api/v4/projects/7/members/all", answer)
     assert gitlab.roles(7, [42]) == {42: 40}
+
+
+def test_our_own_id_is_asked_once_per_token(server: StandIn) -> None:
+    server.user(100, "claude-too", bot=True)
+    server.api_token("glpat-other", 100)
+    clock = Clock()
+    gitlab = GitLab(server.url, secrets(API_TOKEN, "glpat-other", clock=clock))
+    assert [gitlab.own_id() for _ in range(3)] == [99] * 3
+    assert len(server.calls) == 1
+    clock.time += MAX_AGE
+    assert [gitlab.own_id() for _ in range(3)] == [100] * 3
+    assert len(server.calls) == 2
