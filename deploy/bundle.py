@@ -66,7 +66,8 @@ def main() -> None:
 
 def copy_sources(cloud: str, folder: Path) -> None:
     """Copy the core and one cloud's adapters: no tests, no docs, no other platform."""
-    for pattern in ("shared/**/*.py", "functions/*.py", f"functions/{cloud}/**/*.py"):
+    own = ("functions/*.py", "functions/gitlab/**/*.py", f"functions/{cloud}/**/*.py")
+    for pattern in ("shared/**/*.py", *own):
         for path in sorted(ROOT.glob(pattern)):
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
