@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -215,16 +214,34 @@ def test_only_receive_is_public(resources: Json) -> None:
         if each.get("Properties", {}).get("Principal") == "*"
     ]
     assert sorted(public) == [
-        "ReceiveAliasInvokePermission",
-        "ReceiveAliasUrlPermission",
         "ReceiveFunctionURLInvokeAllowPublicAccess",
         "ReceiveFunctionUrlPublicPermissions",
     ]
-    assert (
-        resources["ReceiveAliasUrl"]["Condition"]
-        == resources["ReceiveAliasUrlPermission"]["Condition"]
-        == "UseSnapStart"
+
+
+def test_the_url_that_gitlab_calls_leads_to_the_function_as_it_is(
+    stack: Json, resources: Json
+) -> None:
+    # A version or an alias would serve the code and the settings it was published with.
+    assert stack["Outputs"]["WebhookUrl"]["Value"] == {
+        "Fn::GetAtt": ["ReceiveFunctionUrl", "FunctionUrl"]
+    }
+    assert resources["ReceiveFunctionUrl"]["Properties"] == {
+        "TargetFunctionArn": {"Ref": "ReceiveFunction"},
+        "AuthType": "NONE",
+    }
+    kinds = {each["Type"] for each in resources.values()}
+    assert not kinds & {"AWS::Lambda::Version", "AWS::Lambda::Alias"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_new_code_changes_the_function(name: str) -> None:
+    former, later = (
+        functions(translated(key=key))[f"{name.title()}Function"]["Properties"]
+        for key in ("former.zip", "later.zip")
     )
+    assert former.pop("Code") != later.pop("Code")
+    assert former == later
 
 
 def test_no_output_and_no_variable_holds_a_secret(stack: Json) -> None:
@@ -358,20 +375,3 @@ def test_every_function_s_log_is_kept_for_the_time_that_was_asked_for(resources:
         }
     for name, each in resources.items():
         assert each.get("DeletionPolicy", "Delete") == "Delete", name
-
-
-def test_snapstart_s_version_is_replaced_by_every_change(resources: Json) -> None:
-    described = resources["ReceiveVersion"]["Properties"]["Description"]["Fn::Sub"]
-    own = functions(source())["ReceiveFunction"]["Properties"]
-    given = source()["Globals"]["Function"]["Environment"]["Variables"]
-    parameters = {each["Ref"] for each in given.values() if each["Ref"] in source()["Parameters"]}
-    parameters -= {
-        "AllowedModels",
-        "MaxTurns",
-        "MaxMinutes",
-        "Prompts",
-    }  # dispatch's: a description has 256 characters
-    assert parameters | {"MemorySize"} == set(re.findall(r"\$\{(\w+)\}", described))
-    assert "AutoPublishAlias" not in own
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert described.startswith(f"{version} ")
