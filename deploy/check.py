@@ -18,7 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from shared.installation.providers import GOOGLE_REGIONS, beside
-from shared.installation.settings import VARIABLES, Settings, SettingsError
+from shared.installation.readers import SettingsError
+from shared.installation.settings import Settings, texts
 
 # Cloud Run gives a service its address when it is made: the build puts it in.
 DISPATCH_URL = "@DISPATCH_URL@"
@@ -65,10 +66,7 @@ def environments(environment: Mapping[str, str], queue_region: str) -> dict[str,
     project = environment.get("PROJECT_ID", "").strip()
     if not project:
         raise SettingsError("PROJECT_ID", None, "the id of the Google Cloud project")
-    common = {
-        name: environment.get(name, "").strip() or variable.default
-        for name, variable in VARIABLES.items()
-    }
+    common = texts(environment)
     put = {
         "QUEUE": f"projects/{project}/locations/{queue_region}/queues/claude-runs",
         "DISPATCH_URL": DISPATCH_URL,

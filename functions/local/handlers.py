@@ -13,8 +13,9 @@ from functions.gitlab.thread import GitLab
 from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken, log
 from shared.dispatch import dispatch
 from shared.incoming.delivery import MAX_BODY, Delivery
+from shared.installation.readers import SettingsError
 from shared.installation.secrets import Cached, GitLabSecrets, SecretError, WebhookSecrets
-from shared.installation.settings import Settings, SettingsError, required
+from shared.installation.settings import Settings, required
 from shared.outcome.reasons import Retry
 from shared.receive import Answer, receive
 from shared.runs.record import ATTEMPTS, LEASE, Claim, claim_key, pause

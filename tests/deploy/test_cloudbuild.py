@@ -93,7 +93,6 @@ def test_substitutions_and_parameters_have_the_same_names_and_defaults() -> None
     for name, default in substitutions.items():
         if name != "_REGION":  # CloudFormation asks for it itself
             assert str(parameters[name.replace("_", "").lower()]["Default"]) == default
-    assert {f"_{name}" for name in VARIABLES} <= set(substitutions)
 
 
 # --- the build, run ---

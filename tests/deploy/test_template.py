@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.aws import adapters
+from shared.installation.readers import SettingsError
 from shared.installation.settings import VARIABLES, Settings
 from shared.outcome.reasons import Reason
 from shared.runs.record import ATTEMPTS, LEASE, pause
@@ -81,32 +82,46 @@ def test_every_setting_is_a_parameter_of_the_same_name_and_default() -> None:
 
 
 def test_what_a_parameter_takes_the_settings_take_too() -> None:
-    parameters = source()["Parameters"]
-    for name, good, bad in (
+    template = source()
+    given = template["Globals"]["Function"]["Environment"]["Variables"]
+    for name in VARIABLES:
+        parameter = template["Parameters"][given[name]["Ref"]]
+        bounds = [parameter[bound] for bound in ("MinValue", "MaxValue") if bound in parameter]
+        for value in parameter.get("AllowedValues", [parameter["Default"], *bounds]):
+            region = {"bedrock": "eu-west-1", "vertex": "global"}.get(value, "")
+            Settings.read({"MODEL_REGION": region} | {name: str(value)})
+        assert (parameter["Type"] == "Number") is (len(bounds) == 2)
+        if bounds:
+            for beyond in (bounds[0] - 1, bounds[1] + 1):
+                with pytest.raises(SettingsError):
+                    Settings.read({name: str(beyond)})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
         (
             "AllowedModels",
             ("", "claude-opus-5-5", "eu.anthropic.claude-opus-4-5-20251101-v1:0, x@1"),
             ("a b", "a,", ","),
         ),
         ("Prompts", ("", '{"review": "Look, it\'s\nfine: {}"}'), ("review", "[]", '"x"')),
-    ):
-        pattern = parameters[name]["AllowedPattern"]
-        assert all(re.fullmatch(pattern, value) for value in good)
-        assert not any(re.fullmatch(pattern, value) for value in bad)
-    for name in ("MaxTurns", "MaxMinutes"):
-        for bound in ("MinValue", "MaxValue"):
-            Settings.read(
-                {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): str(parameters[name][bound])}
-            )
+    ],
+)
+def test_a_parameter_s_pattern_refuses_what_the_settings_would(
+    name: str, good: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    pattern = source()["Parameters"][name]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, value) for value in good)
+    assert not any(re.fullmatch(pattern, value) for value in bad)
 
 
 def test_the_settings_at_their_longest_fit_into_a_function() -> None:
     # Lambda: all variables of a function together hold 4 KB.
     environment = {name: variable.default for name, variable in VARIABLES.items()}
     environment["PROMPTS"] = "x" * source()["Parameters"]["Prompts"]["MaxLength"]
-    assert (
-        sum(map(len, [*environment, *environment.values()])) < 3 * 1024
-    )  # the rest: lists, addresses, ids
+    taken = sum(map(len, [*environment, *environment.values()]))
+    assert taken < 3 * 1024  # the rest: lists, addresses, ids
 
 
 def test_every_handler_is_one_that_is_written() -> None:

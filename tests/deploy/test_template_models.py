@@ -1,4 +1,4 @@
-"""The rules of `template.yaml` for regions and models, evaluated as CloudFormation does, against the functions' own."""
+"""The rules of `template.yaml` for regions and models, held against the functions' own."""
 
 import re
 from collections.abc import Iterator
@@ -8,39 +8,16 @@ import pytest
 from shared.installation.providers import (
     BEDROCK_PROFILES,
     MODELS,
+    NEWEST,
     NO_FUNCTION_URL,
     PROVIDERS,
     REVIEWED,
     Model,
 )
-from shared.installation.settings import SettingsError
-from tests.support.deploy.template import Json, source
+from shared.installation.readers import SettingsError
+from tests import ROOT
+from tests.support.deploy.template import refusals, source
 from tests.support.fakes import settings
-
-
-def holds(condition: Json, given: dict[str, str]) -> bool:
-    """Evaluate a condition of the section Rules as CloudFormation does."""
-    (function, arguments), *_ = condition.items()
-    if function == "Fn::Not":
-        return not holds(arguments[0], given)
-    values = [given[each["Ref"]] if isinstance(each, dict) else each for each in arguments]
-    return bool(values[0] == values[1] if function == "Fn::Equals" else values[1] in values[0])
-
-
-def refusals(rules: Json, **given: str) -> list[str]:
-    chosen = {
-        "AWS::Region": "us-east-1",
-        "JobProjects": "group/app@main",
-        "ModelRegion": "",
-        "Model": "",
-    } | given
-    return [
-        assertion["AssertDescription"]
-        for rule in rules.values()
-        if "RuleCondition" not in rule or holds(rule["RuleCondition"], chosen)
-        for assertion in rule["Assertions"]
-        if not holds(assertion["Assert"], chosen)
-    ]
 
 
 def accepted(provider: str, region: str, model: str) -> bool:
@@ -134,7 +111,18 @@ def test_a_sentence_names_the_regions_of_its_profile() -> None:
             assert set(regions.split()) <= set(re.findall(r"[a-z]+-(?:gov-)?[a-z]+-\d", said))
 
 
-def test_the_models_that_are_offered_answer_today_s_table() -> None:
-    newest = Model(PROVIDERS["anthropic"], "", next(iter(MODELS)))
-    assert newest.advice(REVIEWED) == (True, "")
-    assert newest.id in source()["Parameters"]["Model"]["Description"]
+def sentences() -> Iterator[str]:
+    template = source()
+    for parameter in template["Parameters"].values():
+        yield parameter["Description"]
+    for rule in template["Rules"].values():
+        yield from (each["AssertDescription"] for each in rule["Assertions"])
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        yield path.read_text()
+
+
+def test_a_model_that_docs_and_sentences_name_answers() -> None:
+    named = set(re.findall(r"claude-[a-z]+-[0-9][a-z0-9@-]*", " ".join(sentences())))
+    assert NEWEST in named
+    for model in named:
+        assert Model(PROVIDERS["vertex"], "", model).advice(REVIEWED) == (True, ""), model

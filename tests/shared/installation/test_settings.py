@@ -3,7 +3,8 @@ import json
 import pytest
 
 from shared.incoming.mention import may_occur
-from shared.installation.settings import Settings, SettingsError, required
+from shared.installation.readers import SettingsError
+from shared.installation.settings import Settings, required
 from tests.support.fakes import settings
 
 
