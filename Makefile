@@ -62,7 +62,8 @@ $(VENV)/.test: tests/requirements.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local
 
 deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, linted, held against the code
-	$(BIN)/python -m pytest tests/shared/installation/test_providers.py tests/deploy/test_template.py tests/deploy/test_template_models.py \
+	$(BIN)/python -m pytest tests/test_generate.py tests/shared/installation/test_providers.py \
+		tests/deploy/test_template.py tests/deploy/test_template_models.py \
 		tests/deploy/test_cloudbuild.py tests/deploy/test_bootstrap_gcp.py
 
 deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)

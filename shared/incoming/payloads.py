@@ -43,8 +43,8 @@ _POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_l
 def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
     """Return what a delivery tells of; raise Stop with the reason where it is nothing that may concern us.
 
-    Source: https://docs.gitlab.com/user/project/integrations/webhook_events/ and facts of older versions: `action`,
-    `internal`, `user.id` may be missing.
+    Source: https://docs.gitlab.com/user/project/integrations/webhook_events/ and what older
+    versions sent, as recorded in tests/data/payloads: `action`, `internal`, `user.id` may be missing.
     """
     payload = _payload(delivery.body)
     kind = payload.get("object_kind")

@@ -1,6 +1,9 @@
-"""Every word a person reads from us, and nothing else: to speak another language, replace this file as a whole.
+"""Every sentence that the trigger writes in GitLab; the job's own stand in `job/`.
 
-`{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made, and words of this file.
+To speak another language, replace this file as a whole.
+
+`{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made,
+and words of this file.
 """
 
 # Why a delivery or a run ended so: the sentence, and what to change. The docs show this same table.
@@ -149,6 +152,10 @@ REASONS = {
     "DEAD_LETTER": (
         "We tried for as long as we may, and GitLab or a part of this installation did not work.",
         "An operator can replay the run; or ask again.",
+    ),
+    "RECORD_UNREADABLE": (
+        "What is stored of a run cannot be read by this version, so the run is left as it is.",
+        "Deploy the version that wrote it or a later one; or delete the record and ask again.",
     ),
     "HOOK_DISABLED": (
         "GitLab has switched a webhook of the project off.",

@@ -96,6 +96,7 @@ class Reason(Enum):
     MODEL_RETIRED = Outcome.REFUSED
     UNCERTAIN = Outcome.ERROR
     DEAD_LETTER = Outcome.ERROR
+    RECORD_UNREADABLE = Outcome.ERROR
     HOOK_DISABLED = Outcome.ERROR
     TRIGGER_TOKEN_MISSING = Outcome.ERROR
     TRIGGER_TOKEN_REJECTED = Outcome.ERROR

@@ -37,7 +37,7 @@ class Understood(NamedTuple):
 
 
 def state_of(progress: "Progress", now: float) -> str:
-    """Return where a pipeline stands, as a key of `words.STATES`."""
+    """Return where a pipeline stands, as a key of `messages.STATES`."""
     if progress.over:
         failed = progress.failed
         return "timed_out" if failed and failed.failure_reason in _TIMED_OUT else progress.status
