@@ -1,10 +1,12 @@
-"""Checks a Google deployment's settings before anything is made, and works out where it runs; it calls nothing.
+"""Checks a Google deployment's settings before anything is made, and works out where it runs.
 
     python3 deploy/check.py            REGION and QUEUE_REGION, as a shell reads them
-    python3 deploy/check.py FOLDER     the same, and what each function is to find in its environment as FOLDER/*.json
+    python3 deploy/check.py FOLDER     the same, and what each function is to find in its
+                                       environment as FOLDER/*.json
 
-The settings come from the environment and are read by the functions' own `Settings`, so that what passes here starts
-there. A model that retires soon is warned about, a retired one refused.
+It calls nothing. The settings come from the environment and are read by the functions' own
+`Settings`, so that what passes here starts there. A model that retires soon is warned about, a
+retired one refused.
 """
 # ruff: noqa: INP001, T201  a script that tells what it found, not a package
 
@@ -54,9 +56,8 @@ def regions(environment: Mapping[str, str]) -> tuple[str, str]:
     settings = Settings.read(environment)
     chosen = environment.get("REGION", "").strip()
     if chosen and chosen not in GOOGLE_REGIONS.split():
-        raise SettingsError(
-            "REGION", chosen, "a Cloud Run region such as europe-west1, or nothing: the model's"
-        )
+        expected = "a Cloud Run region such as europe-west1, or nothing: the model's"
+        raise SettingsError("REGION", chosen, expected)
     location = settings.model.region if settings.model.provider.name == "vertex" else "us"
     return beside(chosen or location)
 

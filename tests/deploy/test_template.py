@@ -52,9 +52,8 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
     broken = json.loads(json.dumps(stack))
     broken["Resources"]["Runs"]["Properties"]["VisibilityTimeout"] = 10
     broken["Resources"]["SweepFunction"]["Properties"]["Runtime"] = "python3.99"
-    broken["Resources"]["DispatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][
-        1
-    ]["Action"] = "sqs:Get"
+    (policy,) = broken["Resources"]["DispatchRole"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"][1]["Action"] = "sqs:Get"
     found = lint(broken, tmp_path)
     assert {"E3505", "E3030", "W3037"} <= set(re.findall(r"^[EW]\d{4}", found, re.MULTILINE))
 
@@ -64,9 +63,8 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_gets_every_setting_it_reads_and_no_other(name: str) -> None:
-    given = functions(translated())[f"{name.title()}Function"]["Properties"]["Environment"][
-        "Variables"
-    ]
+    function = functions(translated())[f"{name.title()}Function"]["Properties"]
+    given = function["Environment"]["Variables"]
     needs = environment.needs("aws")
     assert set(VARIABLES) | needs.get(name, set()) <= set(given)
     assert set(given) <= environment.read("aws")
@@ -165,12 +163,10 @@ RIGHTS = {
         {
             "Effect": "Allow",
             "Action": [
-                *(
-                    "sqs:ReceiveMessage",
-                    "sqs:DeleteMessage",
-                    "sqs:GetQueueAttributes",
-                    "sqs:ChangeMessageVisibility",
-                ),
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
             ],
             "Resource": of("Runs"),
         },
@@ -197,14 +193,10 @@ RIGHTS = {
 @pytest.mark.parametrize("name", RIGHTS)
 def test_a_function_has_exactly_the_rights_it_needs(resources: Json, name: str) -> None:
     role = resources[f"{name}Role"]["Properties"]
-    assert (
-        "ManagedPolicyArns" not in role
-    )  # AWS's own for Lambda and SQS hold for every queue and log group
-    assert [
-        statement
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ] == RIGHTS[name]
+    # AWS's own policies for Lambda and SQS hold for every queue and log group.
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    assert policy["PolicyDocument"]["Statement"] == RIGHTS[name]
     assert resources[f"{name}Function"]["Properties"]["Role"] == of(f"{name}Role")
 
 
@@ -381,12 +373,9 @@ def test_the_dashboard_is_json_and_shows_every_alarm(resources: Json) -> None:
 
 def test_every_function_s_log_is_kept_for_the_time_that_was_asked_for(resources: Json) -> None:
     for name in FUNCTIONS:
-        logs = functions({"Resources": resources})[f"{name.title()}Function"]["Properties"][
-            "LoggingConfig"
-        ]
+        logs = resources[f"{name.title()}Function"]["Properties"]["LoggingConfig"]
         assert logs["LogFormat"] == "JSON"
-        assert resources[logs["LogGroup"]["Ref"]]["Properties"]["RetentionInDays"] == {
-            "Ref": "LogRetentionDays"
-        }
+        group = resources[logs["LogGroup"]["Ref"]]["Properties"]
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     for name, each in resources.items():
         assert each.get("DeletionPolicy", "Delete") == "Delete", name
