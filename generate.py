@@ -310,9 +310,12 @@ def program() -> str:
 
 
 def component(current: str) -> str:
-    """Return the component with the program as it is now."""
+    """Return the component with the program as it is now; raise ValueError without its marks."""
     head, _, rest = current.partition(BEGIN)
-    _, _, tail = rest.partition(END)
+    _, end, tail = rest.partition(END)
+    if not end:
+        message = f"{COMPONENT} lacks {BEGIN!r} or {END!r}"
+        raise ValueError(message)
     indent = head.rpartition("\n")[2]
     lines = [f"{indent}{line}" if line else "" for line in program().splitlines()]
     return f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{indent}{END}{tail}"

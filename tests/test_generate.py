@@ -176,6 +176,14 @@ def test_a_part_that_lost_its_end_is_named_and_nothing_is_written(tree: Tree) ->
         assert tree.texts() == before
 
 
+def test_a_component_without_its_marks_is_left_alone(tree: Tree) -> None:
+    tree.replace("templates/claude.yml", "# The program: end", "# The end")
+    before = tree.texts()
+    status, said = tree.generate()
+    assert (status, "lacks '# The program, written by" in said) == (1, True)
+    assert tree.texts() == before
+
+
 def test_the_order_does_not_depend_on_the_run(tree: Tree) -> None:
     for seed in range(3):
         assert tree.generate("--check", seed=seed) == (0, "")
