@@ -12,8 +12,8 @@ from functions.local.adapters import SqliteQueue, SqliteRecords, Store, log
 from functions.local.server import Server
 from functions.local.workers import Workers
 from functions.wiring import Installation, read_settings
+from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
-from shared.installation.settings import SettingsError
 from shared.runs.record import Record, RecordError, key_of
 from shared.services import Log
 

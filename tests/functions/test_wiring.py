@@ -10,7 +10,7 @@ import pytest
 from functions import wiring
 from functions.gitlab import GitLab
 from functions.wiring import Installation, read_settings
-from shared.installation.settings import SettingsError
+from shared.installation.readers import SettingsError
 from shared.outcome.reasons import Reason
 from tests import ROOT
 from tests.support import fakes

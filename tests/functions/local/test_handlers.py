@@ -10,8 +10,8 @@ import pytest
 
 from functions.local.adapters import SqliteRecords, Store
 from functions.local.handlers import Local, main
+from shared.installation.readers import SettingsError
 from shared.installation.secrets import SecretError
-from shared.installation.settings import SettingsError
 from shared.runs.record import LEASE, Record, State, key_of
 from tests.support import fakes
 
