@@ -6,7 +6,8 @@ Everything else in it is free text.
 import re
 from typing import NamedTuple
 
-from shared.installation.settings import PROMPTED, Settings
+from shared.installation.readers import PROMPTED
+from shared.installation.settings import Settings
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 

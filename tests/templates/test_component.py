@@ -42,7 +42,7 @@ def script(**inputs: str) -> str:
 
 def test_the_component_holds_the_program_as_it_is() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "templates" / "generate.py", "--check"],
+        [sys.executable, ROOT / "generate.py", "--check"],
         capture_output=True,
         check=False,
     )

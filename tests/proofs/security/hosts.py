@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
 
-from functions.gitlab.thread import GitLab
+from functions.gitlab import GitLab
 from tests.proofs.security import journeys
 from tests.support import fakes
 from tests.support.gitlab.server import Fault
