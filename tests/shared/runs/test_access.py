@@ -25,12 +25,6 @@ def test_a_developer_may() -> None:
     assert verdict(USER, MEMBER) is None
 
 
-def test_the_roles_have_gitlab_s_numbers() -> None:
-    # https://docs.gitlab.com/api/access_requests/#valid-access-levels
-    known = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40}
-    assert known | {"owner": 50} == ROLES
-
-
 @pytest.mark.parametrize(("name", "minimum"), ROLES.items())
 @pytest.mark.parametrize("level", [0, 5, 10, 15, 20, 25, 30, 40, 50, 60])
 def test_the_role_counts_by_its_number(name: str, minimum: int, level: int) -> None:
