@@ -17,7 +17,7 @@ from shared.installation.secrets import Cached, GitLabSecrets, SecretError, Webh
 from shared.installation.settings import Settings, SettingsError, required
 from shared.outcome.reasons import Retry
 from shared.receive import Answer, receive
-from shared.runs.record import ATTEMPTS, LEASE, Claim, claim_key, pause
+from shared.runs.record import ATTEMPTS, LEASE, Record, RecordError, key_of, pause
 from shared.services import Services
 from shared.sweep import carry_out, sweep
 
@@ -104,12 +104,15 @@ class Local:
             self._store.close()
 
     def _release(self) -> None:
-        """End the leases of a process that was killed: the store has one owner, so nobody else holds a claim."""
-        for key in self._records.starting_with(claim_key("")):
+        """End the leases of a process that was killed: the store has one owner, so nobody else holds one."""
+        for key in self._records.starting_with(key_of("")):
             text, version = self._records.read(key)
-            claim = Claim.from_json(str(text))
-            if claim.until > time.time():
-                freed = claim.released(time.time())
+            try:
+                record = Record.from_json(str(text))
+            except RecordError:  # `dispatch` names it when its run comes
+                continue
+            if record.until > time.time():
+                freed = record.released(time.time())
                 self._records.write(key, freed.to_json(), version, freed.expires)
 
     def _work(self) -> None:

@@ -168,6 +168,10 @@ REASONS = {
         "We tried for as long as we may, and GitLab or a part of this installation did not work.",
         "An operator can replay the run; or ask again.",
     ),
+    "RECORD_UNREADABLE": (
+        "What is stored of a run cannot be read by this version, so the run is left as it is.",
+        "Deploy the version that wrote it or a later one; or delete the record and ask again.",
+    ),
     "HOOK_DISABLED": (
         "GitLab has switched a webhook of the project off.",
         (

@@ -1,14 +1,12 @@
 """The spend guards: how many runs a person, a thread, a day may start. Runs are counted by id: a retry is free."""
 
-import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.installation.settings import Settings
-from shared.outcome.reasons import Reason, Retry, Stop
+from shared.outcome.reasons import Reason, Stop
 from shared.runs.request import RunRequest
-from shared.runs.store import Records
+from shared.runs.store import Records, change
 
-_TRIES = 50  # compare-and-set attempts before the run waits for a quieter moment
 _COMMANDS = (
     30  # answers per thread within ten minutes: people need fewer, two bots would need no end
 )
@@ -47,19 +45,15 @@ def count_command(run: RunRequest, records: Records, now: float) -> None:
 def _count(run_id: str, limit: _Limit, records: Records, now: float) -> None:
     start = int(now // limit.window) * limit.window
     key, expires = f"limit/{limit.key}/{start}", start + 2 * limit.window
-    for _ in range(_TRIES):
-        text, version = records.read(key)
-        window = json.loads(text) if text else {"runs": [], "told": None}
+
+    def counted(window: dict[str, Any] | None) -> dict[str, Any]:
+        window = window or {"runs": [], "told": None}
         if run_id in window["runs"]:
-            return
-        full = len(window["runs"]) >= limit.maximum
-        if full and window["told"] not in (None, run_id):
-            raise Stop(Reason.OVER_LIMIT)
-        if full and window["told"] == run_id:
-            raise Stop(limit.reason)
-        window |= {"told": run_id} if full else {"runs": [*window["runs"], run_id]}
-        if records.write(key, json.dumps(window), version, expires) is not None:
-            if full:
-                raise Stop(limit.reason)
-            return
-    raise Retry(Reason.BUSY)
+            return window
+        if len(window["runs"]) < limit.maximum:
+            return window | {"runs": [*window["runs"], run_id]}
+        return window | {"told": window["told"] or run_id}
+
+    window = change(key, records, expires, counted)
+    if run_id not in window["runs"]:
+        raise Stop(limit.reason if window["told"] == run_id else Reason.OVER_LIMIT)

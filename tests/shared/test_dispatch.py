@@ -9,8 +9,7 @@ from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.detect import request
-from shared.runs.lease import Held
-from shared.runs.record import LEASE, SETTLE, Claim, State
+from shared.runs.record import LEASE, SETTLE, Lease, Record, State
 from shared.runs.request import RunRequest
 from tests.support.fakes import (
     GITLAB_SECRETS,
@@ -46,10 +45,10 @@ class Stage:
             self.dispatch()
         return retry.value
 
-    def claim(self) -> Claim:
-        claim = self.records.claim(run().id)
-        assert claim
-        return claim
+    def record(self) -> Record:
+        record = self.records.run(run().id)
+        assert record
+        return record
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_a_mention_becomes_a_pipeline_with_eyes_and_a_reply(stage: Stage) -> Non
     assert "token" not in body
     [reply] = stage.gitlab.replies
     assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1)" in reply
-    assert stage.claim().state is State.FINISHED
+    assert stage.record().state is State.FINISHED
     assert stage.log.lines[-1][1]["pipeline_id"] == 1
 
 
@@ -86,7 +85,7 @@ def test_while_one_attempt_runs_another_waits(stage: Stage) -> None:
 
 
 def test_of_two_attempts_that_claim_at_once_one_wins(stage: Stage) -> None:
-    def meanwhile(_: Claim) -> None:
+    def meanwhile(_: Record) -> None:
         stage.records.before_write = lambda _: None
         stage.dispatch()
 
@@ -118,7 +117,7 @@ def test_a_refusal_by_gitlab_is_told_once_and_for_good(stage: Stage) -> None:
     assert stage.dispatch() is Reason.NO_JOB
     [reply] = stage.gitlab.replies
     assert reply.startswith("Claude did not start. No job of the project matches")
-    assert stage.claim().reason == "no_job"
+    assert stage.record().reason == "no_job"
     assert stage.dispatch() is Reason.DUPLICATE
     assert stage.log.lines[0][0] == "ERROR"
 
@@ -220,7 +219,7 @@ def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_ol
     assert [token for _, token, _ in stage.gitlab.triggered] == [TRIGGER_TOKEN]
 
 
-def test_a_trigger_call_keeps_the_claim_until_gitlab_has_settled(stage: Stage) -> None:
+def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -> None:
     def slow(*_: object) -> None:
         stage.clock.time += LEASE - 1
 
@@ -232,7 +231,7 @@ def test_a_trigger_call_keeps_the_claim_until_gitlab_has_settled(stage: Stage) -
         stage.dispatch()
     stage.clock.time += 2
     assert stage.retried().reason is Reason.BUSY
-    assert stage.claim().until == stage.claim().since + SETTLE
+    assert stage.record().until == stage.record().since + SETTLE
 
 
 def long_request(text: str = "x" * 70_000) -> RunRequest:
@@ -313,9 +312,9 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-def killing(when: Callable[[Claim], bool]) -> Callable[[Claim], None]:
-    def kill(claim: Claim) -> None:
-        if when(claim):
+def killing(when: Callable[[Record], bool]) -> Callable[[Record], None]:
+    def kill(record: Record) -> None:
+        if when(record):
             raise Killed
 
     return kill
@@ -327,7 +326,7 @@ def killing(when: Callable[[Claim], bool]) -> Callable[[Claim], None]:
 def test_killed_before_any_write_the_run_still_ends_in_one_pipeline(
     stage: Stage, state: State
 ) -> None:
-    stage.records.before_write = killing(lambda claim: claim.state is state)
+    stage.records.before_write = killing(lambda record: record.state is state)
     with pytest.raises(Killed):
         stage.dispatch()
     stage.records.before_write = lambda _: None
@@ -370,7 +369,7 @@ def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None
 def test_a_thread_that_takes_no_reply_does_not_hold_the_run(stage: Stage, status: int) -> None:
     stage.gitlab.faults["reply"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
-    assert stage.claim().state is State.FINISHED
+    assert stage.record().state is State.FINISHED
     assert ("ERROR", status) in [
         (severity, line.get("status")) for severity, line in stage.log.lines
     ]
@@ -384,7 +383,7 @@ def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:
     assert len(stage.gitlab.replies) == 1
 
 
-def test_an_attempt_that_lost_its_claim_leaves_it_to_the_other(stage: Stage) -> None:
+def test_an_attempt_that_lost_its_lease_leaves_it_to_the_other(stage: Stage) -> None:
     def overtaken(*_: Any) -> None:
         stage.clock.time += LEASE
         stage.gitlab.award = lambda *_: None  # type: ignore[method-assign]
@@ -393,17 +392,16 @@ def test_an_attempt_that_lost_its_claim_leaves_it_to_the_other(stage: Stage) -> 
     stage.gitlab.award = overtaken  # type: ignore[method-assign,assignment]
     assert stage.retried().reason is Reason.BUSY
     assert len(stage.gitlab.triggered) == 1
-    assert stage.claim().state is State.FINISHED
+    assert stage.record().state is State.FINISHED
 
 
-def test_who_lost_the_claim_says_nothing(stage: Stage) -> None:
-    shared = world(stage.gitlab, stage.records, stage.clock, stage.log)
-    held = Held(run(), shared)
-    held.check()
+def test_who_lost_the_lease_says_nothing(stage: Stage) -> None:
+    lease = Lease(run(), stage.records, stage.clock)
+    lease.check()
     stage.clock.time += LEASE
-    Held(run(), shared)
+    Lease(run(), stage.records, stage.clock)
     with pytest.raises(Retry) as retry:
-        held.check()
+        lease.check()
     assert retry.value.reason is Reason.BUSY
 
 

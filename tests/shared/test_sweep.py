@@ -8,8 +8,9 @@ from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Hook, SweptNote
 from shared.incoming.event import Branches, Event
 from shared.outcome.reasons import Reason
-from shared.runs import projects
-from shared.runs.record import claim_key, new_claim
+from shared.runs import store
+from shared.runs.record import Record, State
+from shared.runs.store import KEPT
 from shared.services import Services
 from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out, sweep
 from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, payload, run, world
@@ -27,7 +28,7 @@ class Stage:
             Queue(),
         )
         self.environment: dict[str, str] = {}
-        projects.know(7, self.records, NOW)
+        store.add_project(7, self.records, NOW)
         self.sweep()
         self.clock.time += 3600
 
@@ -73,8 +74,9 @@ def test_a_mention_that_has_had_its_run_is_left_alone(stage: Stage) -> None:
 def test_a_run_that_every_queue_has_forgotten_is_found_again(
     stage: Stage, idle: float, found: int
 ) -> None:
-    claim = new_claim(run().id, stage.clock.time)._replace(until=stage.clock.time - idle)
-    stage.records.write(claim_key(run().id), claim.to_json(), None, 0)
+    until = stage.clock.time - idle
+    record = Record(run(), State.CLAIMED, until=until, expires=int(until) + KEPT)
+    stage.records.write(record.key, record.to_json(), None, record.expires)
     stage.wrote()
     assert stage.sweep().found == found
 
@@ -108,7 +110,7 @@ def test_a_comment_younger_than_the_pause_is_found_by_the_next_sweep(stage: Stag
 def test_the_first_sweep_of_a_project_serves_no_history() -> None:
     stage = Stage()
     stage.records = Records()
-    projects.know(7, stage.records, NOW)
+    store.add_project(7, stage.records, NOW)
     stage.wrote(ago=600)
     assert stage.sweep().found == 0
 
@@ -190,9 +192,11 @@ def test_switched_off_it_serves_only_on_request(stage: Stage) -> None:
 
 
 def test_projects_named_in_the_settings_are_swept_too(stage: Stage) -> None:
-    assert projects.known(stage.world.settings, stage.world.secrets.get(), stage.records) == ["7"]
+    assert store.known_projects(stage.world.settings, stage.world.secrets.get(), stage.records) == [
+        "7"
+    ]
     stage.environment = {"ALLOWED_PROJECTS": "group/app, other/*, 9"}
-    assert projects.known(stage.world.settings, stage.world.secrets.get(), stage.records) == [
+    assert store.known_projects(stage.world.settings, stage.world.secrets.get(), stage.records) == [
         "7",
         "group/app",
         "9",
@@ -212,12 +216,12 @@ def test_projects_learnt_at_once_are_all_remembered(monkeypatch: pytest.MonkeyPa
 
     def overtaken(self: Records, key: str, text: str, version: object, expires: int) -> object:
         monkeypatch.setattr(Records, "write", write)
-        projects.know(8, records, NOW)
+        store.add_project(8, records, NOW)
         return write(self, key, text, version, expires)
 
     monkeypatch.setattr(Records, "write", overtaken)
-    projects.know(7, records, NOW)
-    projects.know(7, records, NOW)
+    store.add_project(7, records, NOW)
+    store.add_project(7, records, NOW)
     assert records.read("projects")[0] == "[8, 7]"
 
 

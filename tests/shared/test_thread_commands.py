@@ -11,8 +11,7 @@ from shared.gitlab.values import GitLabError, Member, User
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
-from shared.runs import limits
-from shared.runs import started as runs
+from shared.runs import limits, store
 from shared.runs.detect import request
 from shared.services import Services
 from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, world
@@ -224,8 +223,8 @@ def test_a_thread_s_list_of_runs_does_not_grow_for_ever(stage: Stage) -> None:
     stage.environment = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0"}
     for _ in range(25):
         assert stage.says("go") is Reason.TRIGGERED
-    assert len(runs.of_thread(stage.asked.thread, stage.records)) == 20
-    assert len(runs.live(7, stage.records)) == 25
+    assert len(store.runs_of_thread(stage.asked.thread, stage.records)) == 20
+    assert len(store.live_pipelines(7, stage.records)) == 25
 
 
 def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(
@@ -266,9 +265,6 @@ def test_what_an_earlier_attempt_cancelled_is_told_by_the_next(stage: Stage) -> 
 
 def test_a_project_s_list_of_live_pipelines_does_not_grow_for_ever(stage: Stage) -> None:
     stage.says("one")
-    started = runs.of_thread(stage.asked.thread, stage.records)[0]
     for number in range(2, 1200):
-        runs.keep(
-            started._replace(pipeline=started.pipeline._replace(id=number)), stage.records, NOW
-        )
-    assert runs.live(7, stage.records) == list(range(200, 1200))
+        store.add_pipeline(stage.asked, number, stage.records, NOW)
+    assert list(store.live_pipelines(7, stage.records)) == list(range(200, 1200))

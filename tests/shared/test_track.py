@@ -6,16 +6,14 @@ import pytest
 
 from shared.contract import marks
 from shared.dispatch import dispatch
-from shared.gitlab.values import GitLabError, Pipeline
+from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
-from shared.runs import started as runs
-from shared.runs.command import Options
-from shared.runs.record import claim_key
+from shared.runs import store
+from shared.runs.record import key_of
 from shared.runs.request import TrackRequest
-from shared.runs.started import Started
 from shared.services import Services
 from shared.track import track
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, world
+from tests.support.fakes import NOW, Clock, GitLab, Log, Records, run, world
 
 JOB = "<!-- gitlab-claude-job pipeline=1 state={} -->"
 
@@ -46,7 +44,7 @@ class Stage:
 
     @property
     def live(self) -> bool:
-        return runs.live(7, self.records) == [1]
+        return list(store.live_pipelines(7, self.records)) == [1]
 
 
 @pytest.fixture
@@ -161,11 +159,12 @@ def test_a_deleted_reply_is_not_written_again(stage: Stage) -> None:
 
 
 def test_a_reply_whose_id_was_never_told_is_found_by_its_mark(stage: Stage) -> None:
-    started = runs.read(run().id, stage.records)
-    assert started
-    runs.keep(started._replace(reply_id=0), stage.records, NOW)
+    record = stage.records.run(run().id)
+    assert record
+    _, version = stage.records.read(record.key)
+    stage.records.write(record.key, record._replace(reply_id=0).to_json(), version, 0)
     assert "has finished" in stage.moves("success")
-    runs.keep(started._replace(reply_id=0), stage.records, NOW)
+    store.add_pipeline(run(), 1, stage.records, NOW)
     stage.gitlab.replies.clear()
     assert stage.look() is Reason.TRACKED
 
@@ -200,10 +199,9 @@ def test_dispatch_carries_a_look(stage: Stage) -> None:
 
 
 def test_records_lost_half_way_lose_no_more(stage: Stage) -> None:
-    del stage.records.stored[f"started/{run().id}"]
+    del stage.records.stored[key_of(run().id)]
     assert stage.look() is Reason.NOT_OUR_PIPELINE
-    assert claim_key(run().id) in stage.records.stored
-    assert runs.of_thread(run(NOTE).thread, stage.records) == []
+    assert stage.live
 
 
 def test_a_pipeline_that_never_rests_is_left_to_the_next_look(stage: Stage) -> None:
@@ -237,18 +235,14 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
 
 def test_two_that_end_at_once_both_end(stage: Stage) -> None:
     for number in (2, 3):
-        runs.keep(
-            Started(run()._replace(id=str(number)), Options(), Pipeline(number, "")),
-            stage.records,
-            NOW,
-        )
+        store.add_pipeline(run()._replace(id=str(number)), number, stage.records, NOW)
     write = stage.records.write
 
     def overtaken(key: str, *arguments: object) -> object:
         stage.records.write = write  # type: ignore[method-assign]
-        runs.end(7, 2, stage.records, NOW)
+        store.end_pipeline(7, 2, stage.records, NOW)
         return write(key, *arguments)  # type: ignore[arg-type]
 
     stage.records.write = overtaken  # type: ignore[method-assign,assignment]
-    runs.end(7, 3, stage.records, NOW)
-    assert runs.live(7, stage.records) == [1]
+    store.end_pipeline(7, 3, stage.records, NOW)
+    assert list(store.live_pipelines(7, stage.records)) == [1]

@@ -27,7 +27,7 @@ from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret, WebhookSecrets
 from shared.installation.settings import Settings
 from shared.runs.detect import request
-from shared.runs.record import Claim, claim_key
+from shared.runs.record import Record, key_of
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 
@@ -87,27 +87,27 @@ class Queue:
 
 
 class Records:
-    """Records in a dictionary; `before_write` is called with each claim about to be written."""
+    """Records in a dictionary; `before_write` is called with each run's record about to be written."""
 
     def __init__(self) -> None:
         self.stored: dict[str, tuple[str, int]] = {}
-        self.before_write: Callable[[Claim], None] = lambda _: None
+        self.before_write: Callable[[Record], None] = lambda _: None
 
     def read(self, key: str) -> tuple[str | None, object]:
         return self.stored.get(key, (None, None))
 
     def write(self, key: str, text: str, version: object, expires: int) -> object:  # noqa: ARG002
         if key.startswith("run/"):
-            self.before_write(Claim.from_json(text))
+            self.before_write(Record.from_json(text))
         if self.stored.get(key, (None, None))[1] != version:
             return None
         following = self.stored[key][1] + 1 if key in self.stored else 1
         self.stored[key] = text, following
         return following
 
-    def claim(self, run_id: str) -> Claim | None:
-        text, _ = self.read(claim_key(run_id))
-        return Claim.from_json(text) if text else None
+    def run(self, run_id: str) -> Record | None:
+        text, _ = self.read(key_of(run_id))
+        return Record.from_json(text) if text else None
 
 
 class GitLab:

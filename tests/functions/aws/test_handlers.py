@@ -16,7 +16,7 @@ from shared.incoming.delivery import VerifiedDelivery
 from shared.incoming.event import Event
 from shared.incoming.payloads import parse
 from shared.runs.detect import request
-from shared.runs.record import Claim, State, claim_key
+from shared.runs.record import Record, State, key_of
 from shared.runs.request import RunRequest
 from tests import ROOT
 from tests.support import fakes
@@ -312,8 +312,8 @@ def test_of_a_batch_only_what_must_come_again_is_returned(gitlab: GitLab, served
     assert [item["itemIdentifier"] for item in failed] == ids[:3]
     assert (ids[2], len(ids)) == (malformed, 4)
     states = [
-        text and Claim.from_json(text).state
-        for text, _ in map(served.records().read, map(claim_key, (again.id, behind.id, done.id)))
+        text and Record.from_json(text).state
+        for text, _ in map(served.records().read, map(key_of, (again.id, behind.id, done.id)))
     ]
     # The second one waits, untouched, for the one before it in its thread.
     assert states == [State.CLAIMED, None, State.FINISHED]

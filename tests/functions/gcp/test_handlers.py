@@ -18,7 +18,7 @@ import pytest
 
 from functions.gcp import adapters
 from shared.outcome.reasons import Reason
-from shared.runs.record import Claim, State, claim_key
+from shared.runs.record import Record, State, key_of
 from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json
 from shared.runs.store import Queue
 from tests import ROOT
@@ -434,9 +434,9 @@ def test_a_mention_becomes_a_pipeline_and_a_finished_claim(gitlab: GitLab, gcp: 
     before = len(gitlab.pipelines)
     run = mention(gitlab, gcp)
     gcp.settle()
-    text, _ = gcp.records().read(claim_key(run))
-    claim = Claim.from_json(str(text))
-    assert (claim.state, claim.reason) == (State.FINISHED, str(Reason.TRIGGERED))
+    text, _ = gcp.records().read(key_of(run))
+    record = Record.from_json(str(text))
+    assert (record.state, record.reason) == (State.FINISHED, str(Reason.TRIGGERED))
     assert len(gitlab.pipelines) == before + 1
     assert attempts(gcp, run) == [200]
 

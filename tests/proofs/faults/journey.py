@@ -10,9 +10,8 @@ from shared.gitlab.port import GitLab
 from shared.installation.secrets import Cached, GitLabSecrets
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Outcome, Reason, Retry
-from shared.runs import dead_letters
-from shared.runs import started as runs
-from shared.runs.record import ATTEMPTS, ENDED, Claim, State, pause
+from shared.runs import store
+from shared.runs.record import ATTEMPTS, ENDED, Record, State, pause, replay
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 from tests import ROOT
@@ -120,7 +119,7 @@ class Journey:
         self._serve()
         self.left = self.schedule.heal()
         for again in range(3):
-            if dead_letters.kept(self.records) or (self.dead and not again):
+            if store.dead_letters(self.records) or (self.dead and not again):
                 self.dead = True
                 self.clock.wait(max(self.replayed_after, again * 3600.0))
                 self.replay()
@@ -131,8 +130,8 @@ class Journey:
     def replay(self) -> None:
         """Do what the operator does: replay the kept requests; send back what only the dead-letter queue has."""
         kept = [
-            dead_letters.replay(each, self, self.records, self.clock())
-            for each in dead_letters.kept(self.records)
+            replay(each, self, self.records, self.clock())
+            for each in store.dead_letters(self.records)
         ]
         if not any(kept):
             self._waiting.append(self.run)
@@ -140,7 +139,7 @@ class Journey:
     def _sweep(self) -> None:
         """Look after the pipelines that are still followed, as shared/sweep.py does, once all is well."""
         if isinstance(self.run, TrackRequest):
-            for pipeline_id in runs.live(self.run.project_id, self.records):
+            for pipeline_id in store.live_pipelines(self.run.project_id, self.records):
                 dispatch(TrackRequest(self.run.project_id, pipeline_id), self._world(), last=True)
 
     def _serve(self) -> None:
@@ -177,13 +176,13 @@ class Journey:
         return None
 
     def _restart(self) -> None:
-        """Do what functions/local does when it starts: nobody else holds a claim, so their leases end."""
-        for claim in self.records.claims():
-            if claim.until > self.clock():
-                freed = claim.released(self.clock())
-                self.records.stored[claim.key] = (
+        """Do what functions/local does when it starts: nobody else works on a run, so all leases end."""
+        for record in self.records.runs():
+            if record.until > self.clock():
+                freed = record.released(self.clock())
+                self.records.stored[record.key] = (
                     freed.to_json(),
-                    self.records.stored[claim.key][1] + 1,
+                    self.records.stored[record.key][1] + 1,
                 )
 
     def _twin(self) -> None:
@@ -211,10 +210,10 @@ class Journey:
         return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
 
     def judge(self, seen: Seen) -> End:
-        """Say how it ended: as one of what issue 3 allows, and whether anything is lost, doubled or leaked."""
+        """Say how it ended: as one of the ends docs/reliability.md allows, and whether anything is lost, doubled or leaked."""
         mark, pipelines = marks.of_run(self.run.id), seen.pipelines()
         replies = [reply for reply in seen.replies() if mark in reply]
-        claim = next((claim for claim in self.records.claims() if claim.run == self.run.id), None)
+        record = self.records.run(self.run.id)
         stopped = [reply for reply in replies if "Claude did not start" in reply]
         started = [reply for reply in replies if reply not in stopped]
         dead = [reply for reply in stopped if Reason.DEAD_LETTER.sentence in reply]
@@ -231,7 +230,7 @@ class Journey:
             *(["no alarm"] * (self.dead and self.queue is not SQS and not self._alarmed())),
         ]
         word, lost = ended(
-            claim, pipelines, told=bool(started or silent), refused=bool(refused or silent)
+            record, pipelines, told=bool(started or silent), refused=bool(refused or silent)
         )
         if lost:
             wrong.append(
@@ -259,16 +258,16 @@ class Journey:
         return self.log.tells(severity="ERROR", reason=str(Reason.DEAD_LETTER))
 
 
-def ended(claim: Claim | None, pipelines: int, *, told: bool, refused: bool) -> tuple[str, str]:
+def ended(record: Record | None, pipelines: int, *, told: bool, refused: bool) -> tuple[str, str]:
     """Return the end's name and, where the run is lost, how."""
-    if claim is None or claim.state not in ENDED or claim.state is State.DEAD:
-        return "lost", f"claim {claim and str(claim.state)}"
-    if claim.state is State.FINISHED:
-        word = "triggered" if claim.reason == str(Reason.TRIGGERED) else "answered"
+    if record is None or record.state not in ENDED or record.state is State.DEAD:
+        return "lost", f"record {record and str(record.state)}"
+    if record.state is State.FINISHED:
+        word = "triggered" if record.reason == str(Reason.TRIGGERED) else "answered"
         if bool(pipelines) is (word == "answered"):
             return "lost", f"{word} with {pipelines} pipelines"
         return (word, "") if told else ("lost", f"{word} and told nobody")
-    reason = next(reason for reason in Reason if str(reason) == claim.reason)
+    reason = next(reason for reason in Reason if str(reason) == record.reason)
     if reason.outcome is Outcome.IGNORED:
         return "ignored", ""
     if pipelines and reason is not Reason.UNCERTAIN:

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
 from shared.dispatch import dispatch
 from shared.installation.secrets import Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
-from shared.runs import dead_letters
+from shared.runs import store
 from shared.runs.detect import request
-from shared.runs.record import pause
+from shared.runs.record import pause, replay
 from shared.runs.request import RunRequest, TrackRequest, from_json
 from shared.services import Services
 from tests.proofs.faults.catalogue import POINTS, Schedule
@@ -95,12 +95,12 @@ class Mentions(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self) -> None:
-        for claim in self.records.claims():
-            if claim.until > self.clock():
-                freed = claim.released(self.clock())
-                self.records.stored[claim.key] = (
+        for record in self.records.runs():
+            if record.until > self.clock():
+                freed = record.released(self.clock())
+                self.records.stored[record.key] = (
                     freed.to_json(),
-                    self.records.stored[claim.key][1] + 1,
+                    self.records.stored[record.key][1] + 1,
                 )
         self.queue = {
             key: (run, attempts, self.clock()) for key, (run, attempts, _) in self.queue.items()
@@ -109,9 +109,9 @@ class Mentions(RuleBasedStateMachine):
     @rule()
     def replay(self) -> None:
         try:
-            for run_id in dead_letters.kept(self.records):
+            for run_id in store.dead_letters(self.records):
                 self.died.add(run_id)
-                dead_letters.replay(run_id, self, self.records, self.clock())
+                replay(run_id, self, self.records, self.clock())
         except (StoreError, Retry, Killed):
             pass
 
@@ -134,16 +134,16 @@ class Mentions(RuleBasedStateMachine):
         silent = self.log.tells(severity="ERROR", error="reply")
         for run_id in self.asked:
             replies = [reply for reply in self.gitlab.replies if run_id in reply]
-            claim = self.records.claim(run_id)
+            record = self.records.run(run_id)
             started = any("Claude is on it" in reply for reply in replies)
             refused = any("did not start" in reply for reply in replies)
             _, lost = ended(
-                claim,
+                record,
                 int(run_id in self.gitlab.pipelines),
                 told=started or silent,
                 refused=refused or silent,
             )
-            assert not lost, (lost, claim, self.schedule.met)
+            assert not lost, (lost, record, self.schedule.met)
             assert not (started and refused) or run_id in self.died
 
     def _attempt(self, run: RunRequest) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
-from shared.runs.record import ENDED, Claim, State
+from shared.runs.record import ENDED, Record, State
 from tests.proofs.faults.catalogue import GRIEF, Fault, Schedule
 from tests.support.fakes import NOW
 
@@ -95,9 +95,9 @@ class Records:
 
     def read(self, key: str) -> tuple[str | None, object]:
         if key.startswith("run/"):
-            self._meet("read claim", lambda: None)
-        if key.startswith(("started/", "live/", "thread/")):
-            self._meet("read record", lambda: None)
+            self._meet("read run", lambda: None)
+        if key.startswith(("live/", "thread/")):
+            self._meet("read index", lambda: None)
         return self.stored.get(key, (None, None))
 
     def write(self, key: str, text: str, version: object, expires: int) -> object:  # noqa: ARG002
@@ -110,12 +110,12 @@ class Records:
 
         return self._meet(f"write {self._name(key, text)}", store)
 
-    def claim(self, run_id: str) -> Claim | None:
-        return next((claim for claim in self.claims() if claim.run == run_id), None)
+    def run(self, run_id: str) -> Record | None:
+        return next((record for record in self.runs() if record.request.id == run_id), None)
 
-    def claims(self) -> list[Claim]:
+    def runs(self) -> list[Record]:
         return [
-            Claim.from_json(text)
+            Record.from_json(text)
             for key, (text, _) in self.stored.items()
             if key.startswith("run/")
         ]
@@ -135,10 +135,10 @@ class Records:
     def _name(self, key: str, text: str) -> str:
         kind = "command limit" if key.startswith("limit/command/") else key.partition("/")[0]
         if kind != "run":
-            return {"dead": "letter" if "/" in key else "letters"}.get(kind, kind)
-        after = Claim.from_json(text)
+            return {"dead": "dead letters"}.get(kind, kind)
+        after = Record.from_json(text)
         stored = self.stored.get(key)
-        before = Claim.from_json(stored[0]) if stored else None
+        before = Record.from_json(stored[0]) if stored else None
         if after.state in ENDED:
             return str(after.state)
         if before is None or after.attempt > before.attempt:

@@ -6,81 +6,93 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Retry
 from shared.outgoing import refusals
-from shared.runs.record import ATTEMPTS, KEPT, LEASE, SETTLE, pause
+from shared.runs.record import ATTEMPTS, LEASE, SETTLE, pause
+from shared.runs.store import KEPT
 from shared.sweep import OVERLAP
 from tests import ROOT
 from tests.proofs.faults.parts import Row
 
 PATH = ROOT / "docs" / "reliability.md"
 COMMAND = "make faults"
+_PATIENCE = sum(map(pause, range(1, ATTEMPTS))) / 3600  # hours
 
 _PROMISE = f"""\
 # Reliability: nothing lost, nothing doubled
 
-GitLab does not send a failed delivery again, queues deliver at least once, the trigger call has no idempotency key, and
-functions are killed at any instruction. This page says what becomes of a mention all the same, and what was measured.
-`{COMMAND}` writes it; do not edit.
+GitLab does not send a failed delivery again, queues deliver at least once, the trigger call has no
+idempotency key, and functions are killed at any instruction. This page says what becomes of a
+mention all the same, and what was measured. `{COMMAND}` writes it; do not edit.
 
 ## What is guaranteed
 
-Every mention whose delivery was answered 202, and every mention that a sweep finds, ends in exactly one of
+Every mention whose delivery was answered 202, and every mention that a sweep finds, ends in exactly
+one of
 
-1. one pipeline, with its link in the thread, or the one answer that `help`, `status` and `stop` ask for;
-2. a refusal or a failure, told in the thread with what to change (what a bot writes and what exceeds a limit that has
-   been told already gets no answer);
-3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread, unless its last
-   worker was killed or the thread takes no reply.
+1. one pipeline, with its link in the thread, or the one answer that `help`, `status` and `stop` ask
+   for;
+2. a refusal or a failure, told in the thread with what to change (what a bot writes and what
+   exceeds a limit that has been told already gets no answer);
+3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread, unless
+   its last worker was killed or the thread takes no reply.
 
 It holds because
 
-- **202 means stored.** Where the queue takes nothing, the answer is 503 and GitLab's log shows the failed delivery.
-- **One claim per run**, changed by compare-and-set. The run's id comes from host, project and note: deliveries of two
-  hooks, a Resend, a queue's second delivery and the sweep are the same run.
-- **The trigger call is written down before it leaves.** Where its end is not known (time-out, reset, 5xx, broken answer,
-  killed), nobody calls again before {SETTLE:.0f} s have passed, in which GitLab has ended it one way or the other; then
-  GitLab's triggered pipelines since that moment are looked through for the run's id, and only if none has it the call is
-  repeated.
-- **A refusal is written down before it is told**, so a thread that read "did not start" sees no pipeline after it,
-  unless an operator replays a dead letter.
-- **A reply is looked for before it is written again**: each run has one, which follows its pipeline. Where a pipeline's
-  webhook is off or its delivery is lost, the sweep brings the reply up to date.
-- **In doubt, retry.** A request is offered {ATTEMPTS} times over {sum(map(pause, range(1, ATTEMPTS))) / 3600:.1f} hours; then
-  it is a dead letter. A worker that dies holds its claim for {LEASE:.0f} s at most.
-- **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks' failed
-  deliveries of every project that has been served or is named in the settings.
+- **202 means stored.** Where the queue takes nothing, the answer is 503 and GitLab's log shows the
+  failed delivery.
+- **One record per run**, changed by compare-and-set. The run's id comes from host, project and note:
+  deliveries of two hooks, a Resend, a queue's second delivery and the sweep are the same run.
+- **The trigger call is written down before it leaves.** Where its end is not known (time-out,
+  reset, 5xx, broken answer, killed), nobody calls again before {SETTLE:.0f} s have passed, in
+  which GitLab has ended it one way or the other; then GitLab's triggered pipelines since that
+  moment are looked through for the run's id, and only if none has it the call is repeated.
+- **A refusal is written down before it is told**, so a thread that read "did not start" sees no
+  pipeline after it, unless an operator replays a dead letter.
+- **A reply is looked for before it is written again**: each run has one, which follows its
+  pipeline. Where a pipeline's webhook is off or its delivery is lost, the sweep brings the reply up
+  to date.
+- **In doubt, retry.** A request is offered {ATTEMPTS} times over {_PATIENCE:.1f} hours; then it is a dead
+  letter. A worker that dies holds its lease for {LEASE:.0f} s at most.
+- **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks'
+  failed deliveries of every project that has been served or is named in the settings.
 
 ## What is not
 
 Exactly-once across a network cannot be had in general. Ours rests on a look into GitLab:
 
-- The API token's user must be able to **read the variables of the pipelines we trigger**: let it be the owner of the
-  trigger token, or a Maintainer. Otherwise a call whose end is unknown is not repeated: the thread is told
-  (`uncertain`) that nobody knows, and a person looks.
-- Two pipelines are possible where GitLab creates one more than {SETTLE:.0f} s after the call was sent, or where a machine
-  stands still for that long between its record and its call (a suspended laptop, a paused container). As a last guard
-  **the job itself drops a second run** with the same id.
-- A *reply* may appear twice where GitLab writes it long after its caller has died. The journeys below count these apart.
+- The API token's user must be able to **read the variables of the pipelines we trigger**: let it be
+  the owner of the trigger token, or a Maintainer. Otherwise a call whose end is unknown is not
+  repeated: the thread is told (`uncertain`) that nobody knows, and a person looks.
+- Two pipelines are possible where GitLab creates one more than {SETTLE:.0f} s after the call was sent,
+  or where a machine stands still for that long between its record and its call (a suspended laptop,
+  a paused container). As a last guard **the job itself drops a second run** with the same id.
+- A *reply* may appear twice where GitLab writes it long after its caller has died. The journeys
+  below count these apart.
 - A thread that takes no reply (locked, deleted: 403, 404) is not told; the log is.
-- The sweep knows a project from its first run on, or from ALLOWED_PROJECTS or a trigger token of its own; it serves no
-  comment written more than {OVERLAP / 60:.0f} minutes before its first look, and none that was edited.
-- What the store has confirmed is believed: a disk that lies, or a table restored from a backup, is not survived.
-- With ENABLED=false deliveries are answered and dropped; they are swept up on request only (`since`).
+- The sweep knows a project from its first run on, or from ALLOWED_PROJECTS or a trigger token of
+  its own; it serves no comment written more than {OVERLAP / 60:.0f} minutes before its first look,
+  and none that was edited.
+- What the store has confirmed is believed: a disk that lies, or a table restored from a backup, is
+  not survived.
+- With ENABLED=false deliveries are answered and dropped; they are swept up on request only
+  (`since`).
 """
 
 _SHOWN = """\
 ## What was shown
 
-Faults: 429 with and without Retry-After, 500, 502, 503, 504 (done or not), connect time-out, time-out and reset before
-and after GitLab acted, GitLab acting 45 s late, broken JSON, 401, 403, 404, slow answers, kill before and after each call
-and each write, the store failing before and after a write, another worker with the same request at the same moment, an
-attempt overtaken because it outlived its lease. They strike mentions in issues and in diffs, calls for help, calls to stop
-a pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
-`template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to three attempts; dead
-letters are replayed once all has healed.
+Faults: 429 with and without Retry-After, 500, 502, 503, 504 (done or not), connect time-out,
+time-out and reset before and after GitLab acted, GitLab acting 45 s late, broken JSON, 401, 403,
+404, slow answers, kill before and after each call and each write, the store failing before and
+after a write, another worker with the same request at the same moment, an attempt overtaken because
+it outlived its lease. They strike mentions in issues and in diffs, calls for help, calls to stop a
+pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
+`template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to
+three attempts; dead letters are replayed once all has healed.
 """
 
 _CASES: tuple[tuple[str, GitLabError], ...] = (
@@ -154,7 +166,8 @@ def figures(rows: Iterable[Row], seconds: float, measured: str) -> str:
         f"| {row.test} | {row.bar} | {row.figures} | {'✔' if row.met else '✘'} |" for row in rows
     ]
     said = f"`{COMMAND}`, {measured}, {seconds / 60:.0f} minutes, on {machine()}."
-    return "\n".join([said, "", "| test | bar | figures | met |", "|---|---|---|---|", *lines])
+    head = "| test | bar | figures | met |\n|---|---|---|---|"
+    return "\n".join([fill(said, 100), "", head, *lines])
 
 
 def page(shown: str) -> str:

@@ -8,12 +8,12 @@ from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import Pipeline
 from shared.incoming.event import Branches, Event
 from shared.outgoing.replies import Understood, started
-from shared.runs import started as runs
+from shared.runs import store
 from shared.runs.command import Options
 from shared.runs.detect import request
-from shared.runs.record import ATTEMPTS
+from shared.runs.record import ATTEMPTS, Record, State
 from shared.runs.request import RunRequest, TrackRequest, from_json
-from shared.runs.started import Started
+from shared.runs.store import KEPT
 from tests.proofs.faults.catalogue import Point, Schedule
 from tests.proofs.faults.gitlab import GitLab
 from tests.proofs.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
@@ -148,7 +148,9 @@ def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
     pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
     gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), status
     gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Options(), "@claude")))
-    runs.keep(Started(FORMER, Options(), pipeline, reply_id=1), journey.records, NOW)
+    former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
+    journey.records.stored[former.key] = former.to_json(), 1
+    store.add_pipeline(FORMER, pipeline.id, journey.records, NOW)
 
 
 def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
@@ -174,7 +176,7 @@ def _followed(journey: Journey, gitlab: GitLab) -> End:
     wrong = [
         *(["doubled: replies"] * (len(gitlab.replies) > 1)),
         *(["lost: reply not brought up to date"] * (not gone and "is queued" in says[0])),
-        *(["lost: followed for ever"] * bool(runs.live(7, journey.records))),
+        *(["lost: followed for ever"] * bool(store.live_pipelines(7, journey.records))),
         *(["leaked"] * journey.leaked()),
     ]
     return End("followed", tuple(wrong))

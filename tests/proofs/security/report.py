@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from textwrap import fill
 
 from tests import ROOT
 from tests.proofs.faults.report import machine
@@ -18,36 +19,46 @@ COMMAND = "make security"
 _HEAD = f"""\
 # Security
 
-Whoever may comment on an issue can try to make an agent run with a project's secrets. This page names each threat we
-know, what is done about it, and the test that proves it. `{COMMAND}` writes it; do not edit.
+Whoever may comment on an issue can try to make an agent run with a project's secrets. This page
+names each threat we know, what is done about it, and the test that proves it. `{COMMAND}`
+writes it; do not edit.
 
 ## Reporting a vulnerability
 
-Report it in private: a confidential issue in this project's tracker, or the private vulnerability report of the host it
-is on, if that has one. Say which version, what you sent and what happened; a request body without its tokens is best.
-Please give us time for a release before you publish. Only the newest version is mended. If a token has leaked, revoke
-it first: the webhook's signing token, the trigger token and the API token are each replaced without downtime, since
-several webhook tokens may be configured at once and the others are read again as soon as GitLab rejects the old one.
+Report it in private: a confidential issue in this project's tracker, or the private vulnerability
+report of the host it is on, if that has one. Say which version, what you sent and what happened; a
+request body without its tokens is best. Please give us time for a release before you publish. Only
+the newest version is mended. If a token has leaked, revoke it first: the webhook's signing token,
+the trigger token and the API token are each replaced without downtime, since several webhook tokens
+may be configured at once and the others are read again as soon as GitLab rejects the old one.
 
 ## What is not protected against
 
-- **A member who may ask.** Whoever has the role MINIMUM_ROLE can make the agent do what its job may: change code on a
-  branch, open a merge request, read what the project's job can read. Give the job no more rights than they have.
-- **Prompt injection as such.** Text of strangers is marked as data and hidden text is removed; a model may still follow
-  what it reads. What it can then do is limited by the job's tools and tokens, not by its good will.
-- **Maintainers and GitLab itself.** They can read variables and change the job. An administrator can sign deliveries.
-- **A secret token instead of a signing token.** Before GitLab 19 a delivery is not signed: whoever records one can send
-  it again and can change it. The author's rights are still asked of GitLab, but the comment's text is not.
-- **A body that one of GitLab's own users wrote.** The signature says that GitLab sent it, not that its words are true;
-  nothing but the comment's text, names and ids is taken from it.
-- **What the job prints in a form of its own.** GitLab and the job mask exact values; a secret spelled otherwise is not
-  masked.
-- **The owner of the platform account.** Whoever may read the secret store, the queue or the records needs no hole.
+- **A member who may ask.** Whoever has the role MINIMUM_ROLE can make the agent do what its job
+  may: change code on a branch, open a merge request, read what the project's job can read. Give the
+  job no more rights than they have.
+- **Prompt injection as such.** Text of strangers is marked as data and hidden text is removed; a
+  model may still follow what it reads. What it can then do is limited by the job's tools and
+  tokens, not by its good will.
+- **Maintainers and GitLab itself.** They can read variables and change the job. An administrator
+  can sign deliveries.
+- **A secret token instead of a signing token.** Before GitLab 19 a delivery is not signed: whoever
+  records one can send it again and can change it. The author's rights are still asked of GitLab,
+  but the comment's text is not.
+- **A body that one of GitLab's own users wrote.** The signature says that GitLab sent it, not that
+  its words are true; nothing but the comment's text, names and ids is taken from it.
+- **What the job prints in a form of its own.** GitLab and the job mask exact values; a secret
+  spelled otherwise is not masked.
+- **The owner of the platform account.** Whoever may read the secret store, the queue or the records
+  needs no hole.
 - **Money.** Limits count runs, not tokens; set a budget with your provider as well.
-- **A flood as such.** Unsigned deliveries cost an invocation each; limit the rate in front of the function if that
-  matters. Deliveries above the platform's own limit (Lambda: 6 MB) are refused before our code.
-- **Side channels other than time**, and timing of anything but the comparison of tokens and signatures.
-- **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they are sound.
+- **A flood as such.** Unsigned deliveries cost an invocation each; limit the rate in front of the
+  function if that matters. Deliveries above the platform's own limit (Lambda: 6 MB) are refused
+  before our code.
+- **Side channels other than time**, and timing of anything but the comparison of tokens and
+  signatures.
+- **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they
+  are sound.
 
 ## Threats
 """
@@ -56,8 +67,9 @@ _FIGURES = """\
 
 ## Figures
 
-Every proof but that of time is seeded; all run on this machine without a network; each has a quick form in
-`tests/proofs/test_security.py`, part of `make test`. A mutant is a small wrong change of a module, such as `<` for `<=`; one that no test notices is a gap.
+Every proof but that of time is seeded; all run on this machine without a network; each has a quick
+form in `tests/proofs/test_security.py`, part of `make test`. A mutant is a small wrong change of a
+module, such as `<` for `<=`; one that no test notices is a gap.
 """
 
 
@@ -97,7 +109,7 @@ def figures(rows: Iterable[Row], seconds: float, measured: str) -> str:
     said = f"`{COMMAND}`, {measured}, {seconds / 60:.0f} minutes, on {machine()}."
     gaps = ["", "Mutants that live:", "", *alive] if alive else []
     return "\n".join(
-        [said, "", "| test | bar | figures | met |", "|---|---|---|---|", *lines, *gaps]
+        [fill(said, 100), "", "| test | bar | figures | met |", "|---|---|---|---|", *lines, *gaps]
     )
 
 
