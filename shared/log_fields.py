@@ -1,16 +1,23 @@
-"""Which facts may be logged: ids, names of reasons and times. Never text, headers, addresses or secrets."""
+"""Which facts may be logged: ids, names of reasons and times. Never text, headers or secrets."""
 
 from shared.outcome.reasons import Outcome, Reason
 from shared.runs.request import RunRequest, TrackRequest
 
 
 def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -> dict[str, object]:
-    """Return the fields of the line that tells what became of a run; `more` are numbers and error class names."""
-    told = {"outcome": str(reason.outcome), "reason": str(reason), "run": run.id}
+    """Return the fields of the line that tells what became of a run.
+
+    `more` are numbers and names of error classes.
+
+    >>> entry(Reason.QUEUED, TrackRequest(7, 31), attempt=1)  # doctest: +NORMALIZE_WHITESPACE
+    {'outcome': 'queued', 'reason': 'queued', 'run': 'track-7-31-',
+     'project_id': 7, 'pipeline_id': 31, 'attempt': 1}
+    """
+    fields = {"outcome": str(reason.outcome), "reason": str(reason), "run": run.id}
     if isinstance(run, TrackRequest):
-        return told | {"project_id": run.project_id, "pipeline_id": run.pipeline_id, **more}
+        return fields | {"project_id": run.project_id, "pipeline_id": run.pipeline_id, **more}
     event = run.event
-    return told | {
+    return fields | {
         "project_id": event.project_id,
         "kind": event.kind,
         "iid": event.iid,

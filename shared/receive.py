@@ -1,4 +1,4 @@
-"""The use case behind the public URL: verify, detect, store, answer. It calls no GitLab and waits for nobody."""
+"""The use case behind the public URL: verify, detect, store, answer. It makes no call to GitLab."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HEALTH = "gitlab-claude-trigger listens for GitLab webhooks here.\n"
 
 _STATUS = {Outcome.QUEUED: 202, Outcome.IGNORED: 200, Outcome.REFUSED: 401, Outcome.ERROR: 503}
+_STATUS_OF_REASON = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}
 
 
 class Answer(NamedTuple):
@@ -36,7 +37,11 @@ def receive(  # noqa: PLR0913  one argument per port
     now: Callable[[], float],
     log: "Log",
 ) -> Answer:
-    """Answer one request. 202 means stored; a verified delivery is never answered 4xx or 5xx for what is in it."""
+    """Answer one request. `now` returns Unix seconds.
+
+    202 means stored, 503 that it could not be verified or stored. A verified delivery is never
+    answered 4xx or 5xx for what is in it: GitLab switches off hooks that answer with errors.
+    """
     if request.method in ("GET", "HEAD"):
         return Answer(200, "text/plain; charset=utf-8", HEALTH)
     try:
@@ -46,15 +51,15 @@ def receive(  # noqa: PLR0913  one argument per port
             log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
         return _answer(error.reason)
     try:
-        asked = _asked(verified, settings)
+        asked = _detect(verified, settings)
     except Stop as error:
         return _answer(error.reason)
-    except Exception as error:  # noqa: BLE001  no comment may make us answer 500: GitLab would switch the hook off
+    except Exception as error:  # noqa: BLE001  see above: whatever is in it
         log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
         return _answer(Reason.DEFECT)
     try:
         queue.put(asked)
-    except Exception as error:  # noqa: BLE001  no comment may make us answer 500: GitLab would switch the hook off
+    except Exception as error:  # noqa: BLE001  platforms raise what they like
         log("ERROR", entry(Reason.QUEUE_UNAVAILABLE, asked, error=type(error).__name__))
         return _answer(Reason.QUEUE_UNAVAILABLE, asked.id)
     log(severity(Reason.QUEUED), entry(Reason.QUEUED, asked))
@@ -80,7 +85,7 @@ def _verify(
         return delivery.verify(request, rotated, now())
 
 
-def _asked(
+def _detect(
     verified: delivery.VerifiedDelivery, settings: "Settings"
 ) -> request.RunRequest | request.TrackRequest:
     if not mention.may_occur(verified.body, settings.marks):
@@ -92,9 +97,8 @@ def _asked(
 
 
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:
-    status = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}.get(
-        reason, _STATUS[reason.outcome]
-    )
-    run_text = f'"{run_id}"' if run_id else "null"
-    body = f'{{"outcome": "{reason.outcome}", "reason": "{reason}", "run": {run_text}}}'  # names and hex digits only
+    status = _STATUS_OF_REASON.get(reason, _STATUS[reason.outcome])
+    run = f'"{run_id}"' if run_id else "null"
+    # Names and hex digits only: no JSON encoder is needed.
+    body = f'{{"outcome": "{reason.outcome}", "reason": "{reason}", "run": {run}}}'
     return Answer(status, "application/json", body)

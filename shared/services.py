@@ -1,4 +1,4 @@
-"""What the core needs from the world, as protocols. Adapters only translate; `tests/functions/test_ports.py` holds them to it."""
+"""What the use cases behind the queue get to work with: one `Services` per platform."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
@@ -17,7 +17,7 @@ class Log(Protocol):
 
 
 class Services(NamedTuple):
-    """What the use cases behind the queue work with: one per platform, made by its handlers."""
+    """All that is outside the core; `now` returns Unix seconds. The platform's handlers make it."""
 
     settings: Settings
     secrets: Cached[GitLabSecrets]

@@ -11,9 +11,8 @@ import re
 TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
 WORKING, ENDED = "working", "ended"
 
-_JOB = re.compile(
-    r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
-)
+# Compiled on first need: the front door, which GitLab waits for, needs no more than TRIGGER.
+_JOB = r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
 
 
 def of_run(run_id: str) -> str:
@@ -36,7 +35,7 @@ def of_job(pipeline_id: int | str, state: str) -> str:
 
 def has_job(body: str) -> bool:
     """Tell whether a job of ours writes, or has written, in a reply."""
-    return bool(_JOB.search(body))
+    return bool(re.search(_JOB, body))
 
 
 def has_answer(body: str) -> bool:
@@ -53,5 +52,5 @@ def pipeline_of(body: str) -> str:
 
 def _last(body: str) -> re.Match[str] | None:
     # The last mark is the job's own: an answer above it may show one in a code block.
-    marks = list(_JOB.finditer(body))
+    marks = list(re.finditer(_JOB, body))
     return marks[-1] if marks else None

@@ -1,4 +1,4 @@
-"""What the core needs from the world, as protocols. Adapters only translate; `tests/functions/test_ports.py` holds them to it."""
+"""What GitLab answers, as values, and the error where it did not do what was asked."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,9 @@ from shared.incoming.event import Branches, Event
 class GitLabError(Exception):
     """GitLab did not do what was asked.
 
-    `status` is its HTTP status, 0 where no answer came. `message` is GitLab's text, for comparing only: it is never
-    shown. `after` is Retry-After in seconds. `unsure` says that GitLab may have acted all the same.
+    `status` is its HTTP status, 0 where no answer came. `message` is GitLab's text, for comparing
+    only: it is never shown. `after` is Retry-After in seconds. `unsure` says that GitLab may have
+    acted all the same.
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class Job(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a pipeline stands: GitLab's status, its duration in seconds, its creation in Unix seconds, its jobs."""
+    """Where a pipeline stands: GitLab's word for it, and its jobs.
+
+    `duration` is in seconds, `created_at` in Unix seconds.
+    """
 
     status: str
     duration: int
@@ -104,7 +108,10 @@ class Project(NamedTuple):
 
 
 class SweptNote(NamedTuple):
-    """A comment as GitLab tells it later: when it was written, whether it was changed since, and what it says."""
+    """A comment that no delivery told of: what it says, and whether it was changed since.
+
+    `created_at` is in Unix seconds.
+    """
 
     created_at: float
     edited: bool
@@ -119,7 +126,7 @@ class Hook(NamedTuple):
 
 
 class User(NamedTuple):
-    """`GET /users/:id`: the name, whether GitLab calls it a bot, the account's state, and whether it is external."""
+    """A user as `GET /users/:id` tells it; `state` is GitLab's word for the account's."""
 
     id: int
     username: str
@@ -129,7 +136,10 @@ class User(NamedTuple):
 
 
 class Member(NamedTuple):
-    """`GET /projects/:id/members/all/:user_id`: the effective role; `expires_at` is an ISO date or None."""
+    """A membership as `GET /projects/:id/members/all/:user_id` tells it, inherited ones included.
+
+    `access_level` is the effective one; `expires_at` is an ISO date or None.
+    """
 
     user_id: int
     access_level: int

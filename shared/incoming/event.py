@@ -1,4 +1,4 @@
-"""What a verified delivery says, whatever GitLab version wrote it. It judges nobody and builds nothing from URLs."""
+"""What a verified delivery says, as values: an `Event` or a `PipelineEvent`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,11 +18,14 @@ class Branches(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What somebody did that may ask for a run: a comment, or a change of an issue (any work item) or merge request.
+    """What somebody did that may ask for a run: a comment, or a change of what it could stand on.
 
-    `texts` is what was written, `before` what stood there until then, in the same order; `added` are the user names
-    and labels that a change brought, each with the AI_FLOW_EVENT it would be. `note_id` 0 stands for the issue or
-    merge request itself, whose id and `occasion` then tell one asking from another. `at` is in Unix seconds, 0: untold.
+    `kind` is issue (any work item), merge_request, commit or snippet, `iid` its number in the
+    project. `author` wrote the comment or made the change. `texts` is what was written, `before`
+    what stood there until then, in the same order. `added` are the user names and labels that a
+    change brought, each behind the AI_FLOW_EVENT it would be. `note_id` 0 stands for the issue or
+    merge request itself: then `occasion` tells one asking from another. `at` is in Unix seconds,
+    0 if unknown.
     """
 
     project_id: int
@@ -48,7 +51,7 @@ class Event(NamedTuple):
 
 
 class PipelineEvent(NamedTuple):
-    """A pipeline that carries a run of somebody's changed its status."""
+    """A pipeline that carries a run changed its status."""
 
     project_id: int
     project_path: str

@@ -1,20 +1,28 @@
-"""Where a note speaks to us, and what it asks. It decides nothing about who may ask.
+"""Find mentions of the trigger phrases in a text, and extract what the text asks.
 
-A name ends where GitLab's own ends (`User.reference_pattern`, lib/gitlab/path_regex.rb), with one more rule on the
-left: `@@claude` is none. An underscore is part of a name on both sides, so `_@claude_` is no mention.
+A name ends where GitLab's own ends (`User.reference_pattern`, lib/gitlab/path_regex.rb), with one
+more rule on the left: `@@claude` is no mention. An underscore is part of a name on both sides, so
+`_@claude_` is none either. A mention counts where a reader sees it: not in code, quotes or links.
 """
 
 import re
 from functools import cache
 
-_PUNCTUATION, _BLANKS = ",:;.!?", " \t"
-_AFTER_NAME = re.compile(rf"[{_PUNCTUATION}]*+[{_BLANKS}]*+")
+_BLANKS = " \t"
+_PUNCTUATION = ",:;.!?"
+_AFTER_WORD = _PUNCTUATION + _BLANKS + "\n"
 
 
 def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
-    """Tell whether a JSON body may hold a phrase: no is certain, and costs a look at the bytes instead of a parse.
+    r"""Tell whether a JSON body may hold a phrase: no is certain, and costs no parsing.
 
-    JSON can spell any character as an escape, so a body with one of the phrases' spelled so counts as a maybe.
+    JSON can spell any character as an escape: a body with one of a phrase's characters spelled so
+    is a maybe.
+
+    >>> may_occur(b'{"note": "Please look."}', ("@claude",))
+    False
+    >>> may_occur(rb'{"note": "\u0040claude, look"}', ("@claude",))
+    True
     """
     found = body.lower()
     return any(phrase.lower().encode() in found for phrase in phrases) or bool(
@@ -23,60 +31,77 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
 
 
 def occurs(text: str, phrases: tuple[str, ...]) -> bool:
-    """Tell whether a text mentions a phrase in the reader's sight."""
-    return bool(_live(text, phrases))
+    """Tell whether a text mentions one of the phrases where a reader sees it."""
+    return bool(_find(text, phrases))
 
 
 def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
-    """Return what a text asks of us: the text without its mentions of the phrases; None when it holds none.
+    """Return what a text asks of us: the text without its mentions; None where it holds none.
 
-    Other people's mentions, code and quotes stay to the letter. A mention alone gives an empty instruction.
+    Each phrase is an @ and a user name. Other people's mentions, code and quotes stay to the
+    letter. A mention alone gives an empty instruction.
+
+    >>> instruction("@claude, fix what @ada found", ("@claude",))
+    'fix what @ada found'
+    >>> instruction("type `@claude` to start", ("@claude",)) is None
+    True
     """
-    if not (spans := _live(text, phrases)):
+    if not (spans := _find(text, phrases)):
         return None
-    return _silent(_without(text, spans), phrases)
+    return _without_mentions(_cut(text, spans), phrases)
 
 
 def sanitized(instruction: str, phrases: tuple[str, ...]) -> str:
     """Return what of an instruction a reader could have seen, still without a mention.
 
     This is for whoever hands it on, not for `receive`: it takes seconds on texts built for it.
+
+    >>> sanitized("fix it <!-- and merge -->", ("@claude",))
+    'fix it'
     """
-    from shared.markdown.sanitize import sanitize  # noqa: PLC0415  not on the cold path of `receive`
+    from shared.markdown.sanitize import sanitize  # noqa: PLC0415  not on the cold path
 
-    return _silent(sanitize(instruction), phrases).strip()
-
-
-def _silent(text: str, phrases: tuple[str, ...]) -> str:
-    """Return the text without any mention, hidden or not, if one is live: a cut can bring to light what was code."""
-    if not _live(text, phrases):
-        return text
-    return _without(text, [mention.span() for mention in _pattern(phrases).finditer(text)])
+    return _without_mentions(sanitize(instruction), phrases).strip()
 
 
-def _live(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return where a text mentions a phrase in the reader's sight; a text without one costs no look at its Markdown."""
+def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return where a text mentions a phrase and a reader sees it.
+
+    The Markdown of a text without any phrase is not read.
+    """
     spans = [mention.span() for mention in _pattern(phrases).finditer(text)]
     if not spans:
         return []
-    from shared.markdown.visible import mask  # noqa: PLC0415  only where a phrase is
+    from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
 
-    seen = mask(text)
-    return [(start, end) for start, end in spans if seen[start:end] == text[start:end]]
+    masked = visible.mask(text)
+    return [(start, end) for start, end in spans if masked[start:end] == text[start:end]]
 
 
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
-    """Cut the spans out: one that begins a line with the punctuation behind it, another with the blank before it."""
-    pieces, at, line_start = [], 0, True
+def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:
+    """Return the text, without any mention if a reader sees one.
+
+    A cut can bring to light what was code: then hidden mentions go as well.
+    """
+    if not _find(text, phrases):
+        return text
+    return _cut(text, [mention.span() for mention in _pattern(phrases).finditer(text)])
+
+
+def _cut(text: str, spans: list[tuple[int, int]]) -> str:
+    """Cut the mentions out, which stand in order.
+
+    With one that begins a line goes the punctuation behind it, with another the blank before it.
+    """
+    after_name = re.compile(rf"[{_PUNCTUATION}]*+[{_BLANKS}]*+")
+    pieces, at, begins_line = [], 0, True
     for start, end in spans:
         before, at = text[at:start], end
-        line_start = before.rpartition("\n")[2].strip() == "" and (line_start or "\n" in before)
-        after = _AFTER_NAME.match(text, end)
-        if line_start and after:
+        only_blanks = before.rpartition("\n")[2].strip() == ""
+        begins_line = only_blanks and (begins_line or "\n" in before)
+        if begins_line and (after := after_name.match(text, end)):
             at = after.end()
-        elif before[-1:] in _BLANKS and not text[end : end + 1].strip(
-            _PUNCTUATION + _BLANKS + "\n"
-        ):
+        elif before[-1:] in _BLANKS and text[end : end + 1] in _AFTER_WORD:  # "" at the ends
             before = before[:-1]
         pieces.append(before)
     return "".join([*pieces, text[at:]]).strip()
@@ -84,9 +109,10 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 @cache
 def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Return one pattern that finds any of the phrases, each an @ and a GitLab name, ASCII letters in either case.
+    """Return the pattern of a mention of any of the phrases, ASCII letters in either case.
 
-    Mentions glued together are one: cut one by one, each would uncover the next. A backslash may escape punctuation.
+    Mentions glued together are one: cut one by one, each would uncover the next. A backslash may
+    stand before punctuation.
     """
     names = "|".join(re.escape(phrase.removeprefix("@")) for phrase in phrases)
     name = rf"(?:{names})(?![A-Za-z0-9]|\\?[_-]|\\?\.\\?[A-Za-z0-9_-]|/[A-Za-z0-9_.])"

@@ -1,4 +1,7 @@
-"""What a verified delivery says, whatever GitLab version wrote it. It judges nobody and builds nothing from URLs."""
+"""Read an event from the JSON of a verified delivery, whatever GitLab version wrote it.
+
+Who may ask is decided elsewhere, and nothing is built from the payload's URLs.
+"""
 
 import json
 from collections.abc import Callable
@@ -27,24 +30,37 @@ KINDS = {
 }
 
 _MAX_ID = 2**63 - 1  # PostgreSQL's bigint
-_MAX_NAME, _MAX_PATH = (
-    512,
-    1024,
-)  # characters of a project or branch, of a file; git and GitLab stop earlier
+# Characters: of a project or branch, and of a file; git and GitLab stop earlier.
+_MAX_NAME, _MAX_PATH = 512, 1024
 _TEXTS = ("title", "description")
-_OCCASION = (
-    "updated_at",
-    "actioned_at",
-)  # the second since GitLab 19: a review asked for again changes nothing else
+# The second since GitLab 19: a review asked for again changes nothing else.
+_CHANGED_AT = ("updated_at", "actioned_at")
 _PUBLIC = (10, 20)  # internal and public: more than members may write there
 _POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_line", "new_line")
+# AI_FLOW_EVENT, the payload's list and what names its entries.
+_ADDED = (
+    (ASSIGN_REVIEWER, "reviewers", "username"),
+    (ASSIGN, "assignees", "username"),
+    (LABEL, "labels", "title"),
+)
 
 
 def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
-    """Return what a delivery tells of; raise Stop with the reason where it is nothing that may concern us.
+    """Return what a delivery tells of; raise Stop with the reason where it is none of our concern.
 
     Source: https://docs.gitlab.com/user/project/integrations/webhook_events/ and what older
-    versions sent, as recorded in tests/data/payloads: `action`, `internal`, `user.id` may be missing.
+    versions sent, as recorded in tests/data/payloads: `action`, `internal`, `user.id` may be
+    missing.
+
+    >>> attributes = {"id": 31, "source": "trigger", "status": "running"}
+    >>> attributes["variables"] = [{"key": "AI_FLOW_ID", "value": "5f3a"}]
+    >>> project = {"id": 7, "path_with_namespace": "group/app"}
+    >>> body = {"object_kind": "pipeline", "object_attributes": attributes, "project": project}
+    >>> parse(VerifiedDelivery(json.dumps(body).encode()))
+    PipelineEvent(project_id=7, project_path='group/app', pipeline_id=31, status='running')
+    >>> parse(VerifiedDelivery(b'{"object_kind": "push"}'))
+    Traceback (most recent call last):
+    shared.outcome.reasons.Stop: event_not_served: This kind of event starts nothing. ...
     """
     payload = _payload(delivery.body)
     kind = payload.get("object_kind")
@@ -55,12 +71,43 @@ def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
     return _READERS[kind](payload)
 
 
+def seconds(value: object, default: float = 0.0) -> float:
+    """Return a time as GitLab writes it in Unix seconds; the default for anything else.
+
+    It is ISO 8601, or before GitLab 19:
+
+    >>> seconds("2026-02-02 02:40:00 UTC")
+    1770000000.0
+    """
+    from datetime import datetime  # noqa: PLC0415  not on the cold path
+
+    try:
+        return datetime.fromisoformat(str(value).replace(" UTC", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return default
+
+
+def position_of(value: object) -> Json | None:
+    """Return what of a diff note's position travels to the job: SHAs, paths and lines.
+
+    >>> position_of({"new_path": "app.py", "new_line": 3, "old_line": None, "line_range": {}})
+    {'new_path': 'app.py', 'new_line': 3}
+    """
+    if not isinstance(value, dict):
+        return None
+    position: dict[str, object] = {}
+    for key in _POSITION:
+        known = value.get(key)
+        if isinstance(known, str):
+            position[key] = _name(known, _MAX_PATH)
+        elif isinstance(known, int):
+            position[key] = known
+    return position or None
+
+
 def _comment(payload: Json) -> Event:
-    note, project, user = (
-        _object(payload, "object_attributes"),
-        _object(payload, "project"),
-        _object(payload, "user"),
-    )
+    note = _object(payload, "object_attributes")
+    project, user = _object(payload, "project"), _object(payload, "user")
     if note.get("system") is True:
         raise Stop(Reason.SYSTEM_NOTE)
     if note.get("action") not in (None, "create"):
@@ -92,11 +139,8 @@ def _comment(payload: Json) -> Event:
 
 def _change(payload: Json) -> Event:
     """Read an issue, work item or merge request that was opened or edited; `user` is who did it."""
-    target, project, user = (
-        _object(payload, "object_attributes"),
-        _object(payload, "project"),
-        _object(payload, "user"),
-    )
+    target = _object(payload, "object_attributes")
+    project, user = _object(payload, "project"), _object(payload, "user")
     opened = target.get("action") == "open"
     if target.get("type") == "Epic" or (payload.get("object_kind") == "work_item" and not project):
         raise Stop(Reason.TARGET_UNKNOWN)
@@ -120,28 +164,18 @@ def _change(payload: Json) -> Event:
         author=_name(user.get("username")),
         texts=tuple(_optional(target.get(name)) for name in _TEXTS),
         position=None,
-        before=("", "")
-        if opened
-        else tuple(_before(changes.get(name), target.get(name)) for name in _TEXTS),
-        added=_added(payload, changes, opened=opened),
-        occasion="|".join(
-            [
-                str(_id(target.get("id"))),
-                *([] if opened else (_name(target.get(name)) for name in _OCCASION)),
-            ]
-        ),
+        before=tuple("" if opened else _before(name, changes, target) for name in _TEXTS),
+        added=tuple(_added(payload, changes, opened=opened)),
+        occasion=_occasion(target, opened=opened),
         at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
     )
 
 
 def _pipeline(payload: Json) -> PipelineEvent:
-    """Read a pipeline of a trigger that carries our payload or our variables; GitLab sends them in the clear."""
+    """Read a pipeline triggered with our payload or variables, which GitLab tells in the clear."""
     pipeline, project = _object(payload, "object_attributes"), _object(payload, "project")
-    variables = pipeline.get("variables")
-    names = [variable.get("key") for variable in _objects(variables)]
-    if pipeline.get("source") != "trigger" or not {"AI_FLOW_ID", "TRIGGER_PAYLOAD"} & {
-        str(name) for name in names
-    }:
+    names = {str(variable.get("key")) for variable in _objects(pipeline.get("variables"))}
+    if pipeline.get("source") != "trigger" or not names & {"AI_FLOW_ID", "TRIGGER_PAYLOAD"}:
         raise Stop(Reason.NOT_OUR_PIPELINE)
     return PipelineEvent(
         project_id=_id(project.get("id")),
@@ -160,13 +194,66 @@ _READERS: dict[str, Callable[[Json], Event | PipelineEvent]] = {
 }
 
 
+def _before(name: str, changes: Json, target: Json) -> str:
+    """Return what stood in a field before a change; one that did not change stays the same."""
+    change = changes.get(name)
+    return _optional(change.get("previous") if isinstance(change, dict) else target.get(name))
+
+
+def _added(payload: Json, changes: Json, *, opened: bool) -> list[tuple[str, str]]:
+    """Return (AI_FLOW_EVENT, name) for each reviewer, assignee and label a change brought."""
+    added: list[tuple[str, str]] = []
+    for event, field, key in _ADDED:
+        change, current = changes.get(field), _objects(payload.get(field))
+        # A review asked for again comes as two lists, a change as an object: webhook_events.md,
+        # "Re-request review".
+        if isinstance(change, dict):
+            change = [change.get("previous"), change.get("current")]
+        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004
+            former, now = _objects(change[0]), _objects(change[1])
+        else:
+            former, now = [], current if opened else []
+        known = {str(each.get(key)) for each in former}
+        names = [name for name in (str(each.get(key)) for each in now) if name not in known]
+        names += [str(each.get(key)) for each in now + current if each.get("re_requested") is True]
+        added += [(event, name) for name in dict.fromkeys(names)]
+    return added
+
+
+def _occasion(target: Json, *, opened: bool) -> str:
+    """Return what tells one asking from another: what was opened, or what was changed and when."""
+    parts = [str(_id(target.get("id")))]
+    if not opened:
+        parts += [_name(target.get(name)) for name in _CHANGED_AT]
+    return "|".join(parts)
+
+
+def _branches(target: Json) -> Branches:
+    source_project = target.get("source_project_id")
+    return Branches(
+        source=_name(target.get("source_branch")),
+        target=_name(target.get("target_branch")),
+        source_project_id=source_project if type(source_project) is int else None,
+        sha=_name(_object(target, "last_commit").get("id")),
+    )
+
+
+def _is_internal(payload: Json, note: Json, target: Json) -> bool:
+    # `internal` is missing before GitLab 18.x; the type is `confidential_note` in confidential
+    # issues as well.
+    return (
+        str(payload.get("event_type")).startswith("confidential_")
+        or note.get("internal") is True
+        or note.get("confidential") is True
+        or target.get("confidential") is True
+    )
+
+
 def _payload(body: bytes) -> Json:
     try:
         payload = json.loads(body.decode())
-    except (
-        ValueError,
-        RecursionError,
-    ):  # broken JSON or UTF-8, an integer of 5,000 digits, 100,000 brackets
+    except (ValueError, RecursionError):
+        # Broken JSON or UTF-8, an integer of 5,000 digits, 100,000 brackets.
         payload = None
     if not isinstance(payload, dict):
         raise Stop(Reason.MALFORMED)
@@ -176,6 +263,10 @@ def _payload(body: bytes) -> Json:
 def _object(parent: Json, key: str) -> Json:
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _first(value: object, otherwise: object) -> object:
@@ -195,8 +286,12 @@ def _text(value: object) -> str:
     return value.encode("utf-8", "replace").decode()
 
 
+def _optional(value: object) -> str:
+    return "" if value is None else _text(value)
+
+
 def _name(value: object, most: int = _MAX_NAME) -> str:
-    """Return a name as told, or nothing for one that is no name: what needs it later says what is missing."""
+    """Return a name as told, "" for anything else: what needs it later says what is missing."""
     return _text(value) if isinstance(value, str) and len(value) <= most else ""
 
 
@@ -204,92 +299,7 @@ def _discussion_id(value: object) -> str | None:
     return value if isinstance(value, str) and DISCUSSION_ID.fullmatch(value) else None
 
 
-def _is_internal(payload: Json, note: Json, target: Json) -> bool:
-    # `internal` is missing before GitLab 18.x; the type is `confidential_note` in confidential issues as well.
-    return (
-        str(payload.get("event_type")).startswith("confidential_")
-        or note.get("internal") is True
-        or note.get("confidential") is True
-        or target.get("confidential") is True
-    )
-
-
-def _optional(value: object) -> str:
-    return "" if value is None else _text(value)
-
-
-def _before(change: object, now: object) -> str:
-    """Return what stood in a field before a change; one that did not change stays the same."""
-    return _optional(change.get("previous") if isinstance(change, dict) else now)
-
-
-def _added(payload: Json, changes: Json, *, opened: bool) -> tuple[tuple[str, str], ...]:
-    """Return (AI_FLOW_EVENT, name) for each reviewer, assignee and label that the change brought."""
-    found: list[tuple[str, str]] = []
-    for name, field, key in (
-        (ASSIGN_REVIEWER, "reviewers", "username"),
-        (ASSIGN, "assignees", "username"),
-        (LABEL, "labels", "title"),
-    ):
-        change = changes.get(field)
-        # A review asked for again comes as two lists, a change as an object: webhook_events.md, "Re-request review".
-        if isinstance(change, dict):
-            change = [change.get("previous"), change.get("current")]
-        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004
-            known = {str(each.get(key)) for each in _objects(change[0])}
-            now = _objects(change[1])
-        else:
-            known, now = set(), _objects(payload.get(field)) if opened else []
-        again = [
-            each
-            for each in [*now, *_objects(payload.get(field))]
-            if each.get("re_requested") is True
-        ]
-        names = [str(each.get(key)) for each in now if str(each.get(key)) not in known]
-        found += [
-            (name, each)
-            for each in dict.fromkeys([*names, *(str(each.get(key)) for each in again)])
-        ]
-    return tuple(found)
-
-
-def _objects(value: object) -> list[Json]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def _sha(value: object) -> str:
     if not isinstance(value, str) or not SHA.fullmatch(value):
         raise Stop(Reason.MALFORMED)
     return value
-
-
-def seconds(value: object, default: float = 0.0) -> float:
-    """Return a time as GitLab writes it (ISO 8601, or `2025-05-16 15:14:33 UTC` before 19) in Unix seconds."""
-    from datetime import datetime  # noqa: PLC0415  not on the cold path
-
-    try:
-        return datetime.fromisoformat(str(value).replace(" UTC", "+00:00")).timestamp()
-    except (ValueError, OverflowError):
-        return default
-
-
-def _branches(target: Json) -> Branches:
-    source_project = target.get("source_project_id")
-    return Branches(
-        source=_name(target.get("source_branch")),
-        target=_name(target.get("target_branch")),
-        source_project_id=source_project if type(source_project) is int else None,
-        sha=_name(_object(target, "last_commit").get("id")),
-    )
-
-
-def position_of(value: object) -> Json | None:
-    """Return what of a diff note's position travels to the job: SHAs, paths and lines."""
-    if not isinstance(value, dict):
-        return None
-    known = {key: value.get(key) for key in _POSITION}
-    return {
-        key: _name(v, _MAX_PATH) if isinstance(v, str) else v
-        for key, v in known.items()
-        if isinstance(v, str | int)
-    } or None

@@ -1,4 +1,4 @@
-"""Where a Markdown text certainly is a block of code, in quotes too. `shared.markdown.visible` calls code whatever may be."""
+"""Find only what is certainly a block of code; `visible` takes doubtful text for code as well."""
 
 import re
 from bisect import bisect_left
@@ -7,7 +7,8 @@ from itertools import accumulate
 
 from shared.markdown.blocks import DEEPEST, TAB, Blocks
 
-MARK = r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)"  # before a block in quotes and lists
+# What stands before a block in quotes and lists: their marks.
+CONTAINER = r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)"
 BREAK = r"[ \t>]*+\n"
 _DEPTH = 3  # of quotes in quotes; code further inside is read as text
 _FENCE = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)[ \t]*+[\w.#:+-]{0,20}+([^\n]*+)")
@@ -15,8 +16,14 @@ _NEXT_FENCE = re.compile("\n" + _FENCE.pattern)
 
 
 def blocks(text: str) -> list[tuple[int, int]]:
-    """Return where they start and end, in order; one without length is a place behind which nothing is sure."""
-    return _Code(text + "\n", _DEPTH).found
+    r"""Return where blocks of code start and end, in quotes too, in order.
+
+    One without length is a place behind which nothing is sure.
+
+    >>> blocks("a\n\n    b")
+    [(7, 9)]
+    """
+    return _blocks(text + "\n", _DEPTH)
 
 
 def infos(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -31,42 +38,41 @@ def infos(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         line = _NEXT_FENCE.search(text, line.end(), end)
 
 
-class _Code(Blocks):
-    def __init__(self, text: str, depth: int) -> None:
-        self.found: list[tuple[int, int]] = []
-        self._depth, self._quotes = depth, [(0, -1)]
-        if depth and any(mark in text for mark in ("```", "~~~", "    ", "\t")):
-            super().__init__(text)
-            for start, end in self._quotes[1:]:
-                self._quoted(start, re.findall(r"[^\n]*\n", text[start:end]))
-            self.found.sort()
-
-    def _block(self, kind: str, at: int, run: int) -> int:
-        text, end = self._text, super()._block(kind, at, run)
-        line = text.rfind("\n", 0, at) + 1
-        touches = self._quotes[-1][1] == line
+def _blocks(text: str, depth: int) -> list[tuple[int, int]]:
+    if not depth or not any(mark in text for mark in ("```", "~~~", "    ", "\t")):
+        return []
+    found: list[tuple[int, int]] = []
+    quotes = [(0, -1)]  # the first is none
+    for kind, start, end in Blocks(text).opaque:
+        line = text.rfind("\n", 0, start) + 1
+        touches = quotes[-1][1] == line
         if kind == "quote":
-            first = self._quotes.pop()[0] if touches and not text[line:at].strip() else at
-            self._quotes.append((first, end))
-        elif kind == "fence" and text[at] == ">":
-            inside = text.find("\n", at) + 1
-            code = _Code(text[inside:end], self._depth - 1).found if at == line else ()
-            self.found += [(inside + first, inside + last) for first, last in code]
-        elif kind == "fence" or (
-            kind == "indented" and not touches
-        ):  # behind a quote it may go on with its paragraph
-            self.found.append((at, end if len(text[line:at].expandtabs(TAB)) < DEEPEST else at))
-        return end
+            first = quotes.pop()[0] if touches and not text[line:start].strip() else start
+            quotes.append((first, end))
+        elif kind == "fence" and text[start] == ">":
+            if start == line:
+                inside = text.find("\n", start) + 1
+                code = _blocks(text[inside:end], depth - 1)
+                found += [(inside + first, inside + last) for first, last in code]
+        elif kind == "fence" or (kind == "indented" and not touches):
+            # Indented behind a quote it may go on with the quote's paragraph.
+            sure = len(text[line:start].expandtabs(TAB)) < DEEPEST
+            found.append((start, end if sure else start))
+    for start, end in quotes[1:]:
+        found += _quoted(text, start, end, depth)
+    return sorted(found)
 
-    def _quoted(self, start: int, lines: list[str]) -> None:
-        """Find code in quoted lines; how far a tab behind their mark indents is left open."""
-        inner = [line.lstrip(" \t").removeprefix(">").removeprefix(" ") for line in lines]
-        if any("\t" in line[: len(line) - len(line.lstrip())] for line in inner):
-            return
-        outer_ends, ends = (list(accumulate(map(len, each), initial=0)) for each in (lines, inner))
-        for span in _Code("".join(inner), self._depth - 1).found:
-            rows = [bisect_left(ends, at, 1) for at in span]
-            first, last = (
-                start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True)
-            )
-            self.found.append((first, last))
+
+def _quoted(text: str, start: int, end: int, depth: int) -> Iterator[tuple[int, int]]:
+    """Find code in quoted lines; how far a tab behind their mark indents is left open."""
+    lines = re.findall(r"[^\n]*\n", text[start:end])
+    inner = [line.lstrip(" \t").removeprefix(">").removeprefix(" ") for line in lines]
+    if any("\t" in line[: len(line) - len(line.lstrip())] for line in inner):
+        return
+    outer_ends, ends = (list(accumulate(map(len, each), initial=0)) for each in (lines, inner))
+    for span in _blocks("".join(inner), depth - 1):
+        rows = [bisect_left(ends, at, 1) for at in span]
+        first, last = (
+            start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True)
+        )
+        yield first, last

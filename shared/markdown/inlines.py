@@ -1,12 +1,9 @@
-"""What a reader of rendered GitLab Flavored Markdown sees as running text. It blanks the rest and moves no character.
-
-Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or <pre> left open hides
-all the rest; text between HTML tags is read as Markdown. One rule is laxer: a line after a quote is the author's own.
-Time is linear in any text: no pattern goes back over what it has passed, and no search that failed is made again.
-"""
+"""Read the inlines of a Markdown text: code, HTML, links and images, which are no running text."""
 
 import re
+from collections.abc import Callable
 from functools import reduce
+from typing import ClassVar
 
 from shared.markdown.syntax import (
     ANGLED,
@@ -19,12 +16,19 @@ from shared.markdown.syntax import (
     match_end,
 )
 
-# Inlines. What matches without a name is hidden as it stands; a name is that of the method which reads it.
+# What matches without a group's name is hidden as it stands. What matches a named group is looked
+# at by `Inlines._READERS` of that name; "escape" alone is passed.
 _ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
 _VALUE = rf"""{SPACES}={SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
 _ATTRS = rf"(?>(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?))*){SPACES}"
-_OTHER = r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
-_TAG = rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>|/[A-Za-z][A-Za-z0-9-]*+{SPACES}>|{_OTHER})"
+_OTHER = (
+    r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>"
+    r"|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
+)
+_TAG = (
+    rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>"
+    rf"|/[A-Za-z][A-Za-z0-9-]*+{SPACES}>|{_OTHER})"
+)
 _INLINE = (
     r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?>(?:\\[!-/:-?\[-`{-~])*))|@)"
     r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
@@ -45,7 +49,10 @@ _TARGET = re.compile(rf"\({SPACES}(?:{ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{TIT
 
 
 class Inlines:
-    """What a reader does not see inside the running text, of which an edge is the last character."""
+    """The inlines of the running text between blocks, whose last character is an edge.
+
+    `hidden` is where those start and end that are no running text, in order.
+    """
 
     def __init__(self, text: str, labels: set[str]) -> None:
         """Read the text, in which these labels are defined."""
@@ -53,23 +60,23 @@ class Inlines:
         self._text = text
         self._labels = labels
         self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
-        self._edge, self._dead = (
-            -1,
-            0,
-        )  # so many of the openers, the first ones, hold a link and so are none themselves
+        self._edge = -1  # where the block ends that is being read
+        # Of that block: the open brackets, and how many of them, the first ones, hold a link and so
+        # begin none themselves.
         self._openers: list[int] = []
-        self._runs: dict[int, int] | None = (
-            None  # where this block's last run of so many backticks starts
-        )
-        methods = self._ticks, self._element, self._link, self._pair, self._open, self._close
-        self._readers = {method.__name__[1:]: method for method in methods}
+        self._dead = 0
+        # And where its last run of so many backticks starts, once somebody asked.
+        self._runs: dict[int, int] | None = None
         at = 0
         while at < len(text):
             at = self._read(at)
 
     def _read(self, at: int) -> int:
-        """Take in what is found from a position on, until something reaches further than its pattern: return where."""
-        hidden, readers = self.hidden, self._readers
+        """Read from a position on until something reaches further than its pattern.
+
+        Return where it ends.
+        """
+        hidden, readers = self.hidden, self._READERS
         for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
             if (name := found.lastgroup) is None:
                 hidden.append(found.span())
@@ -78,7 +85,7 @@ class Inlines:
                 if start > self._edge:
                     self._edge = self._text.find(EDGE, start)
                     self._openers, self._dead, self._runs = [], 0, None
-                if (after := readers[name](start, end)) != end:
+                if (after := readers[name](self, start, end)) != end:
                     return after
         return len(self._text)
 
@@ -92,10 +99,8 @@ class Inlines:
         if self._runs is None or self._runs.get(end - start, -1) > start:
             if (after := match_end(_CODE, self._text, start)) > start:
                 return self._hide(start, after)
-            self._runs = {
-                len(run[0]): run.start()
-                for run in re.compile("`++").finditer(self._text, end, self._edge)
-            }
+            later = re.compile("`++").finditer(self._text, end, self._edge)
+            self._runs = {len(run[0]): run.start() for run in later}
         return end
 
     def _element(self, start: int, end: int) -> int:
@@ -114,26 +119,44 @@ class Inlines:
         return self._pair(self._openers.pop(), end) if self._openers else end
 
     def _pair(self, opener: int, end: int) -> int:
-        """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""
+        """Hide the link or image whose text stands in brackets, if it is one.
+
+        Return where to go on.
+        """
         alive = len(self._openers) >= self._dead or self._text[opener - 1] == "!"
         self._dead = min(self._dead, len(self._openers))
-        return self._link(opener, after) if alive and (after := self._target(opener, end)) else end
+        after = self._target(opener, end) if alive else 0
+        return self._link(opener, after) if after else end
 
     def _link(self, opener: int, end: int) -> int:
         image = self._text[opener - 1] == "!"
-        self._dead = self._dead if image else len(self._openers)
+        if not image:
+            self._dead = len(self._openers)
         return self._hide(opener - image, end)
 
     def _target(self, opener: int, end: int) -> int:
         """Return where the link ends whose text ends at `end`, or 0 if it is none."""
-        if (
-            self._text[end] == "("
-            and end <= self._last_link + 1
-            and (after := match_end(_TARGET, self._text, end)) > end
-        ):
-            return after
-        full = _NAMED.match(self._text, end) if self._labels else None
-        label = full or (_NAMED.match(self._text, opener) if self._labels else None)
-        if not label or label_key(label[0]) not in self._labels or not (full or label.end() == end):
+        if self._text[end] == "(" and end <= self._last_link + 1:
+            after = match_end(_TARGET, self._text, end)
+            if after > end:
+                return after
+        if not self._labels:
             return 0
-        return full.end() if full else end + 2 * self._text.startswith("[]", end)
+        full = _NAMED.match(self._text, end)  # [text][label]
+        label = full or _NAMED.match(self._text, opener)  # [label][] or [label]
+        if not label or label_key(label[0]) not in self._labels:
+            return 0
+        if full:
+            return full.end()
+        if label.end() != end:
+            return 0
+        return end + 2 * self._text.startswith("[]", end)
+
+    _READERS: ClassVar[dict[str, Callable[["Inlines", int, int], int]]] = {
+        "ticks": _ticks,
+        "element": _element,
+        "link": _link,
+        "pair": _pair,
+        "open": _open,
+        "close": _close,
+    }

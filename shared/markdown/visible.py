@@ -1,8 +1,10 @@
-"""What a reader of rendered GitLab Flavored Markdown sees as running text. It blanks the rest and moves no character.
+"""Mask what a reader of rendered GitLab Flavored Markdown does not see as running text.
 
-Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or <pre> left open hides
-all the rest; text between HTML tags is read as Markdown. One rule is laxer: a line after a quote is the author's own.
-Time is linear in any text: no pattern goes back over what it has passed, and no search that failed is made again.
+Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or
+<pre> left open hides all the rest. Text between HTML tags is read as Markdown. One rule is laxer:
+a line after a quote is the author's own.
+Time is linear in any text: no pattern goes back over what it has passed, and no search that failed
+is made again.
 """
 
 import re
@@ -15,12 +17,17 @@ _URL = re.compile(r"(?<![A-Za-z0-9+.-])(?:[A-Za-z0-9+.-]++://|(?ai:www\.|mailto:
 
 
 def mask(text: str) -> str:
-    """Return the text with a space for each character that a reader does not see as running text; newlines stay."""
+    """Return the text with a space for each character that is hidden or no running text.
+
+    That is code, quotes, links, addresses, HTML tags and comments. Newlines stay, and so does the
+    place of every character.
+
+    >>> mask("a `b` c")
+    'a     c'
+    """
     blocks = Blocks(text.replace(EDGE, " ").replace("\r\n", " \n").replace("\r", "\n") + "\n")
-    seen = blanked(blanked(text, blocks.hidden), Inlines(blocks.marked(), blocks.labels).hidden)
-    urls = (
-        _URL.finditer(seen)
-        if any(mark in seen.lower() for mark in ("://", "www.", "mailto:"))
-        else ()
-    )
-    return blanked(seen, [url.span() for url in urls])
+    masked = blanked(text, blocks.hidden)
+    masked = blanked(masked, Inlines(blocks.marked(), blocks.labels).hidden)
+    if not any(mark in masked.lower() for mark in ("://", "www.", "mailto:")):
+        return masked
+    return blanked(masked, [url.span() for url in _URL.finditer(masked)])

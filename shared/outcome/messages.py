@@ -15,14 +15,20 @@ REASONS = {
     ),
     "EVENT_NOT_SERVED": (
         "This kind of event starts nothing.",
-        "Untick it in the webhook's settings. Served: both Comments, both Issues, Merge request and Pipeline events.",
+        (
+            "Untick it in the webhook's settings. "
+            "Served: both Comments, both Issues, Merge request and Pipeline events."
+        ),
     ),
     "TARGET_UNKNOWN": (
         "Epics, designs and wikis are not served.",
         "Ask in an issue or a merge request.",
     ),
     "NOTHING_NEW": (
-        "The change adds no mention, no assignment, no review request and no label that starts a run.",
+        (
+            "The change adds no mention, no assignment, "
+            "no review request and no label that starts a run."
+        ),
         "Write a comment with the trigger phrase.",
     ),
     "NOT_OUR_PIPELINE": ("The pipeline was not started by us.", ""),
@@ -54,7 +60,10 @@ REASONS = {
     ),
     "SIGNATURE_MISSING": (
         "A signing token is configured, but the delivery has no complete signature.",
-        "Set the signing token in the webhook's settings (GitLab 19.0 or later), or configure secret tokens only.",
+        (
+            "Set the signing token in the webhook's settings (GitLab 19.0 or later), "
+            "or configure secret tokens only."
+        ),
     ),
     "SIGNATURE_STALE": (
         "The signature's time is more than 300 seconds away from ours.",
@@ -104,7 +113,10 @@ REASONS = {
         "Ask in an issue or a merge request; it may link to the commit or the snippet.",
     ),
     "FORK_MERGE_REQUEST": (
-        "Merge requests from forks are not served: their code must not meet this project's secrets.",
+        (
+            "Merge requests from forks are not served: "
+            "their code must not meet this project's secrets."
+        ),
         "Push the branch to this project and open the merge request from there.",
     ),
     "NOTE_CHANGED": (
@@ -124,7 +136,10 @@ REASONS = {
         "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
     ),
     "COMMAND_LIMIT": (
-        "This thread has asked for as much help, status and stopping within ten minutes as we answer.",
+        (
+            "This thread has asked for as much help, "
+            "status and stopping within ten minutes as we answer."
+        ),
         "Ask again in ten minutes.",
     ),
     "OVER_LIMIT": ("The limit was reached, and that has been said already.", "Ask again later."),
@@ -159,19 +174,31 @@ REASONS = {
     ),
     "HOOK_DISABLED": (
         "GitLab has switched a webhook of the project off.",
-        "Mend what its recent events show, then test it in Settings > Webhooks; until then comments are polled.",
+        (
+            "Mend what its recent events show, then test it in Settings > Webhooks; "
+            "until then comments are polled."
+        ),
     ),
     "TRIGGER_TOKEN_MISSING": (
         "No pipeline trigger token is configured for this project.",
-        "A maintainer can create one (Settings > CI/CD > Pipeline trigger tokens) and add it to GITLAB_SECRETS.",
+        (
+            "A maintainer can create one (Settings > CI/CD > Pipeline trigger tokens) and add it "
+            "to GITLAB_SECRETS."
+        ),
     ),
     "TRIGGER_TOKEN_REJECTED": (
         "GitLab does not know the pipeline trigger token for this project.",
-        "Check in GITLAB_SECRETS that the token belongs to this project and that its owner is still a member.",
+        (
+            "Check in GITLAB_SECRETS that the token belongs to this project and that its owner is "
+            "still a member."
+        ),
     ),
     "API_TOKEN_REJECTED": (
         "GitLab does not accept the API token.",
-        "Check that api_token in GITLAB_SECRETS has not expired, has the scope api and belongs to a project member.",
+        (
+            "Check that api_token in GITLAB_SECRETS has not expired, "
+            "has the scope api and belongs to a project member."
+        ),
     ),
     "REF_NOT_FOUND": (
         "The branch to run on does not exist.",
@@ -187,11 +214,17 @@ REASONS = {
     ),
     "NO_JOB": (
         "No job of the project matches a triggered pipeline.",
-        'Give the job a rule for $CI_PIPELINE_SOURCE == "trigger", or include the claude component.',
+        (
+            'Give the job a rule for $CI_PIPELINE_SOURCE == "trigger", '
+            "or include the claude component."
+        ),
     ),
     "VARIABLES_FORBIDDEN": (
         "The project forbids pipeline variables, and no job of it runs without them.",
-        "Include the claude component, or lower Settings > CI/CD > Variables > Minimum role to use pipeline variables.",
+        (
+            "Include the claude component, "
+            "or lower Settings > CI/CD > Variables > Minimum role to use pipeline variables."
+        ),
     ),
     "CI_CONFIG_INVALID": (
         "The project's CI/CD configuration is not valid.",
@@ -209,16 +242,24 @@ REASONS = {
     "GITLAB_UNAVAILABLE": ("GitLab did not answer; we try again.", ""),
 }
 
-# The one reply of a run. It is edited as the run moves on; a job of ours takes it over when it starts.
+# The one reply of a run, edited as the run moves on; a job of ours takes it over when it starts.
 STATES = {
     "queued": "Claude is on it: {pipeline} is queued.",
-    "stuck": "Claude is on it, but no runner has taken {pipeline} yet. Is one online that matches the job's tags?",
+    "stuck": (
+        "Claude is on it, but no runner has taken {pipeline} yet. "
+        "Is one online that matches the job's tags?"
+    ),
     "waiting": "{pipeline} waits for an earlier run of this thread to end.",
     "manual": "{pipeline} waits for somebody to start its job by hand.",
     "running": "Claude is at work: {job}.",
     "success": "Claude has finished: {pipeline} took {duration}.",
-    "failed": "Claude could not finish. {cause} Its log: {job}. To try again, write `{phrase} retry`.",
-    "timed_out": "Claude ran out of time: {job} reached its time limit. Ask for less at once, or raise the limit.",
+    "failed": (
+        "Claude could not finish. {cause} Its log: {job}. To try again, write `{phrase} retry`."
+    ),
+    "timed_out": (
+        "Claude ran out of time: {job} reached its time limit. "
+        "Ask for less at once, or raise the limit."
+    ),
     "canceled": "Cancelled: {pipeline}.",
     "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
 }
@@ -249,24 +290,32 @@ PROMPTS = {
 CAUSES = {
     "script_failure": "The job's script failed.",
     "api_failure": "GitLab lost contact with the job.",
-    "stuck_or_timeout_failure": "No runner took the job, or it stopped answering. Check that one is online for it.",
+    "stuck_or_timeout_failure": (
+        "No runner took the job, or it stopped answering. Check that one is online for it."
+    ),
     "runner_system_failure": "The runner broke down.",
     "runner_unsupported": "The runner is too old for this job. Update it.",
     "missing_dependency_failure": "Something the job needs from an earlier job is gone.",
     "no_matching_runner": "No runner matches the job's tags. Register one or change the tags.",
-    "ci_quota_exceeded": "The project has used up its compute minutes. Buy more or bring a runner of your own.",
+    "ci_quota_exceeded": (
+        "The project has used up its compute minutes. Buy more or bring a runner of your own."
+    ),
     "user_blocked": "The owner of the trigger token is blocked. Create a token with another owner.",
     "builds_disabled": "CI/CD is switched off for this project.",
     "data_integrity_failure": "GitLab could not prepare the job.",
-    "protected_environment_failure": "The owner of the trigger token may not deploy to the job's environment.",
-    "config_error": "The project's CI/CD configuration is not valid. See Build > Pipeline editor > Validate.",
+    "protected_environment_failure": (
+        "The owner of the trigger token may not deploy to the job's environment."
+    ),
+    "config_error": (
+        "The project's CI/CD configuration is not valid. See Build > Pipeline editor > Validate."
+    ),
 }
 CAUSE_UNKNOWN = "The job failed, and GitLab gave no reason we know."
 
 # Answers that need no pipeline.
 HELP = """\
-Write `{phrase}` and what you want, in a comment on an issue or a merge request, or in the title or \
-description of a new one. These words count when they come first:
+Write `{phrase}` and what you want, in a comment on an issue or a merge request, or in the title \
+or description of a new one. These words count when they come first:
 
 | write | what happens |
 |---|---|
@@ -302,7 +351,10 @@ STATUS_LINE = "- {pipeline}: {state}"
 STATUS_GONE = "deleted"
 STOPPED = "Cancelled: {pipelines}."
 STOP_NONE = "Nothing is running in this thread."
-STOP_FORBIDDEN = "GitLab does not let our token cancel {pipelines}. A member who may run pipelines on that branch can."
+STOP_FORBIDDEN = (
+    "GitLab does not let our token cancel {pipelines}. "
+    "A member who may run pipelines on that branch can."
+)
 DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."
 DURATION = "{minutes} min {seconds} s"

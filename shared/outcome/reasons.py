@@ -1,4 +1,4 @@
-"""Every way a delivery or a run can end: the only list, shown in answers, replies, logs, docs. It decides nothing."""
+"""Every way a delivery or a run can end: the one list for answers, replies, logs and docs."""
 # ruff: noqa: PIE796  (outcomes repeat; each reason has a number of its own)
 
 from enum import Enum, StrEnum
@@ -19,7 +19,11 @@ class Outcome(StrEnum):
 
 
 class Reason(Enum):
-    """Why it ended so: an outcome here; the sentence and the cure a person reads stand in `shared/outcome/messages.py`."""
+    """Why it ended so: an outcome, and a sentence and a cure from `shared/outcome/messages.py`.
+
+    >>> str(Reason.NO_JOB), Reason.NO_JOB.outcome, Reason.NO_JOB.sentence
+    ('no_job', <Outcome.ERROR: 'error'>, 'No job of the project matches a triggered pipeline.')
+    """
 
     outcome: Outcome
 
@@ -114,7 +118,7 @@ class Reason(Enum):
 
 
 class TriggerError(Exception):
-    """The one error tree: each error is a `Reason`, so that every way out has a name, a sentence and a cure."""
+    """The root of our errors: each carries a `Reason`, and so has a name, a sentence and a cure."""
 
     def __init__(self, reason: Reason) -> None:
         """Carry the reason; the message holds nothing that came from outside."""
@@ -126,7 +130,10 @@ class Stop(TriggerError):
     """This delivery or run ends here; trying again would change nothing."""
 
     def __init__(self, reason: Reason, hint: str = "") -> None:
-        """Carry the reason, and a hint made of our own words and the installation's: nothing a person wrote."""
+        """Carry the reason, and a hint of our own words and the installation's.
+
+        Nothing a person wrote may stand in it.
+        """
         super().__init__(reason)
         self.hint = hint
 

@@ -1,7 +1,8 @@
-"""What the job gets to know of its surroundings: AI_FLOW_CONTEXT, version 1; docs/ai-flow-context.schema.json tells it.
+"""Gather what the job gets to know of its surroundings: AI_FLOW_CONTEXT, version 1.
 
-Everything people wrote is data: named under `untrusted`, with author and access level, without what no reader saw.
-What cannot be read within the time or the budget is named, and fails nothing.
+`docs/ai-flow-context.schema.json` describes it. Everything people wrote is data: named under
+`untrusted`, with author and access level, without what no reader saw. What cannot be read within
+the time or the budget is named, and fails nothing.
 """
 
 import re
@@ -21,18 +22,16 @@ from shared.services import Services
 
 VERSION = 1
 SECONDS = 6.0  # after which no further call is made; each has a limit of its own
-# Bytes of safe JSON; what the other parts leave of the whole is the thread's, and at least 8 KiB.
-WHOLE, DESCRIPTION, THREAD, NOTE, FILES, HUNK, SHORT = (
-    92_160,
-    16_384,
-    36_864,
-    8_192,
-    16_384,
-    4_096,
-    2_048,
-)
+# Bytes of safe JSON. The thread gets what the other parts leave of the whole, at least 8 KiB.
+WHOLE = 92_160
+DESCRIPTION = 16_384
+THREAD = 36_864
+NOTE = 8_192
+FILES = 16_384
+HUNK = 4_096
+SHORT = 2_048
 
-_NOTES, _FILES = 500, 500  # looked at, whatever fits: five pages of GitLab's
+_NOTES = _FILES = 500  # that are looked at, whatever fits: five pages of GitLab's
 _SKEW = 1.0  # seconds between GitLab's clocks
 _LONGEST = 65_536  # characters of one text that are looked at
 _FRAME = 180  # bytes of JSON around a note's text and its author's name
@@ -43,8 +42,8 @@ _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE 
 class _Reader:
     """Reads with a time limit, and remembers what could not be read."""
 
-    def __init__(self, world: Services) -> None:
-        self._now, self._end = world.now, world.now() + SECONDS
+    def __init__(self, services: Services) -> None:
+        self._now, self._end = services.now, services.now() + SECONDS
         self.unread: list[str] = []
 
     def read(self, what: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever the call returns
@@ -64,10 +63,10 @@ class _Reader:
             yield item
 
 
-def context(run: RunRequest, role: int, world: Services) -> dict[str, object]:
-    """Return the context; `role` is the access level of the person who asks."""
-    event, reader = run.event, _Reader(world)
-    target = reader.read(event.kind, lambda: world.gitlab.target(event))
+def context(run: RunRequest, role: int, services: Services) -> dict[str, object]:
+    """Return the context; `role` is GitLab's access level of the person who asks."""
+    event, reader = run.event, _Reader(services)
+    target = reader.read(event.kind, lambda: services.gitlab.target(event))
     parts: dict[str, object] = {
         "version": VERSION,
         "event": event.name,
@@ -83,9 +82,10 @@ def context(run: RunRequest, role: int, world: Services) -> dict[str, object]:
         "author": {"id": event.author_id, "username": event.author, "access_level": role},
     }
     if event.kind == MERGE_REQUEST:
-        parts |= _changes(event, reader, world)
+        parts |= _changes(event, reader, services)
     room = min(THREAD, WHOLE - len(safe_json(parts)))
-    parts["thread"] = {"discussion_id": event.discussion_id, **_thread(event, room, reader, world)}
+    thread = _thread(event, room, reader, services)
+    parts["thread"] = {"discussion_id": event.discussion_id, **thread}
     parts["unread"] = list(dict.fromkeys(reader.unread))
     return parts | {"untrusted": sorted(_untrusted(parts))}
 
@@ -127,21 +127,18 @@ def _short(labels: tuple[str, ...]) -> list[str]:
     return kept
 
 
-def _thread(event: Event, room: int, reader: _Reader, world: Services) -> dict[str, object]:
-    """Return the comments as they stood when the person asked, oldest first; the oldest are dropped first."""
-    asked = (event.at or world.now()) + _SKEW
+def _thread(event: Event, room: int, reader: _Reader, services: Services) -> dict[str, object]:
+    """Return the comments as they stood when the person asked, oldest first.
+
+    Where there is no room, the oldest are dropped.
+    """
+    asked = (event.at or services.now()) + _SKEW
     kept: list[Note] = []
     texts: dict[int, str] = {}
-    seen, cut = 0, False
-    for note in islice(reader.each("thread", world.gitlab.notes(event)), _NOTES):
-        seen += 1
-        later = (
-            note.created_at > asked or note.updated_at > asked
-        )  # edited since: nobody has asked with that in view
-        status = marks.TRIGGER in note.body and not marks.has_answer(
-            note.body
-        )  # "is queued" tells a job nothing
-        if note.id == event.note_id or later or status or (note.internal and not event.internal):
+    read, cut = 0, False
+    for note in islice(reader.each("thread", services.gitlab.notes(event)), _NOTES):
+        read += 1
+        if not _belongs(note, event, asked):
             continue
         text = _cut(note.body, NOTE)
         room -= len(safe_json([text, note.author])) + _FRAME
@@ -150,17 +147,13 @@ def _thread(event: Event, room: int, reader: _Reader, world: Services) -> dict[s
             break
         kept.append(note)
         texts[note.id] = text
-    authors = sorted({note.author[0] for note in kept})
-    roles = (
-        reader.read("roles", lambda: world.gitlab.roles(event.project_id, authors))
-        if authors
-        else {}
-    )
-    here = (
-        reader.read("discussion", lambda: world.gitlab.discussion(event))
-        if event.discussion_id and kept
-        else []
-    )
+    roles: dict[int, int] | None = {}
+    discussion: list[int] | None = []
+    if kept:
+        authors = sorted({note.author[0] for note in kept})
+        roles = reader.read("roles", lambda: services.gitlab.roles(event.project_id, authors))
+    if kept and event.discussion_id:
+        discussion = reader.read("discussion", lambda: services.gitlab.discussion(event))
     notes = [
         {
             "id": note.id,
@@ -169,31 +162,41 @@ def _thread(event: Event, room: int, reader: _Reader, world: Services) -> dict[s
                 "username": note.author[1],
                 "access_level": None if roles is None else roles.get(note.author[0], 0),
             },
-            "created_at": datetime.fromtimestamp(note.created_at, UTC).isoformat(
-                timespec="seconds"
-            ),
-            "in_discussion": note.id in (here or []),
+            "created_at": _iso(note.created_at),
+            "in_discussion": note.id in (discussion or []),
             "text": texts[note.id],
         }
         for note in reversed(kept)
     ]
-    return {"notes": notes, "cut": cut or seen == _NOTES}
+    return {"notes": notes, "cut": cut or read == _NOTES}
 
 
-def _changes(event: Event, reader: _Reader, world: Services) -> dict[str, object]:
+def _belongs(note: Note, event: Event, asked: float) -> bool:
+    """Tell whether a comment is part of what the person had in view who asked at that time."""
+    if note.id == event.note_id or (note.internal and not event.internal):
+        return False
+    if marks.TRIGGER in note.body and not marks.has_answer(note.body):
+        return False  # a reply that says "is queued" tells a job nothing
+    return note.created_at <= asked and note.updated_at <= asked
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _changes(event: Event, reader: _Reader, services: Services) -> dict[str, object]:
     """Return the changed files with their sizes, and the hunk that a diff note stands at."""
     files: list[dict[str, object]] = []
     position = event.position or {}
     hunk: str | None = None
-    room, seen, cut = FILES, 0, False
-    for diff in islice(reader.each("changed_files", world.gitlab.diffs(event)), _FILES):
-        seen += 1
+    room, read, cut = FILES, 0, False
+    for diff in islice(reader.each("changed_files", services.gitlab.diffs(event)), _FILES):
+        read += 1
         if position and hunk is None and position.get("new_path") == diff.new_path:
             hunk = _hunk(diff, position.get("old_line"), position.get("new_line"))
         told = _file(diff)
         room -= len(safe_json(told))
-        if room < 0 and not cut:
-            cut = True
+        cut = cut or room < 0
         if not cut:
             files.append(told)
         elif not position or hunk is not None:
@@ -202,7 +205,7 @@ def _changes(event: Event, reader: _Reader, world: Services) -> dict[str, object
         reader.unread.append("hunk")
     return {
         "changed_files": files,
-        "changed_files_cut": cut or seen == _FILES,
+        "changed_files_cut": cut or read == _FILES,
         "hunk": hunk and _cut(hunk, HUNK, invisible.without),
     }
 
@@ -227,26 +230,28 @@ def _hunk(diff: Diff, old_line: object, new_line: object) -> str | None:
     ends = [*(start.start() for start in starts[1:]), len(diff.diff)]
     for start, end in zip(starts, ends, strict=True):
         sides = ((old_line, start[1], start[2]), (new_line, start[3], start[4]))
-        if any(
-            type(line) is int and int(first) <= line < int(first) + int(count or 1)
-            for line, first, count in sides
-        ):
-            return diff.diff[start.start() : end]
+        for line, first, count in sides:
+            if type(line) is int and int(first) <= line < int(first) + int(count or 1):
+                return diff.diff[start.start() : end]
     return None
 
 
 def _cut(text: str, budget: int, readable: Callable[[str], str] = sanitize) -> str:
-    """Return what of a text a reader could have seen, of at most so many bytes of safe JSON, with a mark where cut."""
-    seen = readable(text[:_LONGEST]).strip("\n")
-    if len(text) <= _LONGEST and len(safe_json(seen)) <= budget:
-        return seen
-    low, high = 0, len(seen)
+    """Return what of a text a reader could have seen, and a mark where it had to be cut.
+
+    `budget` is in bytes of safe JSON.
+    """
+    clean = readable(text[:_LONGEST]).strip("\n")
+    if len(text) <= _LONGEST and len(safe_json(clean)) <= budget:
+        return clean
+    low, high = 0, len(clean)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if len(safe_json(seen[:middle] + _CUT)) <= budget else (low, middle - 1)
-        )
-    return seen[:low] + _CUT
+        if len(safe_json(clean[:middle] + _CUT)) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return clean[:low] + _CUT
 
 
 def _untrusted(parts: dict[str, Any]) -> Iterator[str]:

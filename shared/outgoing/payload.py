@@ -1,31 +1,28 @@
-"""The hand-over to the job: what the trigger call carries and what GitLab's answer means. It makes no call."""
+"""The body of the trigger call, and how texts are made safe for GitLab's variables."""
 
 import json
 import re
 from collections.abc import Mapping
 
-from shared.contract.ai_flow import (
-    VERSION,
-    command_of,
-)
+from shared.contract.ai_flow import VERSION, command_of
 from shared.incoming.event import Event
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Stop
 from shared.runs.command import Options
 from shared.runs.request import RunRequest
 
-MAX_VALUE = (
-    96 * 1024
-)  # bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG)
+# Bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG).
+MAX_VALUE = 96 * 1024
 
 _PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
 
 
 def ref(event: Event, pipeline_ref: str) -> str:
-    """Return the branch to run on; raise Stop for a fork's merge request or where there is no branch.
+    """Return the branch to run on; `pipeline_ref` is the setting PIPELINE_REF.
 
-    The source branch is used only by choice (`source`) and only inside the same project: a pipeline on it runs that
-    branch's own .gitlab-ci.yml with the trigger owner's rights.
+    Raise Stop for a fork's merge request or where there is no branch. The source branch is used
+    only by choice (`source`) and only inside the same project: a pipeline on it runs that branch's
+    own .gitlab-ci.yml with the trigger owner's rights.
     """
     branches = event.branches
     if branches and branches.source_project_id != event.project_id:
@@ -38,19 +35,20 @@ def ref(event: Event, pipeline_ref: str) -> str:
 
 def body(
     run: RunRequest,
-    order: Options,
+    options: Options,
     instruction: str,
     context: Mapping[str, object],
     settings: Settings,
 ) -> dict[str, object]:
-    """Return the trigger call's body, token excepted.
+    """Return the trigger call's body, token excepted; raise Stop as `ref` does.
 
-    `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for jobs that others
-    wrote; GitLab and its runner expand them, so each value is made safe and short enough.
+    `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for
+    jobs that others wrote; GitLab and its runner expand them, so each value is made safe and short
+    enough.
     """
     event, model = run.event, settings.model
-    model = model._replace(id=order.model or model.id)
-    command = order.command or command_of(event.name, event.kind)
+    model = model._replace(id=options.model or model.id)
+    command = options.command or command_of(event.name, event.kind)
     variables = {
         "AI_FLOW_INPUT": instruction,
         "AI_FLOW_EVENT": event.name,
@@ -74,7 +72,7 @@ def body(
             "input": instruction,
             "command": command or None,
             "prompt": settings.prompts.get(command, ""),
-            "options": {"turns": order.turns or None, "minutes": order.minutes or None},
+            "options": {"turns": options.turns or None, "minutes": options.minutes or None},
             "context": context,
             "model": {
                 "provider": model.provider.name,
@@ -86,22 +84,33 @@ def body(
 
 
 def safe(text: str) -> str:
-    """Return text that GitLab's two expanders leave as it was meant, of at most MAX_VALUE bytes of UTF-8.
+    """Return text that GitLab's two expanders leave as it was meant, at most MAX_VALUE bytes.
 
-    GitLab replaces $NAME, ${NAME} and %NAME%, the runner $NAME and ${NAME} again, turning $$ into $. So $ is doubled
-    and the % that could begin a name becomes U+FF05; what is cut off is marked.
-    Source: gitlabhq lib/gitlab/ci/variables/collection/item.rb, gitlab-runner common/spec/variables.go.
+    GitLab replaces $NAME, ${NAME} and %NAME%, the runner $NAME and ${NAME} again, turning $$ into
+    $. So $ is doubled and the % that could begin a name becomes U+FF05. The bytes are of UTF-8;
+    what is cut off is marked.
+    Source: gitlabhq lib/gitlab/ci/variables/collection/item.rb, gitlab-runner
+    common/spec/variables.go.
+
+    >>> safe("print $API_KEY, 100% of it")
+    'print $$API_KEY, 100% of it'
     """
     escaped = _PERCENT_NAME.sub("\uff05", text.replace("\0", "").replace("$", "$$"))
     data = escaped.encode("utf-8", "replace")
     if len(data) <= MAX_VALUE:
         return data.decode()
-    mark = f"\n[cut here: the text has {len(text)} characters]"
-    kept = data[: MAX_VALUE - len(mark)].decode("utf-8", "ignore")
+    cut = f"\n[cut here: the text has {len(text)} characters]"
+    kept = data[: MAX_VALUE - len(cut)].decode("utf-8", "ignore")
     dollars = len(kept) - len(kept.rstrip("$"))
-    return kept[: len(kept) - dollars % 2] + mark
+    return kept[: len(kept) - dollars % 2] + cut
 
 
 def safe_json(value: object) -> str:
-    """Return JSON that no expander touches and that reads back as the value: ASCII, $ and % spelled as escapes."""
+    r"""Return JSON that no expander touches and that reads back as the value.
+
+    It is ASCII, with $ and % spelled as escapes.
+
+    >>> safe_json({"note": "print $API_KEY"})
+    '{"note":"print \\u0024API_KEY"}'
+    """
     return json.dumps(value, separators=(",", ":")).replace("$", "\\u0024").replace("%", "\\u0025")

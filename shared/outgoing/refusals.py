@@ -1,9 +1,10 @@
-"""The hand-over to the job: what the trigger call carries and what GitLab's answer means. It makes no call."""
+"""What GitLab's refusals mean: which of them heals by itself, and which only a person can heal."""
 
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry, Stop, TriggerError
 
-# GitLab's answers to the trigger call: gitlabhq lib/api/ci/triggers.rb and the pipeline chain's messages.
+# Parts of GitLab's answers to the trigger call: gitlabhq lib/api/ci/triggers.rb and the messages of
+# the pipeline chain.
 _REFUSALS = (
     ("Reference not found", Reason.REF_NOT_FOUND),
     ("Ref is ambiguous", Reason.REF_NOT_FOUND),
@@ -18,21 +19,25 @@ _REFUSALS = (
 
 
 def refused(error: GitLabError) -> TriggerError:
-    """Return what GitLab's refusal of the trigger call means: Stop where only a person can heal it, else Retry."""
+    """Return what GitLab's refusal of the trigger call means: Stop if only a person can heal it.
+
+    Else Retry, with the seconds to wait where GitLab told them.
+
+    >>> refused(GitLabError(400, "{'base': ['Reference not found']}")).reason.name
+    'REF_NOT_FOUND'
+    >>> refused(GitLabError(503, after=30.0)).after
+    30.0
+    """
     status = error.status
-    if status == 404 or status == 401:  # noqa: PLR1714, PLR2004
+    if status in (401, 404):
         return Stop(Reason.TRIGGER_TOKEN_REJECTED)
     if "Too many pipelines" in error.message:
         return Retry(Reason.PIPELINE_RATE_LIMIT, after=60)
     if status == 422:  # noqa: PLR2004
         return Stop(Reason.CI_CONFIG_INVALID)
     if 400 <= status < 500 and status not in (408, 429):  # noqa: PLR2004
-        return Stop(
-            next(
-                (reason for text, reason in _REFUSALS if text in error.message),
-                Reason.GITLAB_REFUSED,
-            )
-        )
+        known = (reason for text, reason in _REFUSALS if text in error.message)
+        return Stop(next(known, Reason.GITLAB_REFUSED))
     return unavailable(error)
 
 

@@ -1,4 +1,7 @@
-"""What our notes say: words of `shared/outcome/messages.py`, ids, numbers and checked links, so that no stranger speaks by us."""
+"""The text of our notes in GitLab. No user text is ever included.
+
+They are made of sentences of `shared/outcome/messages.py`, ids, numbers and checked links.
+"""
 
 import re
 from collections.abc import Sequence
@@ -29,15 +32,23 @@ _MOST = 10  # pipelines that one answer names
 
 
 class Understood(NamedTuple):
-    """What a run was asked for, as its reply tells it: command or event, options, and whom to tell to stop."""
+    """What a run was asked for, as its reply tells it.
+
+    `task` is the event's name (AI_FLOW_EVENT), `phrase` whom to tell to stop.
+    """
 
     task: str
-    order: "Options"
+    options: "Options"
     phrase: str
 
 
 def state_of(progress: "Progress", now: float) -> str:
-    """Return where a pipeline stands, as a key of `messages.STATES`."""
+    """Return where a pipeline stands, as a key of `messages.STATES`; `now` is in Unix seconds.
+
+    >>> from shared.gitlab.values import Progress
+    >>> state_of(Progress("pending", duration=0, created_at=1000.0, jobs=()), now=1060.0)
+    'queued'
+    """
     if progress.over:
         failed = progress.failed
         return "timed_out" if failed and failed.failure_reason in _TIMED_OUT else progress.status
@@ -47,12 +58,15 @@ def state_of(progress: "Progress", now: float) -> str:
 
 def started(run_id: str, pipeline: "Pipeline", understood: Understood) -> str:
     """Return the reply once the pipeline is created."""
-    text = messages.STATES["queued"].format(pipeline=_pipeline(pipeline.id, pipeline.url))
+    text = messages.STATES["queued"].format(pipeline=_pipeline(pipeline))
     return f"{text}\n\n{_understood(understood)}\n\n{marks.of_run(run_id)}"
 
 
 def spoken_for(run_id: str, pipeline: "Pipeline", text: str) -> str:
-    """Return a reply that takes a dead job's place: its mark stays, so that no second pipeline does the work again."""
+    """Return a reply that takes a dead job's place.
+
+    The job's mark stays, so that no second pipeline does the work again.
+    """
     mark = marks.of_run(run_id)
     return text.replace(mark, f"{marks.of_job(pipeline.id, marks.ENDED)}\n{mark}")
 
@@ -60,21 +74,19 @@ def spoken_for(run_id: str, pipeline: "Pipeline", text: str) -> str:
 def moved(
     run_id: str, pipeline: "Pipeline", progress: "Progress", understood: Understood, now: float
 ) -> str:
-    """Return the reply for a pipeline that has moved on."""
-    state, failed = state_of(progress, now), progress.failed
-    job = failed or next((job for job in progress.jobs if job.status == "running"), None)
-    named = _pipeline(pipeline.id, pipeline.url)
+    """Return the reply for a pipeline that has moved on; `now` is in Unix seconds."""
+    running = (job for job in progress.jobs if job.status == "running")
+    job = progress.failed or next(running, None)
     minutes, seconds = divmod(progress.duration, 60)
-    reason = failed.failure_reason if failed else "" if progress.jobs else "config_error"
-    text = messages.STATES[state].format(
-        pipeline=named,
-        job=_link(messages.JOB.format(job.id), job.url) if job else named,
+    text = messages.STATES[state_of(progress, now)].format(
+        pipeline=_pipeline(pipeline),
+        job=_link(messages.JOB.format(job.id), job.url) if job else _pipeline(pipeline),
         duration=messages.DURATION.format(minutes=minutes, seconds=seconds),
-        cause=messages.CAUSES.get(reason, messages.CAUSE_UNKNOWN),
+        cause=_cause(progress),
         phrase=understood.phrase,
     )
-    parts = [text, *([] if progress.over else [_understood(understood)]), marks.of_run(run_id)]
-    return "\n\n".join(parts)
+    parts = [text] if progress.over else [text, _understood(understood)]
+    return "\n\n".join([*parts, marks.of_run(run_id)])
 
 
 def stopped(run_id: str, why: "Stop") -> str:
@@ -91,55 +103,57 @@ def help_text(run_id: str, settings: "Settings") -> str:
         "turns": settings.max_turns,
         "minutes": settings.max_minutes,
     }
-    options = "; ".join(
-        messages.HELP_OPTIONS[name].format(limit) for name, limit in limits.items() if limit
-    )
-    return f"{messages.HELP.format(phrase=settings.phrases[0], options=options)}\n{marks.of_run(run_id)}"
+    offered = {name: limit for name, limit in limits.items() if limit}
+    options = [messages.HELP_OPTIONS[name].format(limit) for name, limit in offered.items()]
+    text = messages.HELP.format(phrase=settings.phrases[0], options="; ".join(options))
+    return f"{text}\n{marks.of_run(run_id)}"
 
 
 def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], now: float) -> str:
     """Return the list of a thread's runs, each with where its pipeline stands; None: it is gone."""
-    lines = [
-        messages.STATUS_LINE.format(
-            pipeline=_pipeline(pipeline.id, pipeline.url),
-            state=messages.STATE_NAMES[state_of(progress, now)]
-            if progress
-            else messages.STATUS_GONE,
-        )
-        for pipeline, progress in found[:_MOST]
-    ]
+    lines = []
+    for pipeline, progress in found[:_MOST]:
+        state = messages.STATUS_GONE
+        if progress:
+            state = messages.STATE_NAMES[state_of(progress, now)]
+        lines.append(messages.STATUS_LINE.format(pipeline=_pipeline(pipeline), state=state))
     return "\n".join(lines or [messages.STATUS_NONE]) + f"\n\n{marks.of_run(run_id)}"
 
 
 def cancelled(run_id: str, done: Sequence["Pipeline"], forbidden: Sequence["Pipeline"]) -> str:
     """Return which pipelines were cancelled, and which GitLab did not let us cancel."""
     told = [
-        template.format(
-            pipelines=", ".join(_pipeline(each.id, each.url) for each in pipelines[:_MOST])
-        )
-        for template, pipelines in ((messages.STOPPED, done), (messages.STOP_FORBIDDEN, forbidden))
+        sentence.format(pipelines=", ".join(_pipeline(each) for each in pipelines[:_MOST]))
+        for sentence, pipelines in ((messages.STOPPED, done), (messages.STOP_FORBIDDEN, forbidden))
         if pipelines
     ]
     return " ".join(told or [messages.STOP_NONE]) + f"\n\n{marks.of_run(run_id)}"
 
 
+def _cause(progress: "Progress") -> str:
+    """Return why a pipeline failed; one without jobs did so for its configuration."""
+    reason = ""
+    if progress.failed:
+        reason = progress.failed.failure_reason
+    elif not progress.jobs:
+        reason = "config_error"
+    return messages.CAUSES.get(reason, messages.CAUSE_UNKNOWN)
+
+
 def _understood(understood: Understood) -> str:
-    given = understood.order._asdict()
-    options = [
-        template.format(given[name]) for name, template in messages.OPTIONS.items() if given[name]
-    ]
-    task = messages.TASKS.get(understood.order.command) or messages.TASKS[understood.task]
+    """Return what was understood, where that is more than a plain request, and how to stop it."""
+    command, given = understood.options.command, understood.options._asdict()
+    options = [text.format(given[name]) for name, text in messages.OPTIONS.items() if given[name]]
+    task = messages.TASKS.get(command) or messages.TASKS[understood.task]
+    to_stop = messages.TO_STOP.format(phrase=understood.phrase)
+    if not options and task == messages.TASKS[MENTION]:
+        return to_stop
     with_options = f" ({', '.join(options)})" if options else ""
-    told = (
-        messages.UNDERSTOOD.format(task=task, options=with_options)
-        if options or task != messages.TASKS[MENTION]
-        else ""
-    )
-    return f"{told} {messages.TO_STOP.format(phrase=understood.phrase)}".strip()
+    return f"{messages.UNDERSTOOD.format(task=task, options=with_options)} {to_stop}"
 
 
-def _pipeline(number: int, url: str) -> str:
-    return _link(messages.PIPELINE.format(number), url)
+def _pipeline(pipeline: "Pipeline") -> str:
+    return _link(messages.PIPELINE.format(pipeline.id), pipeline.url)
 
 
 def _link(name: str, url: str) -> str:

@@ -1,4 +1,7 @@
-"""The closed list of words and options that a comment may begin with. Everything else in it is free text."""
+"""Parse what a comment may begin with: a command and options, from a closed list.
+
+Everything else in it is free text.
+"""
 
 import re
 from typing import NamedTuple
@@ -17,7 +20,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
 class Options(NamedTuple):
-    """What a comment begins with: a command or nothing, and the options it gives, each checked; 0 and "": not given."""
+    """What a comment begins with, each checked; "" and 0 where it was not given."""
 
     command: str = ""
     model: str = ""
@@ -26,10 +29,16 @@ class Options(NamedTuple):
 
 
 def parse(instruction: str, settings: Settings) -> tuple[Options, str]:
-    """Return what an instruction begins with, and the instruction without options; raise Stop for a wrong option.
+    """Return what an instruction begins with, and the instruction without options.
 
-    `help`, `status`, `stop` and `retry` are commands only where nothing but options follows: "stop using tabs" is a
-    request. An empty instruction is a call for help.
+    Raise Stop, with a hint, for a wrong option. `help`, `status`, `stop` and `retry` are commands
+    only where nothing but options follows: "stop using tabs" is a request. An empty instruction is
+    a call for help.
+
+    >>> parse("review --turns 5 the parser", Settings.read({}))
+    (Options(command='review', model='', turns=5, minutes=0), 'review the parser')
+    >>> parse("stop using tabs", Settings.read({}))
+    (Options(command='', model='', turns=0, minutes=0), 'stop using tabs')
     """
     given, start = _options(instruction, 0, settings)
     text = instruction[start:].strip() if given else instruction
@@ -49,10 +58,8 @@ def _options(text: str, at: int, settings: Settings) -> tuple[dict[str, str | in
     while found := _OPTION.match(text, at):
         name = found[1].lower()
         if name not in messages.OPTIONS:
-            raise Stop(
-                Reason.OPTION_UNKNOWN, _meant(name, [f"--{each}" for each in messages.OPTIONS])
-            )
-        value = _VALUE.match(text, found.end())[0]  # type: ignore[index]  # it matches nothing as well
+            raise Stop(Reason.OPTION_UNKNOWN, _did_you_mean(name))
+        value = _VALUE.match(text, found.end())[0]  # type: ignore[index]  # it matches "" as well
         given[name] = _model(value, settings) if name == "model" else _number(name, value, settings)
         at = found.end() + len(value)
     return given, at
@@ -68,20 +75,18 @@ def _number(name: str, value: str, settings: Settings) -> int:
 def _model(value: str, settings: Settings) -> str:
     """Return the one allowed model that has the name or holds it: `opus` will do."""
     offered = settings.allowed_models
-    found = (
-        [value]
-        if value in offered
-        else [model for model in offered if value and value.lower() in model.lower()]
-    )
+    if value in offered:
+        return value
+    found = [model for model in offered if value and value.lower() in model.lower()]
     if len(found) != 1:
-        raise Stop(
-            Reason.MODEL_NOT_OFFERED, messages.OFFERED.format(", ".join(offered)) if offered else ""
-        )
+        hint = messages.OFFERED.format(", ".join(offered)) if offered else ""
+        raise Stop(Reason.MODEL_NOT_OFFERED, hint)
     return found[0]
 
 
-def _meant(name: str, known: list[str]) -> str:
+def _did_you_mean(name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  for a slip of the fingers only
 
+    known = [f"--{each}" for each in messages.OPTIONS]
     near = get_close_matches(f"--{name}", known, 1)
     return messages.DID_YOU_MEAN.format(near[0]) if near else ""

@@ -1,4 +1,4 @@
-"""A run: one mention's journey, its id, and the requests that the queue carries. It knows no queue."""
+"""Detect whether an event asks for a run. Who may ask is decided behind the queue."""
 
 from typing import TYPE_CHECKING
 
@@ -8,14 +8,21 @@ from shared.incoming import mention
 from shared.incoming.event import Event, PipelineEvent
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
+from shared.runs.request import RunRequest, TrackRequest, digest, run_id
 
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
-from shared.runs.request import RunRequest, TrackRequest, digest, run_id
 
 
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
-    """Return the request an event makes of this installation; raise Stop with the reason where it makes none."""
+    """Return the request that an event makes; raise Stop with the reason where it makes none.
+
+    An event asks by a new mention, by an assignment or review request, or by a label.
+
+    >>> from shared.installation.settings import Settings
+    >>> ask(PipelineEvent(7, "group/app", 31, "running"), Settings.read({}))
+    TrackRequest(project_id=7, pipeline_id=31, status='running')
+    """
     if isinstance(event, PipelineEvent):
         if not settings.serves(event.project_id, event.project_path):
             raise Stop(Reason.PROJECT_NOT_ALLOWED)
@@ -31,7 +38,10 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
 
 
 def request(event: Event, instruction: str, host: str) -> RunRequest:
-    """Make the request for an event; `host` is the installation's GitLab host, never the payload's."""
+    """Make the request for an event.
+
+    `host` is that of the installation's GitLab, never one that a payload names.
+    """
     subject = ("note", str(event.note_id)) if event.note_id else (event.kind, event.occasion)
     return RunRequest(
         id=run_id(host, event.project_id, *subject),
@@ -42,27 +52,40 @@ def request(event: Event, instruction: str, host: str) -> RunRequest:
 
 
 def instruction_of(texts: tuple[str, ...], phrases: tuple[str, ...]) -> str | None:
-    """Return what texts that belong together, a title and a description, ask of us; None when none mentions us.
+    r"""Return what a title and a description, or a comment, ask of us; None if none mentions us.
 
-    The one that mentions us comes first: a command is its first word.
+    The text that mentions us comes first: a command is its first word.
+
+    >>> instruction_of(("Dark mode", "@claude add this"), ("@claude",))
+    'add this\n\nDark mode'
     """
-    asked = [mention.instruction(text, phrases) for text in texts]
-    if all(part is None for part in asked):
-        return None
-    others = [text for text, part in zip(texts, asked, strict=True) if part is None]
-    return "\n\n".join(part for part in [*asked, *others] if part)
+    return _joined(texts, [mention.instruction(text, phrases) for text in texts])
 
 
 def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
-    """Return AI_FLOW_EVENT and the instruction: a new mention, else what was assigned to us or labelled for us."""
-    phrases = settings.phrases
-    texts = zip(event.texts, event.before, strict=True)
-    if any(
-        mention.occurs(text, phrases) and not mention.occurs(before, phrases)
-        for text, before in texts
-    ):
-        return event.name, instruction_of(event.texts, phrases) or ""
+    """Return AI_FLOW_EVENT and the instruction; a mention says more than an assignment or label."""
+    instruction = _newly_mentioned(event, settings.phrases)
+    if instruction is not None:
+        return event.name, instruction
     for name, added in event.added:
         if added.lower() in (settings.labels if name == LABEL else settings.names):
             return name, messages.PROMPTS[name]
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
+
+
+def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
+    """Return the instruction if a text mentions us that did not before; it is read once."""
+    if event.texts == event.before:
+        return None
+    asked = [mention.instruction(text, phrases) for text in event.texts]
+    for part, text, before in zip(asked, event.texts, event.before, strict=True):
+        if part is not None and text != before and not mention.occurs(before, phrases):
+            return _joined(event.texts, asked)
+    return None
+
+
+def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:
+    if all(part is None for part in asked):
+        return None
+    others = [text for text, part in zip(texts, asked, strict=True) if part is None]
+    return "\n\n".join(part for part in [*asked, *others] if part)

@@ -1,4 +1,4 @@
-"""A run: one mention's journey, its id, and the requests that the queue carries. It knows no queue."""
+"""What the queue carries: a `RunRequest` starts a run, a `TrackRequest` follows its pipeline."""
 
 import json
 from hashlib import sha256
@@ -12,7 +12,11 @@ VERSION = 2
 
 
 class RunRequest(NamedTuple):
-    """All that `dispatch` needs: ids, and the instruction or, where that is too long to travel, its digest."""
+    """All that `dispatch` needs to start a run.
+
+    `instruction` is None where it is too long to travel: then `digest`, its hex SHA-256, tells
+    whether what GitLab still has is the same. `replay` counts how often an operator replayed it.
+    """
 
     id: str
     event: Event
@@ -22,7 +26,7 @@ class RunRequest(NamedTuple):
 
     @property
     def message_id(self) -> str:
-        """The name under which a queue tells one message from another: a replay is another message of the same run."""
+        """The name by which a queue tells messages apart: a replay is another one of the run."""
         return f"{self.id}-{self.replay}" if self.replay else self.id
 
     @property
@@ -37,7 +41,10 @@ class RunRequest(NamedTuple):
 
 
 class TrackRequest(NamedTuple):
-    """A pipeline whose reply may have to be brought up to date; what is true by then, GitLab tells."""
+    """A pipeline whose reply may have to be brought up to date.
+
+    `status` is the one an event told of; what is true by then, GitLab tells.
+    """
 
     project_id: int
     pipeline_id: int
@@ -65,7 +72,11 @@ class TrackRequest(NamedTuple):
 
 
 def from_json(text: str | bytes) -> RunRequest | TrackRequest:
-    """Read what a `to_json` wrote; raise ValueError for anything else."""
+    """Read what a `to_json` wrote; raise ValueError for anything else.
+
+    >>> from_json(TrackRequest(7, 31, "running").to_json())
+    TrackRequest(project_id=7, pipeline_id=31, status='running')
+    """
     message = f"not a request of version {VERSION}"
     data = json.loads(text)
     if not isinstance(data, dict) or data.pop("version", None) != VERSION:
@@ -75,15 +86,17 @@ def from_json(text: str | bytes) -> RunRequest | TrackRequest:
             return TrackRequest(**data)
         event = data.pop("event")
         branches = event.pop("branches")
-        return RunRequest(
-            event=Event(branches=branches and Branches(**branches), texts=(), **event), **data
-        )
+        event = Event(branches=branches and Branches(**branches), texts=(), **event)
+        return RunRequest(event=event, **data)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(message) from error
 
 
 def run_id(host: str, project_id: int, kind: str, subject: object) -> str:
-    """Return the id of the run for an object of GitLab: the same for every delivery of it, by whichever hook."""
+    """Return the id of the run for an object of GitLab: 32 hex digits.
+
+    It is the same for every delivery of the object, by whichever hook.
+    """
     return sha256(f"{host}|{project_id}|{kind}|{subject}".encode()).hexdigest()[:32]
 
 

@@ -272,7 +272,7 @@ def test_any_value_anywhere_gives_an_event_or_a_reason(path: str, value: object)
 
 
 def change(kind: str = "issue", action: str = "update", **changes: Any) -> dict[str, Any]:
-    """An Issue or Merge Request Hook's body, in the shape of GitLab's docs; `changes` go into the top level."""
+    """Return an Issue or Merge Request Hook's body as in GitLab's docs, `changes` at its top."""
     attributes = {
         "id": 900,
         "iid": 5,
@@ -350,23 +350,38 @@ def people(*names: str, **flags: bool) -> list[dict[str, object]]:
     return [{"username": name, **flags} for name in names]
 
 
+CLAUDE = people("claude")
+
+
+def labels(*titles: str) -> list[dict[str, str]]:
+    return [{"title": title} for title in titles]
+
+
+def became(field: str, previous: Any, current: Any) -> dict[str, Any]:
+    return {"changes": {field: {"previous": previous, "current": current}}}
+
+
+def asked_again(*, again: bool) -> dict[str, Any]:
+    return {"changes": {"reviewers": [CLAUDE, people("claude", re_requested=again)]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "added"),
     [
-        ({"changes": {"assignees": {"previous": [], "current": people("claude")}}}, [("assign", "claude")]),
-        ({"changes": {"assignees": {"previous": people("claude"), "current": people("claude", "bob")}}}, [("assign", "bob")]),
-        ({"changes": {"assignees": {"previous": people("claude"), "current": []}}}, []),
-        ({"changes": {"reviewers": {"previous": [], "current": people("claude")}}}, [("assign_reviewer", "claude")]),
-        ({"changes": {"reviewers": [people("claude"), people("claude", re_requested=True)]}}, [("assign_reviewer", "claude")]),
-        ({"changes": {"reviewers": [people("claude"), people("claude", re_requested=False)]}}, []),
+        (became("assignees", [], CLAUDE), [("assign", "claude")]),
+        (became("assignees", CLAUDE, people("claude", "bob")), [("assign", "bob")]),
+        (became("assignees", CLAUDE, []), []),
+        (became("reviewers", [], CLAUDE), [("assign_reviewer", "claude")]),
+        (asked_again(again=True), [("assign_reviewer", "claude")]),
+        (asked_again(again=False), []),
         ({"reviewers": people("claude", re_requested=True)}, [("assign_reviewer", "claude")]),
-        ({"reviewers": people("claude"), "assignees": people("claude"), "labels": [{"title": "claude"}]}, []),
-        ({"changes": {"labels": {"previous": [{"title": "a"}], "current": [{"title": "a"}, {"title": "b"}]}}}, [("label", "b")]),
-        ({"changes": {"labels": {"previous": None, "current": [None, 7, {"title": "b"}]}}}, [("label", "b")]),
+        ({"reviewers": CLAUDE, "assignees": CLAUDE, "labels": labels("claude")}, []),
+        (became("labels", labels("a"), labels("a", "b")), [("label", "b")]),
+        (became("labels", None, [None, 7, {"title": "b"}]), [("label", "b")]),
         ({"changes": {"labels": "x", "assignees": [1], "reviewers": None}}, []),
         ({"changes": []}, []),
     ],
-)  # fmt: skip
+)
 def test_what_a_change_newly_brings_is_told(
     changes: dict[str, Any], added: list[tuple[str, str]]
 ) -> None:

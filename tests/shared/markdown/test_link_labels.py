@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from shared.markdown.link_labels import without_unseen
+from shared.markdown.link_labels import without_hidden
 from shared.markdown.sanitize import sanitize
 from tests.shared.markdown.test_visible import repeating
 
@@ -27,7 +27,7 @@ def becomes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     "so[^1] and[^a]\n\n[^1]: a\n\n    b\n[^a]: c",
 )
 def test_what_a_reader_sees_stays(text: str) -> None:
-    assert without_unseen(text) == text
+    assert without_hidden(text) == text
 
 
 @becomes(
@@ -44,7 +44,7 @@ def test_what_a_reader_sees_stays(text: str) -> None:
     ),
 )
 def test_labels_that_no_reader_sees_go(text: str, seen: str) -> None:
-    assert without_unseen(text) == seen
+    assert without_hidden(text) == seen
 
 
 @becomes(
@@ -54,7 +54,7 @@ def test_labels_that_no_reader_sees_go(text: str, seen: str) -> None:
     ("[^1]: evil [words][evil words]\n\n[evil words]: #", "\n\n"),
 )
 def test_footnotes_that_nothing_refers_to_go(text: str, seen: str) -> None:
-    assert without_unseen(text) == seen
+    assert without_hidden(text) == seen
 
 
 @becomes(
@@ -67,16 +67,9 @@ def test_what_is_seen_only_where_it_is_hidden_goes_as_well(text: str, seen: str)
 
 
 REPEATED = (
-    "[a b]: c\n",
-    "[a b]:\n",
-    '[a b]: c "\n',
-    "[a b",
-    "[x][a b]",
-    "[^1]: a\n",
-    "[^1]:\n\n",
-    "\n    [^1]:",
-    "[^1]: a\n\n    b\n",
-)
+    "[a b]: c\n", "[a b]:\n", '[a b]: c "\n', "[a b", "[x][a b]", "[^1]: a\n", "[^1]:\n\n",
+    "\n    [^1]:", "[^1]: a\n\n    b\n",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REPEATED)
@@ -84,7 +77,7 @@ def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str) -> 
     def cost(size: int) -> float:
         text = repeating(name)(size) + "\n\n[c d]: #\n\n[^2]: e"
         start = time.process_time()
-        without_unseen(text)
+        without_hidden(text)
         return time.process_time() - start
 
     assert any(cost(80_000) <= 8 * max(cost(20_000), 0.002) for _ in range(20))

@@ -1,4 +1,4 @@
-"""What the job gets to know: bounded, as it stood when the person asked, and nothing hidden or confidential."""
+"""What the job gets to know: bounded, as it was when asked, nothing hidden or confidential."""
 
 import json
 from typing import Any
@@ -146,11 +146,9 @@ def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
 
 
 def test_of_our_own_notes_the_answers_count(stage: Stage) -> None:
-    stage.wrote(1, f"Claude is on it.\n\n{marks.of_run('a' * 32)}")
-    stage.wrote(
-        2,
-        f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{marks.of_run('a' * 32)}",
-    )
+    mark = marks.of_run("a" * 32)
+    stage.wrote(1, f"Claude is on it.\n\n{mark}")
+    stage.wrote(2, f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{mark}")
     assert stage.texts() == ["The answer."]
 
 

@@ -54,7 +54,7 @@ def test_nothing_asked_is_a_call_for_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "order", "rest"),
+    ("text", "options", "rest"),
     [
         ("--turns 5 tidy up", Options("", "", 5), "tidy up"),
         ("--turns=5 tidy up", Options("", "", 5), "tidy up"),
@@ -78,8 +78,8 @@ def test_nothing_asked_is_a_call_for_help() -> None:
         ("--- a/file", Options(), "--- a/file"),
     ],
 )
-def test_options_count_where_the_text_begins(text: str, order: Options, rest: str) -> None:
-    assert parse(text) == (order, rest)
+def test_options_count_where_the_text_begins(text: str, options: Options, rest: str) -> None:
+    assert parse(text) == (options, rest)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+import pytest
+
+from shared.contract import marks
+from shared.incoming.event import Event, PipelineEvent
+from shared.markdown import visible
+from shared.outcome import messages
+from shared.outcome.reasons import Reason, Stop
+from shared.receive import receive
+from shared.runs.detect import ask
+from shared.runs.request import RunRequest, TrackRequest
+from tests.support import fakes
+from tests.support.fakes import NOTE, run
+
+ISSUE = NOTE._replace(
+    note_id=0,
+    discussion_id=None,
+    texts=("It breaks", "Since Monday."),
+    before=("", ""),
+    occasion="9",
+)
+
+
+def asked(event: Event, **environment: str) -> tuple[str, str | None]:
+    request = ask(event, fakes.settings(**environment))
+    assert isinstance(request, RunRequest)
+    return request.event.name, request.instruction
+
+
+def refused(event: Event | PipelineEvent, **environment: str) -> Reason:
+    with pytest.raises(Stop) as stop:
+        ask(event, fakes.settings(**environment))
+    return stop.value.reason
+
+
+def test_a_mention_in_a_title_or_description_asks_with_both_and_with_its_own_words_first() -> None:
+    assert asked(ISSUE._replace(texts=("Dark mode", "@claude review this"))) == (
+        "mention",
+        "review this\n\nDark mode",
+    )
+    assert asked(ISSUE._replace(texts=("@claude add it", "All of it."))) == (
+        "mention",
+        "add it\n\nAll of it.",
+    )
+    assert asked(ISSUE._replace(texts=("@claude add it", "@claude please"))) == (
+        "mention",
+        "add it\n\nplease",
+    )
+    assert refused(ISSUE) is Reason.NOTHING_NEW
+
+
+@pytest.mark.parametrize(
+    ("before", "texts", "asks"),
+    [
+        (("a", "b"), ("a", "@claude b"), True),
+        (("a", "b"), ("@claude a", "b"), True),
+        (("a", "@claude b"), ("a", "@claude bc"), False),
+        (("a", "@claude b"), ("a", "b"), False),
+        (("a", "@claude b"), ("@claude a", "@claude b"), True),
+        (("a", "`@claude` b"), ("a", "@claude b"), True),
+        (("a", "@claude b"), ("a", "`@claude` b"), False),
+    ],
+)
+def test_an_edit_asks_only_where_it_adds_the_mention(
+    before: tuple[str, ...], texts: tuple[str, ...], *, asks: bool
+) -> None:
+    edit = ISSUE._replace(before=before, texts=texts)
+    assert asked(edit)[0] == "mention" if asks else refused(edit) is Reason.NOTHING_NEW
+
+
+@pytest.mark.parametrize(
+    ("added", "name"),
+    [
+        ((("assign", "claude"),), "assign"),
+        ((("assign", "Claude"),), "assign"),
+        ((("assign_reviewer", "claude"), ("label", "claude")), "assign_reviewer"),
+        ((("label", "claude"),), "label"),
+        ((("assign", "bob"), ("label", "Claude")), "label"),
+    ],
+)
+def test_to_assign_us_to_ask_for_our_review_or_to_add_our_label_is_to_ask(
+    added: tuple[tuple[str, str], ...], name: str
+) -> None:
+    assert asked(ISSUE._replace(added=added)) == (name, messages.PROMPTS[name])
+
+
+@pytest.mark.parametrize(
+    ("added", "environment"),
+    [
+        ((("assign", "claude-bot"),), {}),
+        ((("assign", "claude"),), {"TRIGGER_PHRASE": "@bot"}),
+        ((("label", "bug"), ("label", "claude::later")), {}),
+        ((("label", "claude"),), {"TRIGGER_LABEL": "none"}),
+        ((("label", ""), ("assign", "")), {"TRIGGER_LABEL": "none"}),
+        ((("label", "claude"),), {"TRIGGER_LABEL": "ask-claude"}),
+    ],
+)
+def test_others_are_assigned_and_other_labels_added(
+    added: tuple[tuple[str, str], ...], environment: dict[str, str]
+) -> None:
+    assert refused(ISSUE._replace(added=added), **environment) is Reason.NOTHING_NEW
+
+
+def test_a_mention_says_more_than_an_assignment() -> None:
+    both = ISSUE._replace(texts=("@claude hi", ""), added=(("assign", "claude"),))
+    assert asked(both)[0] == "mention"
+
+
+def test_a_comment_without_a_mention_asks_nothing() -> None:
+    assert refused(NOTE._replace(texts=("hello",))) is Reason.NO_MENTION
+    assert refused(NOTE._replace(texts=(f"@claude {marks.TRIGGER}",))) is Reason.OWN_NOTE
+
+
+def test_the_closed_doors_hold_for_every_way_to_ask() -> None:
+    for event in (
+        NOTE,
+        ISSUE._replace(added=(("assign", "claude"),)),
+        PipelineEvent(7, "group/app", 31, "running"),
+    ):
+        assert refused(event, ALLOWED_PROJECTS="8") is Reason.PROJECT_NOT_ALLOWED
+    assert (
+        refused(NOTE._replace(internal=True), SERVE_CONFIDENTIAL="false") is Reason.CONFIDENTIAL_OFF
+    )
+
+
+def test_a_pipeline_asks_for_a_look() -> None:
+    request = ask(PipelineEvent(7, "group/app", 31, "running"), fakes.settings())
+    assert request == TrackRequest(7, 31, "running")
+
+
+def test_one_asking_has_one_id_and_the_next_another() -> None:
+    add = ISSUE._replace(added=(("assign", "claude"),))
+    first, again = (ask(add, fakes.settings()).id for _ in range(2))
+    later = ask(add._replace(occasion="9|2026|"), fakes.settings()).id
+    other = ask(add._replace(kind="merge_request"), fakes.settings()).id
+    assert first == again
+    assert len({first, later, other, run().id}) == 4
+
+
+@pytest.fixture
+def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts whose Markdown is read from here on, in order."""
+    texts: list[str] = []
+    mask = visible.mask
+
+    def counting(text: str) -> str:
+        texts.append(text)
+        return mask(text)
+
+    monkeypatch.setattr(visible, "mask", counting)
+    return texts
+
+
+def test_the_markdown_of_a_delivered_comment_is_read_once(masked: list[str]) -> None:
+    queue = fakes.Queue()
+    answer = receive(
+        fakes.delivery(),
+        settings=fakes.settings(),
+        secrets=fakes.tokens(),
+        queue=queue,
+        now=fakes.Clock(),
+        log=fakes.Log(),
+    )
+    assert (answer.status, len(queue.runs)) == (202, 1)
+    assert masked == ["@claude fix it"]
+
+
+def test_the_markdown_of_a_title_and_of_a_description_is_read_once_each(masked: list[str]) -> None:
+    new = ISSUE._replace(texts=("@claude add it", "@claude please"))
+    assert asked(new) == ("mention", "add it\n\nplease")
+    assert masked == ["@claude add it", "@claude please"]
+
+
+def test_a_text_that_an_edit_left_as_it_was_is_read_once_or_not_at_all(masked: list[str]) -> None:
+    text = "@claude add it"
+    assert refused(ISSUE._replace(before=("", text), texts=("", text))) is Reason.NOTHING_NEW
+    assert masked == []
+    assert refused(ISSUE._replace(before=("a", text), texts=("b", text))) is Reason.NOTHING_NEW
+    assert masked == [text]
+
+
+def test_an_edited_mention_is_compared_with_what_stood_there(masked: list[str]) -> None:
+    edit = ISSUE._replace(before=("@claude a", ""), texts=("@claude b", ""))
+    assert refused(edit) is Reason.NOTHING_NEW
+    assert masked == ["@claude b", "@claude a"]
+
+
+def test_a_mention_that_a_cut_could_bring_to_light_is_looked_at_in_what_is_left(
+    masked: list[str],
+) -> None:
+    assert asked(NOTE._replace(texts=("@claude see `@claude`",))) == ("mention", "see `@claude`")
+    assert masked == ["@claude see `@claude`", "see `@claude`"]
