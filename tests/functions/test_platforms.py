@@ -155,8 +155,8 @@ def carried(run: RunRequest) -> Reason:
     """Return how the run ends by the core itself."""
     gitlab, text = fakes.GitLab(), "@claude " + "好" * 100_000
     gitlab.users[BOT], gitlab.text = User(BOT, "renovate", bot=True, state="active"), text
-    world = fakes.world(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
-    return dispatch(from_json(run.to_json()), world)
+    services = fakes.services(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
+    return dispatch(from_json(run.to_json()), services)
 
 
 def _input(run: RunRequest) -> str:

@@ -174,7 +174,7 @@ def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
 
 def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     asked = run()
-    here = stage.world
+    here = stage.services
     only = here.secrets.get()._replace(trigger_tokens={})
     here.secrets.get = lambda **_: only  # type: ignore[method-assign]
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
@@ -184,7 +184,7 @@ def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_ol
     stage: Stage,
 ) -> None:
     documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
-    here = stage.world
+    here = stage.services
     here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
     here.secrets.get()
     stage.clock.time += MIN_AGE

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, User
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs import limits, store
@@ -38,7 +37,7 @@ def test_a_call_for_help_is_answered_without_a_pipeline(stage: Stage, text: str)
     assert "| `@claude stop` | cancels this thread's runs |" in stage.reply
     assert stage.reply.endswith(f"\n<!-- gitlab-claude-trigger run={stage.asked.id} -->")
     assert (stage.gitlab.triggered, stage.gitlab.awards) == ([], [])
-    assert dispatch(stage.asked, stage.world) is Reason.DUPLICATE
+    assert stage.dispatch(stage.asked) is Reason.DUPLICATE
     assert len(stage.gitlab.replies) == 1
 
 
@@ -83,7 +82,7 @@ def test_stop_waits_for_a_gitlab_that_does_not_work(stage: Stage) -> None:
     with pytest.raises(Retry):
         stage.says("stop")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.ANSWERED
+    assert stage.dispatch(stage.asked) is Reason.ANSWERED
     assert stage.gitlab.cancelled == [1]
 
 
@@ -171,7 +170,7 @@ def test_a_wrong_option_is_told_once_with_its_hint(stage: Stage, text: str) -> N
     with pytest.raises(Retry):
         stage.says(text)
     stage.clock.time += 200
-    reason = dispatch(stage.asked, stage.world)
+    reason = stage.dispatch(stage.asked)
     assert reason in (Reason.OPTION_UNKNOWN, Reason.OPTION_VALUE, Reason.MODEL_NOT_OFFERED)
     assert len(stage.gitlab.replies) == 1
     assert reason is not Reason.OPTION_UNKNOWN or "Did you mean `--turns`?" in stage.reply
@@ -232,7 +231,7 @@ def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(
     with pytest.raises(Retry):
         stage.says("retry --turns 3")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.asked) is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 2
     assert "Understood: a fix (at most 3 turns)" in stage.reply
     stage.says("retry")
@@ -246,7 +245,7 @@ def test_a_pipeline_that_exists_is_told_of_although_its_request_is_gone(stage: S
         stage.says("x" * 70_000)
     stage.clock.time += 200
     stage.gitlab.text = "never mind"
-    assert dispatch(stage.asked._replace(instruction=None), stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.asked._replace(instruction=None)) is Reason.TRIGGERED
     assert "To stop it" in stage.reply
 
 
@@ -256,7 +255,7 @@ def test_what_an_earlier_attempt_cancelled_is_told_by_the_next(stage: Stage) -> 
     with pytest.raises(Retry):
         stage.says("stop")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.ANSWERED
+    assert stage.dispatch(stage.asked) is Reason.ANSWERED
     assert stage.reply.startswith("Cancelled: [pipeline 1]")
 
 

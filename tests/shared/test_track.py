@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from shared.contract import marks
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
@@ -134,7 +133,7 @@ def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None
     stage.gitlab.faults["progress"] = [AssertionError("asked")]
     assert stage.track() is Reason.NOT_OUR_PIPELINE
     assert stage.track(99) is Reason.NOT_OUR_PIPELINE
-    assert track(TrackRequest(8, 1), stage.world) is Reason.NOT_OUR_PIPELINE
+    assert track(TrackRequest(8, 1), stage.services) is Reason.NOT_OUR_PIPELINE
 
 
 def test_a_deleted_pipeline_is_forgotten_and_its_reply_left(stage: Stage) -> None:
@@ -187,7 +186,7 @@ def test_a_missing_reaction_stops_nothing(stage: Stage, method: str) -> None:
 
 def test_dispatch_passes_a_track_request_on(stage: Stage) -> None:
     stage.gitlab.moves(1, "success")
-    assert dispatch(TrackRequest(7, 1, "success"), stage.world) is Reason.TRACKED
+    assert stage.dispatch(TrackRequest(7, 1, "success")) is Reason.TRACKED
     assert "has finished" in stage.reply
 
 

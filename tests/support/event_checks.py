@@ -190,7 +190,7 @@ class Worker:
         secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, self.clock)
         settings = fakes.settings(GITLAB_URL=self.gitlab.url, **self.environment)
         self.adapter = Adapter(self.gitlab.url, secrets)
-        self.world = Services(
+        self.services = Services(
             settings, secrets, fakes.Records(), self.adapter, self.clock, self.log
         )
         return self
@@ -201,10 +201,10 @@ class Worker:
 
     def carry(self, delivery: Delivery) -> Reason:
         """Carry out what a delivery asks for, to its end."""
-        run = ask(parse(VerifiedDelivery(delivery[1])), self.world.settings)
+        run = ask(parse(VerifiedDelivery(delivery[1])), self.services.settings)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return dispatch(run, self.world, last=attempt == ATTEMPTS)
+                return dispatch(run, self.services, last=attempt == ATTEMPTS)
             except Retry as error:
                 self.waits.append(error.after)
                 self.clock.time += error.after

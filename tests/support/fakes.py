@@ -273,7 +273,9 @@ def settings(**environment: str) -> Settings:
     return Settings.read(environment)
 
 
-def world(gitlab: GitLab, records: Records, clock: Clock, log: Log, **environment: str) -> Services:
+def services(
+    gitlab: GitLab, records: Records, clock: Clock, log: Log, **environment: str
+) -> Services:
     secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, clock)
     return Services(settings(**environment), secrets, records, gitlab, clock, log)
 

@@ -22,8 +22,8 @@ class Stage:
         self.environment = environment
 
     @property
-    def world(self) -> Services:
-        return fakes.world(self.gitlab, self.records, self.clock, self.log, **self.environment)
+    def services(self) -> Services:
+        return fakes.services(self.gitlab, self.records, self.clock, self.log, **self.environment)
 
     @property
     def reply(self) -> str:
@@ -40,8 +40,10 @@ class Stage:
             log=self.log,
         )
 
-    def dispatch(self, asked: RunRequest | None = None, *, last: bool = False) -> Reason:
-        return dispatch(asked or fakes.run(), self.world, last=last)
+    def dispatch(
+        self, asked: RunRequest | TrackRequest | None = None, *, last: bool = False
+    ) -> Reason:
+        return dispatch(asked or fakes.run(), self.services, last=last)
 
     def retried(self) -> Retry:
         """Dispatch, and return what asks for another attempt."""
@@ -50,7 +52,7 @@ class Stage:
         return retry.value
 
     def track(self, pipeline_id: int = 1, *, last: bool = False) -> Reason:
-        return track(TrackRequest(7, pipeline_id), self.world, last=last)
+        return track(TrackRequest(7, pipeline_id), self.services, last=last)
 
     def sweep(self, since: float | None = None) -> Swept:
-        return sweep(self.world, self.queue, since=since)
+        return sweep(self.services, self.queue, since=since)

@@ -107,7 +107,9 @@ class Crowd:
         settings = Settings.read(UNLIMITED)
         secrets = Cached(lambda: fakes.GITLAB_SECRETS, GitLabSecrets.parse, time.time)
         records = SqliteRecords(self.store, time.time())
-        self.world = Services(settings, secrets, records, self.gitlab, time.time, lambda *_: None)
+        self.services = Services(
+            settings, secrets, records, self.gitlab, time.time, lambda *_: None
+        )
         self._tokens = fakes.tokens(now=time.time)
         self._draw, self._sent = random.Random(seed), threading.Event()  # noqa: S311
         self.redelivered = 0
@@ -121,11 +123,11 @@ class Crowd:
             answers[
                 receive(
                     delivery,
-                    settings=self.world.settings,
+                    settings=self.services.settings,
                     secrets=self._tokens,
                     queue=self.queue,
                     now=time.time,
-                    log=self.world.log,
+                    log=self.services.log,
                 ).status
             ] += 1
         return answers
@@ -168,7 +170,7 @@ class Crowd:
 
     def _serve(self, taken: Taken) -> float | None:
         try:
-            dispatch(taken.request, self.world)
+            dispatch(taken.request, self.services)
         except Retry as error:
             return error.after
         return None

@@ -138,7 +138,9 @@ class Journey:
         """Look after pipelines still followed, as shared/sweep.py does, once all is well."""
         if isinstance(self.run, TrackRequest):
             for pipeline_id in store.live_pipelines(self.run.project_id, self.records):
-                dispatch(TrackRequest(self.run.project_id, pipeline_id), self._world(), last=True)
+                dispatch(
+                    TrackRequest(self.run.project_id, pipeline_id), self._services(), last=True
+                )
 
     def _serve(self) -> None:
         while self._waiting:
@@ -161,7 +163,7 @@ class Journey:
         """Let a worker have the request; return the seconds until it comes again, or None."""
         began = self.clock()
         try:
-            reason = dispatch(run, self._world(), last=attempt >= self.attempts)
+            reason = dispatch(run, self._services(), last=attempt >= self.attempts)
         except Retry as error:
             return max(error.after, pause(attempt)) if self.queue.heeds else pause(attempt)
         except StoreError:
@@ -179,7 +181,7 @@ class Journey:
             return
         self._twins = True
         try:
-            dispatch(self.run, self._world())
+            dispatch(self.run, self._services())
         except (Retry, StoreError):
             pass
         except Killed:
@@ -188,7 +190,7 @@ class Journey:
         finally:
             self._twins = False
 
-    def _world(self) -> Services:
+    def _services(self) -> Services:
         def read() -> str:
             if self.schedule.meet("secrets").status is not None:
                 raise StoreError

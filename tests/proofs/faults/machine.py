@@ -49,7 +49,7 @@ class Mentions(RuleBasedStateMachine):
         self.records = Records(self.trouble)
         self.gitlab = GitLab(self.trouble, f"@claude {_TEXT}")
         secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, self.clock)
-        self.world = Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
+        self.services = Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
         self.queue: dict[str, tuple[RunRequest, int, float]] = {}
         self.asked: dict[str, RunRequest] = {}
         self.died: set[str] = set()
@@ -145,7 +145,7 @@ class Mentions(RuleBasedStateMachine):
         attempt = before + 1
         wait = pause(attempt)
         try:
-            reason = dispatch(run, self.world, last=attempt >= ATTEMPTS)
+            reason = dispatch(run, self.services, last=attempt >= ATTEMPTS)
         except Retry as error:
             wait = max(error.after, wait)
         except StoreError:
@@ -163,7 +163,7 @@ class Mentions(RuleBasedStateMachine):
     def _once(self, run: RunRequest) -> None:
         """Let a worker have a request that the queue believes served."""
         try:
-            dispatch(run, self.world)
+            dispatch(run, self.services)
         except (Retry, StoreError):
             self.put(run)
         except Killed:

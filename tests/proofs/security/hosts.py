@@ -153,7 +153,7 @@ class _Net:
 
 @contextmanager
 def _scene() -> Iterator[tuple[StandIn, GitLab, socket.socket]]:
-    secrets = fakes.world(fakes.GitLab(), fakes.Records(), fakes.Clock(), fakes.Log()).secrets
+    secrets = fakes.services(fakes.GitLab(), fakes.Records(), fakes.Clock(), fakes.Log()).secrets
     with StandIn() as server, socket.create_server(("127.0.0.1", 0)) as witness:
         server.user(42, "ada")
         server.user(99, "claude", bot=True)

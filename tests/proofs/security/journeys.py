@@ -48,9 +48,9 @@ def carry(
     **environment: str,
 ) -> object:
     """Dispatch a request once; return how it ended, None where it is to come again."""
-    world: Any = fakes.world(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
+    services: Any = fakes.services(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
     with suppress(Retry):
-        return dispatch(run, world._replace(settings=settings(**environment)))
+        return dispatch(run, services._replace(settings=settings(**environment)))
     return None
 
 

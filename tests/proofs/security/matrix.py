@@ -191,12 +191,12 @@ def triggers(cell: Cell) -> int:
     """Return how many pipelines the cell starts, in two attempts."""
     author = OWN_ID if cell.who == OURSELVES else AUTHOR
     gitlab, clock = Answering(cell), fakes.Clock()
-    world = fakes.world(gitlab, fakes.Records(), clock, fakes.Log())._replace(
+    services = fakes.services(gitlab, fakes.Records(), clock, fakes.Log())._replace(
         settings=_settings(cell.minimum)
     )
     for _ in range(2):
         with suppress(Retry):
-            dispatch(request(cell.event, cell.visibility, cell.internal, author), world)
+            dispatch(request(cell.event, cell.visibility, cell.internal, author), services)
         clock.time += 600
     return len(gitlab.triggered)
 

@@ -24,7 +24,7 @@ DIFF = "@@ -1,3 +1,3 @@\n-a\n+b\n c\n@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\
 
 class Stage(stages.Stage):
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
-        found = context(run(event), 30, self.world)
+        found = context(run(event), 30, self.services)
         assert len(safe_json(found)) <= MAX_VALUE
         read: dict[str, Any] = json.loads(json.dumps(found))
         return read
