@@ -12,18 +12,8 @@ from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import Delivery, Fault, GitLab
 
 PROJECT, PUBLIC, OURS_ONLY, NO_VARIABLES, NO_BRANCH, ARCHIVED = 7, 8, 9, 10, 11, 12
-OURS, ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = (
-    99,
-    42,
-    43,
-    44,
-    45,
-    46,
-    47,
-    48,
-    49,
-    50,
-)
+OURS = 99
+ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = range(42, 51)
 API_TOKEN = "glpat-canary-api-token"
 TRIGGER_TOKENS = {str(each): f"glptt-canary-{each}" for each in range(PROJECT, ARCHIVED + 1)}
 SETTINGS = {
@@ -33,11 +23,8 @@ SETTINGS = {
     "RUNS_PER_DAY": "0",
 }
 ASKING = "@claude fix it"
-RUN, NOTHING, NO_ENTRY = (
-    "run",
-    "nothing",
-    "no_entry_sign",
-)  # other ends are the reason that the reply tells
+# Other ends are the reason that the reply tells.
+RUN, NOTHING, NO_ENTRY = "run", "nothing", "no_entry_sign"
 ALL, NEWEST = vintages.VINTAGES, ("19",)
 
 

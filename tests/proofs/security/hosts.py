@@ -24,43 +24,21 @@ REDIRECTED = 0.05  # of the journeys meet a redirect to the witness
 _SEGMENT = re.compile(r"[a-z_]+")
 _FIRST_MADE = 1001  # the stand-in numbers what it makes from here
 CALLS = (
-    "*/users/*",
-    "*/members/all/*",
-    "*/award_emoji",
-    "*/trigger/pipeline",
-    "*/notes",
+    "*/users/*", "*/members/all/*", "*/award_emoji", "*/trigger/pipeline", "*/notes",
     "*/discussions*",
-)
+)  # fmt: skip
 URL_KEYS = (
-    "web_url",
-    "git_http_url",
-    "git_ssh_url",
-    "http_url",
-    "ssh_url",
-    "url",
-    "homepage",
-    "avatar_url",
-    "api_url",
-)
+    "web_url", "git_http_url", "git_ssh_url", "http_url", "ssh_url", "url", "homepage",
+    "avatar_url", "api_url",
+)  # fmt: skip
 NAME_KEYS = (
-    "path_with_namespace",
-    "namespace",
-    "name",
-    "username",
-    "default_branch",
-    "source_branch",
-    "target_branch",
-    "email",
-)
+    "path_with_namespace", "namespace", "name", "username", "default_branch", "source_branch",
+    "target_branch", "email",
+)  # fmt: skip
 HEADERS = (
-    "X-Gitlab-Instance",
-    "Host",
-    "X-Forwarded-Host",
-    "X-Forwarded-For",
-    "Referer",
-    "Origin",
+    "X-Gitlab-Instance", "Host", "X-Forwarded-Host", "X-Forwarded-For", "Referer", "Origin",
     "X-Gitlab-Webhook-UUID",
-)
+)  # fmt: skip
 
 
 class Seen(NamedTuple):

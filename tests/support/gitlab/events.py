@@ -253,15 +253,8 @@ def _last(record: Record) -> Record:
         last: Record = record["edits"][-1]
         return last
     fields = (
-        "author_id",
-        "created_at",
-        "description",
-        "id",
-        "iid",
-        "project_id",
-        "title",
-        "updated_at",
-    )
+        "author_id", "created_at", "description", "id", "iid", "project_id", "title", "updated_at",
+    )  # fmt: skip
     changes = {
         name: (None, record[name])
         for name in fields

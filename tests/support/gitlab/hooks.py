@@ -15,18 +15,10 @@ from .state import State
 
 _HOOK = "projects/:id/hooks/:hook_id"
 _SETTINGS = (
-    "url",
-    "name",
-    "description",
-    "enable_ssl_verification",
-    "token",
-    "signing_token",
-    "push_events_branch_filter",
-    "custom_webhook_template",
-    "branch_filter_strategy",
-    "custom_headers",
-    "url_variables",
-)
+    "url", "name", "description", "enable_ssl_verification", "token", "signing_token",
+    "push_events_branch_filter", "custom_webhook_template", "branch_filter_strategy",
+    "custom_headers", "url_variables",
+)  # fmt: skip
 _FILTERS = {
     "successful": range(200, 300),
     "client_failure": range(400, 500),
@@ -37,24 +29,10 @@ _FAILED = "internal error"  # what GitLab logs as the status when no answer came
 
 
 _HOOK_EVENTS = (
-    "push",
-    "tag_push",
-    "merge_requests",
-    "repository_update",
-    "issues",
-    "confidential_issues",
-    "note",
-    "confidential_note",
-    "pipeline",
-    "wiki_page",
-    "deployment",
-    "feature_flag",
-    "job",
-    "releases",
-    "milestone",
-    "emoji",
-    "resource_access_token",
-)
+    "push", "tag_push", "merge_requests", "repository_update", "issues", "confidential_issues",
+    "note", "confidential_note", "pipeline", "wiki_page", "deployment", "feature_flag", "job",
+    "releases", "milestone", "emoji", "resource_access_token",
+)  # fmt: skip
 
 
 def asks_for(hook: Record, event: str) -> bool:
