@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """What was proved, the bar, what was seen; `brief` stands elsewhere too, `stories` are shown."""
+    """What was proved, the bar, what was seen; `brief` for elsewhere, `stories` to show."""
 
     test: str
     bar: str

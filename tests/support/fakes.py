@@ -87,7 +87,7 @@ class Queue:
 
 
 class Records:
-    """Records in a dictionary; `before_write` is called with each run's record about to be written."""
+    """Records in a dictionary; `before_write` is called with each run's record to be written."""
 
     def __init__(self) -> None:
         self.stored: dict[str, tuple[str, int]] = {}

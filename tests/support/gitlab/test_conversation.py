@@ -1,4 +1,4 @@
-"""What the stand-in promises of conversations: members, edits, diffs, commits and snippets, hooks that fire, limits."""
+"""What the stand-in promises of conversations: members, edits, diffs, hooks that fire, limits."""
 
 import ast
 import json
@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def gl(clock: Clock) -> Iterator[GitLab]:
-    """A project with an issue, a merge request, a commit, a snippet and people; every call keeps to GitLab's API file."""
+    """A project with one thing of each kind and people; all calls keep to GitLab's API file."""
     with GitLab(clock=clock) as gl:
         populate(gl)
         gl.issue(7, 5, title="A bug", labels=["bug"])
@@ -64,7 +64,7 @@ def names(people: list[dict[str, Any]]) -> list[str]:
     return [person["username"] for person in people]
 
 
-# --- members ---------------------------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 def test_members_are_listed_in_pages_as_one_is_shown(gl: GitLab) -> None:
@@ -95,7 +95,7 @@ def test_members_are_found_by_ids_by_name_and_by_state(gl: GitLab) -> None:
     assert api(gl, "GET members/all", user=STRANGER) == (404, {"message": "404 Project Not Found"})
 
 
-# --- issues and merge requests ---------------------------------------------------------------------------------------
+# --- issues and merge requests --------------------------------------------------------------------
 
 
 def test_an_edit_shows_in_the_issue(gl: GitLab, clock: Clock) -> None:
@@ -165,7 +165,7 @@ def test_a_work_item_has_its_type_and_its_own_page(gl: GitLab) -> None:
     )
 
 
-# --- diffs -----------------------------------------------------------------------------------------------------------
+# --- diffs ----------------------------------------------------------------------------------------
 
 
 def test_three_thousand_files_come_page_by_page(gl: GitLab) -> None:
@@ -218,7 +218,7 @@ def test_a_diff_says_what_happened_to_the_file(gl: GitLab) -> None:
     assert project(gl).mergerequests.get(9).sha == gl.projects[7].branches["fix"] == "d" * 40
 
 
-# --- comments on commits and snippets --------------------------------------------------------------------------------
+# --- comments on commits and snippets -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_only_the_owner_takes_an_emoji_back(gl: GitLab, path: str) -> None:
     assert api(gl, f"DELETE {path}/award_emoji/{award}", user=ALICE)[0] == 404
 
 
-# --- pipelines -------------------------------------------------------------------------------------------------------
+# --- pipelines ------------------------------------------------------------------------------------
 
 
 def test_a_pipeline_waits_runs_and_ends(gl: GitLab, clock: Clock) -> None:
@@ -388,7 +388,7 @@ def test_a_running_job_may_take_its_time_to_cancel(gl: GitLab) -> None:
     assert api(gl, "GET pipelines?status=canceled")[1][0]["id"] == number
 
 
-# --- what the deliveries say -----------------------------------------------------------------------------------------
+# --- what the deliveries say ----------------------------------------------------------------------
 
 
 def test_an_issue_hook_tells_who_changed_what(gl: GitLab) -> None:
@@ -531,7 +531,8 @@ def test_a_job_hook_names_its_pipeline_and_no_variables(gl: GitLab) -> None:
     assert b"secret" not in body
 
 
-# The names in GitLab's docs (webhook_events.md, 19.3), without those of a parent pipeline and of paid tiers.
+# The names in GitLab's docs (webhook_events.md, 19.3), without those of a parent pipeline and of
+# paid tiers.
 DOCUMENTED = {
     "build": """
         object_kind ref tag before_sha sha retries_count build_id build_name build_stage build_status build_created_at
@@ -587,7 +588,7 @@ def test_hooks_have_the_blocks_and_attributes_that_gitlabs_docs_show(gl: GitLab)
         assert set(ATTRIBUTES[kind].split()) <= found.get("object_attributes", {}).keys()
 
 
-# --- vintages --------------------------------------------------------------------------------------------------------
+# --- vintages -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -647,7 +648,7 @@ def test_every_hook_has_its_vintages(gl: GitLab) -> None:
         vintages.aged({}, "17")
 
 
-# --- hooks that fire by themselves -----------------------------------------------------------------------------------
+# --- hooks that fire by themselves ----------------------------------------------------------------
 
 
 class Receiver(NamedTuple):
@@ -809,7 +810,7 @@ def test_deliveries_may_be_of_an_older_gitlab(gl: GitLab, receiver: Receiver) ->
     assert found["object_attributes"]["created_at"] == "2026-05-28 20:26:40 UTC"
 
 
-# --- limits and counters ---------------------------------------------------------------------------------------------
+# --- limits and counters --------------------------------------------------------------------------
 
 
 def test_gitlab_com_limits_count_each_user(gl: GitLab, clock: Clock) -> None:
@@ -854,7 +855,7 @@ def test_calls_are_counted_by_route_and_by_window(gl: GitLab, clock: Clock) -> N
     assert gl.tally(user_id=ALICE) == {"GET users/:user_id": Tally(1, 1, 1)}
 
 
-# --- the stand-in itself ---------------------------------------------------------------------------------------------
+# --- the stand-in itself --------------------------------------------------------------------------
 
 
 STAND_IN = Path(contract.__file__).parent
