@@ -1,4 +1,7 @@
-"""Write the program of job/ into templates/claude.yml, the one file consumers get; `--check` only compares."""
+"""Write the program into templates/claude.yml, the one file consumers get; `--check` compares.
+
+The program is job/ and what it imports of shared/.
+"""
 # ruff: noqa: INP001  (a script, not a package)
 
 import sys
@@ -6,25 +9,33 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COMPONENT = ROOT / "templates" / "claude.yml"
-BEGIN, END = (
-    "# The program, written by templates/generate.py from job/: begin",
-    "# The program: end",
-)
+SOURCES = ("job/*.py", "shared/__init__.py", "shared/contract/*.py")
+BEGIN = "# The program, written by templates/generate.py from job/ and shared/contract/: begin"
+END = "# The program: end"
 _LAST = "END_OF_FILE"
 
 
+def sources() -> list[Path]:
+    """Return the program's files, relative to the root of the repository."""
+    found = (path for pattern in SOURCES for path in sorted(ROOT.glob(pattern)))
+    return [path.relative_to(ROOT) for path in found]
+
+
+def embedded(path: Path) -> str:
+    """Return the shell lines that write one file below `$program`; raise ValueError if none can."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if _LAST in text or "$[[" in text or "\t" in text:
+        message = f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
+        raise ValueError(message)
+    return f"cat > \"$program/{path.as_posix()}\" <<'{_LAST}'\n{text}{_LAST}\n"
+
+
 def program() -> str:
-    """Return the shell lines that write job/'s files into the folder `$program`."""
-    parts = []
-    for path in sorted((ROOT / "job").glob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if _LAST in text or "$[[" in text or "\t" in text:
-            message = (
-                f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
-            )
-            raise ValueError(message)
-        parts.append(f"cat > \"$program/job/{path.name}\" <<'{_LAST}'\n{text}{_LAST}\n")
-    return "".join(parts)
+    """Return the shell lines that write the program into the folder `$program`."""
+    paths = sources()
+    folders = dict.fromkeys(path.parent.as_posix() for path in paths)
+    made = " ".join(f'"$program/{folder}"' for folder in folders)
+    return f"mkdir -p {made}\n" + "".join(embedded(path) for path in paths)
 
 
 def component(current: str) -> str:

@@ -1,8 +1,9 @@
-"""The component: generated from job/, valid for GitLab, chosen by exactly our pipelines, clean in its shell."""
+"""The component: holds job/ and its contract, valid for GitLab, chosen by our pipelines only."""
 
 import ast
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tests.job.runner import COMPONENT
 from tests.job.scene import Installation, Scene
 
 ROOT = Path(__file__).parent.parent
-PROGRAM = sorted((ROOT / "job").glob("*.py"))
+PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
 OLDEST = (3, 9)
 
 real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
@@ -101,21 +102,48 @@ def test_the_job_keeps_its_guards() -> None:
         assert forbidden not in text
 
 
-@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.stem)
-def test_the_program_is_python_as_old_images_have_it(path: Path) -> None:
-    tree = ast.parse(path.read_text(), feature_version=OLDEST)
+def test_the_program_is_the_job_and_its_contract_with_the_trigger() -> None:
+    files = [
+        *ROOT.glob("job/*.py"),
+        *ROOT.glob("shared/contract/*.py"),
+        ROOT / "shared/__init__.py",
+    ]
+    assert sorted(PROGRAM) == sorted(str(path.relative_to(ROOT)) for path in files)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The modules that a file imports from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_the_program_is_python_as_old_images_have_it(name: str) -> None:
+    text = (ROOT / name).read_text()
+    tree = ast.parse(text, feature_version=OLDEST)
     assert ast.get_docstring(tree)
-    assert len(path.read_text().splitlines()) <= 300
-    roots = {
-        alias.name.partition(".")[0]
-        for node in ast.walk(tree)
-        for alias in (node.names if isinstance(node, ast.Import) else [])
-    } | {
-        (node.module or "").partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-    }
-    assert roots <= sys.stdlib_module_names | {"job"}
+    assert len(text.splitlines()) <= 300
+    rooms = ("job.", "shared.contract.") if name.startswith("job/") else ("shared.contract.",)
+    others = {module for module in imported(tree) if not f"{module}.".startswith(rooms)}
+    assert {module.partition(".")[0] for module in others} <= sys.stdlib_module_names
+
+
+def unpacked(folder: Path) -> Path:
+    """Let the component's shell write the program into a folder, as it does in a job."""
+    lines = script().partition(": begin\n")[2].partition("# The program: end")[0]
+    environment = {"PATH": "/usr/bin:/bin", "program": str(folder)}
+    subprocess.run(["sh", "-euc", lines], env=environment, check=True)
+    return folder
+
+
+def test_the_shell_writes_the_program_to_the_letter(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path)
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.py")} == set(PROGRAM)
+    for name in PROGRAM:
+        assert (folder / name).read_text() == (ROOT / name).read_text(), name
 
 
 def oldest_python() -> str | None:
@@ -128,13 +156,19 @@ def oldest_python() -> str | None:
 
 @pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
 def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
+    """From the component alone: nothing else of this repository is in reach."""
     (tmp_path / "settings").write_text("provider=anthropic\n")
-    code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('job', run_name='__main__')"
-    command = [str(oldest_python()), "-I", "-B", "-c", code, str(ROOT), str(tmp_path / "settings")]
+    (command,) = re.findall(r"python3 (-I -B -c '[^']*') \"\$program\"", script())
+    start = [str(oldest_python()), *shlex.split(command)]
     done = subprocess.run(
-        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+        [*start, unpacked(tmp_path), tmp_path / "settings"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert "The pipeline carries no request" in done.stdout
 
 
