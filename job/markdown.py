@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
+from shared.contract.invisible import CHARACTERS
+
 MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
 
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
 _RUN = re.compile(r"[`~]{3,}")
 _COMMAND = re.compile(r"^(\s*)/(?=\w)")
 _MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9_.])")
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]",
-)
+_INVISIBLE = re.compile(f"[\r\u2028-\u202f{CHARACTERS}]+")
 
 
 def quiet(text: str) -> str:

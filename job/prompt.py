@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from job.outcome import Ending, Failure
 from job.prompts import COMMANDS, CONTEXT_IN_FILE, FRAME
 from job.request import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MENTION, MERGE_REQUEST, Request
+from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +25,8 @@ _LARGEST_GUIDE = 60_000
 _LONGEST_LINE = 300
 _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
-# @ at a word's start makes Claude Code read a file; < could close a frame; the others are invisible.
-_ESCAPED = re.compile(
-    "[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
-)
+# Claude Code reads a file that follows an @, and < could close a frame. The others cannot be seen.
+_ESCAPED = re.compile(f"[@<>\u2028-\u202f{CHARACTERS}]")
 
 File = Callable[[str], "str | None"]
 
@@ -79,11 +78,7 @@ def as_data(value: object) -> str:
 
     Nothing is lost: what could act or hide is spelled as an escape.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=1)
-    safe = _ESCAPED.sub(_escape, text)
-    return safe.encode(
-        "utf-8", "backslashreplace"
-    ).decode()  # half a surrogate pair, which JSON can spell
+    return _ESCAPED.sub(_escape, json.dumps(value, ensure_ascii=False, indent=1))
 
 
 def _escape(found: re.Match[str]) -> str:
