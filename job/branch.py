@@ -9,14 +9,15 @@ from job import merge_request
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
 from job.outcome import Ending, Failure
-from job.request import MERGE_REQUEST, Request
 from job.workspace import CI_FILES, Author, Change, Workspace
+from shared.contract.ai_flow import MERGE_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from job.log import Log
     from job.merge_request import Words
+    from job.request import Request
     from job.settings import Settings
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from job.gitlab import GitLab, GitLabError
 from job.markdown import plain, quiet
 from job.outcome import Ending, Failure
-from job.request import ISSUE, Request
+from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.request import Request
     from job.settings import Settings
 
 _TITLE = "title:"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job.outcome import Ending, Failure
 from job.prompts import COMMANDS, CONTEXT_IN_FILE, FRAME
-from job.request import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MENTION, MERGE_REQUEST, Request
+from shared.contract.ai_flow import MENTION, MERGE_REQUEST, REVIEW, command_of
 from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from job.request import Request
 
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
@@ -111,7 +113,7 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
         return text
     if request.prompt:
         return request.prompt
-    if command == "review" and request.kind != MERGE_REQUEST:
+    if command == REVIEW and request.kind != MERGE_REQUEST:
         return ""
     return COMMANDS.get(command, "")
 
@@ -125,11 +127,5 @@ def _chosen(request: Request) -> tuple[str, str]:
     first = begins[1] if begins and (request.command is None or request.event == MENTION) else ""
     command = first if request.command is None else request.command
     if command not in COMMANDS:
-        command = _of_event(request)
+        command = command_of(request.event, request.kind)
     return request.command or first, command
-
-
-def _of_event(request: Request) -> str:
-    if request.event == ASSIGN_REVIEWER:
-        return "review"
-    return "implement" if request.event in (ASSIGN, LABEL) and request.kind == ISSUE else ""

@@ -1,5 +1,7 @@
 """The words Claude gets from us: the frame of every run and a prompt for each command; no data stands in them."""
 
+from shared.contract.ai_flow import EXPLAIN, FIX, IMPLEMENT, REVIEW
+
 FRAME = """\
 You work in a GitLab CI job of the project {project}, for a person who asked in {target}. Nobody can answer questions
 while you work: decide, and say what you decided.
@@ -28,21 +30,21 @@ CONTEXT_IN_FILE = (
 
 # What makes these cheap: each names what to read first and where to stop.
 COMMANDS = {
-    "review": """\
+    REVIEW: """\
 Review the merge request. Read merge-request.diff first and other files only where the diff leaves a question. Change
 nothing. List what should change before merging, most important first, each with file and line, why, and the fix in a
 few words; then what is optional. If you find nothing, say so in one sentence.
 """,
-    "fix": """\
+    FIX: """\
 Find the cause and fix it with the smallest change that is right. Search for the names in the request instead of reading
 whole directories. Add or change a test that fails without the fix, in the style of its neighbours. Leave everything
 else as it is.
 """,
-    "implement": """\
+    IMPLEMENT: """\
 Implement what is asked, in the manner of the code around it. Look for the nearest existing example and follow it. Keep
 a short to-do list, cover the change with tests, and update the documentation that describes what you changed.
 """,
-    "explain": """\
+    EXPLAIN: """\
 Explain. Change nothing. Answer in at most 300 words, point to files and lines, and read only what the answer needs.
 """,
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job.gitlab import GitLab, GitLabError
 from job.markdown import plain, quiet
+from shared.contract import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
 
 EVERY = 15.0  # seconds between two edits that only show progress
 
-# The trigger function overwrites what still says working once the pipeline has ended, and never what says ended.
-_WORKING, _ENDED = "working", "ended"
-_JOB = re.compile(r"<!-- gitlab-claude-job pipeline=([0-9]+)(?: state=[a-z]+)? -->")
 _BOXES = {"completed": "[x]", "in_progress": "[ ] ▶", "pending": "[ ]"}
 _MOST_TODOS = 20
-
-
-def marker(run_id: str) -> str:
-    """Return the hidden mark of a run's reply, as the trigger function writes it."""
-    return f"<!-- gitlab-claude-trigger run={run_id} -->"
 
 
 class Thread:
@@ -54,12 +46,10 @@ class Thread:
             ours = author.get("id") == self._own or (
                 self._author and author.get("username") == self._author
             )
-            if ours and body.rstrip().endswith(marker(self._request.id)):
+            if ours and body.rstrip().endswith(marks.of_run(self._request.id)):
                 self._note = int(note["id"])
-                marks = _JOB.findall(
-                    body
-                )  # the last is ours: an answer above it may show one in a code block
-                self.taken_by = marks[-1] if marks and marks[-1] != self._pipeline else ""
+                pipeline = marks.pipeline_of(body)
+                self.taken_by = pipeline if pipeline != self._pipeline else ""
                 return
 
     def update(self, text: str) -> None:
@@ -67,14 +57,15 @@ class Thread:
         if self._note:
             with suppress(GitLabError):
                 self._gitlab.put(
-                    f"{self._noteable}/notes/{self._note}", {"body": self._body(text, _WORKING)}
+                    f"{self._noteable}/notes/{self._note}",
+                    {"body": self._body(text, marks.WORKING)},
                 )
 
     def say(self, text: str) -> None:
         """Put down the last word: edit the reply, or write it where there is none that can be edited."""
         if not self._request.kind:
             return
-        body = self._body(text, _ENDED)
+        body = self._body(text, marks.ENDED)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
@@ -116,9 +107,10 @@ class Thread:
         return [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
 
     def _body(self, text: str, state: str) -> str:
-        mark = f"<!-- gitlab-claude-job pipeline={self._pipeline} state={state} -->\n"
-        job = mark if self._pipeline.isdecimal() else ""
-        return f"{text}\n\n{job}{marker(self._request.id)}"
+        mark = marks.of_run(self._request.id)
+        if self._pipeline.isdecimal():
+            mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
+        return f"{text}\n\n{mark}"
 
 
 class Report(NamedTuple):

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job.outcome import Ending, Failure
 from job.prompts import COMMANDS
+from shared.contract.ai_flow import (
+    DISCUSSION_ID,
+    ISSUE,
+    MENTION,
+    MERGE_REQUEST,
+    RUN_ID,
+    SHA,
+    USERNAME,
+    VERSION,
+)
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
     from pathlib import Path
-
-VERSION = 1
-ISSUE, MERGE_REQUEST = "issue", "merge_request"
-MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"
-
-_RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-_DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 
 
 class Request(NamedTuple):
@@ -84,7 +85,7 @@ def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]
 
 def _request(flow: Mapping[str, Any], project_id: str) -> Request:
     context, run_id = _object(flow, "context"), flow.get("id")
-    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise Failure(Ending.REQUEST_INVALID, what="its id is no run id")
     told = _object(context, "project").get("id")
     if told is not None and str(told) != project_id:
@@ -102,11 +103,11 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         context=context,
         kind=kind,
         iid=_number(target.get("iid")),
-        sha=_match(_SHA, target.get("sha")),
-        discussion_id=_match(_DISCUSSION_ID, _object(context, "thread").get("discussion_id")),
+        sha=_match(SHA, target.get("sha")),
+        discussion_id=_match(DISCUSSION_ID, _object(context, "thread").get("discussion_id")),
         internal=_object(context, "note").get("internal") is True,
         author_id=_number(author.get("id")),
-        author=_match(_USERNAME, author.get("username")),
+        author=_match(USERNAME, author.get("username")),
         model=_object(flow, "model"),
         command=(command if command in COMMANDS else "") if isinstance(command, str) else None,
         prompt=prompt.strip() if isinstance(prompt, str) else "",

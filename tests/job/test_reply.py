@@ -7,9 +7,9 @@ import pytest
 from job.gitlab import GitLab as Client
 from job.gitlab import GitLabError
 from job.outcome import Ending, Failure
-from job.reply import Report, Thread, failed, finished, marker, working
+from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
-from shared import replies
+from shared.contract.marks import of_run
 from tests.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
@@ -55,7 +55,7 @@ def thread(
 
 
 def ours(
-    gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{marker(RUN)}"
+    gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{of_run(RUN)}"
 ) -> int:
     return int(
         gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)["id"]
@@ -66,18 +66,18 @@ def bodies(gitlab: GitLab) -> list[str]:
     return [note["body"] for note in gitlab.notes.values() if note["author_id"] != ADA]
 
 
-def test_the_mark_is_the_trigger_function_s() -> None:
-    assert marker(RUN) == replies.marker(RUN)
-
-
 def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     ours(gitlab)
     found = thread(gitlab)
     found.find()
     found.update("Working.")
     found.say("Done.")
-    assert bodies(gitlab) == [
-        f"Done.\n\n<!-- gitlab-claude-job pipeline=31 state=ended -->\n{marker(RUN)}"
+    (body,) = bodies(gitlab)
+    assert body.splitlines() == [
+        "Done.",
+        "",
+        "<!-- gitlab-claude-job pipeline=31 state=ended -->",
+        f"<!-- gitlab-claude-trigger run={RUN} -->",
     ]
 
 
@@ -100,11 +100,11 @@ def test_a_reply_that_came_late_is_edited_all_the_same(gitlab: GitLab) -> None:
 @pytest.mark.parametrize(
     ("author", "body"),
     [
-        (ADA, f"{marker(RUN)}"),
-        (OTHER, f"{marker(RUN)}"),
-        (OWN, f"{marker(RUN)} and more"),
-        (OWN, marker(RUN[:-1])),
-        (OWN, marker("cd" * 16)),
+        (ADA, f"{of_run(RUN)}"),
+        (OTHER, f"{of_run(RUN)}"),
+        (OWN, f"{of_run(RUN)} and more"),
+        (OWN, of_run(RUN[:-1])),
+        (OWN, of_run("cd" * 16)),
     ],
 )
 def test_a_note_that_only_looks_like_ours_is_left_alone(
@@ -151,13 +151,13 @@ def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     found.find()
     found.update("Working.")
     assert bodies(gitlab) == [
-        f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{marker(RUN)}"
+        f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
     ]
 
 
 @pytest.mark.parametrize("state", ["", " state=working", " state=ended"])
 def test_a_mark_of_any_state_is_known(gitlab: GitLab, state: str) -> None:
-    ours(gitlab, body=f"Words.\n\n<!-- gitlab-claude-job pipeline=31{state} -->\n{marker(RUN)}")
+    ours(gitlab, body=f"Words.\n\n<!-- gitlab-claude-job pipeline=31{state} -->\n{of_run(RUN)}")
     again, same = thread(gitlab, pipeline="32"), thread(gitlab, pipeline="31")
     again.find()
     same.find()
