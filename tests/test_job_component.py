@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
-from job.settings import Settings
+from job.inputs import Inputs
 from job.signin import IDENTITY_TOKEN
 from tests.job import tooling
 from tests.job.runner import COMPONENT
@@ -61,21 +61,21 @@ def test_every_input_has_a_description_and_a_default_and_is_used() -> None:
 
 
 def test_the_program_knows_every_setting_the_component_hands_over() -> None:
-    body = script().partition("<<'END_OF_SETTINGS'\n")[2].partition("END_OF_SETTINGS")[0]
+    body = script().partition("<<'END_OF_INPUTS'\n")[2].partition("END_OF_INPUTS")[0]
     handed = {line.partition("=")[0] for line in body.splitlines()}
-    assert handed | {"prompt"} == set(Settings._fields)
+    assert handed | {"prompt"} == set(Inputs._fields)
 
 
 def test_the_defaults_are_the_program_s() -> None:
     inputs, _ = documents()
-    settings = Settings()
-    for name in set(inputs) & set(Settings._fields) - {
+    known = Inputs()
+    for name in set(inputs) & set(Inputs._fields) - {
         "claude_version",
         "labels",
         "allowed_tools",
         "environment",
     }:
-        assert inputs[name]["default"] == getattr(settings, name), name
+        assert inputs[name]["default"] == getattr(known, name), name
 
 
 def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
@@ -157,11 +157,11 @@ def oldest_python() -> str | None:
 @pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
 def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
     """From the component alone: nothing else of this repository is in reach."""
-    (tmp_path / "settings").write_text("provider=anthropic\n")
+    (tmp_path / "inputs").write_text("provider=anthropic\n")
     (command,) = re.findall(r"python3 (-I -B -c '[^']*') \"\$program\"", script())
     start = [str(oldest_python()), *shlex.split(command)]
     done = subprocess.run(
-        [*start, unpacked(tmp_path), tmp_path / "settings"],
+        [*start, unpacked(tmp_path), tmp_path / "inputs"],
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from job.outcome import CLAUDE
+from job.failures import ExitCode
 from tests.gitlab.records import Record
 from tests.job import tooling
 from tests.job.model import AWS_KEYS, Block, say, use
@@ -236,7 +236,7 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
             "options": {"turns": 1, "minutes": 9},
         }
         ended = scene.script(sent(scene, **flow))
-        assert ended.code == CLAUDE, plain(ended.log)
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
         assert "Our way of working." in scene.model.prompt()
         assert "Claude stopped at the limit of 1 turns." in scene.reply()
         assert " state=ended -->" in scene.reply()

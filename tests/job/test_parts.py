@@ -8,11 +8,11 @@ import pytest
 
 from job import artifacts, install, mcp, merge_request, session
 from job.artifacts import Folders
-from job.log import Log
-from job.outcome import Failure
+from job.failures import Failure
+from job.inputs import Inputs
+from job.job_log import Log
 from job.progress import Progress
 from job.request import Request
-from job.settings import Settings
 
 ISSUE = Request("r", "mention", "x", {}, kind="issue", iid=5, author_id=42, author="ada")
 SESSION = "0fa2141e-4352-46a1-a1b2-a556995d4d04"
@@ -127,7 +127,7 @@ def test_claude_is_installed_once_and_without_secrets(tmp_path: Path) -> None:
             "2.1.330",
             given,
             lambda name, version: install.package(
-                name, version, folders=place, given=given, log=quiet_log([])
+                name, version, folders=place, environment=given, log=quiet_log([])
             ),
         )
         assert found == str(
@@ -162,7 +162,7 @@ def test_what_hinders_the_installation_is_said(tmp_path: Path, npm: str, words: 
             "2.1.330",
             given,
             lambda name, version: install.package(
-                name, version, folders=place, given=given, log=quiet_log(lines)
+                name, version, folders=place, environment=given, log=quiet_log(lines)
             ),
         )
     assert not npm or "npm error 404" in "".join(lines)
@@ -221,12 +221,12 @@ def test_without_its_token_there_is_no_mcp_server(tmp_path: Path) -> None:
     ],
 )
 def test_the_title_is_claude_s_if_it_gave_one(answer: str, title: str, body: str) -> None:
-    assert merge_request.words(answer, ISSUE) == (title, body)
+    assert merge_request.summary(answer, ISSUE) == (title, body)
 
 
 def test_what_was_asked_internally_is_named_by_its_number() -> None:
     assert (
-        merge_request.words("Title: The secret\n\nx", ISSUE._replace(internal=True)).title
+        merge_request.summary("Title: The secret\n\nx", ISSUE._replace(internal=True)).title
         == "Changes for #5"
     )
 
@@ -267,4 +267,4 @@ def test_the_cache_is_out_of_claude_s_reach_and_comes_back(tmp_path: Path) -> No
     assert (workspace / ".gitlab-claude" / "cache" / "x").is_dir()
     assert (workspace / ".gitlab-claude" / "changes.patch").is_file()
     assert not private.exists()
-    assert Settings().resume is False
+    assert Inputs().resume is False

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.outcome import Failure
+from job.failures import Failure
 from job.prompt import CONTEXT, DIFF, Prompt, _in_pieces, as_data, build
 from job.request import Request
 

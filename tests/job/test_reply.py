@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from job.failures import Failure, Reason
 from job.gitlab import GitLab as Client
 from job.gitlab import GitLabError
-from job.outcome import Ending, Failure
 from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
 from shared.contract.marks import of_run
@@ -210,7 +210,7 @@ def test_the_last_word_says_what_it_took_and_what_was_denied() -> None:
 
 
 def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
-    failure = Failure(Ending.MAX_TURNS, limit=40)
+    failure = Failure(Reason.MAX_TURNS, limit=40)
     assert failed("j", failure) == (
         "Claude could not finish. Claude stopped at the limit of 40 turns. "
         "Ask for less at once, or raise the limit: the comment's own, else the input max_turns.\n\nJob: j."
@@ -218,8 +218,8 @@ def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
     assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")
 
 
-@pytest.mark.parametrize("ending", Ending, ids=lambda ending: ending.name)
-def test_every_ending_is_a_sentence_with_a_cure(ending: Ending) -> None:
-    assert ending.sentence.endswith(".")
-    assert ending.cure.endswith(".") or ending is Ending.CANCELED
-    assert 0 < ending.code < 126
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
+def test_every_reason_is_a_sentence_with_a_cure(reason: Reason) -> None:
+    assert reason.sentence.endswith(".")
+    assert reason.cure.endswith(".") or reason is Reason.CANCELED
+    assert 0 < reason.code < 126

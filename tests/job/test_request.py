@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from job.outcome import Failure
+from job.failures import Failure
 from job.request import read
 
 RUN = "ab" * 16

@@ -99,8 +99,8 @@ JOB_THREATS = (
         "Secrets and forged sections in the job's log",
         "Values of secrets are masked in every line, the longer before the shorter; control characters do not get through.",
         (
-            "job/test_log.py::test_a_secret_is_masked_wherever_it_stands",
-            "job/test_log.py::test_no_text_can_forge_a_section",
+            "job/test_job_log.py::test_a_secret_is_masked_wherever_it_stands",
+            "job/test_job_log.py::test_no_text_can_forge_a_section",
         ),
     ),
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job.markdown import plain, quiet
+from job.harmless import plain, quiet
 from tests.gitlab import quick_actions
 
 PIECES = [
