@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from job.messages import CUT
+from job import messages
 from shared.contract.invisible import CHARACTERS
 
 MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
@@ -29,7 +29,7 @@ def quiet(text: str) -> str:
     """
     text = text.replace("\r\n", "\n")
     if len(text) > MOST:
-        text = f"{text[:MOST]}\n\n{CUT}"
+        text = f"{text[:MOST]}\n\n{messages.CUT}"
     lines, fence, indent = [], "", 0
     for raw in _INVISIBLE.sub("", text).strip("\n").split("\n"):
         line, found = raw, _FENCE.fullmatch(raw)

@@ -245,15 +245,3 @@ def joined(value: Any) -> Any:
         whole = len(value) > 1 and all(isinstance(each, str) for each in value)
         return "".join(value) if whole else [joined(each) for each in value]
     return value
-
-
-def test_the_frame_says_what_is_data_and_what_is_missing() -> None:
-    system = made("x").system
-    for said in (
-        "`context.unread`",
-        "`context.thread.cut`",
-        "untrusted",
-        "author and role",
-        "\\u0040",
-    ):
-        assert said in system
