@@ -12,8 +12,9 @@ def test_nothing_given_is_the_defaults() -> None:
 
 def test_each_kind_of_input_is_read() -> None:
     inputs = parse(
-        "provider=bedrock\nmax_turns=7\nmax_budget_usd=0.5\ntimeout_minutes=2\ndraft=false\nresume=true\n"
-        "allowed_tools=Bash(npm test), Bash(git log --oneline *) WebFetch\nenvironment=A, B_2\n",
+        "provider=bedrock\nmax_turns=7\nmax_budget_usd=0.5\ntimeout_minutes=2\n"
+        "draft=false\nresume=true\nenvironment=A, B_2\n"
+        "allowed_tools=Bash(npm test), Bash(git log --oneline *) WebFetch\n",
         "Be brief.\n",
     )
     assert inputs.provider == "bedrock"
@@ -60,10 +61,8 @@ def test_an_input_nobody_knows_is_named() -> None:
 
 
 def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
-    assert tools("Bash(make a, b), mcp__gitlab__get_issue") == (
-        "Bash(make a, b)",
-        "mcp__gitlab__get_issue",
-    )
+    found = tools("Bash(make a, b), mcp__gitlab__get_issue")
+    assert found == ("Bash(make a, b)", "mcp__gitlab__get_issue")
 
 
 @pytest.mark.parametrize(

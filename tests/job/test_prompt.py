@@ -1,4 +1,4 @@
-"""The prompt: strangers' text is one JSON value in which nothing acts, and the team's words come first."""
+"""The prompt: strangers' text is JSON in which nothing acts; the team's words come first."""
 
 import json
 from collections.abc import Mapping
@@ -25,15 +25,9 @@ FILES = {
 def made(
     text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any
 ) -> Prompt:
-    asked: dict[str, Any] = {
-        "id": "r",
-        "event": "mention",
-        "context": {},
-        "kind": "merge_request",
-        "iid": 3,
-    } | request
+    asked = Request("r", "mention", text, {}, kind="merge_request", iid=3)
     return build(
-        Request(input=text, **asked),
+        asked._replace(**request),
         project="group/app",
         prompt="Be brief.",
         prompt_file=prompt_file,
@@ -81,11 +75,8 @@ def test_the_default_branch_s_claude_md_is_in_the_system_prompt() -> None:
 
 def test_the_team_s_words_come_before_the_request() -> None:
     message = made("fix it").message
-    assert (
-        message.index("Be brief.")
-        < message.index("smallest change")
-        < message.index('"request": "fix it"')
-    )
+    order = ["Be brief.", "smallest change", '"request": "fix it"']
+    assert sorted(order, key=message.index) == order
 
 
 @pytest.mark.parametrize(
@@ -113,14 +104,8 @@ def test_no_word_is_a_path(text: str) -> None:
     def file(name: str) -> None:
         asked.append(name)
 
-    build(
-        Request("r", "mention", text, {}),
-        project="p",
-        prompt="",
-        prompt_file="x/*.md",
-        file=file,
-        diff=b"",
-    )
+    request = Request("r", "mention", text, {})
+    build(request, project="p", prompt="", prompt_file="x/*.md", file=file, diff=b"")
     assert set(asked) <= {"CLAUDE.md", "x/default.md"}
 
 
@@ -158,11 +143,8 @@ def test_of_the_file_the_installation_s_words_and_ours_the_first_that_is_there_i
     prompt_file: str, files: Mapping[str, str], prompt: str, order: list[str]
 ) -> None:
     message = made("x", prompt_file, files, command="review", prompt=prompt).message
-    assert [
-        text
-        for text in ("Be brief.", "Our review.", "Theirs.", "Review the merge request.")
-        if text in message
-    ] == order
+    known = ("Be brief.", "Our review.", "Theirs.", "Review the merge request.")
+    assert [text for text in known if text in message] == order
     assert sorted(order, key=message.index) == order
 
 
@@ -183,12 +165,8 @@ def test_an_event_without_a_command_has_its_own(
     command: str | None, event: str, kind: str, found: str
 ) -> None:
     message = made("Work on this.", command=command, event=event, kind=kind).message
-    ours = [
-        text
-        for text in ("Review the merge request.", "cover the change with tests")
-        if text in message
-    ]
-    assert ours == [found] * bool(found)
+    ours = ("Review the merge request.", "cover the change with tests")
+    assert [text for text in ours if text in message] == [found] * bool(found)
 
 
 def test_a_command_comes_before_the_event_s_own() -> None:
@@ -202,10 +180,8 @@ def test_only_a_comment_s_word_chooses_a_file() -> None:
 
 def test_a_review_in_an_issue_has_no_words_of_ours() -> None:
     for prompt_file in ("", "none/*.md"):
-        assert (
-            "Review the merge"
-            not in made("review", prompt_file, command="review", kind="issue").message
-        )
+        message = made("review", prompt_file, command="review", kind="issue").message
+        assert "Review the merge" not in message
 
 
 def test_a_prompt_file_that_is_not_there_is_said() -> None:

@@ -1,6 +1,7 @@
 """The one reply: found, edited, never doubled, against the GitLab stand-in."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from shared.contract.marks import of_run
 from tests.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
+STARTED = f"Claude is on it.\n\n{of_run(RUN)}"
 
 
 @pytest.fixture
@@ -28,37 +30,15 @@ def gitlab() -> Iterator[GitLab]:
         yield made
 
 
-def client(gitlab: GitLab) -> Client:
-    return Client(f"{gitlab.url}/api/v4", "7", "glpat-own", pause=lambda _: None)
+def thread(gitlab: GitLab, *, author: str = "", pipeline: str = "31", **request: Any) -> Thread:
+    client = Client(f"{gitlab.url}/api/v4", "7", "glpat-own", pause=lambda _: None)
+    asked = Request(RUN, "mention", "fix it", {}, kind="issue", iid=5, discussion_id="d" * 40)
+    return Thread(client, asked._replace(**request), {"id": OWN}, author, pipeline)
 
 
-def thread(
-    gitlab: GitLab,
-    *,
-    author: str = "",
-    pipeline: str = "31",
-    discussion: str = "d" * 40,
-    internal: bool = False,
-) -> Thread:
-    request = Request(
-        RUN,
-        "mention",
-        "fix it",
-        {},
-        kind="issue",
-        iid=5,
-        discussion_id=discussion,
-        internal=internal,
-    )
-    return Thread(client(gitlab), request, {"id": OWN}, author, pipeline)
-
-
-def ours(
-    gitlab: GitLab, author: int = OWN, body: str = f"Claude is on it.\n\n{of_run(RUN)}"
-) -> int:
-    return int(
-        gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)["id"]
-    )
+def ours(gitlab: GitLab, author: int = OWN, body: str = STARTED) -> int:
+    note = gitlab.note(7, "issue", 5, author_id=author, body=body, discussion_id="d" * 40)
+    return int(note["id"])
 
 
 def bodies(gitlab: GitLab) -> list[str]:
@@ -82,7 +62,7 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
 
 def test_it_is_found_among_the_newest_notes_where_no_discussion_is_known(gitlab: GitLab) -> None:
     ours(gitlab)
-    thread(gitlab, discussion="").say("Done.")
+    thread(gitlab, discussion_id="").say("Done.")
     assert len(bodies(gitlab)) == 1
 
 
@@ -99,8 +79,8 @@ def test_a_reply_that_came_late_is_edited_all_the_same(gitlab: GitLab) -> None:
 @pytest.mark.parametrize(
     ("author", "body"),
     [
-        (ADA, f"{of_run(RUN)}"),
-        (OTHER, f"{of_run(RUN)}"),
+        (ADA, of_run(RUN)),
+        (OTHER, of_run(RUN)),
         (OWN, f"{of_run(RUN)} and more"),
         (OWN, of_run(RUN[:-1])),
         (OWN, of_run("cd" * 16)),
@@ -112,16 +92,8 @@ def test_a_note_that_only_looks_like_ours_is_left_alone(
     number = ours(gitlab, author, body)
     thread(gitlab).say("Done.")
     assert gitlab.notes[number]["body"] == body
-    assert (
-        len(
-            [
-                text
-                for text in (note["body"] for note in gitlab.notes.values())
-                if text.startswith("Done.")
-            ]
-        )
-        == 1
-    )
+    written = [note["body"] for note in gitlab.notes.values()]
+    assert len([text for text in written if text.startswith("Done.")]) == 1
 
 
 def test_another_user_s_reply_is_answered_where_it_cannot_be_edited(gitlab: GitLab) -> None:
@@ -131,7 +103,7 @@ def test_another_user_s_reply_is_answered_where_it_cannot_be_edited(gitlab: GitL
 
 
 def test_a_discussion_that_is_gone_gets_a_note_as_internal_as_the_question(gitlab: GitLab) -> None:
-    thread(gitlab, discussion="e" * 40, internal=True).say("Done.")
+    thread(gitlab, discussion_id="e" * 40, internal=True).say("Done.")
     (note,) = [note for note in gitlab.notes.values() if note["author_id"] == OWN]
     assert note["internal"]
 
@@ -187,10 +159,13 @@ def test_while_claude_works_its_to_do_list_shows() -> None:
         {"content": "/close", "status": "in_progress"},
         {"content": "c", "status": "?"},
     ]
-    assert (
-        working("[job 9](u)", todos)
-        == "Claude is at work: [job 9](u).\n\n- [x] Read all\n- [ ] ▶ close\n- [ ] c"
-    )
+    assert working("[job 9](u)", todos).splitlines() == [
+        "Claude is at work: [job 9](u).",
+        "",
+        "- [x] Read all",
+        "- [ ] ▶ close",
+        "- [ ] c",
+    ]
     assert "… and 5 more" in working("j", [{"content": "x", "status": "pending"}] * 25)
 
 
@@ -204,7 +179,9 @@ def test_the_last_word_says_what_it_took_and_what_was_denied() -> None:
 def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
     failure = Failure(Reason.MAX_TURNS, limit=40)
     assert failed("j", failure) == (
-        "Claude could not finish. Claude stopped at the limit of 40 turns. "
-        "Ask for less at once, or raise the limit: the comment's own, else the input max_turns.\n\nJob: j."
+        "Claude could not finish. Claude stopped at the limit of 40 turns. Ask for less at once, "
+        "or raise the limit: the comment's own, else the input max_turns.\n"
+        "\n"
+        "Job: j."
     )
     assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")

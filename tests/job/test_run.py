@@ -1,8 +1,7 @@
-"""The order of the job where no tool is needed: what ends it before it begins, and the time it has."""
+"""The job where no tool is needed: what ends it before it begins, and the time it has."""
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,17 @@ from job.inputs import Inputs
 from job.job_log import Log
 from job.run import Job, main
 
-GIVEN = {
-    "AI_FLOW_INPUT": "fix it", "GITLAB_ACCESS_TOKEN": "glpat-x", "CI_API_V4_URL": "http://127.0.0.1:1/api/v4", "CI_PROJECT_ID": "7",
+ENVIRONMENT = {
+    "AI_FLOW_INPUT": "fix it",
+    "GITLAB_ACCESS_TOKEN": "glpat-x",
+    "CI_API_V4_URL": "http://127.0.0.1:1/api/v4",
+    "CI_PROJECT_ID": "7",
     "CI_PROJECT_URL": "http://127.0.0.1:1/group/app",
-}  # fmt: skip
+}
 
 
-def job(inputs: Inputs, **given: str) -> Job:
-    return Job(inputs, GIVEN | given, Log(lambda _: None, lambda: 0.0))
+def job(inputs: Inputs, **variables: str) -> Job:
+    return Job(inputs, ENVIRONMENT | variables, Log(lambda _: None, lambda: 0.0))
 
 
 def test_claude_gets_the_input_s_minutes_less_what_is_used() -> None:
@@ -64,8 +66,7 @@ def test_a_wrong_input_ends_the_job_with_its_sentence(
 def test_a_secret_is_masked_from_the_first_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_variable: Callable[[str, str], None] = monkeypatch.setenv
-    set_variable("GITLAB_ACCESS_TOKEN", "canary-token")
+    monkeypatch.setenv("GITLAB_ACCESS_TOKEN", "canary-token")
     file = tmp_path / "inputs"
     file.write_text("model=canary-token --x\n")
     assert main([str(file)]) == ExitCode.SETTINGS
