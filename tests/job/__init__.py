@@ -1,1 +1,1 @@
-"""Stand-ins and tools for the tests of the CI job: model API, STS, a runner; none of them is a fake of the job."""
+"""Tests of the CI job, with stand-ins for the model API, STS and a runner."""

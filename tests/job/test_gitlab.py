@@ -1,4 +1,4 @@
-"""GitLab's API as the job calls it: patience where it is safe, no redirect, errors with a status."""
+"""GitLab's API as the job calls it: tried again where it is safe, no redirect, clear errors."""
 
 from collections.abc import Iterator
 

@@ -11,7 +11,8 @@ from job.harmless import plain, quiet
 from tests.gitlab import quick_actions
 
 PIECES = [
-    "   ", " ", "\t", "\n", "\r\n", "x", "\u200b", "- ", ">", "/", "/close", "/merge\n", "@all", "@ada ",
+    "   ", " ", "\t", "\n", "\r\n", "x", "\u200b", "- ", ">",
+    "/", "/close", "/merge\n", "@all", "@ada ",
     "`", "```", "````", "~~~", "~~~~", "<!--", "-->", "<pre>", "![a](b)",
 ]  # fmt: skip
 INVISIBLE = "\0\r\xad\u034f\u061c\u115f\u180b\u200b\u202e\u2060\u2028\u3164\ufe0f\uffa0\ufffb"
