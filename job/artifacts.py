@@ -27,7 +27,7 @@ class Folders(NamedTuple):
 
 @contextmanager
 def folders(workspace: Path) -> Iterator[Folders]:
-    """Make the private folder; keep the cache in it meanwhile, as Claude could change it outside.
+    """Make the private folder, and keep the CI cache in it, out of Claude's reach, until the end.
 
     `workspace` is the work tree, where GitLab's runner puts the cache and looks for it afterwards.
     """

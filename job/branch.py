@@ -47,7 +47,10 @@ class Branch(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What became of the changes: `url` of a merge request, or "" if it was asked in one."""
+    """What became of the changes: the first 8 characters of their commit, and what to remark.
+
+    `url` is that of the merge request, or "" if the run was asked for in one.
+    """
 
     url: str
     commit: str

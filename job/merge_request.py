@@ -58,7 +58,10 @@ def commit_message(title: str, request: Request, host: str) -> str:
 
 
 def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
-    """Return the merge request as it is now; raise Failure if it takes no changes, GitLabError."""
+    """Return the merge request as it is now.
+
+    Raise Failure if it takes no changes, or GitLabError if GitLab does not show it.
+    """
     found: Mapping[str, Any] = gitlab.get(f"merge_requests/{iid}")
     if str(found.get("source_project_id")) != project_id:
         raise Failure(Reason.FORK)
@@ -69,9 +72,10 @@ def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
 
 
 def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
-    """Return our open merge request whose branch begins so; raise GitLabError.
+    """Return our open merge request whose branch begins with `prefix`, or None.
 
-    A second request in an issue goes on where the first ended. `own` is our user's id.
+    A second request in an issue goes on where the first ended. `own` is our user's id. Raise
+    GitLabError if GitLab does not list them.
     """
     found = gitlab.get("merge_requests", state="opened", author_id=own, per_page=100)
     for each in found or []:
