@@ -34,15 +34,15 @@ docs: $(VENV)/.test  ## write the tables of the docs and the component from the 
 	$(BIN)/python templates/generate.py
 
 bench: $(VENV)/.test  ## figures: hostile notes, cold path
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.job.bench
+	$(BIN)/python -m tests.proofs.bench
+	$(BIN)/python -m tests.proofs.job_bench
 
 lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) --all-extras --group test -o tests/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt -o functions/local/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra aws -o functions/aws/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra gcp -o functions/gcp/requirements.txt
-	echo aws-sam-cli==1.170.0 | $(UV_COMPILE:pyproject.toml=-) -o tests/deploy/sam-requirements.txt
+	echo aws-sam-cli==1.170.0 | $(UV_COMPILE:pyproject.toml=-) -o tests/support/deploy/sam-requirements.txt
 
 clean:
 	rm -rf $(VENV) .state build .aws-sam
@@ -51,10 +51,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 faults: $(VENV)/.test  ## what breaks and what is lost: all schedules, kills and load; writes docs/reliability.md
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.proofs.faults
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
-	$(BIN)/python -m tests.security
+	$(BIN)/python -m tests.proofs.security
 
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -65,8 +65,8 @@ $(VENV)/.test: tests/requirements.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local
 
 deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, linted, held against the code
-	$(BIN)/python -m pytest tests/test_providers.py tests/test_template.py tests/test_template_models.py \
-		tests/test_cloudbuild.py tests/test_bootstrap_gcp.py
+	$(BIN)/python -m pytest tests/shared/installation/test_providers.py tests/deploy/test_template.py tests/deploy/test_template_models.py \
+		tests/deploy/test_cloudbuild.py tests/deploy/test_bootstrap_gcp.py
 
 deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)
 	sam build

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from shared.providers import GOOGLE_REGIONS, beside
-from shared.settings import VARIABLES, Settings, SettingsError
+from shared.installation.providers import GOOGLE_REGIONS, beside
+from shared.installation.settings import VARIABLES, Settings, SettingsError
 
 # Cloud Run gives a service its address when it is made: the build puts it in.
 DISPATCH_URL = "@DISPATCH_URL@"

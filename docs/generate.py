@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from shared.outcome import Outcome, Reason  # noqa: E402
-from shared.settings import VARIABLES  # noqa: E402
+from shared.installation.settings import VARIABLES  # noqa: E402
+from shared.outcome.reasons import Outcome, Reason  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

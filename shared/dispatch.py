@@ -1,308 +1,349 @@
-"""The use case behind the queue: claim, authorise, acknowledge, trigger, reply. Each step may be the last that runs."""
+"""The use case behind the queue: claim, authorise, acknowledge, trigger, reply.
+
+The process may be killed after any step; the next attempt goes on from what the record says.
+"""
 
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from shared import command, control, flow, letters, limits, mention, projects, replies, runs
-from shared.access import authorise
-from shared.claim import ENDED, SETTLE, State, pause
-from shared.command import Order
-from shared.context import context
-from shared.event import COMMIT, MENTION, SNIPPET
-from shared.held import Held
-from shared.log import entry, severity
-from shared.outcome import Outcome, Reason, Retry, Stop
-from shared.ports import GitLabError, Pipeline, World
-from shared.run import RunRequest, TrackRequest, digest, instruction_of
-from shared.runs import Started
-from shared.secret import GitLabSecrets
+from shared import thread_commands
+from shared.contract import marks
+from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
+from shared.gitlab.values import GitLabError, Pipeline
+from shared.incoming import mention
+from shared.installation.secrets import GitLabSecrets
+from shared.log_fields import entry, severity
+from shared.outcome.reasons import Outcome, Reason, Retry, Stop
+from shared.outgoing import payload, refusals, replies
+from shared.outgoing.context import context
+from shared.runs import command, limits, store
+from shared.runs.access import authorise
+from shared.runs.command import Options
+from shared.runs.detect import instruction_of
+from shared.runs.record import ENDED, SETTLE, Lease, State, pause
+from shared.runs.request import RunRequest, TrackRequest, digest
+from shared.services import Services
 from shared.track import track
 
-_ANSWERS = (command.HELP, command.STATUS, command.STOP)
+_ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
+_FORBIDDEN, _NOT_FOUND = 403, 404
+_TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
-def dispatch(request: RunRequest | TrackRequest, world: World, *, last: bool = False) -> Reason:
-    """Take a request as far as it goes and return its end; raise Retry where the same one is to come again.
+def dispatch(
+    request: RunRequest | TrackRequest, services: Services, *, last: bool = False
+) -> Reason:
+    """Take a request as far as it goes and return its end.
 
-    Any number of calls for one run, at once or one after the other, create one pipeline. `last` says that the queue
-    will not offer the request again: instead of Retry the run ends as a dead letter, which can be replayed.
+    Raise Retry where the same request is to come again. Any number of calls for one run, at once
+    or one after the other, create one pipeline. `last` says that the queue will not offer the
+    request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
     if isinstance(request, TrackRequest):
-        return track(request, world, last=last)
-    run = request
+        return track(request, services, last=last)
     try:
-        held = Held(run, world)
+        lease = Lease(request, services.records, services.now)
     except Retry as error:
         if not last:
             raise
-        world.log("ERROR", entry(Reason.DEAD_LETTER, run, error=str(error.reason)))
-        letters.keep(run, world.records, world.now())  # whoever holds the claim may be dead as well
+        # Whoever holds the lease may be dead as well.
+        services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=str(error.reason)))
+        store.add_dead_letter(request.id, services.records, services.now())
         return Reason.DEAD_LETTER
-    try:
-        reason = _end(run, held, world)
-    except Retry as error:
-        if last:
-            return _die(run, error.reason, held, world)
-        held.release()
-        error.after = max(error.after, held.claim.until - world.now(), pause(held.claim.attempt))
-        # The cause is our own text or a status: adapters keep foreign ones out.
-        cause = str(error.__cause__ or "")
-        world.log("WARNING", entry(error.reason, run, attempt=held.claim.attempt, error=cause))
-        raise
-    world.log(
-        severity(reason),
-        entry(reason, run, attempt=held.claim.attempt, pipeline_id=held.claim.pipeline_id),
-    )
-    return reason
+    return Attempt(request, lease, services).run(last=last)
 
 
-def _die(run: RunRequest, cause: Reason, held: Held, world: World) -> Reason:
-    """Raise the alarm, keep the request for a replay, say so in the thread if that works, and end the claim."""
-    world.log("ERROR", entry(Reason.DEAD_LETTER, run, attempt=held.claim.attempt, error=str(cause)))
-    letters.keep(run, world.records, world.now())
-    with suppress(Retry):
-        _reply(run, replies.stopped(run.id, Stop(Reason.DEAD_LETTER)), held, world, over=False)
-    with suppress(Retry):
-        held.write(held.claim.ended(State.DEAD, cause))
-    return Reason.DEAD_LETTER
+class Work(NamedTuple):
+    """What a run is to do: the request that is carried out, its instruction, its options.
 
-
-def _end(run: RunRequest, held: Held, world: World) -> Reason:
-    try:
-        return _serve(run, held, world)
-    except Stop as error:
-        if error.reason is Reason.NOT_A_MEMBER and run.event.public:
-            _award(
-                run, "no_entry_sign", world
-            )  # a reply to every stranger would make us a means to spam
-            why = error
-        else:
-            why = _told(run, error, held, world)
-        held.write(held.claim.ended(State.REFUSED, why.reason))
-        return why.reason
-
-
-def _told(run: RunRequest, why: Stop, held: Held, world: World) -> Stop:
-    """Say why a run does not start, unless the thread has heard too much of us; return why it ended."""
-    if not held.claim.reason and why.reason.outcome is not Outcome.IGNORED:
-        try:
-            limits.count_command(run, world.records, world.now())
-        except Stop as limit:
-            why = limit
-    if why.reason.outcome is not Outcome.IGNORED:
-        if not held.claim.reason:
-            held.write(held.claim.decided(why))
-        _reply(run, replies.stopped(run.id, why), held, world)
-    return why
-
-
-def _serve(run: RunRequest, held: Held, world: World) -> Reason:
-    if held.claim.state in ENDED:
-        return Reason.DUPLICATE
-    if held.claim.reason:  # an earlier attempt decided so, and may have said it
-        raise Stop(Reason[held.claim.reason.upper()], held.claim.hint)
-    if held.claim.state is not State.TRIGGERED:
-        pipeline = _lost_pipeline(run, held, world)
-        if pipeline:
-            asked = _recalled(run, world)
-        else:
-            role = _authorised(run, world)
-            asked = _asked(run, world)
-            if asked.order.command in _ANSWERS:
-                return _answer(asked, held, world)
-            pipeline = _start(asked, role, held, world)
-        held.write(held.claim.triggered(pipeline.id, pipeline.url))
-        runs.keep(Started(asked.run, asked.order, pipeline), world.records, world.now())
-    pipeline = Pipeline(held.claim.pipeline_id, held.claim.pipeline_url)
-    started = runs.read(run.id, world.records) or Started(run, Order(), pipeline)
-    understood = replies.Understood(run.event.name, started.order, world.settings.phrases[0])
-    reply_id = _reply(run, replies.started(run.id, pipeline, understood), held, world)
-    runs.keep(started._replace(reply_id=reply_id), world.records, world.now())
-    held.write(held.claim.ended(State.FINISHED, Reason.TRIGGERED))
-    projects.know(run.event.project_id, world.records, world.now())
-    return Reason.TRIGGERED
-
-
-class _Asked(NamedTuple):
-    """What a run is to do: the request that is carried out (a former one where it is repeated), its text, its order."""
-
-    run: RunRequest
-    instruction: str
-    order: Order
-
-
-def _asked(run: RunRequest, world: World) -> _Asked:
-    """Read what the text begins with; raise Stop where it is no request we serve."""
-    if run.event.kind in (COMMIT, SNIPPET):
-        raise Stop(Reason.TARGET_NOT_SERVED)
-    asked = run
-    if run.event.name != MENTION:  # nobody wrote a word: it is ours, or the installation's
-        return _Asked(
-            run, world.settings.prompts.get(run.event.name) or _instruction(run, world), Order()
-        )
-    order, instruction = command.parse(_seen(run, world), world.settings)
-    if order.command == command.RETRY:
-        former = control.last_of(run, world)
-        _, instruction = command.parse(_seen(former.run, world), world.settings)
-        asked, order = control.repeated(run, order, former)
-    return _Asked(asked, instruction, order)
-
-
-def _recalled(run: RunRequest, world: World) -> _Asked:
-    """Return what a run was to do whose pipeline exists, as far as that can still be read."""
-    try:
-        return _asked(run, world)
-    except Stop:
-        return _Asked(run, "", Order())
-
-
-def _answer(asked: _Asked, held: Held, world: World) -> Reason:
-    """Answer what needs no pipeline."""
-    limits.count_command(asked.run, world.records, world.now())
-    try:
-        text = control.answer(asked.run, asked.order, world, again=held.claim.attempt > 1)
-    except GitLabError as error:
-        raise flow.unavailable(error) from error
-    _reply(asked.run, text, held, world)
-    held.write(held.claim.ended(State.FINISHED, Reason.ANSWERED))
-    return Reason.ANSWERED
-
-
-def _lost_pipeline(run: RunRequest, held: Held, world: World) -> Pipeline | None:
-    """Return the pipeline of an earlier attempt whose end nobody knows, if GitLab has it."""
-    if held.claim.state is not State.TRIGGERING:
-        return None
-    try:
-        return world.gitlab.find_pipeline(run.event.project_id, run.id, held.claim.since)
-    except GitLabError as error:
-        if error.status == 403:  # noqa: PLR2004  our token may not look: better no pipeline than two
-            raise Stop(Reason.UNCERTAIN) from error
-        raise flow.unavailable(error) from error
-
-
-def _start(asked: _Asked, role: int, held: Held, world: World) -> Pipeline:
-    """Count the run, show 👀, gather what the job is to know and trigger."""
-    run, settings = asked.run, world.settings
-    if not settings.model._replace(id=asked.order.model or settings.model.id).advice(_today(world))[
-        0
-    ]:
-        raise Stop(Reason.MODEL_RETIRED)
-    limits.count(run, settings, world.records, world.now())
-    flow.ref(run.event, settings.pipeline_ref)
-    _award(run, "eyes", world)
-    body = flow.body(run, asked.order, asked.instruction, context(run, role, world), settings)
-    try:
-        return _trigger(run, body, held, world)
-    except Stop as error:
-        if error.reason is not Reason.VARIABLES_FORBIDDEN:
-            raise
-    # The project forbids pipeline variables: our own job needs none, a job that waits for them does not run.
-    try:
-        return _trigger(
-            run, {name: value for name, value in body.items() if name != "variables"}, held, world
-        )
-    except Stop as again:
-        raise Stop(
-            Reason.VARIABLES_FORBIDDEN if again.reason is Reason.NO_JOB else again.reason
-        ) from again
-
-
-def _trigger(run: RunRequest, body: dict[str, object], held: Held, world: World) -> Pipeline:
-    """Call with the project's trigger token; one that GitLab does not know may just have been rotated."""
-    secrets = world.secrets.get()
-    try:
-        return _call(run, secrets, body, held, world)
-    except Stop as error:
-        rotated = world.secrets.get(fresh=True)
-        if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
-            raise
-    return _call(run, rotated, body, held, world)
-
-
-def _call(
-    run: RunRequest, secrets: GitLabSecrets, body: dict[str, object], held: Held, world: World
-) -> Pipeline:
-    token = secrets.trigger_token(run.event.project_id, run.event.project_path)
-    if token is None:
-        raise Stop(Reason.TRIGGER_TOKEN_MISSING)
-    held.write(held.claim.triggering(world.now()))
-    try:
-        return world.gitlab.trigger(run.event.project_id, token, body)
-    except GitLabError as error:
-        if not error.unsure:
-            held.write(held.claim.not_triggered())
-        raise flow.refused(error) from error
-
-
-def _authorised(run: RunRequest, world: World) -> int:
-    note, settings = run.event, world.settings
-    try:
-        user = world.gitlab.user(note.author_id)
-        member = world.gitlab.member(note.project_id, note.author_id)
-        own = bool(user and user.bot) and world.gitlab.own_id() == note.author_id
-    except GitLabError as error:
-        raise flow.unavailable(error) from error
-    if own:  # not even ALLOWED_BOTS lets us ask ourselves
-        raise Stop(Reason.BOT_AUTHOR)
-    bots = settings.allowed_bots
-    authorise(user, member, minimum=settings.minimum_role, allowed_bots=bots, today=_today(world))
-    return member.access_level if member else 0
-
-
-def _today(world: World) -> str:
-    return datetime.fromtimestamp(world.now(), UTC).date().isoformat()
-
-
-def _seen(run: RunRequest, world: World) -> str:
-    return mention.seen(_instruction(run, world), world.settings.phrases)
-
-
-def _instruction(run: RunRequest, world: World) -> str:
-    if run.instruction is not None:
-        return run.instruction
-    try:
-        texts = world.gitlab.texts(run.event)
-    except GitLabError as error:
-        if error.status == 404:  # noqa: PLR2004
-            raise Stop(Reason.NOTE_CHANGED) from error
-        raise flow.unavailable(error) from error
-    instruction = instruction_of(texts, world.settings.phrases)
-    if instruction is None or digest(instruction) != run.digest:
-        raise Stop(Reason.NOTE_CHANGED)
-    return instruction
-
-
-def _award(run: RunRequest, emoji: str, world: World) -> None:
-    try:
-        world.gitlab.award(run.event, emoji)
-    except GitLabError as error:  # a missing reaction stops nobody
-        world.log(
-            "WARNING", entry(Reason.GITLAB_UNAVAILABLE, run, error="award", status=error.status)
-        )
-
-
-def _reply(run: RunRequest, text: str, held: Held, world: World, *, over: bool = True) -> int:
-    """Answer once and return the note's id: after a first attempt that may have got as far as here, look first.
-
-    Without `over` what is there already stays.
+    A `retry` carries out a former request.
     """
-    held.check()
-    found = None
-    try:
-        if held.claim.attempt > 1 or not over:
-            found = world.gitlab.replied(run.event, replies.marker(run.id))
-        if found is None:
-            return world.gitlab.reply(run.event, text)
-        if over and found.body.strip() != text and not replies.at_work(found.body):
-            world.gitlab.edit_reply(run.event, found.id, text)
-    except GitLabError as error:
-        if error.unsure or not 400 <= error.status < 500 or error.status in (401, 408, 429):  # noqa: PLR2004
-            again = flow.unavailable(error)
-            again.after = max(
-                again.after, SETTLE if error.unsure else 0.0
-            )  # a reply may still be on its way
-            raise again from error
-        # The thread is locked or gone: nobody can be told there, so the log is.
-        world.log("ERROR", entry(Reason.GITLAB_REFUSED, run, error="reply", status=error.status))
-    return found.id if found else 0
+
+    request: RunRequest
+    instruction: str
+    options: Options
+
+
+class Attempt:
+    """One attempt at a run, with the lease on its record."""
+
+    def __init__(self, request: RunRequest, lease: Lease, services: Services) -> None:
+        """Work on a request whose lease was taken."""
+        self._request, self._lease, self._services = request, lease, services
+
+    def run(self, *, last: bool) -> Reason:
+        """Carry the request out, refuse it, or give the lease back and raise Retry."""
+        lease, services = self._lease, self._services
+        try:
+            reason = self._carry_out_or_refuse()
+        except Retry as error:
+            if last:
+                return self._give_up(error.reason)
+            lease.release()
+            attempt = lease.record.attempt
+            error.after = max(error.after, lease.record.until - services.now(), pause(attempt))
+            # The cause is our own text or a status: adapters keep foreign ones out.
+            cause = str(error.__cause__ or "")
+            services.log(
+                "WARNING", entry(error.reason, self._request, attempt=attempt, error=cause)
+            )
+            raise
+        record = lease.record
+        fields = {"attempt": record.attempt, "pipeline_id": _id(record.pipeline)}
+        services.log(severity(reason), entry(reason, self._request, **fields))
+        return reason
+
+    def _carry_out_or_refuse(self) -> Reason:
+        try:
+            return self._carry_out()
+        except Stop as error:
+            why = self._refuse(error)
+            self._lease.write(self._lease.record.ended(State.REFUSED, why.reason))
+            return why.reason
+
+    def _carry_out(self) -> Reason:
+        record = self._lease.record
+        if record.state in ENDED:
+            return Reason.DUPLICATE
+        if record.reason:  # an earlier attempt decided so, and may have said it
+            raise Stop(Reason[record.reason.upper()], record.hint)
+        if record.state is not State.TRIGGERED:
+            pipeline = self._lost_pipeline()
+            if pipeline is None:
+                role = self._authorise()
+                work = self._understand()
+                if work.options.command in _ANSWERED_HERE:
+                    return self._answer(work)
+                pipeline = self._start(work, role)
+            self._lease.write(self._lease.record.triggered(pipeline))
+        return self._acknowledge()
+
+    def _acknowledge(self) -> Reason:
+        """List the run that has its pipeline, reply, and end it."""
+        request, record, records = self._request, self._lease.record, self._services.records
+        assert record.pipeline  # noqa: S101  so its state says
+        store.add_pipeline(record.carried_out, record.pipeline.id, records, self._services.now())
+        phrase = self._services.settings.phrases[0]
+        understood = replies.Understood(request.event.name, record.options, phrase)
+        reply_id = self._reply(replies.started(request.id, record.pipeline, understood))
+        replied = record._replace(reply_id=reply_id)
+        self._lease.write(replied.ended(State.FINISHED, Reason.TRIGGERED))
+        store.add_project(request.event.project_id, records, self._services.now())
+        return Reason.TRIGGERED
+
+    def _answer(self, work: Work) -> Reason:
+        """Answer what needs no pipeline."""
+        services, record = self._services, self._lease.record
+        limits.count_command(work.request, services.records, services.now())
+        try:
+            text = thread_commands.answer(
+                work.request, work.options, services, again=record.attempt > 1
+            )
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+        self._reply(text)
+        self._lease.write(record.ended(State.FINISHED, Reason.ANSWERED))
+        return Reason.ANSWERED
+
+    def _refuse(self, why: Stop) -> Stop:
+        """Say why the run does not start; return why it ended, which may be another reason."""
+        request, lease, services = self._request, self._lease, self._services
+        if why.reason is Reason.NOT_A_MEMBER and request.event.public:
+            # A reply to every stranger would make us a means to spam.
+            self._award("no_entry_sign")
+            return why
+        decided = lease.record.reason
+        if not decided and why.reason.outcome is not Outcome.IGNORED:
+            try:
+                limits.count_command(request, services.records, services.now())
+            except Stop as limit:  # the thread has heard too much of us
+                why = limit
+        if why.reason.outcome is not Outcome.IGNORED:
+            if not decided:
+                lease.write(lease.record.decided(why))
+            self._reply(replies.stopped(request.id, why))
+        return why
+
+    def _give_up(self, cause: Reason) -> Reason:
+        """Raise the alarm, keep the request for a replay, and say so in the thread if that works."""
+        request, lease, services = self._request, self._lease, self._services
+        attempt = lease.record.attempt
+        fields = entry(Reason.DEAD_LETTER, request, attempt=attempt, error=str(cause))
+        services.log("ERROR", fields)
+        store.add_dead_letter(request.id, services.records, services.now())
+        with suppress(Retry):
+            told = replies.stopped(request.id, Stop(Reason.DEAD_LETTER))
+            self._reply(told, keep_existing=True)
+        with suppress(Retry):
+            lease.write(lease.record.ended(State.DEAD, cause))
+        return Reason.DEAD_LETTER
+
+    def _lost_pipeline(self) -> Pipeline | None:
+        """Return the pipeline of an earlier attempt whose end nobody knows, if GitLab has it."""
+        request, record = self._request, self._lease.record
+        if record.state is not State.TRIGGERING:
+            return None
+        try:
+            return self._services.gitlab.find_pipeline(
+                request.event.project_id, request.id, record.since
+            )
+        except GitLabError as error:
+            if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
+                raise Stop(Reason.UNCERTAIN) from error
+            raise refusals.unavailable(error) from error
+
+    def _authorise(self) -> int:
+        """Return the author's access level; raise Stop unless GitLab says that the author may."""
+        event, settings, gitlab = (
+            self._request.event,
+            self._services.settings,
+            self._services.gitlab,
+        )
+        try:
+            user = gitlab.user(event.author_id)
+            member = gitlab.member(event.project_id, event.author_id)
+            own = bool(user and user.bot) and gitlab.own_id() == event.author_id
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+        if own:  # not even ALLOWED_BOTS lets us ask ourselves
+            raise Stop(Reason.BOT_AUTHOR)
+        authorise(
+            user,
+            member,
+            minimum=settings.minimum_role,
+            allowed_bots=settings.allowed_bots,
+            today=self._today(),
+        )
+        return member.access_level if member else 0
+
+    def _understand(self) -> Work:
+        """Read the options a text begins with; raise Stop where it is no request we serve."""
+        request, settings = self._request, self._services.settings
+        if request.event.kind in (COMMIT, SNIPPET):
+            raise Stop(Reason.TARGET_NOT_SERVED)
+        name = request.event.name
+        if name != MENTION:  # nobody wrote a word: it is ours, or the installation's
+            return Work(request, settings.prompts.get(name) or self._text_of(request), Options())
+        options, instruction = command.parse(self._seen_of(request), settings)
+        if options.command == command.RETRY:
+            former = thread_commands.last_of(request, self._services)
+            _, instruction = command.parse(self._seen_of(former.carried_out), settings)
+            request, options = thread_commands.repeated(request, options, former)
+        return Work(request, instruction, options)
+
+    def _seen_of(self, request: RunRequest) -> str:
+        """Return what of a request's instruction a reader could see."""
+        return mention.sanitized(self._text_of(request), self._services.settings.phrases)
+
+    def _text_of(self, request: RunRequest) -> str:
+        """Return a request's instruction; one that was too long to travel is read from GitLab."""
+        if request.instruction is not None:
+            return request.instruction
+        try:
+            texts = self._services.gitlab.texts(request.event)
+        except GitLabError as error:
+            if error.status == _NOT_FOUND:
+                raise Stop(Reason.NOTE_CHANGED) from error
+            raise refusals.unavailable(error) from error
+        instruction = instruction_of(texts, self._services.settings.phrases)
+        if instruction is None or digest(instruction) != request.digest:
+            raise Stop(Reason.NOTE_CHANGED)
+        return instruction
+
+    def _start(self, work: Work, role: int) -> Pipeline:
+        """Count the run, show 👀, gather what the job is to know, and trigger."""
+        request, services, settings = work.request, self._services, self._services.settings
+        model = settings.model._replace(id=work.options.model or settings.model.id)
+        if not model.advice(self._today())[0]:
+            raise Stop(Reason.MODEL_RETIRED)
+        limits.count(request, settings, services.records, services.now())
+        payload.ref(request.event, settings.pipeline_ref)
+        self._award("eyes")
+        known = context(request, role, services)
+        body = payload.body(request, work.options, work.instruction, known, settings)
+        try:
+            return self._trigger(work, body)
+        except Stop as error:
+            if error.reason is not Reason.VARIABLES_FORBIDDEN:
+                raise
+        # Our own job needs no pipeline variables; a job that waits for them does not run.
+        without = {name: value for name, value in body.items() if name != "variables"}
+        try:
+            return self._trigger(work, without)
+        except Stop as refusal:
+            if refusal.reason is not Reason.NO_JOB:
+                raise
+            raise Stop(Reason.VARIABLES_FORBIDDEN) from refusal
+
+    def _trigger(self, work: Work, body: dict[str, object]) -> Pipeline:
+        """Trigger with the project's token; one that GitLab does not know may have been rotated."""
+        secrets = self._services.secrets.get()
+        try:
+            return self._call_trigger(work, secrets, body)
+        except Stop as error:
+            rotated = self._services.secrets.get(fresh=True)
+            if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
+                raise
+        return self._call_trigger(work, rotated, body)
+
+    def _call_trigger(
+        self, work: Work, secrets: GitLabSecrets, body: dict[str, object]
+    ) -> Pipeline:
+        lease, event = self._lease, self._request.event
+        token = secrets.trigger_token(event.project_id, event.project_path)
+        if token is None:
+            raise Stop(Reason.TRIGGER_TOKEN_MISSING)
+        lease.write(lease.record.triggering(self._services.now(), work.options, work.request))
+        try:
+            return self._services.gitlab.trigger(event.project_id, token, body)
+        except GitLabError as error:
+            if not error.unsure:
+                lease.write(lease.record.not_triggered())
+            raise refusals.refused(error) from error
+
+    def _award(self, emoji: str) -> None:
+        try:
+            self._services.gitlab.award(self._request.event, emoji)
+        except GitLabError as error:  # a missing reaction stops nobody
+            fields = entry(
+                Reason.GITLAB_UNAVAILABLE, self._request, error="award", status=error.status
+            )
+            self._services.log("WARNING", fields)
+
+    def _reply(self, text: str, *, keep_existing: bool = False) -> int:
+        """Reply once and return the note's id, 0 where nobody can be told.
+
+        An earlier attempt may have got as far as here, so later ones look first. Its reply is
+        brought up to date, unless it is to stay or a job of ours writes in it.
+        """
+        event, gitlab = self._request.event, self._services.gitlab
+        self._lease.check()
+        found = None
+        try:
+            if self._lease.record.attempt > 1 or keep_existing:
+                found = gitlab.replied(event, marks.of_run(self._request.id))
+            if found is None:
+                return gitlab.reply(event, text)
+            stays = keep_existing or marks.has_job(found.body)
+            if not stays and found.body.strip() != text:
+                gitlab.edit_reply(event, found.id, text)
+        except GitLabError as error:
+            refused = 400 <= error.status < 500 and error.status not in _TRANSIENT  # noqa: PLR2004
+            if error.unsure or not refused:
+                again = refusals.unavailable(error)
+                # A reply whose end is not known may still be on its way.
+                again.after = max(again.after, SETTLE if error.unsure else 0.0)
+                raise again from error
+            # The thread is locked or gone: nobody can be told there, so the log is.
+            fields = entry(Reason.GITLAB_REFUSED, self._request, error="reply", status=error.status)
+            self._services.log("ERROR", fields)
+        return found.id if found else 0
+
+    def _today(self) -> str:
+        """Return the date as ISO 8601 has it, in UTC."""
+        return datetime.fromtimestamp(self._services.now(), UTC).date().isoformat()
+
+
+def _id(pipeline: Pipeline | None) -> int:
+    return pipeline.id if pipeline else 0

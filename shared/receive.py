@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared import delivery, event, mention, run
-from shared.log import entry, severity
-from shared.outcome import Outcome, Reason, Stop, TriggerError
+from shared.incoming import delivery, mention, payloads
+from shared.log_fields import entry, severity
+from shared.outcome.reasons import Outcome, Reason, Stop, TriggerError
+from shared.runs import detect, request
 
 if TYPE_CHECKING:
-    from shared.ports import Log, Queue
-    from shared.secret import Cached, WebhookSecrets
-    from shared.settings import Settings
+    from shared.installation.secrets import Cached, WebhookSecrets
+    from shared.installation.settings import Settings
+    from shared.runs.store import Queue
+    from shared.services import Log
 
 HEALTH = "gitlab-claude-trigger listens for GitLab webhooks here.\n"
 
@@ -52,7 +54,7 @@ def receive(  # noqa: PLR0913  one argument per port
         return _answer(Reason.DEFECT)
     try:
         queue.put(asked)
-    except Exception as error:  # noqa: BLE001  the store's own errors are many; each of them means: not stored
+    except Exception as error:  # noqa: BLE001  no comment may make us answer 500: GitLab would switch the hook off
         log("ERROR", entry(Reason.QUEUE_UNAVAILABLE, asked, error=type(error).__name__))
         return _answer(Reason.QUEUE_UNAVAILABLE, asked.id)
     log(severity(Reason.QUEUED), entry(Reason.QUEUED, asked))
@@ -80,10 +82,10 @@ def _verify(
 
 def _asked(
     verified: delivery.VerifiedDelivery, settings: "Settings"
-) -> run.RunRequest | run.TrackRequest:
+) -> request.RunRequest | request.TrackRequest:
     if not mention.may_occur(verified.body, settings.marks):
         raise Stop(Reason.NO_MENTION)
-    asked = run.ask(event.parse(verified), settings)
+    asked = detect.ask(payloads.parse(verified), settings)
     if not settings.enabled:
         raise Stop(Reason.DISABLED)
     return asked

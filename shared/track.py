@@ -1,82 +1,97 @@
-"""The use case behind pipeline events: look where a pipeline stands, and let the run's one reply say so.
+"""The use case behind pipeline events: let a run's one reply say where its pipeline stands.
 
-What an event said is not used: events come late, twice and in any order. What GitLab says now is written.
+What an event said is not used: events come late, twice and in any order. What GitLab says now is
+written.
 """
 
-from shared import flow, replies, runs
-from shared.log import entry
-from shared.outcome import Reason
-from shared.ports import GitLabError, Progress, World
-from shared.run import TrackRequest
-from shared.runs import Started
+from shared.contract import marks
+from shared.gitlab.values import GitLabError, Pipeline, Progress
+from shared.log_fields import entry
+from shared.outcome.reasons import Reason, Retry
+from shared.outgoing import refusals, replies
+from shared.runs import record as run_record
+from shared.runs import store
+from shared.runs.record import Record, RecordError
+from shared.runs.request import TrackRequest
+from shared.services import Services
 
-_LOOKS = 4  # how often a pipeline is followed that moves on while we write; a later event or sweep follows further
+# How often a pipeline is followed that moves on while we write; a later event or sweep goes on.
+_LOOKS = 4
 _VERDICTS = {"success": "white_check_mark", "failed": "x"}
 
 
-def track(request: TrackRequest, world: World, *, last: bool = False) -> Reason:
-    """Bring the reply of a pipeline's run up to date; raise Retry where GitLab does not work and it is not the `last`.
+def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
+    """Bring the reply of a pipeline's run up to date.
 
-    Any number of calls, at once or one after the other, leave the reply as the pipeline's last state wants it.
+    Raise Retry where GitLab does not work and it is not the `last` time. Any number of calls, at
+    once or one after the other, leave the reply as the pipeline's last state wants it.
     """
-    started = runs.find(request.project_id, request.pipeline_id, world.records)
-    if started is None:
+    live = store.live_pipelines(request.project_id, services.records)
+    run_id = live.get(request.pipeline_id)
+    try:
+        record = run_record.load(run_id, services.records) if run_id else None
+    except RecordError as error:
+        raise Retry(Reason.RECORD_UNREADABLE) from error
+    if record is None or record.pipeline is None:
         return Reason.NOT_OUR_PIPELINE
     try:
-        _follow(started, world)
+        _follow(record, record.pipeline, services)
     except GitLabError as error:
-        world.log(
-            "WARNING",
-            entry(Reason.GITLAB_UNAVAILABLE, started.run, error="track", status=error.status),
-        )
+        _warn(record, "track", error, services)
         if not last:  # else the sweep comes by
-            raise flow.unavailable(error) from error
+            raise refusals.unavailable(error) from error
         return Reason.GITLAB_UNAVAILABLE
     return Reason.TRACKED
 
 
-def _follow(started: Started, world: World) -> None:
-    project_id, pipeline_id = started.run.event.project_id, started.pipeline.id
-    progress = world.gitlab.progress(project_id, pipeline_id)
+def _follow(record: Record, pipeline: Pipeline, services: Services) -> None:
+    project_id, gitlab = record.request.event.project_id, services.gitlab
+    progress = gitlab.progress(project_id, pipeline.id)
     for _ in range(_LOOKS):
         if progress is None or progress.over:
             break
-        _write(started, progress, world)
-        before, progress = progress, world.gitlab.progress(project_id, pipeline_id)
+        _edit_reply(record, pipeline, progress, services)
+        before, progress = progress, gitlab.progress(project_id, pipeline.id)
         if progress == before:
             return
     if progress:
-        _write(started, progress, world)
+        _edit_reply(record, pipeline, progress, services)
     if progress and progress.over:
-        _judge(started, progress, world)
+        _award_verdict(record, progress, services)
     if progress is None or progress.over:
-        runs.end(project_id, pipeline_id, world.records, world.now())
+        store.end_pipeline(project_id, pipeline.id, services.records, services.now())
 
 
-def _write(started: Started, progress: Progress, world: World) -> None:
-    run = started.run
-    found = None if started.reply_id else world.gitlab.replied(run.event, replies.marker(run.id))
-    note_id = found.id if found else started.reply_id
-    body = world.gitlab.read_reply(run.event, note_id) if note_id else None
+def _edit_reply(record: Record, pipeline: Pipeline, progress: Progress, services: Services) -> None:
+    run, gitlab = record.carried_out, services.gitlab
+    note_id = record.reply_id
+    if not note_id:
+        found = gitlab.replied(run.event, marks.of_run(run.id))
+        note_id = found.id if found else 0
+    body = gitlab.read_reply(run.event, note_id) if note_id else None
     # A job of ours speaks for itself while it runs, and its answer stays.
-    if body is None or replies.has_answer(body) or (replies.at_work(body) and not progress.over):
+    if body is None or marks.has_answer(body) or (marks.has_job(body) and not progress.over):
         return
-    understood = replies.Understood(run.event.name, started.order, world.settings.phrases[0])
-    text = replies.moved(run.id, started.pipeline, progress, understood, world.now())
-    if replies.at_work(body):
-        text = replies.spoken_for(run.id, started.pipeline, text)
+    understood = replies.Understood(run.event.name, record.options, services.settings.phrases[0])
+    text = replies.moved(run.id, pipeline, progress, understood, services.now())
+    if marks.has_job(body):
+        text = replies.spoken_for(run.id, pipeline, text)
     if body.strip() != text:
-        world.gitlab.edit_reply(run.event, note_id, text)
+        gitlab.edit_reply(run.event, note_id, text)
 
 
-def _judge(started: Started, progress: Progress, world: World) -> None:
+def _award_verdict(record: Record, progress: Progress, services: Services) -> None:
     """Let 👀 become ✅ or ❌; a run that was cancelled gets neither."""
+    event = record.carried_out.event
     try:
         if verdict := _VERDICTS.get(progress.status):
-            world.gitlab.award(started.run.event, verdict)
-        world.gitlab.withdraw(started.run.event, "eyes")
+            services.gitlab.award(event, verdict)
+        services.gitlab.withdraw(event, "eyes")
     except GitLabError as error:  # a missing reaction stops nobody
-        world.log(
-            "WARNING",
-            entry(Reason.GITLAB_UNAVAILABLE, started.run, error="award", status=error.status),
-        )
+        _warn(record, "award", error, services)
+
+
+def _warn(record: Record, what: str, error: GitLabError, services: Services) -> None:
+    run = record.carried_out
+    fields = entry(Reason.GITLAB_UNAVAILABLE, run, error=what, status=error.status)
+    services.log("WARNING", fields)

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests import canaries
+from tests.support import canaries
 
 pytest_plugins = ["pytester"]
 

@@ -4,13 +4,13 @@ What people and runners do stands here, and what the model answers; the rest is 
 """
 
 import sys
-from pathlib import Path
 
 from job import reply
-from tests.conversation_stage import ADA, CLAUDE, GRACE, MALLORY, PROJECT, Stage
-from tests.gitlab import diffs
+from tests import ROOT
+from tests.support.conversation_stage import ADA, CLAUDE, GRACE, MALLORY, PROJECT, Stage
+from tests.support.gitlab import diffs
 
-PAGE = Path(__file__).parent.parent / "docs" / "conversation.md"
+PAGE = ROOT / "docs" / "conversation.md"
 OPENING = """\
 # A conversation
 

@@ -3,14 +3,14 @@
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from tests.gitlab.deliveries import headers, minified, sign
-from tests.gitlab.server import Call, GitLab
-from tests.platforms.local import Local
+from tests import DATA
+from tests.support.gitlab.deliveries import headers, minified, sign
+from tests.support.gitlab.server import Call, GitLab
+from tests.support.platforms.local import Local
 
-RECORDED = Path(__file__).parent / "data" / "payloads" / "fedora-w2fm-note-issue-2025.json"
+RECORDED = DATA / "payloads" / "fedora-w2fm-note-issue-2025.json"
 SIGNING_TOKEN = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 API_TOKEN, TRIGGER_TOKEN = "glpat-demo", "glptt-demo"
 QUESTION = "@claude why does this fail?\n\nIt costs $5 and prints $ANTHROPIC_API_KEY on %PATH%."

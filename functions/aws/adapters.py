@@ -5,7 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.run import RunRequest, TrackRequest
+    from shared.runs.request import RunRequest, TrackRequest
 
 NAMESPACE = "gitlab-claude-trigger"
 
@@ -90,7 +90,7 @@ class DynamoRecords:
 
 
 def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
-    """Return how to read a secret of Secrets Manager now; `shared.secret.Cached` keeps what it returns."""
+    """Return how to read a secret of Secrets Manager now; `shared.installation.secrets.Cached` keeps what it returns."""
 
     def read() -> str:
         value = _secrets(quick=quick).get(secret_id, force_fetch=True)

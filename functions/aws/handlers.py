@@ -7,13 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions.aws.adapters import DynamoRecords, SqsQueue, log, secret
-from shared.delivery import Delivery
+from shared.incoming.delivery import Delivery
+from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
+from shared.installation.settings import Settings, required
 from shared.receive import receive as answer
-from shared.secret import Cached, GitLabSecrets, WebhookSecrets
-from shared.settings import Settings, required
 
 if TYPE_CHECKING:
-    from shared.ports import World
+    from shared.services import Services
 
 
 _BEHIND = {
@@ -71,10 +71,10 @@ def sweep(event: dict[str, Any], _context: object) -> dict[str, object]:
 
 
 def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by this name
-    from shared.claim import ATTEMPTS, pause
     from shared.dispatch import dispatch as carry
-    from shared.outcome import Reason, Retry, TriggerError
-    from shared.run import from_json
+    from shared.outcome.reasons import Reason, Retry, TriggerError
+    from shared.runs.record import ATTEMPTS, pause
+    from shared.runs.request import from_json
 
     attempt = int(record.attributes.approximate_receive_count)
     try:
@@ -96,13 +96,15 @@ def _carry(record: Any) -> None:  # noqa: ANN401  Powertools finds the record by
 
 
 @cache
-def _world() -> "World":
-    from functions.gitlab import GitLab
-    from shared.ports import World
+def _world() -> "Services":
+    from functions.gitlab.thread import GitLab
+    from shared.services import Services
 
     secrets = Cached(secret(os.environ["GITLAB_SECRETS_ID"]), GitLabSecrets.parse, time.time)
     records = DynamoRecords(os.environ["CLAIMS_TABLE"])
-    return World(SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
+    return Services(
+        SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log
+    )
 
 
 def _delivery(event: dict[str, Any]) -> Delivery:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.run import RunRequest, TrackRequest
+    from shared.runs.request import RunRequest, TrackRequest
 
 QUICK = 1.2  # seconds: `receive` answers within 3 whatever hangs
 PATIENT = 5.0
@@ -82,7 +82,7 @@ class FirestoreRecords:
 
 
 def secret(name: str, *, timeout: float) -> Callable[[], str]:
-    """Return how to read a secret's newest version now; `shared.secret.Cached` keeps what it returns."""
+    """Return how to read a secret's newest version now; `shared.installation.secrets.Cached` keeps what it returns."""
 
     def read() -> str:
         version = name if "/versions/" in name else f"{name}/versions/latest"

@@ -7,15 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from functions.gcp.adapters import PATIENT, QUICK, FirestoreRecords, TasksQueue, log, secret
-from shared.delivery import MAX_BODY, Delivery
+from shared.incoming.delivery import MAX_BODY, Delivery
+from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
+from shared.installation.settings import Settings, required
 from shared.receive import receive as answer
-from shared.secret import Cached, GitLabSecrets, WebhookSecrets
-from shared.settings import Settings, required
 
 if TYPE_CHECKING:
     from flask import Request
 
-    from shared.ports import World
+    from shared.services import Services
 
 Response = tuple[str, int, dict[str, str]]
 _TEXT = {"Content-Type": "text/plain"}
@@ -62,10 +62,10 @@ def receive(request: "Request") -> Response:
 
 def dispatch(request: "Request") -> Response:
     """Carry one task; anything but 2xx lets Cloud Tasks send it again, and 503 slows the whole queue down."""
-    from shared.claim import ATTEMPTS
     from shared.dispatch import dispatch as carry
-    from shared.outcome import Reason, Retry
-    from shared.run import from_json
+    from shared.outcome.reasons import Reason, Retry
+    from shared.runs.record import ATTEMPTS
+    from shared.runs.request import from_json
 
     last = int(request.headers.get("X-CloudTasks-TaskRetryCount", "0")) >= ATTEMPTS - 1
     try:
@@ -88,9 +88,9 @@ def sweep(request: "Request") -> Response:
 
 
 @cache
-def _world() -> "World":
-    from functions.gitlab import GitLab
-    from shared.ports import World
+def _world() -> "Services":
+    from functions.gitlab.thread import GitLab
+    from shared.services import Services
 
     secrets = Cached(
         secret(os.environ["GITLAB_SECRETS_ID"], timeout=PATIENT), GitLabSecrets.parse, time.time
@@ -98,4 +98,6 @@ def _world() -> "World":
     records = FirestoreRecords(
         os.environ["GOOGLE_CLOUD_PROJECT"], os.environ.get("CLAIMS_COLLECTION", "claims")
     )
-    return World(SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log)
+    return Services(
+        SETTINGS, secrets, records, GitLab(SETTINGS.gitlab_url, secrets), time.time, log
+    )

@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Condition, Lock
 from typing import NamedTuple
 
-from shared.outcome import Reason, Retry
-from shared.run import RunRequest, TrackRequest, from_json
+from shared.outcome.reasons import Reason, Retry
+from shared.runs.request import RunRequest, TrackRequest, from_json
 
 WAIT = 1.2  # seconds to wait for each of lock and file: the answer to GitLab has to leave within 3
 

@@ -9,16 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
-from functions.gitlab import GitLab
+from functions.gitlab.thread import GitLab
 from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken, log
-from shared.claim import ATTEMPTS, LEASE, Claim, claim_key, pause
-from shared.delivery import MAX_BODY, Delivery
 from shared.dispatch import dispatch
-from shared.outcome import Retry
-from shared.ports import World
+from shared.incoming.delivery import MAX_BODY, Delivery
+from shared.installation.secrets import Cached, GitLabSecrets, SecretError, WebhookSecrets
+from shared.installation.settings import Settings, SettingsError, required
+from shared.outcome.reasons import Retry
 from shared.receive import Answer, receive
-from shared.secret import Cached, GitLabSecrets, SecretError, WebhookSecrets
-from shared.settings import Settings, SettingsError, required
+from shared.runs.record import ATTEMPTS, LEASE, Record, RecordError, key_of, pause
+from shared.services import Services
 from shared.sweep import carry_out, sweep
 
 WORKERS = 4
@@ -49,7 +49,7 @@ class Local:
         secrets = Cached(lambda: api, GitLabSecrets.parse, time.time)
         self._records = SqliteRecords(self._store, time.time())
         self._release()
-        self._world = World(
+        self._world = Services(
             settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log
         )
         tokens = Cached(lambda: webhook, WebhookSecrets.parse, time.time)
@@ -104,12 +104,15 @@ class Local:
             self._store.close()
 
     def _release(self) -> None:
-        """End the leases of a process that was killed: the store has one owner, so nobody else holds a claim."""
-        for key in self._records.starting_with(claim_key("")):
+        """End the leases of a process that was killed: the store has one owner, so nobody else holds one."""
+        for key in self._records.starting_with(key_of("")):
             text, version = self._records.read(key)
-            claim = Claim.from_json(str(text))
-            if claim.until > time.time():
-                freed = claim.released(time.time())
+            try:
+                record = Record.from_json(str(text))
+            except RecordError:  # `dispatch` names it when its run comes
+                continue
+            if record.until > time.time():
+                freed = record.released(time.time())
                 self._records.write(key, freed.to_json(), version, freed.expires)
 
     def _work(self) -> None:
@@ -140,7 +143,7 @@ class Local:
         while not self._stopping.wait(SWEEP_EVERY):
             try:
                 sweep(self._world, self._queue)
-            except Exception as error:  # noqa: BLE001  the next sweep may work
+            except Exception as error:  # noqa: BLE001  a worker outlives whatever happens to one request
                 log("ERROR", {"error": type(error).__name__})
 
 

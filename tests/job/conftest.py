@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gitlab.git import GitLabWithGit
-from tests.job.clone import Clone
+from tests.support.gitlab.git import GitLabWithGit
+from tests.support.job.clone import Clone
 
 
 @pytest.fixture

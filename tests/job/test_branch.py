@@ -13,8 +13,8 @@ from job.inputs import Inputs
 from job.job_log import Log
 from job.merge_request import Summary
 from job.request import Request
-from tests.gitlab.faults import Fault
-from tests.job.clone import OWN, PROJECT, TOKEN, Clone
+from tests.support.gitlab.faults import Fault
+from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
 SUMMARY = Summary("Add a file", "I added it.")
 

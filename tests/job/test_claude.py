@@ -15,7 +15,7 @@ from job.claude import Claude, Result, Run, arguments, variables
 from job.failures import Failure, Reason
 from job.inputs import Inputs
 from job.inputs import tools as parse_tools
-from tests.job.programs import program
+from tests.support.job.programs import program
 
 DONE = json.dumps(
     {

@@ -1,11 +1,11 @@
 """Why the job fails: each way has an exit code, a sentence and a cure."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from job.failures import ExitCode, Failure, Reason
+from tests import ROOT
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
@@ -16,7 +16,7 @@ def test_every_reason_is_a_sentence_with_a_cure(reason: Reason) -> None:
 
 
 def test_every_exit_code_is_one_that_the_page_explains() -> None:
-    page = Path(__file__).parents[2] / "docs" / "job.md"
+    page = ROOT / "docs" / "job.md"
     explained = re.findall(r"^\| ([0-9]+) \|", page.read_text(), re.MULTILINE)
     assert explained == ["0", *(str(code.value) for code in ExitCode)]
     assert {reason.code for reason in Reason} == set(ExitCode)

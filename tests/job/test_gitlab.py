@@ -6,8 +6,8 @@ import pytest
 
 from job.gitlab import GitLab as Client
 from job.gitlab import GitLabError
-from tests.gitlab.faults import Fault
-from tests.gitlab.server import GitLab
+from tests.support.gitlab.faults import Fault
+from tests.support.gitlab.server import GitLab
 
 NOTES = "issues/5/notes"
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.harmless import plain, quiet
-from tests.gitlab import quick_actions
+from tests.support.gitlab import quick_actions
 
 PIECES = [
     "   ", " ", "\t", "\n", "\r\n", "x", "\u200b", "- ", ">",

@@ -9,7 +9,7 @@ from job import install
 from job.artifacts import Folders
 from job.failures import Failure
 from job.job_log import Log
-from tests.job.programs import program
+from tests.support.job.programs import program
 
 # It refuses to see a secret, and notes that it ran.
 NPM = """test -z "$GITLAB_ACCESS_TOKEN" || exit 9

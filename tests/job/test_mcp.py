@@ -8,7 +8,7 @@ import pytest
 
 from job import mcp
 from job.failures import Failure
-from tests.job.programs import program
+from tests.support.job.programs import program
 
 WRITING = ("create", "update", "delete", "merge_merge", "approve")
 

@@ -11,7 +11,7 @@ from job.gitlab import GitLab as Client
 from job.inputs import Inputs
 from job.merge_request import Summary
 from job.request import Request
-from tests.gitlab.git import GitLabWithGit
+from tests.support.gitlab.git import GitLabWithGit
 
 OWN, ADA = 1, 42
 ISSUE = Request("r", "mention", "x", {}, kind="issue", iid=5, author_id=ADA, author="ada")

@@ -10,7 +10,7 @@ from job.gitlab import GitLab as Client
 from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
 from shared.contract.marks import of_run
-from tests.gitlab.server import Fault, GitLab
+from tests.support.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
 STARTED = f"Claude is on it.\n\n{of_run(RUN)}"

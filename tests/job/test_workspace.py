@@ -8,7 +8,7 @@ import pytest
 from job.failures import Failure
 from job.git import GitError, Login
 from job.workspace import Author, Workspace
-from tests.job.clone import AGENT_PATHS, Clone
+from tests.support.job.clone import AGENT_PATHS, Clone
 
 WHO = Author("Claude", "claude@example.com")
 

@@ -1,0 +1,138 @@
+"""What the core needs from the world, as protocols. Adapters only translate; `tests/functions/test_ports.py` holds them to it."""
+
+from typing import NamedTuple
+
+from shared.incoming.event import Branches, Event
+
+
+class GitLabError(Exception):
+    """GitLab did not do what was asked.
+
+    `status` is its HTTP status, 0 where no answer came. `message` is GitLab's text, for comparing only: it is never
+    shown. `after` is Retry-After in seconds. `unsure` says that GitLab may have acted all the same.
+    """
+
+    def __init__(
+        self, status: int, message: str = "", *, after: float = 0.0, unsure: bool = False
+    ) -> None:
+        """Keep the answer; the exception's own text holds the status only."""
+        super().__init__(f"GitLab answered {status}" if status else "GitLab did not answer")
+        self.status, self.message, self.after, self.unsure = status, message, after, unsure
+
+
+class Pipeline(NamedTuple):
+    """A pipeline GitLab created."""
+
+    id: int
+    url: str
+
+
+class Job(NamedTuple):
+    """A job of a pipeline; `status` and `failure_reason` are GitLab's words."""
+
+    id: int
+    status: str
+    failure_reason: str
+    url: str
+
+
+class Progress(NamedTuple):
+    """Where a pipeline stands: GitLab's status, its duration in seconds, its creation in Unix seconds, its jobs."""
+
+    status: str
+    duration: int
+    created_at: float
+    jobs: tuple[Job, ...]
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has come to its end, unless somebody starts it again."""
+        return self.status in ("success", "failed", "canceled", "skipped")
+
+    @property
+    def failed(self) -> Job | None:
+        """The first job that failed, if the pipeline did."""
+        jobs = (job for job in self.jobs if job.status == "failed")
+        return next(jobs, None) if self.status == "failed" else None
+
+
+class Reply(NamedTuple):
+    """A note of ours."""
+
+    id: int
+    body: str
+
+
+class Target(NamedTuple):
+    """An issue or merge request as GitLab tells it; `author` is (user id, user name)."""
+
+    title: str
+    description: str
+    state: str
+    labels: tuple[str, ...]
+    author: tuple[int, str]
+    branches: Branches | None
+
+
+class Note(NamedTuple):
+    """A comment of the thread; times in Unix seconds, `author` (user id, user name)."""
+
+    id: int
+    author: tuple[int, str]
+    created_at: float
+    updated_at: float
+    internal: bool
+    body: str
+
+
+class Diff(NamedTuple):
+    """A changed file of a merge request; `diff` is empty where GitLab shows none."""
+
+    old_path: str
+    new_path: str
+    change: str
+    diff: str
+
+
+class Project(NamedTuple):
+    """A project."""
+
+    id: int
+    path: str
+    default_branch: str
+    public: bool
+
+
+class SweptNote(NamedTuple):
+    """A comment as GitLab tells it later: when it was written, whether it was changed since, and what it says."""
+
+    created_at: float
+    edited: bool
+    event: Event
+
+
+class Hook(NamedTuple):
+    """A webhook, and whether GitLab has switched it off."""
+
+    id: int
+    disabled: bool
+
+
+class User(NamedTuple):
+    """`GET /users/:id`: the name, whether GitLab calls it a bot, the account's state, and whether it is external."""
+
+    id: int
+    username: str
+    bot: bool
+    state: str
+    external: bool = False
+
+
+class Member(NamedTuple):
+    """`GET /projects/:id/members/all/:user_id`: the effective role; `expires_at` is an ISO date or None."""
+
+    user_id: int
+    access_level: int
+    state: str
+    membership_state: str
+    expires_at: str | None

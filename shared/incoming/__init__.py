@@ -1,0 +1,1 @@
+"""From a webhook's delivery to an event and a mention in it."""

@@ -1,0 +1,295 @@
+"""What a verified delivery says, whatever GitLab version wrote it. It judges nobody and builds nothing from URLs."""
+
+import json
+from collections.abc import Callable
+
+from shared.contract.ai_flow import (
+    ASSIGN,
+    ASSIGN_REVIEWER,
+    COMMIT,
+    DISCUSSION_ID,
+    ISSUE,
+    LABEL,
+    MERGE_REQUEST,
+    SHA,
+    SNIPPET,
+)
+from shared.incoming.delivery import VerifiedDelivery
+from shared.incoming.event import Branches, Event, Json, PipelineEvent
+from shared.outcome.reasons import Reason, Stop
+
+KINDS = {
+    "Issue": ISSUE,
+    "WorkItem": ISSUE,
+    "MergeRequest": MERGE_REQUEST,
+    "Commit": COMMIT,
+    "Snippet": SNIPPET,
+}
+
+_MAX_ID = 2**63 - 1  # PostgreSQL's bigint
+_MAX_NAME, _MAX_PATH = (
+    512,
+    1024,
+)  # characters of a project or branch, of a file; git and GitLab stop earlier
+_TEXTS = ("title", "description")
+_OCCASION = (
+    "updated_at",
+    "actioned_at",
+)  # the second since GitLab 19: a review asked for again changes nothing else
+_PUBLIC = (10, 20)  # internal and public: more than members may write there
+_POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_line", "new_line")
+
+
+def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
+    """Return what a delivery tells of; raise Stop with the reason where it is nothing that may concern us.
+
+    Source: https://docs.gitlab.com/user/project/integrations/webhook_events/ and what older
+    versions sent, as recorded in tests/data/payloads: `action`, `internal`, `user.id` may be missing.
+    """
+    payload = _payload(delivery.body)
+    kind = payload.get("object_kind")
+    if not isinstance(kind, str):
+        raise Stop(Reason.MALFORMED)
+    if kind not in _READERS:
+        raise Stop(Reason.EVENT_NOT_SERVED)
+    return _READERS[kind](payload)
+
+
+def _comment(payload: Json) -> Event:
+    note, project, user = (
+        _object(payload, "object_attributes"),
+        _object(payload, "project"),
+        _object(payload, "user"),
+    )
+    if note.get("system") is True:
+        raise Stop(Reason.SYSTEM_NOTE)
+    if note.get("action") not in (None, "create"):
+        raise Stop(Reason.EDITED_NOTE)
+    kind = KINDS.get(str(note.get("noteable_type")))
+    if kind is None:
+        raise Stop(Reason.TARGET_UNKNOWN)
+    target = _object(payload, kind)
+    return Event(
+        project_id=_id(_first(payload.get("project_id"), project.get("id"))),
+        project_path=_name(project.get("path_with_namespace")),
+        default_branch=_name(project.get("default_branch")),
+        kind=kind,
+        iid=0 if kind == COMMIT else _id(target.get("id" if kind == SNIPPET else "iid")),
+        branches=_branches(target) if kind == MERGE_REQUEST else None,
+        note_id=_id(note.get("id")),
+        discussion_id=_discussion_id(note.get("discussion_id")),
+        internal=_is_internal(payload, note, target),
+        public=project.get("visibility_level") in _PUBLIC,
+        author_id=_id(_first(note.get("author_id"), user.get("id"))),
+        author=_name(user.get("username")),
+        texts=(_text(note.get("note")),),
+        position=position_of(note.get("position")),
+        before=("",),
+        commit=_sha(_first(note.get("commit_id"), target.get("id"))) if kind == COMMIT else "",
+        at=seconds(note.get("created_at")),
+    )
+
+
+def _change(payload: Json) -> Event:
+    """Read an issue, work item or merge request that was opened or edited; `user` is who did it."""
+    target, project, user = (
+        _object(payload, "object_attributes"),
+        _object(payload, "project"),
+        _object(payload, "user"),
+    )
+    opened = target.get("action") == "open"
+    if target.get("type") == "Epic" or (payload.get("object_kind") == "work_item" and not project):
+        raise Stop(Reason.TARGET_UNKNOWN)
+    if not opened and target.get("action") != "update":
+        raise Stop(Reason.NOTHING_NEW)
+    kind = MERGE_REQUEST if payload.get("object_kind") == MERGE_REQUEST else ISSUE
+    changes = _object(payload, "changes")
+    return Event(
+        project_id=_id(_first(project.get("id"), target.get("project_id"))),
+        project_path=_name(project.get("path_with_namespace")),
+        default_branch=_name(project.get("default_branch")),
+        kind=kind,
+        iid=_id(target.get("iid")),
+        branches=_branches(target) if kind == MERGE_REQUEST else None,
+        note_id=0,
+        discussion_id=None,
+        internal=_is_internal(payload, {}, target),
+        public=project.get("visibility_level") in _PUBLIC,
+        # Who edits is not who wrote: only of something new the author is the same.
+        author_id=_id(_first(user.get("id"), target.get("author_id") if opened else None)),
+        author=_name(user.get("username")),
+        texts=tuple(_optional(target.get(name)) for name in _TEXTS),
+        position=None,
+        before=("", "")
+        if opened
+        else tuple(_before(changes.get(name), target.get(name)) for name in _TEXTS),
+        added=_added(payload, changes, opened=opened),
+        occasion="|".join(
+            [
+                str(_id(target.get("id"))),
+                *([] if opened else (_name(target.get(name)) for name in _OCCASION)),
+            ]
+        ),
+        at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
+    )
+
+
+def _pipeline(payload: Json) -> PipelineEvent:
+    """Read a pipeline of a trigger that carries our payload or our variables; GitLab sends them in the clear."""
+    pipeline, project = _object(payload, "object_attributes"), _object(payload, "project")
+    variables = pipeline.get("variables")
+    names = [variable.get("key") for variable in _objects(variables)]
+    if pipeline.get("source") != "trigger" or not {"AI_FLOW_ID", "TRIGGER_PAYLOAD"} & {
+        str(name) for name in names
+    }:
+        raise Stop(Reason.NOT_OUR_PIPELINE)
+    return PipelineEvent(
+        project_id=_id(project.get("id")),
+        project_path=_name(project.get("path_with_namespace")),
+        pipeline_id=_id(pipeline.get("id")),
+        status=_name(pipeline.get("status")),
+    )
+
+
+_READERS: dict[str, Callable[[Json], Event | PipelineEvent]] = {
+    "note": _comment,
+    "issue": _change,
+    "work_item": _change,
+    "merge_request": _change,
+    "pipeline": _pipeline,
+}
+
+
+def _payload(body: bytes) -> Json:
+    try:
+        payload = json.loads(body.decode())
+    except (
+        ValueError,
+        RecursionError,
+    ):  # broken JSON or UTF-8, an integer of 5,000 digits, 100,000 brackets
+        payload = None
+    if not isinstance(payload, dict):
+        raise Stop(Reason.MALFORMED)
+    return payload
+
+
+def _object(parent: Json, key: str) -> Json:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _first(value: object, otherwise: object) -> object:
+    return otherwise if value is None else value
+
+
+def _id(value: object) -> int:
+    if type(value) is not int or not 0 < value <= _MAX_ID:
+        raise Stop(Reason.MALFORMED)
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Stop(Reason.MALFORMED)
+    # JSON can spell half a surrogate pair; no UTF-8 store takes one.
+    return value.encode("utf-8", "replace").decode()
+
+
+def _name(value: object, most: int = _MAX_NAME) -> str:
+    """Return a name as told, or nothing for one that is no name: what needs it later says what is missing."""
+    return _text(value) if isinstance(value, str) and len(value) <= most else ""
+
+
+def _discussion_id(value: object) -> str | None:
+    return value if isinstance(value, str) and DISCUSSION_ID.fullmatch(value) else None
+
+
+def _is_internal(payload: Json, note: Json, target: Json) -> bool:
+    # `internal` is missing before GitLab 18.x; the type is `confidential_note` in confidential issues as well.
+    return (
+        str(payload.get("event_type")).startswith("confidential_")
+        or note.get("internal") is True
+        or note.get("confidential") is True
+        or target.get("confidential") is True
+    )
+
+
+def _optional(value: object) -> str:
+    return "" if value is None else _text(value)
+
+
+def _before(change: object, now: object) -> str:
+    """Return what stood in a field before a change; one that did not change stays the same."""
+    return _optional(change.get("previous") if isinstance(change, dict) else now)
+
+
+def _added(payload: Json, changes: Json, *, opened: bool) -> tuple[tuple[str, str], ...]:
+    """Return (AI_FLOW_EVENT, name) for each reviewer, assignee and label that the change brought."""
+    found: list[tuple[str, str]] = []
+    for name, field, key in (
+        (ASSIGN_REVIEWER, "reviewers", "username"),
+        (ASSIGN, "assignees", "username"),
+        (LABEL, "labels", "title"),
+    ):
+        change = changes.get(field)
+        # A review asked for again comes as two lists, a change as an object: webhook_events.md, "Re-request review".
+        if isinstance(change, dict):
+            change = [change.get("previous"), change.get("current")]
+        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004
+            known = {str(each.get(key)) for each in _objects(change[0])}
+            now = _objects(change[1])
+        else:
+            known, now = set(), _objects(payload.get(field)) if opened else []
+        again = [
+            each
+            for each in [*now, *_objects(payload.get(field))]
+            if each.get("re_requested") is True
+        ]
+        names = [str(each.get(key)) for each in now if str(each.get(key)) not in known]
+        found += [
+            (name, each)
+            for each in dict.fromkeys([*names, *(str(each.get(key)) for each in again)])
+        ]
+    return tuple(found)
+
+
+def _objects(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _sha(value: object) -> str:
+    if not isinstance(value, str) or not SHA.fullmatch(value):
+        raise Stop(Reason.MALFORMED)
+    return value
+
+
+def seconds(value: object, default: float = 0.0) -> float:
+    """Return a time as GitLab writes it (ISO 8601, or `2025-05-16 15:14:33 UTC` before 19) in Unix seconds."""
+    from datetime import datetime  # noqa: PLC0415  not on the cold path
+
+    try:
+        return datetime.fromisoformat(str(value).replace(" UTC", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return default
+
+
+def _branches(target: Json) -> Branches:
+    source_project = target.get("source_project_id")
+    return Branches(
+        source=_name(target.get("source_branch")),
+        target=_name(target.get("target_branch")),
+        source_project_id=source_project if type(source_project) is int else None,
+        sha=_name(_object(target, "last_commit").get("id")),
+    )
+
+
+def position_of(value: object) -> Json | None:
+    """Return what of a diff note's position travels to the job: SHAs, paths and lines."""
+    if not isinstance(value, dict):
+        return None
+    known = {key: value.get(key) for key in _POSITION}
+    return {
+        key: _name(v, _MAX_PATH) if isinstance(v, str) else v
+        for key, v in known.items()
+        if isinstance(v, str | int)
+    } or None

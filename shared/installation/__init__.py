@@ -1,0 +1,1 @@
+"""What one installation is set to: settings, secrets, model provider."""

@@ -1,0 +1,25 @@
+"""Which facts may be logged: ids, names of reasons and times. Never text, headers, addresses or secrets."""
+
+from shared.outcome.reasons import Outcome, Reason
+from shared.runs.request import RunRequest, TrackRequest
+
+
+def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -> dict[str, object]:
+    """Return the fields of the line that tells what became of a run; `more` are numbers and error class names."""
+    told = {"outcome": str(reason.outcome), "reason": str(reason), "run": run.id}
+    if isinstance(run, TrackRequest):
+        return told | {"project_id": run.project_id, "pipeline_id": run.pipeline_id, **more}
+    event = run.event
+    return told | {
+        "project_id": event.project_id,
+        "kind": event.kind,
+        "iid": event.iid,
+        "note_id": event.note_id,
+        "author_id": event.author_id,
+        **more,
+    }
+
+
+def severity(reason: Reason) -> str:
+    """Return ERROR for what an operator should look at, INFO for the rest."""
+    return "ERROR" if reason.outcome is Outcome.ERROR else "INFO"

@@ -1,0 +1,186 @@
+"""What a reader of rendered GitLab Flavored Markdown sees as running text. It blanks the rest and moves no character.
+
+Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or <pre> left open hides
+all the rest; text between HTML tags is read as Markdown. One rule is laxer: a line after a quote is the author's own.
+Time is linear in any text: no pattern goes back over what it has passed, and no search that failed is made again.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache
+
+from shared.markdown.syntax import (
+    ANGLED,
+    BLANK,
+    EDGE,
+    LABEL,
+    TITLE,
+    blanked,
+    closing_end,
+    label_key,
+    match_end,
+)
+
+TAB = 4
+DEEPEST = 99  # columns; what a list holds further right is hidden: nobody reads it, and each column costs a pattern
+
+# Blocks
+_HEADING = r"\#{1,6}+(?=[ \t\n])"
+_ITEM = r"(?:[-+*]|[0-9]{1,9}+[.)])(?=[ \t\n])"
+_RAW = r"<!--|<(?ai:pre|script|style|textarea)(?=[ \t>\n])"
+_START = rf">|`{{3}}|~{{3}}|{_HEADING}|{_ITEM}|(?>(?:[-_*=][ \t]*+)+)\n|{_RAW}"
+_WORDS = rf"(?:[^ \t\n>`~\#*+_=<0-9-]|(?!{_START})[^ \t\n])[^\n]*+\n"  # a line that starts no block, indent apart
+_PARAGRAPH = rf"(?>(?:[ \t]*+{_WORDS})*)"
+_TITLED = rf"(?:[ \t]++(?>(?:\n[ \t]*+)?)|\n[ \t]*+){TITLE}{BLANK}"
+_DEFINED = rf":[ \t]*+(?>(?:\n[ \t]*+)?)(?:{ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{BLANK})"
+_LINE = re.compile(
+    rf"[ \t]*+(?:(?P<blank>\n(?>(?:{BLANK})*))|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{BLANK}))"
+    rf"|(?P<quote>>)|(?P<heading>{_HEADING})|(?P<entry>(?P<marker>{_ITEM} {{1,4}}+)(?!\[){_WORDS}{_PARAGRAPH})"
+    rf"|(?P<item>{_ITEM})|(?P<rule>[-*_=])|(?P<raw>{_RAW})|(?P<definition>\[)|(?P<text>))"
+)
+_line_at: Callable[[str, int], re.Match[str]] = _LINE.match  # type: ignore[assignment]  # any line is of some kind
+_LAZY = re.compile(rf"[^\n]*+\n{_PARAGRAPH}")
+_RULE = re.compile(r"([-*_])[ \t]*+(?>(?:\1[ \t]*+){2,})\n")
+_UNDERLINE = re.compile(rf"(?:=++|-++){BLANK}")
+_INTERRUPTING = re.compile(r"(?:[-+*]|0{0,8}1[.)])[ \t]++[^\n]")
+_DEFINITIONS = re.compile(rf"(?>(?:[ \t]*+{LABEL}{_DEFINED})+)")
+_DEFINITION = re.compile(rf"({LABEL}){_DEFINED}")
+# Lines of one kind and one indent have one context: a run of them is passed at once.
+_RUNS = {
+    "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1>(?!>>++{BLANK})[^\n]*+\n)*)"),
+    "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1{_HEADING}[^\n]*+\n)*)"),
+    "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1[^\n]*+\n|{BLANK})*)"),
+    "item": re.compile(
+        rf"([ \t]*+)(?>(?:{_ITEM}(?:{BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"
+    ),
+    "text": re.compile(
+        rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:(?>(?:{BLANK})+)\1(?!\[){_WORDS}{_PARAGRAPH})*)"
+    ),
+}
+
+
+@cache
+def _fence(char: str, base: int) -> re.Pattern[str]:
+    """Return the pattern of fenced blocks, one after the other, in a container whose content starts at a column."""
+    groups, rest = divmod(base, TAB)
+    inside = rf"(?: {{4}}| {{0,3}}\t){{{groups}}}" + (
+        rf"(?: {{{rest}}}| {{0,3}}\t)" if rest else ""
+    )
+    closing = rf"{inside} {{0,3}}\1{char}*+{BLANK}"
+    info = {"`": r"[^\n`]*+\n", "~": r"[^\n]*+\n", ">": BLANK}[char]
+    body = rf"{info}(?>(?:(?!{closing})(?={inside}|{BLANK})[^\n]*+\n)*)"
+    return re.compile(
+        rf"({char}{{3,}}+){body}(?>(?:{closing}{inside} {{0,3}}\1(?!{char}){body})*)(?>(?:{closing})?)"
+    )
+
+
+class Blocks:
+    """The blocks of a text that ends with a newline: what holds no running text, and the labels that are defined."""
+
+    def __init__(self, text: str) -> None:
+        """Read the text, once."""
+        self.hidden: list[tuple[int, int]] = []
+        self.labels: set[str] = set()
+        self._text = text
+        self._edges: list[tuple[int, int]] = []
+        self._offsets = [
+            0
+        ]  # the columns where the content of the page and of the open list items starts
+        self._paragraph = False
+        at = 0
+        while at < len(text):
+            at = self._line(at, at)
+
+    def marked(self) -> str:
+        """Return the text without hidden blocks, with an edge where one ends: its first mark or its last newline."""
+        text, pieces, done = blanked(self._text, self.hidden), [""], 0
+        for start, end in self._edges:
+            pieces += text[done:start], EDGE, text[start + 1 : end].replace("\n", EDGE)
+            done = end
+        text = "".join([*pieces, text[done:], EDGE]).replace("\n\n", EDGE + "\n")
+        return re.sub(r"\n(?=[ \t]++\n)", EDGE, text)
+
+    def _line(self, start: int, position: int, bullet: str = "") -> int:
+        """Read the line at a position, or what of it is left, or the run of its kind; return where the next starts."""
+        text, offsets = self._text, self._offsets
+        line = _line_at(text, position)
+        kind = line.lastgroup or ""
+        if kind == "blank":
+            self._paragraph = False
+            return line.end()
+        at = line.start(kind)
+        column = len(text[start:at].expandtabs(TAB)) if at > start else 0
+        depth = bisect_right(offsets, column)
+        if column - offsets[depth - 1] >= TAB or column > DEEPEST:
+            kind = "text" if self._paragraph else "indented"
+        elif kind in ("entry", "item", "rule"):
+            kind = self._listed(
+                kind, at, bullet, directly=self._paragraph and depth == len(offsets)
+            )
+        if self._paragraph and kind in ("text", "definition"):
+            return match_end(_LAZY, text, at)
+        del offsets[depth:]
+        if kind not in ("entry", "item"):
+            return self._block(kind, at, start if position == start else -1)
+        if (
+            position == start
+            and (last := match_end(_RUNS["item"], text, start) - at + start) > start
+        ):
+            self._edges.append((at, last))
+            self._paragraph = False
+            return last
+        self._edges.append((at, at + 1))
+        self._paragraph = kind == "entry"
+        if kind == "entry":
+            offsets.append(column + line.end("marker") - at)
+            return line.end()
+        return self._item(start, at, column, line.end())
+
+    def _listed(self, kind: str, at: int, bullet: str, *, directly: bool) -> str:
+        """Return what a line that looks like an item or a rule is; `directly` tells that it follows a paragraph's."""
+        # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
+        ruled = kind != "entry" and self._text[at] != bullet and _RULE.match(self._text, at)
+        if ruled or (directly and _UNDERLINE.match(self._text, at)):
+            return "rule"
+        return (
+            "text"
+            if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at))
+            else kind
+        )
+
+    def _item(self, start: int, at: int, column: int, end: int) -> int:
+        """Open the item whose marker ends at `end` and read the rest of its line; return where the next line starts."""
+        offset = column + end - at + 1
+        rest = _line_at(self._text, end)
+        if rest.lastgroup == "blank":  # an item that starts with two blank lines is empty
+            self._offsets += [offset] * (rest[0].count("\n") == 1)
+            return rest.end()
+        content = rest.start(rest.lastgroup or "")
+        if (inside := len(self._text[start:content].expandtabs(TAB))) - offset < TAB:
+            offset, end = inside, content
+        self._offsets.append(offset)
+        return self._line(start, end, self._text[at])
+
+    def _block(self, kind: str, at: int, run: int) -> int:
+        """Take in the block at a position, or the run of its kind from the line's start `run`; return where it ends."""
+        text, end = self._text, self._text.find("\n", at) + 1
+        if kind == "definition":
+            defined = match_end(_DEFINITIONS, text, at)
+            self.labels.update(map(label_key, set(_DEFINITION.findall(text, at, defined))))
+            kind, end = (kind, defined) if defined > at else ("text", end)
+        if kind == "raw":
+            closed = closing_end(text, at, at + 2)
+            self.hidden.append((at, closed))
+            end = text.find("\n", closed) + 1 or len(text)
+            self._edges += (at, at + 1), (end - 1, end)
+        elif kind == "fence":
+            end = match_end(_fence(text[at], self._offsets[-1]), text, at)
+        elif kind in _RUNS and run >= 0:
+            end = match_end(_RUNS[kind], text, run)
+        if kind in ("definition", "fence", "indented", "quote"):
+            self.hidden.append((at, end))
+        elif kind in ("heading", "rule"):
+            self._edges.append((at, end))
+        self._paragraph = kind in ("definition", "text")
+        return end

@@ -1,0 +1,139 @@
+"""What a reader of rendered GitLab Flavored Markdown sees as running text. It blanks the rest and moves no character.
+
+Rules: CommonMark 0.31.2, https://docs.gitlab.com/user/markdown/. In doubt it hides: a comment or <pre> left open hides
+all the rest; text between HTML tags is read as Markdown. One rule is laxer: a line after a quote is the author's own.
+Time is linear in any text: no pattern goes back over what it has passed, and no search that failed is made again.
+"""
+
+import re
+from functools import reduce
+
+from shared.markdown.syntax import (
+    ANGLED,
+    EDGE,
+    LABEL,
+    SPACES,
+    TITLE,
+    closing_end,
+    label_key,
+    match_end,
+)
+
+# Inlines. What matches without a name is hidden as it stands; a name is that of the method which reads it.
+_ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
+_VALUE = rf"""{SPACES}={SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
+_ATTRS = rf"(?>(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?))*){SPACES}"
+_OTHER = r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
+_TAG = rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>|/[A-Za-z][A-Za-z0-9-]*+{SPACES}>|{_OTHER})"
+_INLINE = (
+    r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?>(?:\\[!-/:-?\[-`{-~])*))|@)"
+    r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
+    rf"|(?<=<)(?:{_TAG}(?>(?:<{_TAG})*)|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
+)
+_BRACKET = (
+    r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
+)
+_PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
+_LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
+_CODE = re.compile(r"(`++)(?>(?:[^`\0]++|(?!\1(?!`))`++)*)\1")
+_NAMED = re.compile(LABEL)
+_WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
+_NESTED = reduce(
+    lambda inside, _: rf"(?>(?:{_WORD}|\({inside}\))*)", range(32), rf"(?>(?:{_WORD})*)"
+)
+_TARGET = re.compile(rf"\({SPACES}(?:{ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{TITLE})?){SPACES}\)")
+
+
+class Inlines:
+    """What a reader does not see inside the running text, of which an edge is the last character."""
+
+    def __init__(self, text: str, labels: set[str]) -> None:
+        """Read the text, in which these labels are defined."""
+        self.hidden: list[tuple[int, int]] = []
+        self._text = text
+        self._labels = labels
+        self._last_link = len(text) if labels else text.rfind("](", 0, text.rfind(")") + 1)
+        self._edge, self._dead = (
+            -1,
+            0,
+        )  # so many of the openers, the first ones, hold a link and so are none themselves
+        self._openers: list[int] = []
+        self._runs: dict[int, int] | None = (
+            None  # where this block's last run of so many backticks starts
+        )
+        methods = self._ticks, self._element, self._link, self._pair, self._open, self._close
+        self._readers = {method.__name__[1:]: method for method in methods}
+        at = 0
+        while at < len(text):
+            at = self._read(at)
+
+    def _read(self, at: int) -> int:
+        """Take in what is found from a position on, until something reaches further than its pattern: return where."""
+        hidden, readers = self.hidden, self._readers
+        for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
+            if (name := found.lastgroup) is None:
+                hidden.append(found.span())
+            elif name in readers:
+                start, end = found.span()
+                if start > self._edge:
+                    self._edge = self._text.find(EDGE, start)
+                    self._openers, self._dead, self._runs = [], 0, None
+                if (after := readers[name](start, end)) != end:
+                    return after
+        return len(self._text)
+
+    def _hide(self, start: int, end: int) -> int:
+        while self.hidden and self.hidden[-1][0] >= start:
+            self.hidden.pop()
+        self.hidden.append((start, end))
+        return end
+
+    def _ticks(self, start: int, end: int) -> int:
+        if self._runs is None or self._runs.get(end - start, -1) > start:
+            if (after := match_end(_CODE, self._text, start)) > start:
+                return self._hide(start, after)
+            self._runs = {
+                len(run[0]): run.start()
+                for run in re.compile("`++").finditer(self._text, end, self._edge)
+            }
+        return end
+
+    def _element(self, start: int, end: int) -> int:
+        return self._hide(start, closing_end(self._text, start, end))
+
+    def _open(self, start: int, end: int) -> int:
+        self._openers += range(start, end)
+        return end if start <= self._last_link else start
+
+    def _close(self, start: int, end: int) -> int:
+        """Read a run of closing brackets: only the first can end a label, only the last a link."""
+        if end - start > 1 and self._openers:
+            self._pair(self._openers.pop(), start + 1)
+            del self._openers[max(len(self._openers) - (end - start - 2), 0) :]
+            self._dead = min(self._dead, len(self._openers))
+        return self._pair(self._openers.pop(), end) if self._openers else end
+
+    def _pair(self, opener: int, end: int) -> int:
+        """Hide the link or image whose text stands in brackets, if it is one; return where to go on."""
+        alive = len(self._openers) >= self._dead or self._text[opener - 1] == "!"
+        self._dead = min(self._dead, len(self._openers))
+        return self._link(opener, after) if alive and (after := self._target(opener, end)) else end
+
+    def _link(self, opener: int, end: int) -> int:
+        image = self._text[opener - 1] == "!"
+        self._dead = self._dead if image else len(self._openers)
+        return self._hide(opener - image, end)
+
+    def _target(self, opener: int, end: int) -> int:
+        """Return where the link ends whose text ends at `end`, or 0 if it is none."""
+        if (
+            self._text[end] == "("
+            and end <= self._last_link + 1
+            and (after := match_end(_TARGET, self._text, end)) > end
+        ):
+            return after
+        full = _NAMED.match(self._text, end) if self._labels else None
+        label = full or (_NAMED.match(self._text, opener) if self._labels else None)
+        if not label or label_key(label[0]) not in self._labels or not (full or label.end() == end):
+            return 0
+        return full.end() if full else end + 2 * self._text.startswith("[]", end)

@@ -1,0 +1,308 @@
+"""Every sentence that the trigger writes in GitLab; the job's own stand in `job/`.
+
+To speak another language, replace this file as a whole.
+
+`{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made,
+and words of this file.
+"""
+
+# Why a delivery or a run ended so: the sentence, and what to change. The docs show this same table.
+REASONS = {
+    "QUEUED": ("The mention is stored; the run starts within seconds.", ""),
+    "NO_MENTION": (
+        "The text does not address the trigger phrase.",
+        "Write the trigger phrase as plain text: code, quotes, links and hidden text do not count.",
+    ),
+    "EVENT_NOT_SERVED": (
+        "This kind of event starts nothing.",
+        "Untick it in the webhook's settings. Served: both Comments, both Issues, Merge request and Pipeline events.",
+    ),
+    "TARGET_UNKNOWN": (
+        "Epics, designs and wikis are not served.",
+        "Ask in an issue or a merge request.",
+    ),
+    "NOTHING_NEW": (
+        "The change adds no mention, no assignment, no review request and no label that starts a run.",
+        "Write a comment with the trigger phrase.",
+    ),
+    "NOT_OUR_PIPELINE": ("The pipeline was not started by us.", ""),
+    "MALFORMED": (
+        "The body is not an event as GitLab sends it.",
+        "Remove the webhook's custom template, if it has one.",
+    ),
+    "SYSTEM_NOTE": ("GitLab itself wrote this note.", ""),
+    "EDITED_NOTE": ("An edited comment starts nothing.", "Write a new comment."),
+    "OWN_NOTE": ("This note is one of our own replies.", ""),
+    "PROJECT_NOT_ALLOWED": (
+        "This installation does not serve the project.",
+        "Add the project to ALLOWED_PROJECTS.",
+    ),
+    "CONFIDENTIAL_OFF": (
+        "This installation does not serve internal notes and confidential issues.",
+        "Set SERVE_CONFIDENTIAL to true.",
+    ),
+    "DISABLED": ("The installation is switched off.", "Set ENABLED to true."),
+    "DEFECT": (
+        "The delivery met a defect of this software.",
+        "Report the log line; until it is mended, write the comment differently.",
+    ),
+    "METHOD_NOT_ALLOWED": ("Deliveries are POST requests.", "Use the URL as a GitLab webhook."),
+    "BODY_TOO_LARGE": ("The body is larger than GitLab sends (25 MiB).", ""),
+    "UNSIGNED": (
+        "The delivery carries neither a signature nor a secret token.",
+        "Set the signing token or the secret token in the webhook's settings.",
+    ),
+    "SIGNATURE_MISSING": (
+        "A signing token is configured, but the delivery has no complete signature.",
+        "Set the signing token in the webhook's settings (GitLab 19.0 or later), or configure secret tokens only.",
+    ),
+    "SIGNATURE_STALE": (
+        "The signature's time is more than 300 seconds away from ours.",
+        "Check GitLab's clock; an old delivery can be sent again with Resend.",
+    ),
+    "SIGNATURE_WRONG": (
+        "No configured signing token made this signature.",
+        "Copy the webhook's signing token into WEBHOOK_SECRETS.",
+    ),
+    "TOKEN_WRONG": (
+        "The secret token is not one of the configured ones.",
+        "Copy the webhook's secret token into WEBHOOK_SECRETS.",
+    ),
+    "SECRETS_UNAVAILABLE": (
+        "The secrets could not be read, so nothing can be verified or sent.",
+        "Check that the secret exists, holds the documented JSON and may be read by the function.",
+    ),
+    "QUEUE_UNAVAILABLE": (
+        "The queue did not take the run request, so nothing was stored.",
+        "Check the queue and the function's right to write to it; then use Resend.",
+    ),
+    "TRIGGERED": ("The pipeline has started.", ""),
+    "ANSWERED": ("The question was answered in the thread; it needs no pipeline.", ""),
+    "TRACKED": ("The reply tells where the pipeline stands.", ""),
+    "DUPLICATE": ("This mention has already had its run.", ""),
+    "BUSY": ("Another worker is on this run.", ""),
+    "BOT_AUTHOR": ("A bot wrote the comment.", "Bots that may ask are named in ALLOWED_BOTS."),
+    "NOT_A_MEMBER": (
+        "Only members of this project may ask.",
+        "A maintainer can add you to the project.",
+    ),
+    "MEMBERSHIP_INACTIVE": (
+        "Your membership of this project is not active.",
+        "A maintainer can renew or approve it.",
+    ),
+    "ROLE_TOO_LOW": (
+        "Your role in this project is below the one required.",
+        "A maintainer can raise it; the installation sets the bar with MINIMUM_ROLE.",
+    ),
+    "USER_NOT_ACTIVE": ("Your GitLab account is not active.", "An administrator can activate it."),
+    "EXTERNAL_USER": (
+        "External users may not ask.",
+        "An administrator can make the account an internal one.",
+    ),
+    "TARGET_NOT_SERVED": (
+        "Comments on commits and snippets start nothing.",
+        "Ask in an issue or a merge request; it may link to the commit or the snippet.",
+    ),
+    "FORK_MERGE_REQUEST": (
+        "Merge requests from forks are not served: their code must not meet this project's secrets.",
+        "Push the branch to this project and open the merge request from there.",
+    ),
+    "NOTE_CHANGED": (
+        "The comment changed after it was sent, so it was not run.",
+        "Write a new comment.",
+    ),
+    "USER_LIMIT": (
+        "You have started as many runs this hour as the installation allows.",
+        "Ask again next hour; RUNS_PER_USER_PER_HOUR sets the limit.",
+    ),
+    "THREAD_LIMIT": (
+        "This thread has started as many runs within ten minutes as the installation allows.",
+        "Ask again in ten minutes; RUNS_PER_THREAD sets the limit.",
+    ),
+    "DAY_LIMIT": (
+        "The installation has started as many runs today as it allows.",
+        "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
+    ),
+    "COMMAND_LIMIT": (
+        "This thread has asked for as much help, status and stopping within ten minutes as we answer.",
+        "Ask again in ten minutes.",
+    ),
+    "OVER_LIMIT": ("The limit was reached, and that has been said already.", "Ask again later."),
+    "OPTION_UNKNOWN": (
+        "There is no such option.",
+        "The options are --model, --turns and --minutes; they come before the text.",
+    ),
+    "OPTION_VALUE": (
+        "An option's value is missing or out of bounds.",
+        "Give a whole number from 1 up to the installation's MAX_TURNS or MAX_MINUTES.",
+    ),
+    "MODEL_NOT_OFFERED": (
+        "This installation does not offer that model.",
+        "Name one that ALLOWED_MODELS lists, or leave --model out.",
+    ),
+    "NOTHING_TO_RETRY": ("This thread has no earlier run to repeat.", "Ask in words."),
+    "MODEL_RETIRED": (
+        "The model this installation names has been retired by its provider.",
+        "Set MODEL to one that still answers.",
+    ),
+    "UNCERTAIN": (
+        "GitLab did not say whether the pipeline started, and our token may not look.",
+        "Look under Build > Pipelines, and ask again if there is none.",
+    ),
+    "DEAD_LETTER": (
+        "We tried for as long as we may, and GitLab or a part of this installation did not work.",
+        "An operator can replay the run; or ask again.",
+    ),
+    "RECORD_UNREADABLE": (
+        "What is stored of a run cannot be read by this version, so the run is left as it is.",
+        "Deploy the version that wrote it or a later one; or delete the record and ask again.",
+    ),
+    "HOOK_DISABLED": (
+        "GitLab has switched a webhook of the project off.",
+        "Mend what its recent events show, then test it in Settings > Webhooks; until then comments are polled.",
+    ),
+    "TRIGGER_TOKEN_MISSING": (
+        "No pipeline trigger token is configured for this project.",
+        "A maintainer can create one (Settings > CI/CD > Pipeline trigger tokens) and add it to GITLAB_SECRETS.",
+    ),
+    "TRIGGER_TOKEN_REJECTED": (
+        "GitLab does not know the pipeline trigger token for this project.",
+        "Check in GITLAB_SECRETS that the token belongs to this project and that its owner is still a member.",
+    ),
+    "API_TOKEN_REJECTED": (
+        "GitLab does not accept the API token.",
+        "Check that api_token in GITLAB_SECRETS has not expired, has the scope api and belongs to a project member.",
+    ),
+    "REF_NOT_FOUND": (
+        "The branch to run on does not exist.",
+        "Restore the branch, or set PIPELINE_REF to default.",
+    ),
+    "REF_NOT_PERMITTED": (
+        "The owner of the pipeline trigger token may not run pipelines on this branch.",
+        "Let the owner's role merge or push to the protected branch.",
+    ),
+    "WORKFLOW_RULES": (
+        "The project's workflow:rules exclude triggered pipelines.",
+        'Add a rule for $CI_PIPELINE_SOURCE == "trigger" to workflow:rules.',
+    ),
+    "NO_JOB": (
+        "No job of the project matches a triggered pipeline.",
+        'Give the job a rule for $CI_PIPELINE_SOURCE == "trigger", or include the claude component.',
+    ),
+    "VARIABLES_FORBIDDEN": (
+        "The project forbids pipeline variables, and no job of it runs without them.",
+        "Include the claude component, or lower Settings > CI/CD > Variables > Minimum role to use pipeline variables.",
+    ),
+    "CI_CONFIG_INVALID": (
+        "The project's CI/CD configuration is not valid.",
+        "Check it under Build > Pipeline editor > Validate.",
+    ),
+    "GITLAB_REFUSED": (
+        "GitLab refused to create the pipeline.",
+        "Run a pipeline by hand (Build > Pipelines > New pipeline) to see GitLab's own message.",
+    ),
+    "PIPELINE_RATE_LIMIT": ("GitLab limits how many pipelines start per minute; we try again.", ""),
+    "GITLAB_REDIRECTS": (
+        "GitLab answers with a redirect, which is not followed.",
+        "Set GITLAB_URL to the address GitLab redirects to.",
+    ),
+    "GITLAB_UNAVAILABLE": ("GitLab did not answer; we try again.", ""),
+}
+
+# The one reply of a run. It is edited as the run moves on; a job of ours takes it over when it starts.
+STATES = {
+    "queued": "Claude is on it: {pipeline} is queued.",
+    "stuck": "Claude is on it, but no runner has taken {pipeline} yet. Is one online that matches the job's tags?",
+    "waiting": "{pipeline} waits for an earlier run of this thread to end.",
+    "manual": "{pipeline} waits for somebody to start its job by hand.",
+    "running": "Claude is at work: {job}.",
+    "success": "Claude has finished: {pipeline} took {duration}.",
+    "failed": "Claude could not finish. {cause} Its log: {job}. To try again, write `{phrase} retry`.",
+    "timed_out": "Claude ran out of time: {job} reached its time limit. Ask for less at once, or raise the limit.",
+    "canceled": "Cancelled: {pipeline}.",
+    "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
+}
+UNDERSTOOD = "Understood: {task}{options}."
+TO_STOP = "To stop it, write `{phrase} stop` here."
+OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
+JOB, PIPELINE = "job {}", "pipeline {}"
+REFUSED = "Claude did not start. {sentence} {hint} {cure}"
+
+# What was understood: by command, else by event.
+TASKS = {
+    "review": "a review",
+    "fix": "a fix",
+    "explain": "an explanation",
+    "mention": "your request",
+    "assign": "work on this",
+    "assign_reviewer": "a review",
+    "label": "work on this",
+}
+# What the job is asked where nobody wrote a text; PROMPTS replaces these.
+PROMPTS = {
+    "assign": "Work on this.",
+    "assign_reviewer": "Review this merge request.",
+    "label": "Work on this.",
+}
+
+# Why a job failed: GitLab's failure_reason (lib/gitlab: Enums::Ci::CommitStatus) in plain words.
+CAUSES = {
+    "script_failure": "The job's script failed.",
+    "api_failure": "GitLab lost contact with the job.",
+    "stuck_or_timeout_failure": "No runner took the job, or it stopped answering. Check that one is online for it.",
+    "runner_system_failure": "The runner broke down.",
+    "runner_unsupported": "The runner is too old for this job. Update it.",
+    "missing_dependency_failure": "Something the job needs from an earlier job is gone.",
+    "no_matching_runner": "No runner matches the job's tags. Register one or change the tags.",
+    "ci_quota_exceeded": "The project has used up its compute minutes. Buy more or bring a runner of your own.",
+    "user_blocked": "The owner of the trigger token is blocked. Create a token with another owner.",
+    "builds_disabled": "CI/CD is switched off for this project.",
+    "data_integrity_failure": "GitLab could not prepare the job.",
+    "protected_environment_failure": "The owner of the trigger token may not deploy to the job's environment.",
+    "config_error": "The project's CI/CD configuration is not valid. See Build > Pipeline editor > Validate.",
+}
+CAUSE_UNKNOWN = "The job failed, and GitLab gave no reason we know."
+
+# Answers that need no pipeline.
+HELP = """\
+Write `{phrase}` and what you want, in a comment on an issue or a merge request, or in the title or \
+description of a new one. These words count when they come first:
+
+| write | what happens |
+|---|---|
+| `{phrase} review …` | reviews the merge request; say what to look at |
+| `{phrase} fix …` | finds the cause and fixes it |
+| `{phrase} explain …` | explains, and changes nothing |
+| `{phrase} status` | lists this thread's runs |
+| `{phrase} stop` | cancels this thread's runs |
+| `{phrase} retry` | runs this thread's last request again |
+| `{phrase} help` | shows this |
+
+Options come before the text: {options}.
+"""
+HELP_OPTIONS = {
+    "model": "`--model NAME` ({})",
+    "turns": "`--turns N` (up to {})",
+    "minutes": "`--minutes N` (up to {})",
+}
+STATE_NAMES = {
+    "queued": "queued",
+    "stuck": "queued, and no runner has taken it",
+    "waiting": "waiting for an earlier run",
+    "manual": "waiting for somebody to start it",
+    "running": "running",
+    "success": "done",
+    "failed": "failed",
+    "timed_out": "out of time",
+    "canceled": "cancelled",
+    "skipped": "skipped",
+}
+STATUS_NONE = "No run of this thread is known."
+STATUS_LINE = "- {pipeline}: {state}"
+STATUS_GONE = "deleted"
+STOPPED = "Cancelled: {pipelines}."
+STOP_NONE = "Nothing is running in this thread."
+STOP_FORBIDDEN = "GitLab does not let our token cancel {pipelines}. A member who may run pipelines on that branch can."
+DID_YOU_MEAN = "Did you mean `{}`?"
+OFFERED = "Offered here: {}."
+DURATION = "{minutes} min {seconds} s"

@@ -1,0 +1,140 @@
+"""Every way a delivery or a run can end: the only list, shown in answers, replies, logs, docs. It decides nothing."""
+# ruff: noqa: PIE796  (outcomes repeat; each reason has a number of its own)
+
+from enum import Enum, StrEnum
+from typing import Self
+
+from shared.outcome import messages
+
+
+class Outcome(StrEnum):
+    """What became of a delivery or a run."""
+
+    QUEUED = "queued"
+    TRIGGERED = "triggered"
+    ANSWERED = "answered"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+class Reason(Enum):
+    """Why it ended so: an outcome here; the sentence and the cure a person reads stand in `shared/outcome/messages.py`."""
+
+    outcome: Outcome
+
+    def __new__(cls, outcome: Outcome) -> Self:
+        """Give each member its own number as value: outcomes repeat."""
+        member = object.__new__(cls)
+        member._value_ = len(cls.__members__)
+        member.outcome = outcome
+        return member
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for the person who asked."""
+        return messages.REASONS[self.name][0]
+
+    @property
+    def cure(self) -> str:
+        """What to change, and who can; empty where nothing is to be done."""
+        return messages.REASONS[self.name][1]
+
+    def __str__(self) -> str:
+        """Return the name as answers and logs show it, such as `no_mention`."""
+        return self.name.lower()
+
+    # Answers of `receive`.
+    QUEUED = Outcome.QUEUED
+    NO_MENTION = Outcome.IGNORED
+    EVENT_NOT_SERVED = Outcome.IGNORED
+    TARGET_UNKNOWN = Outcome.IGNORED
+    NOTHING_NEW = Outcome.IGNORED
+    NOT_OUR_PIPELINE = Outcome.IGNORED
+    MALFORMED = Outcome.IGNORED
+    SYSTEM_NOTE = Outcome.IGNORED
+    EDITED_NOTE = Outcome.IGNORED
+    OWN_NOTE = Outcome.IGNORED
+    PROJECT_NOT_ALLOWED = Outcome.IGNORED
+    CONFIDENTIAL_OFF = Outcome.IGNORED
+    DISABLED = Outcome.IGNORED
+    DEFECT = Outcome.IGNORED
+    METHOD_NOT_ALLOWED = Outcome.REFUSED
+    BODY_TOO_LARGE = Outcome.REFUSED
+    UNSIGNED = Outcome.REFUSED
+    SIGNATURE_MISSING = Outcome.REFUSED
+    SIGNATURE_STALE = Outcome.REFUSED
+    SIGNATURE_WRONG = Outcome.REFUSED
+    TOKEN_WRONG = Outcome.REFUSED
+    SECRETS_UNAVAILABLE = Outcome.ERROR
+    QUEUE_UNAVAILABLE = Outcome.ERROR
+
+    # Ends of a run.
+    TRIGGERED = Outcome.TRIGGERED
+    ANSWERED = Outcome.ANSWERED
+    TRACKED = Outcome.ANSWERED
+    DUPLICATE = Outcome.IGNORED
+    BUSY = Outcome.ERROR
+    BOT_AUTHOR = Outcome.IGNORED
+    NOT_A_MEMBER = Outcome.REFUSED
+    MEMBERSHIP_INACTIVE = Outcome.REFUSED
+    ROLE_TOO_LOW = Outcome.REFUSED
+    USER_NOT_ACTIVE = Outcome.REFUSED
+    EXTERNAL_USER = Outcome.REFUSED
+    TARGET_NOT_SERVED = Outcome.REFUSED
+    FORK_MERGE_REQUEST = Outcome.REFUSED
+    NOTE_CHANGED = Outcome.REFUSED
+    USER_LIMIT = Outcome.REFUSED
+    THREAD_LIMIT = Outcome.REFUSED
+    DAY_LIMIT = Outcome.REFUSED
+    COMMAND_LIMIT = Outcome.REFUSED
+    OVER_LIMIT = Outcome.IGNORED
+    OPTION_UNKNOWN = Outcome.REFUSED
+    OPTION_VALUE = Outcome.REFUSED
+    MODEL_NOT_OFFERED = Outcome.REFUSED
+    NOTHING_TO_RETRY = Outcome.REFUSED
+    MODEL_RETIRED = Outcome.REFUSED
+    UNCERTAIN = Outcome.ERROR
+    DEAD_LETTER = Outcome.ERROR
+    RECORD_UNREADABLE = Outcome.ERROR
+    HOOK_DISABLED = Outcome.ERROR
+    TRIGGER_TOKEN_MISSING = Outcome.ERROR
+    TRIGGER_TOKEN_REJECTED = Outcome.ERROR
+    API_TOKEN_REJECTED = Outcome.ERROR
+    REF_NOT_FOUND = Outcome.ERROR
+    REF_NOT_PERMITTED = Outcome.ERROR
+    WORKFLOW_RULES = Outcome.ERROR
+    NO_JOB = Outcome.ERROR
+    VARIABLES_FORBIDDEN = Outcome.ERROR
+    CI_CONFIG_INVALID = Outcome.ERROR
+    GITLAB_REFUSED = Outcome.ERROR
+    PIPELINE_RATE_LIMIT = Outcome.ERROR
+    GITLAB_REDIRECTS = Outcome.ERROR
+    GITLAB_UNAVAILABLE = Outcome.ERROR
+
+
+class TriggerError(Exception):
+    """The one error tree: each error is a `Reason`, so that every way out has a name, a sentence and a cure."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Carry the reason; the message holds nothing that came from outside."""
+        super().__init__(f"{reason}: {reason.sentence} {reason.cure}".rstrip())
+        self.reason = reason
+
+
+class Stop(TriggerError):
+    """This delivery or run ends here; trying again would change nothing."""
+
+    def __init__(self, reason: Reason, hint: str = "") -> None:
+        """Carry the reason, and a hint made of our own words and the installation's: nothing a person wrote."""
+        super().__init__(reason)
+        self.hint = hint
+
+
+class Retry(TriggerError):
+    """What went wrong heals: the same request is to be tried again after `after` seconds."""
+
+    def __init__(self, reason: Reason, after: float = 0.0) -> None:
+        """Carry the reason and the wait in seconds (0: the platform's own back-off)."""
+        super().__init__(reason)
+        self.after = after

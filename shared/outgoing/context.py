@@ -1,0 +1,263 @@
+"""What the job gets to know of its surroundings: AI_FLOW_CONTEXT, version 1; docs/ai-flow-context.schema.json tells it.
+
+Everything people wrote is data: named under `untrusted`, with author and access level, without what no reader saw.
+What cannot be read within the time or the budget is named, and fails nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from shared.contract import invisible, marks
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import Diff, GitLabError, Note, Target
+from shared.incoming.event import Event
+from shared.markdown.sanitize import sanitize
+from shared.outgoing.payload import safe_json
+from shared.runs.request import RunRequest
+from shared.services import Services
+
+VERSION = 1
+SECONDS = 6.0  # after which no further call is made; each has a limit of its own
+# Bytes of safe JSON; what the other parts leave of the whole is the thread's, and at least 8 KiB.
+WHOLE, DESCRIPTION, THREAD, NOTE, FILES, HUNK, SHORT = (
+    92_160,
+    16_384,
+    36_864,
+    8_192,
+    16_384,
+    4_096,
+    2_048,
+)
+
+_NOTES, _FILES = 500, 500  # looked at, whatever fits: five pages of GitLab's
+_SKEW = 1.0  # seconds between GitLab's clocks
+_LONGEST = 65_536  # characters of one text that are looked at
+_FRAME = 180  # bytes of JSON around a note's text and its author's name
+_CUT = "\n[cut here]"
+_HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE | re.ASCII)
+
+
+class _Reader:
+    """Reads with a time limit, and remembers what could not be read."""
+
+    def __init__(self, world: Services) -> None:
+        self._now, self._end = world.now, world.now() + SECONDS
+        self.unread: list[str] = []
+
+    def read(self, what: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever the call returns
+        """Return what the call returns, or None where it cannot be had."""
+        try:
+            if self._now() <= self._end:
+                return call()
+        except GitLabError:
+            pass
+        self.unread.append(what)
+        return None
+
+    def each(self, what: str, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the items until one cannot be had."""
+        iterator = iter(items)
+        while (item := self.read(what, lambda: next(iterator, None))) is not None:
+            yield item
+
+
+def context(run: RunRequest, role: int, world: Services) -> dict[str, object]:
+    """Return the context; `role` is the access level of the person who asks."""
+    event, reader = run.event, _Reader(world)
+    target = reader.read(event.kind, lambda: world.gitlab.target(event))
+    parts: dict[str, object] = {
+        "version": VERSION,
+        "event": event.name,
+        "project": {
+            "id": event.project_id,
+            "path": event.project_path,
+            "default_branch": event.default_branch,
+        },
+        event.kind: _target(event, target),
+        "note": {"id": event.note_id or None, "internal": event.internal},
+        "thread": {},
+        "position": _position(event),
+        "author": {"id": event.author_id, "username": event.author, "access_level": role},
+    }
+    if event.kind == MERGE_REQUEST:
+        parts |= _changes(event, reader, world)
+    room = min(THREAD, WHOLE - len(safe_json(parts)))
+    parts["thread"] = {"discussion_id": event.discussion_id, **_thread(event, room, reader, world)}
+    parts["unread"] = list(dict.fromkeys(reader.unread))
+    return parts | {"untrusted": sorted(_untrusted(parts))}
+
+
+def _target(event: Event, target: Target | None) -> dict[str, object]:
+    told: dict[str, object] = {"iid": event.iid}
+    if event.branches:  # as the person saw them
+        told |= {
+            "source_branch": event.branches.source,
+            "target_branch": event.branches.target,
+            "sha": event.branches.sha,
+        }
+    if target:
+        told |= {
+            "title": _cut(target.title, SHORT),
+            "description": _cut(target.description, DESCRIPTION),
+            "state": target.state,
+            "labels": _short(target.labels),
+            "author": {"id": target.author[0], "username": target.author[1]},
+        }
+    return told
+
+
+def _position(event: Event) -> dict[str, object] | None:
+    position = event.position
+    if position is None:
+        return None
+    return {
+        key: _cut(value, SHORT, invisible.without) if isinstance(value, str) else value
+        for key, value in position.items()
+    }
+
+
+def _short(labels: tuple[str, ...]) -> list[str]:
+    """Return as many labels as have room."""
+    kept = [_cut(label, SHORT, invisible.without) for label in labels]
+    while len(safe_json(kept)) > SHORT:
+        kept.pop()
+    return kept
+
+
+def _thread(event: Event, room: int, reader: _Reader, world: Services) -> dict[str, object]:
+    """Return the comments as they stood when the person asked, oldest first; the oldest are dropped first."""
+    asked = (event.at or world.now()) + _SKEW
+    kept: list[Note] = []
+    texts: dict[int, str] = {}
+    seen, cut = 0, False
+    for note in islice(reader.each("thread", world.gitlab.notes(event)), _NOTES):
+        seen += 1
+        later = (
+            note.created_at > asked or note.updated_at > asked
+        )  # edited since: nobody has asked with that in view
+        status = marks.TRIGGER in note.body and not marks.has_answer(
+            note.body
+        )  # "is queued" tells a job nothing
+        if note.id == event.note_id or later or status or (note.internal and not event.internal):
+            continue
+        text = _cut(note.body, NOTE)
+        room -= len(safe_json([text, note.author])) + _FRAME
+        if room < 0:
+            cut = True
+            break
+        kept.append(note)
+        texts[note.id] = text
+    authors = sorted({note.author[0] for note in kept})
+    roles = (
+        reader.read("roles", lambda: world.gitlab.roles(event.project_id, authors))
+        if authors
+        else {}
+    )
+    here = (
+        reader.read("discussion", lambda: world.gitlab.discussion(event))
+        if event.discussion_id and kept
+        else []
+    )
+    notes = [
+        {
+            "id": note.id,
+            "author": {
+                "id": note.author[0],
+                "username": note.author[1],
+                "access_level": None if roles is None else roles.get(note.author[0], 0),
+            },
+            "created_at": datetime.fromtimestamp(note.created_at, UTC).isoformat(
+                timespec="seconds"
+            ),
+            "in_discussion": note.id in (here or []),
+            "text": texts[note.id],
+        }
+        for note in reversed(kept)
+    ]
+    return {"notes": notes, "cut": cut or seen == _NOTES}
+
+
+def _changes(event: Event, reader: _Reader, world: Services) -> dict[str, object]:
+    """Return the changed files with their sizes, and the hunk that a diff note stands at."""
+    files: list[dict[str, object]] = []
+    position = event.position or {}
+    hunk: str | None = None
+    room, seen, cut = FILES, 0, False
+    for diff in islice(reader.each("changed_files", world.gitlab.diffs(event)), _FILES):
+        seen += 1
+        if position and hunk is None and position.get("new_path") == diff.new_path:
+            hunk = _hunk(diff, position.get("old_line"), position.get("new_line"))
+        told = _file(diff)
+        room -= len(safe_json(told))
+        if room < 0 and not cut:
+            cut = True
+        if not cut:
+            files.append(told)
+        elif not position or hunk is not None:
+            break
+    if position and hunk is None:
+        reader.unread.append("hunk")
+    return {
+        "changed_files": files,
+        "changed_files_cut": cut or seen == _FILES,
+        "hunk": hunk and _cut(hunk, HUNK, invisible.without),
+    }
+
+
+def _file(diff: Diff) -> dict[str, object]:
+    lines = diff.diff.split("\n")
+    told: dict[str, object] = {
+        "path": _cut(diff.new_path, SHORT, invisible.without),
+        "change": diff.change,
+    }
+    if diff.old_path != diff.new_path:
+        told["old_path"] = _cut(diff.old_path, SHORT, invisible.without)
+    return told | {
+        "added": sum(line.startswith("+") for line in lines),
+        "removed": sum(line.startswith("-") for line in lines),
+    }
+
+
+def _hunk(diff: Diff, old_line: object, new_line: object) -> str | None:
+    """Return the hunk of a file's diff that holds a line of its old or its new side."""
+    starts = list(_HUNK.finditer(diff.diff))
+    ends = [*(start.start() for start in starts[1:]), len(diff.diff)]
+    for start, end in zip(starts, ends, strict=True):
+        sides = ((old_line, start[1], start[2]), (new_line, start[3], start[4]))
+        if any(
+            type(line) is int and int(first) <= line < int(first) + int(count or 1)
+            for line, first, count in sides
+        ):
+            return diff.diff[start.start() : end]
+    return None
+
+
+def _cut(text: str, budget: int, readable: Callable[[str], str] = sanitize) -> str:
+    """Return what of a text a reader could have seen, of at most so many bytes of safe JSON, with a mark where cut."""
+    seen = readable(text[:_LONGEST]).strip("\n")
+    if len(text) <= _LONGEST and len(safe_json(seen)) <= budget:
+        return seen
+    low, high = 0, len(seen)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if len(safe_json(seen[:middle] + _CUT)) <= budget else (low, middle - 1)
+        )
+    return seen[:low] + _CUT
+
+
+def _untrusted(parts: dict[str, Any]) -> Iterator[str]:
+    """Name the fields whose text people chose."""
+    texts = {
+        "issue": ("title", "description", "labels"),
+        "merge_request": ("title", "description", "labels", "source_branch", "target_branch"),
+        "position": ("old_path", "new_path"),
+    }
+    for name, fields in texts.items():
+        yield from (f"{name}.{field}" for field in fields if field in (parts.get(name) or {}))
+    if parts["thread"]["notes"]:
+        yield "thread.notes"
+    yield from (name for name in ("changed_files", "hunk") if parts.get(name))

@@ -1,0 +1,107 @@
+"""The hand-over to the job: what the trigger call carries and what GitLab's answer means. It makes no call."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from shared.contract.ai_flow import (
+    VERSION,
+    command_of,
+)
+from shared.incoming.event import Event
+from shared.installation.settings import Settings
+from shared.outcome.reasons import Reason, Stop
+from shared.runs.command import Options
+from shared.runs.request import RunRequest
+
+MAX_VALUE = (
+    96 * 1024
+)  # bytes of one variable: Linux refuses to start a program with one of 128 KiB (execve, E2BIG)
+
+_PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
+
+
+def ref(event: Event, pipeline_ref: str) -> str:
+    """Return the branch to run on; raise Stop for a fork's merge request or where there is no branch.
+
+    The source branch is used only by choice (`source`) and only inside the same project: a pipeline on it runs that
+    branch's own .gitlab-ci.yml with the trigger owner's rights.
+    """
+    branches = event.branches
+    if branches and branches.source_project_id != event.project_id:
+        raise Stop(Reason.FORK_MERGE_REQUEST)
+    branch = branches.source if branches and pipeline_ref == "source" else event.default_branch
+    if not branch or branch.startswith("refs/"):
+        raise Stop(Reason.REF_NOT_FOUND)
+    return branch
+
+
+def body(
+    run: RunRequest,
+    order: Options,
+    instruction: str,
+    context: Mapping[str, object],
+    settings: Settings,
+) -> dict[str, object]:
+    """Return the trigger call's body, token excepted.
+
+    `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for jobs that others
+    wrote; GitLab and its runner expand them, so each value is made safe and short enough.
+    """
+    event, model = run.event, settings.model
+    model = model._replace(id=order.model or model.id)
+    command = order.command or command_of(event.name, event.kind)
+    variables = {
+        "AI_FLOW_INPUT": instruction,
+        "AI_FLOW_EVENT": event.name,
+        "AI_FLOW_ID": run.id,
+        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
+        "AI_FLOW_PROJECT_PATH": event.project_path,
+        "AI_FLOW_GITLAB_HOSTNAME": settings.host,
+        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
+        **model.variables(),
+    }
+    return {
+        "ref": ref(event, settings.pipeline_ref),
+        "variables": {
+            "AI_FLOW_CONTEXT": safe_json(context),
+            **{name: safe(value) for name, value in variables.items()},
+        },
+        "ai_flow": {
+            "version": VERSION,
+            "id": run.id,
+            "event": event.name,
+            "input": instruction,
+            "command": command or None,
+            "prompt": settings.prompts.get(command, ""),
+            "options": {"turns": order.turns or None, "minutes": order.minutes or None},
+            "context": context,
+            "model": {
+                "provider": model.provider.name,
+                "region": model.region,
+                "id": model.id,
+            },
+        },
+    }
+
+
+def safe(text: str) -> str:
+    """Return text that GitLab's two expanders leave as it was meant, of at most MAX_VALUE bytes of UTF-8.
+
+    GitLab replaces $NAME, ${NAME} and %NAME%, the runner $NAME and ${NAME} again, turning $$ into $. So $ is doubled
+    and the % that could begin a name becomes U+FF05; what is cut off is marked.
+    Source: gitlabhq lib/gitlab/ci/variables/collection/item.rb, gitlab-runner common/spec/variables.go.
+    """
+    escaped = _PERCENT_NAME.sub("\uff05", text.replace("\0", "").replace("$", "$$"))
+    data = escaped.encode("utf-8", "replace")
+    if len(data) <= MAX_VALUE:
+        return data.decode()
+    mark = f"\n[cut here: the text has {len(text)} characters]"
+    kept = data[: MAX_VALUE - len(mark)].decode("utf-8", "ignore")
+    dollars = len(kept) - len(kept.rstrip("$"))
+    return kept[: len(kept) - dollars % 2] + mark
+
+
+def safe_json(value: object) -> str:
+    """Return JSON that no expander touches and that reads back as the value: ASCII, $ and % spelled as escapes."""
+    return json.dumps(value, separators=(",", ":")).replace("$", "\\u0024").replace("%", "\\u0025")

@@ -1,0 +1,1 @@
+"""Runs: what asks for one, who may, how many, and what is stored of each."""

@@ -1,0 +1,324 @@
+"""The one record of a run: its request, lease, steps, pipeline, reply and end.
+
+Whoever works on a run holds its lease: every step is written down by compare-and-set before the
+next is taken, so that an attempt that was overtaken finds out, and one that died can be continued.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from shared.gitlab.values import Pipeline
+from shared.outcome.reasons import Reason, Retry, Stop
+from shared.runs.command import Options
+from shared.runs.request import RunRequest, from_json
+from shared.runs.store import KEPT, Queue, Records, dead_letters, remove_dead_letter
+
+VERSION = 2
+LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
+# Seconds until a call that may have reached GitLab has surely ended there: its workers stop at 60.
+SETTLE = 75.0
+ATTEMPTS = 13  # how often a queue offers a request: with the pauses, for two hours
+
+Log = Callable[[str, Mapping[str, object]], None]
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    CLAIMED = "claimed"
+    TRIGGERING = "triggering"
+    TRIGGERED = "triggered"
+    FINISHED = "finished"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+ENDED = frozenset({State.FINISHED, State.REFUSED, State.DEAD})
+
+
+class RecordError(ValueError):
+    """A stored record that this version cannot read."""
+
+
+class Record(NamedTuple):
+    """What is stored of a run; times in Unix seconds.
+
+    `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
+    `since` is the start of a trigger call whose end is not known, `until` the end of the lease.
+    """
+
+    request: RunRequest
+    state: State
+    until: float
+    expires: int
+    attempt: int = 1
+    repeats: RunRequest | None = None
+    options: Options = Options()
+    since: float = 0.0
+    pipeline: Pipeline | None = None
+    reply_id: int = 0
+    reason: str = ""
+    hint: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where the record is kept."""
+        return key_of(self.request.id)
+
+    @property
+    def carried_out(self) -> RunRequest:
+        """The request that the pipeline is for."""
+        return self.repeats or self.request
+
+    def to_json(self) -> str:
+        """Return the record as JSON of the current version."""
+        requests = {
+            "request": json.loads(self.request.to_json()),
+            "repeats": json.loads(self.repeats.to_json()) if self.repeats else None,
+        }
+        return json.dumps({"version": VERSION} | self._asdict() | requests)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Read a record of the current version; raise RecordError for anything else."""
+        return _read(_json(text))
+
+    def taken(self, request: RunRequest, now: float) -> "Record":
+        """Return the record with the lease of one more attempt."""
+        return self._replace(request=request, until=now + LEASE, attempt=self.attempt + 1)
+
+    def triggering(self, now: float, options: Options, carried_out: RunRequest) -> "Record":
+        """Return the record as it must be stored before the trigger call leaves.
+
+        The lease holds until GitLab has settled: nobody may call again before.
+        """
+        return self._replace(
+            state=State.TRIGGERING,
+            since=now,
+            until=max(self.until, now + SETTLE),
+            options=options,
+            repeats=None if carried_out == self.request else carried_out,
+        )
+
+    def not_triggered(self) -> "Record":
+        """Return the record after GitLab said that no pipeline was created."""
+        return self._replace(state=State.CLAIMED, since=0.0)
+
+    def triggered(self, pipeline: Pipeline) -> "Record":
+        """Return the record once the pipeline is known: from here on nothing is triggered again."""
+        return self._replace(state=State.TRIGGERED, pipeline=pipeline)
+
+    def decided(self, why: Stop) -> "Record":
+        """Return the record as it must be stored before a refusal is told.
+
+        What a thread was told stays true, whatever a later attempt finds.
+        """
+        return self._replace(reason=str(why.reason), hint=why.hint)
+
+    def ended(self, state: State, reason: Reason) -> "Record":
+        """Return the record of a run that is over."""
+        return self._replace(state=state, reason=str(reason), until=0.0)
+
+    def released(self, now: float) -> "Record":
+        """Return the record with the lease given back.
+
+        If the trigger call's result is unknown, the lease holds until SETTLE has passed.
+        """
+        waits = self.state is State.TRIGGERING
+        return self._replace(until=self.since + SETTLE if waits else now)
+
+    def revived(self, request: RunRequest) -> "Record":
+        """Return a dead record reopened for a replay, at the step it had reached."""
+        state = State.CLAIMED
+        if self.pipeline:
+            state = State.TRIGGERED
+        elif self.since:
+            state = State.TRIGGERING
+        until = self.since + SETTLE if state is State.TRIGGERING else 0.0
+        attempt = self.attempt + 1
+        return self._replace(
+            request=request, state=state, reason="", hint="", attempt=attempt, until=until
+        )
+
+
+class Lease:
+    """The record of a run that one attempt works on, and its version in the store."""
+
+    def __init__(self, request: RunRequest, records: Records, now: Callable[[], float]) -> None:
+        """Take the lease.
+
+        Raise Retry(BUSY) while another attempt has it, Retry(RECORD_UNREADABLE) where what is
+        stored cannot be read: whether the run has had its pipeline is then not known.
+        """
+        self._records, self._now = records, now
+        at = now()
+        try:
+            stored, self._version = _load(request.id, records, request)
+        except RecordError as error:
+            raise Retry(Reason.RECORD_UNREADABLE) from error
+        if stored is None:
+            stored = Record(request, State.CLAIMED, until=at + LEASE, expires=int(at) + KEPT)
+            self.write(stored)
+        elif stored.state not in ENDED:
+            if stored.until > at:
+                raise Retry(Reason.BUSY, after=stored.until - at)
+            self.write(stored.taken(request, at))
+        else:
+            self.record = stored
+
+    def check(self) -> None:
+        """Raise Retry(BUSY) when another attempt has taken the lease meanwhile."""
+        if self._records.read(self.record.key)[1] != self._version:
+            raise Retry(Reason.BUSY)
+
+    def write(self, record: Record) -> None:
+        """Store the next step; raise Retry(BUSY) when another attempt has taken the lease."""
+        written = record.to_json()
+        version = self._records.write(record.key, written, self._version, record.expires)
+        if version is None:
+            raise Retry(Reason.BUSY)
+        self.record, self._version = record, version
+
+    def release(self) -> None:
+        """Let the next attempt begin when it may; a lease that another attempt took stays theirs."""
+        with suppress(Retry):
+            self.write(self.record.released(self._now()))
+
+
+def key_of(run_id: str) -> str:
+    """Return where a run's record is kept."""
+    return f"run/{run_id}"
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait after an attempt that failed.
+
+    5, doubled each time, half an hour at most.
+    """
+    return min(5.0 * 2.0 ** min(attempt - 1, 10), 1800.0)
+
+
+def load(run_id: str, records: Records, request: RunRequest | None = None) -> Record | None:
+    """Return the record of a run, None where there is none; raise RecordError.
+
+    `request` is the run's, where it is at hand: records of version 1 may lack it.
+    """
+    return _load(run_id, records, request)[0]
+
+
+def load_all(run_ids: Iterable[str], records: Records, log: Log) -> Iterator[Record]:
+    """Yield the records of runs; one that cannot be read is logged and left out."""
+    for run_id in run_ids:
+        try:
+            record = load(run_id, records)
+        except RecordError as error:
+            log(
+                "ERROR",
+                {"reason": str(Reason.RECORD_UNREADABLE), "run": run_id, "error": str(error)},
+            )
+        else:
+            if record:
+                yield record
+
+
+def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
+    """Put a dead letter into the queue again, to go on where it died.
+
+    Tell whether there was one; raise RecordError where it cannot be read.
+    """
+    if run_id not in dead_letters(records):
+        return False
+    record, version = _load(run_id, records)
+    if record is None:
+        return False
+    request = record.request._replace(replay=record.request.replay + 1)
+    if record.state is State.DEAD:
+        records.write(record.key, record.revived(request).to_json(), version, record.expires)
+    queue.put(request)
+    remove_dead_letter(run_id, records, now)
+    return True
+
+
+def _load(
+    run_id: str, records: Records, request: RunRequest | None = None
+) -> tuple[Record | None, object]:
+    text, version = records.read(key_of(run_id))
+    if text is None:
+        return None, version
+    data = _json(text)
+    if "version" not in data:
+        try:
+            data = _from_version_1(data, request, records)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{type(error).__name__} in a record of version 1"
+            raise RecordError(message) from None
+    return _read(data), version
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        message = "no JSON object"
+        raise RecordError(message)
+    return data
+
+
+def _read(data: dict[str, Any]) -> Record:
+    version = data.get("version")
+    if version != VERSION:
+        message = f"version {version!r} instead of {VERSION}"
+        raise RecordError(message)
+    try:
+        fields = {name: value for name, value in data.items() if name != "version"}
+        pipeline, repeats = fields["pipeline"], fields["repeats"]
+        return Record(
+            **fields
+            | {
+                "request": _request(fields["request"]),
+                "repeats": _request(repeats) if repeats else None,
+                "state": State(fields["state"]),
+                "options": Options(*fields["options"]),
+                "pipeline": Pipeline(*pipeline) if pipeline else None,
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{type(error).__name__} in a record of version {VERSION}"
+        raise RecordError(message) from None
+
+
+def _request(data: object) -> RunRequest:
+    request = from_json(json.dumps(data))
+    if not isinstance(request, RunRequest):
+        raise TypeError
+    return request
+
+
+def _from_version_1(
+    data: dict[str, Any], request: RunRequest | None, records: Records
+) -> dict[str, Any]:
+    """Return a record of version 1 as one of version 2.
+
+    Version 1 (0.1.0 before 2026-12) kept a claim under `run/…`, request, options, pipeline and
+    reply of a run with a pipeline under `started/…`, and the request of a dead letter under `dead/…`.
+    """
+    run_id = data["run"]
+    started = json.loads(records.read(f"started/{run_id}")[0] or "{}")
+    known = request.to_json() if request else records.read(f"dead/{run_id}")[0] or started["run"]
+    carried_out = json.loads(started.get("run", known))
+    same = carried_out | {"replay": 0} == json.loads(known) | {"replay": 0}
+    pipeline = [data["pipeline_id"], data["pipeline_url"]] if data["pipeline_id"] else None
+    kept = ("state", "until", "expires", "attempt", "since", "reason", "hint")
+    return {name: data[name] for name in kept} | {
+        "version": VERSION,
+        "request": json.loads(known),
+        "repeats": None if same else carried_out,
+        "options": started.get("order", list(Options())),
+        "pipeline": pipeline,
+        "reply_id": started.get("reply_id", 0),
+    }

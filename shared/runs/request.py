@@ -1,0 +1,100 @@
+"""A run: one mention's journey, its id, and the requests that the queue carries. It knows no queue."""
+
+import json
+from hashlib import sha256
+from typing import NamedTuple
+
+from shared.incoming.event import Branches, Event
+
+# Bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB).
+MAX_REQUEST = 64 * 1024
+VERSION = 2
+
+
+class RunRequest(NamedTuple):
+    """All that `dispatch` needs: ids, and the instruction or, where that is too long to travel, its digest."""
+
+    id: str
+    event: Event
+    instruction: str | None
+    digest: str
+    replay: int = 0
+
+    @property
+    def message_id(self) -> str:
+        """The name under which a queue tells one message from another: a replay is another message of the same run."""
+        return f"{self.id}-{self.replay}" if self.replay else self.id
+
+    @property
+    def thread(self) -> str:
+        """The issue or merge request the run belongs to: runs of one thread start in order."""
+        return f"{self.event.project_id}/{self.event.kind}/{self.event.iid or self.event.commit}"
+
+    def to_json(self) -> str:
+        """Return the request as ASCII JSON of at most MAX_REQUEST bytes."""
+        text = _dump(self)
+        return text if len(text) <= MAX_REQUEST else _dump(self._replace(instruction=None))
+
+
+class TrackRequest(NamedTuple):
+    """A pipeline whose reply may have to be brought up to date; what is true by then, GitLab tells."""
+
+    project_id: int
+    pipeline_id: int
+    status: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name of this message: one for each status, so that two webhooks make one of it."""
+        status = "".join(letter for letter in self.status if letter.isascii() and letter.isalpha())
+        return f"track-{self.project_id}-{self.pipeline_id}-{status}"
+
+    @property
+    def message_id(self) -> str:
+        """The same: a look that was put twice is one."""
+        return self.id
+
+    @property
+    def thread(self) -> str:
+        """The pipeline: looks at one pipeline follow each other, and hold up no request."""
+        return f"track/{self.project_id}/{self.pipeline_id}"
+
+    def to_json(self) -> str:
+        """Return the request as JSON."""
+        return json.dumps(self._asdict() | {"version": VERSION})
+
+
+def from_json(text: str | bytes) -> RunRequest | TrackRequest:
+    """Read what a `to_json` wrote; raise ValueError for anything else."""
+    message = f"not a request of version {VERSION}"
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.pop("version", None) != VERSION:
+        raise ValueError(message)
+    try:
+        if "pipeline_id" in data:
+            return TrackRequest(**data)
+        event = data.pop("event")
+        branches = event.pop("branches")
+        return RunRequest(
+            event=Event(branches=branches and Branches(**branches), texts=(), **event), **data
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(message) from error
+
+
+def run_id(host: str, project_id: int, kind: str, subject: object) -> str:
+    """Return the id of the run for an object of GitLab: the same for every delivery of it, by whichever hook."""
+    return sha256(f"{host}|{project_id}|{kind}|{subject}".encode()).hexdigest()[:32]
+
+
+def digest(instruction: str) -> str:
+    """Return the hex SHA-256 of an instruction."""
+    return sha256(instruction.encode("utf-8", "replace")).hexdigest()
+
+
+def _dump(run: RunRequest) -> str:
+    event = run.event._asdict() | {"branches": run.event.branches and run.event.branches._asdict()}
+    for name in ("texts", "before", "added"):
+        del event[name]
+    # ASCII: SQS refuses some characters that notes may hold.
+    return json.dumps(run._asdict() | {"version": VERSION, "event": event}, separators=(",", ":"))

@@ -1,0 +1,105 @@
+"""The commands that act on a thread: `help`, `status`, `stop`, and `retry`."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from shared.gitlab.values import GitLabError, Pipeline
+from shared.outcome.reasons import Reason, Retry, Stop
+from shared.outgoing import replies
+from shared.runs import store
+from shared.runs.command import HELP, STATUS, Options
+from shared.runs.record import Record, load_all
+from shared.runs.request import RunRequest, TrackRequest
+from shared.services import Services
+from shared.track import track
+
+_FORBIDDEN = 403
+_LISTED = 5  # runs that `status` tells of
+
+
+def answer(
+    request: RunRequest, options: Options, services: Services, *, again: bool = False
+) -> str:
+    """Return the reply to `help`, `status` or `stop`; raise GitLabError where GitLab fails.
+
+    `again` says that an earlier attempt may have carried the command out.
+    """
+    if options.command == HELP:
+        return replies.help_text(request.id, services.settings)
+    if options.command == STATUS:
+        return _status(request, services)
+    return _stop(request, services, again=again)
+
+
+def last_of(request: RunRequest, services: Services) -> Record:
+    """Return the run that `retry` repeats: the thread's last one.
+
+    What was asked internally is repeated internally only. Raise Stop where there is none.
+    """
+    for record in _runs_of_thread(request, services):
+        if request.event.internal or not record.carried_out.event.internal:
+            return record
+    raise Stop(Reason.NOTHING_TO_RETRY)
+
+
+def repeated(request: RunRequest, options: Options, former: Record) -> tuple[RunRequest, Options]:
+    """Return a former request as the one who repeats it asks it.
+
+    It is carried out in their name and answered where they asked; options they give replace those
+    of then.
+    """
+    here, then = request.event, former.carried_out
+    event = then.event._replace(
+        note_id=here.note_id,
+        discussion_id=here.discussion_id,
+        internal=here.internal,
+        author_id=here.author_id,
+        author=here.author,
+        at=here.at,
+        branches=here.branches,
+    )
+    given = {name: value for name, value in options._asdict().items() if value}
+    given.pop("command")
+    return then._replace(id=request.id, event=event), former.options._replace(**given)
+
+
+def _runs_of_thread(request: RunRequest, services: Services) -> Iterator[Record]:
+    ids = store.runs_of_thread(request.thread, services.records)
+    return load_all(ids, services.records, services.log)
+
+
+def _pipelines_of_thread(request: RunRequest, services: Services) -> list[Pipeline]:
+    records = _runs_of_thread(request, services)
+    return [record.pipeline for record in records if record.pipeline]
+
+
+def _status(request: RunRequest, services: Services) -> str:
+    project_id = request.event.project_id
+    pipelines = _pipelines_of_thread(request, services)[:_LISTED]
+    found = [(each, services.gitlab.progress(project_id, each.id)) for each in pipelines]
+    return replies.status(request.id, found, services.now())
+
+
+def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
+    """Cancel what still runs in the thread; what an earlier attempt cancelled is told as well."""
+    project_id, gitlab = request.event.project_id, services.gitlab
+    live = store.live_pipelines(project_id, services.records)
+    done: list[Pipeline] = []
+    forbidden: list[Pipeline] = []
+    for pipeline in _pipelines_of_thread(request, services):
+        look = again or pipeline.id in live
+        progress = gitlab.progress(project_id, pipeline.id) if look else None
+        if again and progress and progress.status == "canceled":
+            done.append(pipeline)
+        if progress is None or progress.over:
+            continue
+        try:
+            gitlab.cancel(project_id, pipeline.id)
+            done.append(pipeline)
+        except GitLabError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            forbidden.append(pipeline)
+        with suppress(Retry):  # an event or the sweep will say it otherwise
+            track(TrackRequest(project_id, pipeline.id), services)
+    return replies.cancelled(request.id, done, forbidden)

@@ -1,0 +1,113 @@
+"""What the pages point at is there: links, anchors, files, names; prose ends at 100 columns."""
+
+import importlib
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+WRITTEN += sorted((ROOT / "docs").rglob("*.md"))
+# Programs write these; what people say in the conversation is made up.
+BY_PROGRAMS = [ROOT / "SECURITY.md", ROOT / "docs" / "reliability.md"]
+CONVERSATION = ROOT / "docs" / "conversation.md"
+PAGES = sorted({*WRITTEN, *BY_PROGRAMS})
+
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\[[^][]*\]\(([^()\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+FOLDERS = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
+PATH = re.compile(rf"(?:{FOLDERS})/[\w./*-]*")
+CORE = "|".join(path.stem for path in (ROOT / "shared").iterdir() if path.stem[0] != "_")
+NAME = re.compile(rf"((?:{CORE})(?:\.[a-z_]+)?)\.(\w+)")
+GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
+COLUMNS = 100
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text())
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Return what a page links to in this repository: file and anchor."""
+    found = (link.partition("#") for link in LINK.findall(prose(page)) if ":" not in link)
+    return [((page.parent / path).resolve() if path else page, name) for path, _, name in found]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that GitLab and GitHub give a page's headings."""
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(prose(page))
+    }
+
+
+def width(line: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in line)
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    dead = [
+        f"{path}#{name}"
+        for path, name in links(page)
+        if not path.exists() or (name and name not in anchors(path))
+    ]
+    assert not dead
+
+
+@each_page
+def test_every_file_a_page_names_exists(page: Path) -> None:
+    text = "" if page == CONVERSATION else prose(page)
+    named = {code for code in CODE.findall(text) if PATH.fullmatch(code)}
+    for language, block in FENCED.findall(page.read_text()):
+        lines = [line.split()[0] for line in block.splitlines() if line.split()]
+        named |= {first for first in lines if language == "text" and re.search("[./]", first)}
+    assert not {path for path in named if not list(ROOT.glob(path.rstrip("/")))}
+
+
+@each_page
+def test_every_name_of_the_core_a_page_uses_is_defined(page: Path) -> None:
+    named = {found for code in CODE.findall(prose(page)) if (found := NAME.fullmatch(code))}
+    modules = {found[0]: importlib.import_module(f"shared.{found[1]}") for found in named}
+    assert not {
+        name for name, module in modules.items() if not hasattr(module, name.split(".")[-1])
+    }
+
+
+def test_the_architecture_page_names_every_module_of_the_core() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    modules = [str(path.relative_to(ROOT)) for path in (ROOT / "shared").rglob("[!_]*.py")]
+    assert [
+        path for path in sorted(modules) if not re.search(rf"^{path} ", text, re.MULTILINE)
+    ] == []
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, ahead = set[Path](), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        reached.add(page)
+        ahead += [path for path, _ in links(page) if path in PAGES and path not in reached]
+    assert reached == set(PAGES)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in WRITTEN if page != CONVERSATION and page not in BY_PROGRAMS], ids=str
+)
+def test_prose_ends_at_100_columns(page: Path) -> None:
+    text = GENERATED.sub("", prose(page))
+    lines = [
+        line for line in text.splitlines() if not line.startswith("|") and "](http" not in line
+    ]
+    assert [line for line in lines if width(line) > COLUMNS] == []
+
+
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

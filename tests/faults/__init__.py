@@ -1,1 +1,0 @@
-"""The proof that nothing is lost and nothing doubled: `make faults` runs all of it, `tests/test_faults.py` a part."""

@@ -1,0 +1,530 @@
+"""What only Google Cloud has: its cold start, its clients and their time limits, its claims, its tasks, its logs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from socket import create_server
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import pytest
+
+from functions.gcp import adapters
+from shared.outcome.reasons import Reason
+from shared.runs.record import Record, State, key_of
+from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json
+from shared.runs.store import Queue
+from tests import ROOT
+from tests.support import fakes
+from tests.support.gitlab.server import Fault, GitLab
+from tests.support.platforms import Answer
+from tests.support.platforms.cloud_tasks import CloudTasks, Limits
+from tests.support.platforms.gcp import (
+    INVOKER,
+    QUEUE,
+    Function,
+    Gcp,
+    firestore_records,
+    request,
+    tasks_queue,
+)
+from tests.support.platforms.google import SecretManager
+
+BUDGET = 3.0  # seconds `receive` may take whatever hangs
+DISPATCH_URL = "https://dispatch-123.europe-west1.run.app"
+RECEIVE = {
+    "QUEUE": QUEUE,
+    "DISPATCH_URL": DISPATCH_URL,
+    "INVOKER_SERVICE_ACCOUNT": INVOKER,
+    "WEBHOOK_SECRETS_ID": "projects/p/secrets/webhook",
+}
+DISPATCH = {"GOOGLE_CLOUD_PROJECT": "p", "GITLAB_SECRETS_ID": "projects/p/secrets/gitlab"}
+CANARIES = (fakes.SIGNING_TOKEN, fakes.SECRET_TOKEN, fakes.API_TOKEN, fakes.TRIGGER_TOKEN)
+
+needs_emulator = pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available()))
+
+
+# The cold start.
+
+COLD = """
+import json, sys
+before = set(sys.modules)
+from functions.gcp import handlers
+
+class Request:
+    method, headers, content_length = "POST", json.loads(sys.argv[1]), len(sys.argv[2])
+    def get_data(self, cache):
+        return sys.argv[2].encode()
+
+answer = handlers.receive(Request())
+roots = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(json.dumps([answer[1], sorted(roots - sys.stdlib_module_names), sorted(sys.modules)]))
+"""
+
+
+def cold(headers: dict[str, str], body: str, **environment: str) -> tuple[int, set[str], set[str]]:
+    """Answer one delivery in a fresh interpreter; return the status, the foreign packages and all modules loaded."""
+    command = [sys.executable, "-c", COLD, json.dumps(list(headers.items())), body]
+    given = (
+        {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FUNCTION_TARGET": "receive"}
+        | RECEIVE
+        | environment
+    )
+    done = subprocess.run(
+        command, env=given, capture_output=True, text=True, timeout=30, check=True
+    )
+    status, foreign, modules = json.loads(done.stdout)
+    return status, set(foreign) - {"functions", "shared"}, set(modules)
+
+
+def test_a_delivery_without_credentials_is_refused_before_any_library_is_loaded() -> None:
+    status, foreign, _ = cold({"X-Gitlab-Event": "Note Hook"}, "{}")
+    assert status == 401
+    assert foreign == set()
+
+
+def test_a_delivery_without_a_mention_loads_no_client_but_that_of_the_secrets(
+    secrets: SecretManager,
+) -> None:
+    body = json.dumps(fakes.payload("it works now"))
+    status, _, modules = cold(
+        fakes.sign(body.encode(), time.time()), body, SECRET_MANAGER_ENDPOINT=secrets.url
+    )
+    assert status == 200
+    assert "google.cloud.secretmanager_v1" in modules
+    assert not modules & {
+        "google.cloud.tasks_v2",
+        "google.cloud.firestore",
+        "gitlab",
+        "shared.dispatch",
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [*(("receive", name) for name in RECEIVE), *(("dispatch", name) for name in DISPATCH)],
+)
+def test_a_function_without_a_setting_it_needs_does_not_start_and_says_which(
+    target: str, missing: str, tmp_path: Path
+) -> None:
+    environment = {"receive": RECEIVE, "dispatch": DISPATCH}[target]
+    function = Function(
+        target, tmp_path, **{name: value for name, value in environment.items() if name != missing}
+    )
+    try:
+        assert function.wait_until_it_ends() != 0
+        assert f"{missing}: found None, expected" in function.output().splitlines()[-1]
+    finally:
+        function.stop()
+
+
+def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expected(
+    tmp_path: Path,
+) -> None:
+    function = Function("receive", tmp_path, **RECEIVE, MINIMUM_ROLE="king")
+    try:
+        assert function.wait_until_it_ends() != 0
+        assert "MINIMUM_ROLE: found 'king', expected one of guest" in function.output()
+    finally:
+        function.stop()
+
+
+# Records.
+
+
+@pytest.fixture
+def project() -> str:
+    return f"p-{uuid4().hex[:8]}"
+
+
+@needs_emulator
+def test_a_record_that_vanished_is_not_written_again(project: str) -> None:
+    records = firestore_records(project)
+    version = records.write("run/1", "{}", None, 1000)
+    assert records.write("run/2", "{}", version, 1000) is None
+    assert records.read("run/2") == (None, None)
+
+
+@needs_emulator
+def test_a_record_carries_its_end_as_a_time_for_the_ttl_policy(project: str) -> None:
+    firestore_records(project).write("run/1", "{}", None, 1000)
+    stored = adapters._firestore(project).collection("claims").document("run:1").get()
+    assert stored.get("expires").timestamp() == 1000
+
+
+def test_a_store_that_never_answers_raises_within_the_limit(
+    project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "PATIENT", 0.3)
+    with create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
+        hanging = adapters.FirestoreRecords(project, "claims")
+        started = time.monotonic()
+        with pytest.raises(Exception, match=r"504|503"):
+            hanging.read("r")
+        with pytest.raises(Exception, match=r"504|503"):
+            hanging.write("r", "{}", None, 1000)
+        assert time.monotonic() - started < BUDGET
+        adapters._firestore(project).close()
+
+
+# The queue.
+
+
+@pytest.fixture
+def tasks() -> Iterator[CloudTasks]:
+    """A queue that is paused: what is put stays."""
+    service = CloudTasks(QUEUE, Limits(concurrent=0))
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def queue(tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    monkeypatch.setattr("functions.gcp.adapters.time.time", lambda: fakes.NOW)
+    return tasks_queue(tasks, DISPATCH_URL)
+
+
+def test_a_run_put_twice_is_one_task_and_no_error(queue: Queue, tasks: CloudTasks) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(queue.put, [fakes.run()] * 12)) == [None] * 12
+    queue.put(fakes.run())
+    assert [from_json(task.body) for task in tasks.tasks.values()] == [fakes.run()]
+    assert len(tasks.calls) == 13
+
+
+def test_each_status_of_a_pipeline_is_one_task_of_a_name_that_google_takes(
+    queue: Queue, tasks: CloudTasks
+) -> None:
+    looks = [
+        TrackRequest(7, 4711, status) for status in ("running", "waiting_for_resource", "running")
+    ]
+    for look in looks:
+        queue.put(look)
+    assert [from_json(task.body) for task in tasks.tasks.values()] == looks[:2]
+
+
+def test_a_run_can_be_sent_again_although_the_name_of_its_first_task_is_not_free(
+    queue: Queue, tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put(fakes.run())
+    monkeypatch.setattr("functions.gcp.adapters.time.time", lambda: fakes.NOW + adapters.SAME)
+    queue.put(fakes.run())
+    assert len(tasks.tasks) == 2
+
+
+def test_the_longest_request_fits_into_a_task(queue: Queue, tasks: CloudTasks) -> None:
+    room = MAX_REQUEST - len(fakes.run(instruction="").to_json())
+    queue.put(fakes.run(instruction="x" * room))
+    queue.put(fakes.run(fakes.NOTE._replace(note_id=102), instruction="\N{SNOWMAN}" * 1_000_000))
+    whole, cut = (from_json(task.body) for task in tasks.tasks.values())
+    assert isinstance(whole, RunRequest)
+    assert isinstance(cut, RunRequest)
+    assert len(next(iter(tasks.tasks.values())).body) == MAX_REQUEST
+    assert whole.instruction == "x" * room
+    assert cut.instruction is None
+
+
+def test_a_task_calls_dispatch_with_an_id_token_for_it(queue: Queue, tasks: CloudTasks) -> None:
+    queue.put(fakes.run())
+    (task,) = tasks.tasks.values()
+    assert task.name.startswith(f"{QUEUE}/tasks/{fakes.run().id}")
+    assert task.request["url"] == DISPATCH_URL
+    assert task.request["httpMethod"] in (1, "POST")
+    assert task.request["headers"] == {"Content-Type": "application/json"}
+    assert task.request["oidcToken"] == {"serviceAccountEmail": INVOKER, "audience": DISPATCH_URL}
+    assert task.deadline == 120
+
+
+def test_a_queue_that_does_not_exist_is_an_error(tasks: CloudTasks) -> None:
+    queue = tasks_queue(tasks, DISPATCH_URL)
+    tasks.queue = "projects/p/locations/europe-west1/queues/other"
+    with pytest.raises(Exception, match="Queue does not exist"):
+        queue.put(fakes.run())
+    assert tasks.tasks == {}
+
+
+def test_the_queue_of_the_stand_in_pauses_as_the_reference_tells() -> None:
+    limits = Limits(min_backoff=10, max_backoff=300, doublings=3)
+    assert [limits.pause(attempt) for attempt in range(1, 9)] == [
+        10,
+        20,
+        40,
+        80,
+        160,
+        240,
+        300,
+        300,
+    ]
+
+
+# `receive`, on its own.
+
+
+@pytest.fixture
+def secrets() -> Iterator[SecretManager]:
+    service = SecretManager(webhook=fakes.WEBHOOK_SECRETS)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def receive(secrets: SecretManager, tasks: CloudTasks, tmp_path: Path) -> Iterator[Function]:
+    """The function, cold: it has answered nothing that needs a client."""
+    endpoints = {"SECRET_MANAGER_ENDPOINT": secrets.url, "CLOUD_TASKS_ENDPOINT": tasks.url}
+    function = Function("receive", tmp_path, **RECEIVE, **endpoints)
+    try:
+        function.wait_until_it_answers()
+        yield function
+    finally:
+        function.stop()
+
+
+def deliver(function: Function, text: str = "@claude fix it", **changes: str) -> Answer:
+    body = json.dumps(fakes.payload(text)).encode()
+    return request(function.port, "POST", fakes.sign(body, time.time()) | changes, body)
+
+
+def reason(answer: Answer) -> str:
+    return str(json.loads(answer.body)["reason"])
+
+
+def test_secrets_that_hang_are_503_in_time_even_on_a_cold_start_and_asked_again_next_time(
+    receive: Function, secrets: SecretManager, tasks: CloudTasks
+) -> None:
+    with secrets.stalled():
+        answer = deliver(receive)
+    assert (answer.status, reason(answer)) == (503, "secrets_unavailable")
+    assert answer.seconds < BUDGET
+    assert deliver(receive).status == 202
+    assert len(tasks.tasks) == 1
+
+
+def test_a_queue_that_hangs_is_503_in_time_even_on_a_cold_start(
+    receive: Function, tasks: CloudTasks
+) -> None:
+    with tasks.stalled():
+        answer = deliver(receive)
+    assert (answer.status, reason(answer)) == (503, "queue_unavailable")
+    assert answer.seconds < BUDGET
+    assert deliver(receive).status == 202
+
+
+def test_a_rotated_token_is_read_again_on_a_mismatch(
+    receive: Function, secrets: SecretManager
+) -> None:
+    (versions,) = secrets.versions.values()
+    versions.append(json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
+    assert deliver(receive).status == 401
+    assert deliver(receive, **{"X-Gitlab-Token": fakes.SECRET_TOKEN}).status == 202
+    assert len(secrets.calls) == 1
+    versions.append("no JSON")
+    assert deliver(receive, **{"X-Gitlab-Token": fakes.SECRET_TOKEN}).status == 202
+
+
+def test_what_is_refused_or_ignored_is_not_logged(receive: Function) -> None:
+    assert request(receive.port, "POST", {}, b"{}").status == 401
+    assert deliver(receive, **{"webhook-signature": "v1,AAAA"}).status == 401
+    assert reason(deliver(receive, "no mention")) == "no_mention"
+    assert receive.output() == ""
+
+
+def test_what_is_queued_or_fails_is_one_line_of_json_with_severity_and_message(
+    receive: Function, tasks: CloudTasks
+) -> None:
+    deliver(receive)
+    with tasks.stalled():
+        deliver(receive)
+    lines = [json.loads(line) for line in receive.output().splitlines()]
+    said = [(line["severity"], line["message"]) for line in lines]
+    assert said == [("INFO", "queued"), ("ERROR", "queue_unavailable")]
+    assert all(line["run"] == lines[0]["run"] and line["note_id"] == 101 for line in lines)
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Function]:
+    """The function for whatever leaves no trace, with a secret token instead of a signing token."""
+    service = SecretManager(webhook=json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
+    with TemporaryDirectory() as folder:
+        function = Function("receive", Path(folder), **RECEIVE, SECRET_MANAGER_ENDPOINT=service.url)
+        try:
+            function.wait_until_it_answers()
+            yield function
+        finally:
+            function.stop()
+            service.close()
+
+
+def test_two_values_of_one_header_are_one_value_that_no_token_equals(warm: Function) -> None:
+    body = json.dumps(fakes.payload("no mention")).encode()
+    once = request(warm.port, "POST", {"X-Gitlab-Token": fakes.SECRET_TOKEN}, body)
+    twice = request(
+        warm.port, "POST", {"X-Gitlab-Token": [fakes.SECRET_TOKEN, fakes.SECRET_TOKEN]}, body
+    )
+    assert (once.status, reason(once)) == (200, "no_mention")
+    assert (twice.status, reason(twice)) == (401, "token_wrong")
+
+
+def test_a_body_sent_in_chunks_is_read_whole(warm: Function) -> None:
+    body = json.dumps(fakes.payload(system=True)).encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:], b""))
+    headers = {"X-Gitlab-Token": fakes.SECRET_TOKEN, "Transfer-Encoding": "chunked"}
+    assert reason(request(warm.port, "POST", headers, chunks)) == "system_note"
+
+
+def test_a_body_above_gitlabs_limit_is_413(warm: Function) -> None:
+    answer = request(warm.port, "POST", {"X-Gitlab-Token": "x"}, bytes(26 * 1024 * 1024))
+    assert (answer.status, reason(answer)) == (413, "body_too_large")
+
+
+def test_every_path_is_served_and_get_tells_that_it_lives(warm: Function) -> None:
+    assert request(warm.port, "GET", {}, b"", path="/").status == 200
+    assert request(warm.port, "GET", {}, b"", path="/any/other?path=%ff").status == 200
+    assert request(warm.port, "PUT", {}, b"").status == 405
+
+
+# Both functions.
+
+
+@pytest.fixture(scope="module")
+def gitlab() -> Iterator[GitLab]:
+    with GitLab() as server:
+        server.user(42, "ada")
+        server.user(99, "claude-bot", bot=True)
+        server.project(7, "group/app")
+        server.member(7, 42, 30)
+        server.member(7, 99, 40)
+        server.api_token(fakes.API_TOKEN, 99)
+        server.trigger_token(fakes.TRIGGER_TOKEN, 7, 99)
+        server.issue(7, 5, author_id=42)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gcp(gitlab: GitLab) -> Iterator[Gcp]:
+    platform = Gcp(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    platform.limits = Limits(attempts=3)
+    with platform:
+        yield platform
+
+
+def mention(gitlab: GitLab, gcp: Gcp, text: str = "@claude fix it") -> str:
+    """Write a comment, deliver it, and return its run's id."""
+    note = gitlab.note(7, "issue", 5, author_id=42, body=text)
+    headers, body = gitlab.note_hook(note)
+    answer = gcp.deliver("POST", gitlab.sign(headers, body, fakes.SIGNING_TOKEN), body)
+    assert answer.status == 202, answer
+    return str(json.loads(answer.body)["run"])
+
+
+def attempts(gcp: Gcp, run: str) -> list[int]:
+    (task,) = (task for name, task in gcp.tasks.tasks.items() if run in name)
+    return task.attempts
+
+
+@needs_emulator
+def test_a_mention_becomes_a_pipeline_and_a_finished_claim(gitlab: GitLab, gcp: Gcp) -> None:
+    before = len(gitlab.pipelines)
+    run = mention(gitlab, gcp)
+    gcp.settle()
+    text, _ = gcp.records().read(key_of(run))
+    record = Record.from_json(str(text))
+    assert (record.state, record.reason) == (State.FINISHED, str(Reason.TRIGGERED))
+    assert len(gitlab.pipelines) == before + 1
+    assert attempts(gcp, run) == [200]
+
+
+@needs_emulator
+def test_a_task_that_comes_twice_starts_one_pipeline(gitlab: GitLab, gcp: Gcp) -> None:
+    run = mention(gitlab, gcp)
+    gcp.settle()
+    before = len(gitlab.pipelines)
+    gcp.tasks.run(next(name for name in gcp.tasks.tasks if run in name))
+    gcp.settle()
+    assert len(gitlab.pipelines) == before
+    assert attempts(gcp, run) == [200, 200]
+
+
+@needs_emulator
+def test_what_heals_is_answered_503_and_the_task_comes_again(gitlab: GitLab, gcp: Gcp) -> None:
+    gitlab.fault("GET /api/v4/users/42", Fault.status(502))
+    before = len(gitlab.pipelines)
+    run = mention(gitlab, gcp)
+    gcp.settle()
+    assert attempts(gcp, run) == [503, 200]
+    assert len(gitlab.pipelines) == before + 1
+    assert gitlab.pending_faults == []
+
+
+@needs_emulator
+def test_a_task_that_cannot_be_read_is_not_taken_for_done(gcp: Gcp) -> None:
+    """A newer `receive` may have written it: the `dispatch` that is about to be deployed can read it."""
+    name = f"{QUEUE}/tasks/{uuid4().hex}"
+    body = {
+        "task": {
+            "name": name,
+            "httpRequest": {"url": gcp.dispatch.url, "body": "eyJ2ZXJzaW9uIjoyfQ=="},
+        }
+    }
+    connection = HTTPConnection("127.0.0.1", int(gcp.tasks.url.rpartition(":")[2]))
+    connection.request("POST", f"/v2/{QUEUE}/tasks", json.dumps(body))
+    assert connection.getresponse().status == 200
+    connection.close()
+    gcp.settle()
+    assert gcp.tasks.tasks[name] in gcp.tasks.dead
+    assert len(gcp.tasks.tasks[name].attempts) == 3
+
+
+@needs_emulator
+def test_dispatch_logs_json_and_no_line_of_either_function_holds_a_secret(gitlab: GitLab) -> None:
+    with Gcp(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS) as platform:
+        gitlab.fault("GET /api/v4/users/42", Fault.status(502))
+        run = mention(gitlab, platform)
+        platform.settle()
+    lines = [json.loads(line) for line in platform.output().splitlines()]
+    assert {line["run"] for line in lines} == {run}
+    said = [(line["severity"], line["message"]) for line in lines]
+    assert sorted(said) == [
+        ("INFO", "queued"),
+        ("INFO", "triggered"),
+        ("WARNING", "gitlab_unavailable"),
+    ]
+    assert not [canary for canary in CANARIES if canary in platform.output()]
+
+
+@needs_emulator
+def test_nothing_is_left_of_an_installation_that_was_stopped(gitlab: GitLab) -> None:
+    platform = Gcp(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
+    with platform:
+        ports = [function.port for function in platform.functions]
+        ports += [
+            int(url.rpartition(":")[2]) for url in (platform.tasks.url, platform.secret_manager.url)
+        ]
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            request(port, "GET", {}, b"")
+
+
+def test_an_id_token_of_the_stand_in_names_account_and_audience() -> None:
+    tasks = CloudTasks(QUEUE)
+    with create_server(("127.0.0.1", 0)) as target:
+        url = f"http://127.0.0.1:{target.getsockname()[1]}/"
+        tasks_queue(tasks, url).put(fakes.run())
+        connection, _ = target.accept()
+        with connection:
+            head = connection.recv(65536).decode()
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        tasks.settle(10)
+    tasks.close()
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n\r\n")[0].split("\r\n")[1:])
+    claims = json.loads(urlsafe_b64decode(headers["Authorization"].split(".")[1] + "=="))
+    assert (claims["email"], claims["aud"]) == (INVOKER, url)
+    assert headers["X-CloudTasks-TaskName"].startswith(fakes.run().id)
+    assert headers["X-CloudTasks-TaskRetryCount"] == "0"

@@ -1,0 +1,283 @@
+"""The same deliveries through the real front ends of all three platforms: the same answers, the same trigger calls."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import pytest
+
+from shared.dispatch import dispatch
+from shared.gitlab.values import User
+from shared.incoming.mention import sanitized
+from shared.outcome.reasons import Reason
+from shared.receive import receive
+from shared.runs.request import RunRequest, from_json
+from tests import DATA
+from tests.support import canaries, fakes
+from tests.support.fakes import API_TOKEN, GITLAB_SECRETS, TRIGGER_TOKEN, WEBHOOK_SECRETS, sign
+from tests.support.gitlab import contract
+from tests.support.gitlab.diffs import file
+from tests.support.gitlab.server import GitLab
+from tests.support.platforms import Platform
+from tests.support.platforms.aws import Aws
+from tests.support.platforms.cases import (
+    AUTHOR,
+    BOT,
+    CANARY,
+    FIRST,
+    OURS,
+    PLACES,
+    PROJECT,
+    SHA,
+    SNIPPET,
+    STRANGER,
+    Case,
+    cases,
+    conversation,
+    encoded,
+    note,
+)
+from tests.support.platforms.gcp import Gcp
+from tests.support.platforms.local import Local
+
+UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
+PLATFORMS = [
+    pytest.param(Local, id="local"),
+    pytest.param(Aws, id="aws"),
+    pytest.param(
+        Gcp,
+        id="gcp",
+        marks=pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available())),
+    ),
+]
+
+
+def seed(gitlab: GitLab) -> None:
+    gitlab.user(AUTHOR, "ada")
+    gitlab.user(STRANGER, "eve")
+    gitlab.user(BOT, "renovate", bot=True)
+    gitlab.user(OURS, "claude", bot=True)
+    gitlab.api_token(API_TOKEN, OURS)
+    gitlab.project(PROJECT, "group/app")
+    gitlab.trigger_token(TRIGGER_TOKEN, PROJECT, OURS)
+    for user, level in ((AUTHOR, 30), (BOT, 30), (OURS, 40)):
+        gitlab.member(PROJECT, user, level)
+    gitlab.issue(PROJECT, 5)
+    gitlab.merge_request(PROJECT, 3, source_branch="feature", diffs=[file("app.py", lines=5)])
+    gitlab.known_commit(PROJECT, SHA)
+    gitlab.snippet(PROJECT, SNIPPET)
+    for path in (DATA / "payloads").rglob("*.json"):
+        number = json.loads(path.read_text()).get("project_id")
+        if (
+            number and number not in gitlab.projects
+        ):  # our user sees it, the recorded authors are no members
+            gitlab.project(number, f"recorded/{number}")
+            gitlab.member(number, OURS, 40)
+
+
+def write(gitlab: GitLab, case: Case) -> None:
+    """Put a case's note into GitLab, where it is one of a person in our project."""
+    try:
+        body = json.loads(case.body)
+        said = body["object_attributes"]
+        kind, iid = PLACES.get(said["noteable_type"], PLACES["Issue"])
+        number, thread, author = said["id"], said["discussion_id"], said["author_id"]
+        internal = body["event_type"] != "note"
+        if body["project_id"] == PROJECT and isinstance(said["note"], str) and number > FIRST:
+            gitlab.note(
+                PROJECT,
+                kind,
+                iid,
+                author_id=author,
+                body=said["note"],
+                note_id=number,
+                discussion_id=thread,
+                internal=internal,
+            )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return
+
+
+class Installation(NamedTuple):
+    """A platform in front of its own GitLab."""
+
+    platform: Platform
+    gitlab: GitLab
+
+    def told(self, run_id: str) -> list[str]:
+        """Return our replies to a run."""
+        notes = list(self.gitlab.notes.values())
+        return [
+            each["body"]
+            for each in notes
+            if each["author_id"] == OURS and f"run={run_id} " in each["body"]
+        ]
+
+    def triggered(self) -> dict[str, Any]:
+        """Return the bodies of the trigger calls that created a pipeline, by run id."""
+        calls = [
+            call
+            for call in self.gitlab.calls
+            if call.path.endswith("/trigger/pipeline") and call.status == 201
+        ]
+        bodies = {call.json["ai_flow"]["id"]: call.json for call in calls}
+        assert len(bodies) == len(calls) == len(self.gitlab.pipelines)
+        return bodies
+
+
+@pytest.fixture(params=PLATFORMS, scope="module")
+def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
+    with GitLab() as gitlab:
+        seed(gitlab)
+        with request.param(gitlab.url, WEBHOOK_SECRETS, GITLAB_SECRETS, **UNLIMITED) as platform:
+            yield Installation(platform, gitlab)
+        assert not gitlab.unknown_calls
+        assert not [problem for call in gitlab.calls for problem in contract.check(call)]
+
+
+def reference(case: Case, gitlab_url: str) -> tuple[int, str, fakes.Queue]:
+    """What the core itself answers, and what it would queue."""
+    queue, settings = fakes.Queue(), fakes.settings(GITLAB_URL=gitlab_url)
+    answer = receive(
+        case.sent(),
+        settings=settings,
+        secrets=fakes.tokens(now=time.time),
+        queue=queue,
+        now=time.time,
+        log=fakes.Log(),
+    )
+    return answer.status, "" if case.method == "HEAD" else answer.body, queue
+
+
+def carried(run: RunRequest) -> Reason:
+    """Return how the run ends by the core itself."""
+    gitlab, text = fakes.GitLab(), "@claude " + "好" * 100_000
+    gitlab.users[BOT], gitlab.text = User(BOT, "renovate", bot=True, state="active"), text
+    world = fakes.world(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
+    return dispatch(from_json(run.to_json()), world)
+
+
+def _input(run: RunRequest) -> str:
+    """Return what the job gets of a run: its text without the options that `conversation` gives."""
+    text = (
+        sanitized(run.instruction, ("@claude",)) if run.instruction is not None else "好" * 100_000
+    )
+    return text.replace("--turns 5 ", "")
+
+
+def test_every_delivery_is_answered_and_carried_as_the_core_says(
+    installation: Installation,
+) -> None:
+    platform, gitlab = installation
+    queued: dict[str, tuple[str, RunRequest]] = {}
+    statuses = set()
+    tracked: list[str] = []
+    found = cases()
+    assert len(found) >= 200
+    for case in found:
+        write(gitlab, case)
+        status, body, queue = reference(case, gitlab.url)
+        request = case.sent()
+        headers = {
+            name.upper() if case.capitals else name: value
+            for name, value in request.headers.items()
+        }
+        answer = platform.deliver(request.method, headers, request.body)
+        assert (case.name, answer.status, answer.body) == (case.name, status, body)
+        statuses.add(status)
+        queued |= {run.id: (case.name, run) for run in queue.runs}
+        tracked += [case.name] * len(queue.tracks)
+    assert statuses == {200, 202, 401, 405}
+    platform.settle(90)
+    triggered = installation.triggered()
+    ends = {run_id: carried(run) for run_id, (_, run) in queued.items()}
+    assert {queued[run_id][0] for run_id in triggered} == {
+        queued[run_id][0] for run_id, end in ends.items() if end is Reason.TRIGGERED
+    }
+    for run_id, body in triggered.items():
+        name, run = queued[run_id]
+        flow = body["ai_flow"]
+        assert body["ref"] == "main"
+        assert flow["event"] == run.event.name
+        assert flow["input"] == _input(run), name
+        assert flow["context"]["note"]["id"] == (run.event.note_id or None)
+        assert not flow["context"]["unread"], name
+    for run_id, (name, run) in queued.items():
+        if run.event.project_id == PROJECT and name in {case.name for case in conversation()}:
+            assert len(installation.told(run_id)) == 1, name
+    words = {name: installation.told(run_id) for run_id, (name, _) in queued.items()}
+    assert "`@claude review …`" in words["help"][0]
+    assert Reason.TARGET_NOT_SERVED.sentence in words["a commit"][0]
+    assert Reason.TARGET_NOT_SERVED.sentence in words["a snippet"][0]
+    assert {queued[run_id][1].event.name for run_id in triggered} == {
+        "mention",
+        "assign",
+        "assign_reviewer",
+        "label",
+    }
+    assert "a pipeline of ours" in tracked
+    assert not canaries.found_in(platform.output(), [*canaries.SECRETS, CANARY])
+
+
+def test_forty_notes_delivered_twelve_times_each_at_once_are_forty_pipelines(
+    installation: Installation,
+) -> None:
+    platform, gitlab = installation
+    before = len(gitlab.pipelines)
+    bodies = [encoded(note(5000 + number)) for number in range(40)]
+    for body in bodies:
+        write(gitlab, Case("", body))
+
+    def deliver(number: int) -> int:
+        body = bodies[number % 40]
+        return platform.deliver("POST", sign(body, time.time(), f"hook-{number}"), body).status
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(deliver, range(480))) == {202}
+    platform.settle(90)
+    assert len(gitlab.pipelines) - before == 40
+    own = [
+        each
+        for each in gitlab.notes.values()
+        if each["author_id"] == OURS and 0 <= int(each["discussion_id"], 16) - FIRST - 5000 < 40
+    ]
+    assert len(own) == 40
+
+
+def test_the_answer_leaves_within_three_seconds_when_the_queue_hangs(
+    installation: Installation,
+) -> None:
+    platform, _ = installation
+    body = encoded(note(6000))
+    with platform.stalled("queue"):
+        answer = platform.deliver("POST", sign(body, time.time()), body)
+    assert answer.status == 503
+    assert answer.seconds < 3
+
+
+def test_the_answer_does_not_wait_for_gitlab(installation: Installation) -> None:
+    platform, gitlab = installation
+    body = encoded(note(6001))
+    write(gitlab, Case("", body))
+    with gitlab.lock:  # GitLab answers nobody
+        answer = platform.deliver("POST", sign(body, time.time()), body)
+    assert (answer.status, answer.seconds < 3) == (202, True)
+    platform.settle(90)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_without_a_readable_secret_the_answer_is_503_in_time(platform: type[Platform]) -> None:
+    if platform is Local:
+        pytest.skip(
+            "the local platform's secrets are in its environment: it does not start without them"
+        )
+    body = encoded(note(6002))
+    with (
+        platform("http://127.0.0.1:1", WEBHOOK_SECRETS, GITLAB_SECRETS) as running,
+        running.stalled("secrets"),
+    ):
+        answer = running.deliver("POST", sign(body, time.time()), body)
+    assert answer.status == 503
+    assert answer.seconds < 3

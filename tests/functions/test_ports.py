@@ -1,0 +1,103 @@
+"""One contract for the stores of all three platforms: real adapters, real SDK clients, local services."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.store import Records
+from tests.functions.test_platforms import PLATFORMS
+from tests.support.fakes import GITLAB_SECRETS, NOTE, WEBHOOK_SECRETS, run
+from tests.support.platforms import Platform
+
+LATER = int(time.time()) + 3600
+
+
+@pytest.fixture(params=PLATFORMS, scope="module")
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    with request.param("http://127.0.0.1:1", WEBHOOK_SECRETS, GITLAB_SECRETS) as platform:
+        yield platform
+
+
+@pytest.fixture
+def records(platform: Platform) -> Records:
+    return platform.records()
+
+
+def test_what_nobody_wrote_is_not_there(records: Records) -> None:
+    assert records.read("run/nobody") == (None, None)
+
+
+def test_a_record_reads_back_as_it_was_written(records: Records) -> None:
+    version = None
+    for text in ("{}", "é好🚀", "x" * 100_000, ""):
+        version = records.write("run/reads-back", text, version, LATER)
+        assert version is not None
+        assert records.read("run/reads-back") == (text, version)
+
+
+def test_a_record_is_made_once(records: Records) -> None:
+    assert records.write("run/made-once", "first", None, LATER) is not None
+    assert records.write("run/made-once", "second", None, LATER) is None
+    assert records.read("run/made-once")[0] == "first"
+
+
+def test_a_stale_version_changes_nothing(records: Records) -> None:
+    first = records.write("run/stale", "first", None, LATER)
+    second = records.write("run/stale", "second", first, LATER)
+    assert second not in (None, first)
+    assert records.write("run/stale", "third", first, LATER) is None
+    assert records.read("run/stale")[0] == "second"
+
+
+def test_of_many_at_once_one_wins(records: Records) -> None:
+    version = records.write("run/race", "start", None, LATER)
+    for key, expected in (("run/race", version), ("run/race-to-create", None)):
+        with ThreadPoolExecutor(12) as pool:
+            won = list(
+                pool.map(
+                    lambda n, key=key, read=expected: records.write(key, f"by {n}", read, LATER),
+                    range(12),
+                )
+            )
+        winners = [number for number, each in enumerate(won) if each is not None]
+        assert len(winners) == 1
+        assert records.read(key)[0] == f"by {winners[0]}"
+
+
+def test_records_do_not_touch_each_other(records: Records) -> None:
+    first = records.write("limit/user/1", "one", None, LATER)
+    assert records.write("limit/user/11", "eleven", None, LATER) is not None
+    assert records.write("limit/user/1", "two", first, LATER) is not None
+    assert records.read("limit/user/11")[0] == "eleven"
+
+
+def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
+    commit = run(NOTE._replace(kind="commit", iid=0, commit="c" * 64))
+    for name in (
+        "live/7",
+        f"started/{run().id}",
+        f"thread/{run().thread}",
+        f"limit/command/{commit.thread}/1",
+    ):
+        assert records.write(name, name, None, LATER) is not None
+        assert records.read(name)[0] == name
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        run(),
+        run(NOTE._replace(kind="commit", iid=0, commit="c" * 64)),
+        TrackRequest(7, 4711, "waiting_for_resource"),
+    ],
+    ids=["a run", "a run on a commit", "a look"],
+)
+def test_a_request_may_be_stored_twice(
+    platform: Platform, request_: RunRequest | TrackRequest
+) -> None:
+    queue = platform.queue()
+    for _ in range(2):
+        queue.put(request_)

@@ -1,0 +1,1 @@
+"""Programs that prove a promise in great number; `make test` runs them in samples."""

@@ -1,0 +1,194 @@
+"""A GitLab in memory: each call meets the fault of its schedule, and what a job is told to lack is what it lacks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import (
+    Diff,
+    GitLabError,
+    Hook,
+    Job,
+    Member,
+    Note,
+    Pipeline,
+    Progress,
+    Project,
+    Reply,
+    SweptNote,
+    Target,
+    User,
+)
+from shared.incoming.event import Event
+from shared.installation.secrets import Secret
+from shared.outgoing.context import SECONDS
+from tests.proofs.faults.catalogue import UNREAD
+from tests.proofs.faults.model import Doubled, Trouble, Value
+from tests.support.fakes import NOW
+
+
+class GitLab:
+    """A GitLab with one project and one thread; `forbids` variables, does not `know` the author, as its scene says."""
+
+    def __init__(
+        self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True
+    ) -> None:
+        """Begin with a comment and nothing else."""
+        self._call, self._text, self._forbids, self._knows = trouble.call, text, forbids, knows
+        self._now = trouble.clock
+        self.pipelines: dict[str, tuple[Pipeline, float]] = {}
+        self.statuses: dict[int, str] = {}
+        self.replies: list[str] = []  # reply number n has the id n + 1
+        self.concealed: list[set[str]] = []  # what a job was not told that it lacks
+        self._lacks: set[str] = set()
+        self._gathering = 0.0
+
+    def user(self, user_id: int) -> User | None:
+        return self._found("user", lambda: User(user_id, "ada", bot=False, state="active"))
+
+    def own_id(self) -> int:
+        raise NotImplementedError
+
+    def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
+        return self._found(
+            "member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None
+        )
+
+    def texts(self, event: Event) -> tuple[str, ...]:  # noqa: ARG002
+        return self._call("texts", lambda: (self._text,))
+
+    def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+        self._call("award", lambda: None, writes=True)
+
+    def withdraw(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+        self._call("withdraw", lambda: None, writes=True)
+
+    def reply(self, event: Event, body: str) -> int:  # noqa: ARG002
+        def write() -> int:
+            self.replies.append(body)
+            return len(self.replies)
+
+        return self._call("reply", write, writes=True)
+
+    def replied(self, event: Event, mark: str) -> Reply | None:  # noqa: ARG002
+        def look() -> Reply | None:
+            return next(
+                (
+                    Reply(number, body)
+                    for number, body in enumerate(self.replies, 1)
+                    if mark in body
+                ),
+                None,
+            )
+
+        return self._call("replied", look)
+
+    def read_reply(self, event: Event, note_id: int) -> str | None:  # noqa: ARG002
+        return self._found("read reply", lambda: self.replies[note_id - 1])
+
+    def edit_reply(self, event: Event, note_id: int, body: str) -> None:  # noqa: ARG002
+        def write() -> None:
+            self.replies[note_id - 1] = body
+
+        self._call("edit reply", write, writes=True)
+
+    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
+        def look() -> Progress:
+            status = self.statuses.get(pipeline_id, "pending")
+            return Progress(
+                status, 61, NOW, (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),)
+            )
+
+        return self._found("progress", look)
+
+    def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
+        self._call("cancel", lambda: self.statuses.update({pipeline_id: "canceled"}), writes=True)
+
+    def target(self, event: Event) -> Target:  # noqa: ARG002
+        self._lacks, self._gathering = set(), self._now()
+        return self._helps(
+            "target", lambda: Target("It breaks", "", "opened", (), (42, "ada"), None)
+        )
+
+    def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
+        said = (
+            Note(number, (42, "ada"), NOW - number, NOW - number, internal=False, body=f"{number}")
+            for number in (1, 2)
+        )
+        yield from self._helps("notes", lambda: said)
+
+    def discussion(self, event: Event) -> list[int]:
+        return self._helps("discussion", lambda: [1, event.note_id])
+
+    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:  # noqa: ARG002
+        return self._helps("roles", lambda: dict.fromkeys(user_ids, 30))
+
+    def diffs(self, event: Event) -> Iterator[Diff]:  # noqa: ARG002
+        yield from self._helps(
+            "diffs", lambda: [Diff("app.py", "app.py", "modified", "@@ -1 +1 @@\n-a\n+b\n")]
+        )
+
+    def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:  # noqa: ARG002
+        def create() -> Pipeline | None:
+            if self._forbids and "variables" in body:
+                return None
+            run = body["ai_flow"]["id"]
+            if run in self.pipelines:
+                raise Doubled(run)
+            number = len(self.pipelines) + 1
+            pipeline = Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}")
+            self.pipelines[run] = pipeline, self._now()
+            return pipeline
+
+        self._compare(body["ai_flow"]["context"])
+        created = self._call("trigger", create, writes=True)
+        if created is None:
+            raise GitLabError(
+                400, "{'base': ['Insufficient permissions to set pipeline variables']}"
+            )
+        return created
+
+    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
+        def look() -> Pipeline | None:
+            pipeline, created = self.pipelines.get(run_id, (None, 0.0))
+            return pipeline if created >= since else None
+
+        return self._call("find_pipeline", look)
+
+    def project(self, project_id: str) -> Project | None:
+        raise NotImplementedError
+
+    def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
+        raise NotImplementedError
+
+    def hooks(self, project_id: int) -> list[Hook]:
+        raise NotImplementedError
+
+    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def _found(self, step: str, look: Callable[[], Value | None]) -> Value | None:
+        try:
+            return self._call(step, look)
+        except GitLabError as error:
+            if error.status == 404:
+                return None  # as functions/gitlab/thread.py reads it
+            raise
+
+    def _helps(self, step: str, look: Callable[[], Value]) -> Value:
+        """Make a call whose failure the job has to be told of."""
+        try:
+            return self._call(step, look)
+        except GitLabError:
+            self._lacks.add(UNREAD[step])
+            raise
+
+    def _compare(self, context: Mapping[str, Any]) -> None:
+        """Hold what the job is told to lack against what it lacks; beyond its time a context lacks more."""
+        told = {name if name != "issue" else UNREAD["target"] for name in context["unread"]} - {
+            "hunk"
+        }
+        hasty = self._now() - self._gathering <= SECONDS
+        known = MERGE_REQUEST in context or told <= {*UNREAD.values()} - {UNREAD["diffs"]}
+        if not known or self._lacks - told or (hasty and told - self._lacks):
+            self.concealed.append(self._lacks ^ told)

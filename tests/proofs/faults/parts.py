@@ -1,0 +1,188 @@
+"""The parts of `make faults`: each runs one proof and says in a row what it showed and whether the bar is met."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tests.proofs.faults import (
+    crowd,
+    kills,
+    load,
+    machine,
+    outage,
+    over_http,
+    refusing_queue,
+    schedules,
+    stalls,
+)
+from tests.proofs.faults.catalogue import POINTS, STEPS
+from tests.proofs.faults.schedules import SEED, Tally
+
+P99, LONGEST, ANSWER = 50.0, 1000.0, 3.0  # milliseconds, milliseconds, seconds
+FLAT = 1.05  # last third of the memory samples against the first
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    test: str
+    bar: str
+    figures: str
+    met: bool
+    stories: tuple[str, ...] = ()
+
+
+def _tally(test: str, tally: Tally, more: str = "") -> Row:
+    ends = ", ".join(f"{count:,} {word}" for word, count in sorted(tally.ends.items()))
+    figures = f"{tally.journeys:,} runs, {tally.faults:,} faults met{more}: **{tally.lost} lost, {tally.doubled} doubled**; {ends}"
+    if others := tally.wrong.total() - tally.lost - tally.doubled:
+        figures += f"; {others} otherwise wrong"
+    if tally.untold:
+        figures += f"; {tally.untold:,} dead letters known to the log only"
+    if tally.twice:
+        figures += (
+            f"; {tally.twice} replies written twice because GitLab finished one long after the call"
+        )
+    stories = tuple(
+        f"{what} ({scene}): {'; '.join(story)}" for what, scene, story in tally.stories[:8]
+    )
+    return Row(
+        test,
+        "0 lost, 0 doubled, each ends in triggered / told / answered / followed / dead letter",
+        figures,
+        not tally.wrong,
+        stories,
+    )
+
+
+def singles() -> Iterator[Row]:
+    tally = schedules.run("singles")
+    whole = len(tally.met) == len(POINTS)
+    more = f" ({len(tally.met)} of {len(POINTS)} kinds: {len(STEPS)} steps)"
+    yield _tally("every step × every fault, alone", tally, more)._replace(
+        met=whole and not tally.wrong
+    )
+
+
+def wired() -> Iterator[Row]:
+    yield _tally("the same over HTTP with python-gitlab, GitLab's calls", over_http.run())
+
+
+def pairs() -> Iterator[Row]:
+    yield _tally("every pair of them", schedules.run("pairs"))
+
+
+def random_schedules() -> Iterator[Row]:
+    test = f"20,000 random schedules of up to {schedules.MOST} faults (seed {SEED})"
+    yield _tally(test, schedules.run("random", 20_000))
+
+
+def crowded() -> Iterator[Row]:
+    seen = crowd.run()
+    yield Row(
+        "10,000 mentions as 100,000 deliveries: duplicated, shuffled, two hooks, queue redelivery, 8 workers at once",
+        "exactly 10,000 pipelines",
+        f"{seen.deliveries:,} deliveries, {seen.stored:,} answered 202, {seen.redelivered:,} redelivered by the queue: "
+        f"**{seen.pipelines:,} pipelines, {seen.lost} lost, {seen.doubled} doubled** in {seen.seconds:.0f} s",
+        (seen.pipelines, seen.lost, seen.doubled) == (seen.mentions, 0, 0),
+    )
+
+
+def outages() -> Iterator[Row]:
+    seen = outage.run()
+    yield Row(
+        "hook disabled and URL down for a simulated day with 500 mentions",
+        "500 pipelines after one sweep",
+        f"{seen.mentions} mentions among {seen.mentions + seen.other_comments:,} comments, "
+        f"{seen.failed_deliveries} failed deliveries, then the hook was off: **{seen.pipelines} pipelines** after one "
+        f"sweep, {seen.found_again} found by the next; {seen.alarms} alarms about the hook",
+        (seen.pipelines, seen.found_again) == (seen.mentions, 0) and seen.alarms > 0,
+    )
+
+
+def refusing() -> Iterator[Row]:
+    seen = refusing_queue.run()
+    yield Row(
+        "queue failing: errors of seven kinds, file locked, disk full",
+        "2xx count = stored count, always",
+        f"{seen.deliveries:,} deliveries: **{seen.answered_202:,} answered 202, {seen.stored:,} stored**, "
+        f"{seen.statuses.get(503, 0):,} answered 503, {seen.false_202} of the 202 not stored",
+        seen.answered_202 == seen.stored
+        and not seen.false_202
+        and set(seen.statuses) == {202, 503},
+    )
+
+
+def stateful() -> Iterator[Row]:
+    examples, steps = 2500, 50
+    machine.run(examples, steps)
+    yield Row(
+        "Hypothesis: deliveries, attempts, faults, kills, time and replays in any order",
+        "no order found that loses or doubles",
+        f"{examples} examples of up to {steps} steps: **none found**",
+        met=True,
+    )
+
+
+def killed() -> Iterator[Row]:
+    seen = kills.run()
+    whole = (seen.lost, seen.doubled, seen.replies_twice, seen.dead_letters, seen.leaks) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    yield Row(
+        "`kill -9` of the local platform at random moments, 200 times under load",
+        "0 lost, 0 doubled",
+        f"{seen.kills} kills in {seen.seconds:.0f} s, {seen.sent:,} comments sent, {seen.stored:,} answered 202, "
+        f"{seen.pipelines:,} pipelines: **{seen.lost} lost, {seen.doubled} doubled**, {seen.replies_twice} replies twice, "
+        f"{seen.untold} untold, {seen.dead_letters} dead letters",
+        whole,
+    )
+
+
+def loaded() -> Iterator[Row]:
+    seen = load.run()
+    whole = (
+        seen.p99 <= P99
+        and seen.longest <= LONGEST
+        and not seen.errors
+        and seen.pipelines == seen.mentions
+    )
+    first, last = seen.memory_first / 2**20, seen.memory_last / 2**20
+    yield Row(
+        "local platform, 200 deliveries/s for 60 s over HTTP, 1 % mentions",
+        "p99 ≤ 50 ms, nothing above 1 s, memory flat",
+        f"{seen.deliveries:,} deliveries, {seen.errors} errors: p50 {seen.p50:.1f} ms, **p99 {seen.p99:.1f} ms, longest "
+        f"{seen.longest:.0f} ms** from the planned moment on (p99 of the sender's own delay in that: {seen.late:.1f} ms); memory {first:.1f} MiB in the first third, {last:.1f} in "
+        f"the last; {seen.pipelines} pipelines for {seen.mentions} mentions",
+        whole and last <= first * FLAT,
+    )
+
+
+def stalled() -> Iterator[Row]:
+    seen = stalls.run()
+    longest = max(each.longest for each in seen)
+    each = "; ".join(f"{one.what}: {one.statuses}, {one.longest:.2f} s" for one in seen)
+    yield Row(
+        "every dependency stalled, local platform, 20 deliveries at once (all three platforms: tests/functions/test_platforms.py)",
+        "every answer ≤ 3 s",
+        f"**longest {longest:.2f} s** ({each})",
+        longest <= ANSWER,
+    )
+
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "singles": singles,
+    "http": wired,
+    "pairs": pairs,
+    "random": random_schedules,
+    "crowd": crowded,
+    "outage": outages,
+    "queue": refusing,
+    "machine": stateful,
+    "kills": killed,
+    "load": loaded,
+    "stalls": stalled,
+}

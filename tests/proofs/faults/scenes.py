@@ -1,0 +1,182 @@
+"""What is asked, of which GitLab, through which queue: the settings in which schedules are played."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from shared.contract import marks
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import Pipeline
+from shared.incoming.event import Branches, Event
+from shared.outgoing.replies import Understood, started
+from shared.runs import store
+from shared.runs.command import Options
+from shared.runs.detect import request
+from shared.runs.record import ATTEMPTS, Record, State
+from shared.runs.request import RunRequest, TrackRequest, from_json
+from shared.runs.store import KEPT
+from tests.proofs.faults.catalogue import Point, Schedule
+from tests.proofs.faults.gitlab import GitLab
+from tests.proofs.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
+from tests.proofs.faults.model import Doubled, Trouble
+from tests.support.fakes import NOTE, NOW, run
+
+_LONG_TEXT = "x" * 70_000
+_DIFF = NOTE._replace(
+    kind=MERGE_REQUEST,
+    iid=3,
+    branches=Branches("feature", "main", 7, "a" * 40),
+    position={"new_path": "app.py", "new_line": 1},
+)
+
+
+def _asked(event: Event, text: str) -> RunRequest:
+    """Return a request as it leaves the queue."""
+    found = from_json(request(event, text, "gitlab.com").to_json())
+    assert isinstance(found, RunRequest)
+    return found
+
+
+SHORT = run()
+LONG, LONG_IN_DIFF = _asked(NOTE, _LONG_TEXT), _asked(_DIFF, _LONG_TEXT)
+# An earlier run of the thread, whose pipeline a command or an event is about.
+FORMER, LOOK = run(NOTE._replace(note_id=100)), TrackRequest(7, 1, "success")
+
+
+class Scene(NamedTuple):
+    """A request, what GitLab makes of it, the queue, and how often that offers it."""
+
+    name: str
+    run: RunRequest | TrackRequest = SHORT
+    forbids: bool = False
+    knows: bool = True
+    former: str = ""  # what became of an earlier run's pipeline
+    queue: Queue = LOCAL
+    attempts: int = ATTEMPTS
+    replayed_after: float = 3600.0
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.queue.name}, {self.attempts} attempts"
+
+
+_ASKED = (
+    Scene("a mention"),
+    Scene("a long mention, variables forbidden", run=LONG, forbids=True),
+    Scene("a stranger's mention", knows=False),
+    Scene("a mention in a diff", run=_asked(_DIFF, "fix it")),
+    Scene("a call for help", run=run(instruction="")),
+    Scene("a call to stop", run=run(instruction="stop"), former="running"),
+    Scene("the end of a pipeline", run=LOOK, former="success"),
+)
+# With 13 attempts faults heal; with 1 to 3 the run meets its queue's end in every state.
+SCENES = tuple(
+    asked._replace(queue=queue, attempts=attempts, replayed_after=after)
+    for asked in _ASKED
+    for queue in QUEUES
+    for attempts, after in ((ATTEMPTS, 3600.0), (1, 1.0), (2, 1.0), (3, 3600.0))
+)
+# Each pair is played on a queue that is patient and on one that is not.
+PAIRED = (
+    Scene("a long mention in a diff", run=LONG_IN_DIFF, queue=SQS),
+    Scene("a mention", queue=TASKS, attempts=2, replayed_after=1.0),
+)
+
+
+class Played(NamedTuple):
+    """A schedule's end, and how many of its faults were met."""
+
+    end: End
+    met: int
+    left: int
+    story: tuple[str, ...]
+
+
+class _Seen:
+    def __init__(self, gitlab: GitLab, run: RunRequest | TrackRequest) -> None:
+        self._gitlab, self._run = gitlab, run
+
+    def pipelines(self) -> int:
+        return int(self._run.id in self._gitlab.pipelines)
+
+    def replies(self) -> list[str]:
+        return self._gitlab.replies
+
+
+def play(scene: Scene, points: Iterable[Point]) -> Played:
+    """Play a schedule in a scene to its end."""
+    schedule = Schedule()
+    made: list[GitLab] = []
+
+    def gitlab(trouble: Trouble) -> GitLab:
+        text = f"@claude {_LONG_TEXT}"
+        made.append(GitLab(trouble, text, forbids=scene.forbids, knows=scene.knows))
+        return made[0]
+
+    journey = Journey(
+        scene.run,
+        schedule,
+        gitlab,
+        queue=scene.queue,
+        attempts=scene.attempts,
+        replayed_after=scene.replayed_after,
+    )
+    if scene.former:
+        _begin(journey, made[0], scene.former)
+    for point in points:
+        schedule.add(point)
+    try:
+        journey.carry()
+        end = (
+            _followed(journey, made[0])
+            if scene.run is LOOK
+            else journey.judge(_Seen(made[0], scene.run))
+        )
+    except Doubled:
+        end = End("doubled", ("doubled: pipelines",))
+    wrong = [f"concealed from the job: {sorted(lacks)}" for lacks in made[0].concealed]
+    if scene.former == "running" and end.word.endswith("answered"):
+        wrong += _not_stopped(journey, made[0])
+    return Played(
+        end._replace(wrong=(*end.wrong, *wrong)),
+        len(schedule.met),
+        journey.left,
+        tuple(schedule.met),
+    )
+
+
+def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
+    """Let an earlier run of the thread have its pipeline and its reply."""
+    pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
+    gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), status
+    gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Options(), "@claude")))
+    former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
+    journey.records.stored[former.key] = former.to_json(), 1
+    store.add_pipeline(FORMER, pipeline.id, journey.records, NOW)
+
+
+def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
+    """Say where the answer to a call to stop is not what became of the pipeline."""
+    told = "".join(reply for reply in gitlab.replies if marks.of_run(journey.run.id) in reply)
+    gone = {"progress: 404", "cancel: 403"} & set(journey.schedule.met)  # GitLab's own word for it
+    if gitlab.statuses[1] != "canceled":
+        return ["lost: runs on"] * (not gone or "Cancelled" in told)
+    silent = journey.log.tells(
+        severity="ERROR", error="reply"
+    )  # the thread took no reply: the log was told
+    return ["lost: stopped and not told"] * ("Cancelled" not in told and not silent and not gone)
+
+
+def _followed(journey: Journey, gitlab: GitLab) -> End:
+    """Judge whether the one reply says in the end what became of the pipeline."""
+    met = set(journey.schedule.met)
+    gone = {
+        "progress: 404",
+        "read reply: 404",
+    } & met  # GitLab says that pipeline or reply are deleted
+    says = [reply for reply in gitlab.replies if marks.of_run(FORMER.id) in reply]
+    wrong = [
+        *(["doubled: replies"] * (len(gitlab.replies) > 1)),
+        *(["lost: reply not brought up to date"] * (not gone and "is queued" in says[0])),
+        *(["lost: followed for ever"] * bool(store.live_pipelines(7, journey.records))),
+        *(["leaked"] * journey.leaked()),
+    ]
+    return End("followed", tuple(wrong))

@@ -1,0 +1,106 @@
+"""What threatens the job: each was shown to work on a job that was not guarded."""
+
+from typing import NamedTuple
+
+
+class Threat(NamedTuple):
+    """A threat, its cure in a sentence, tests by path and name under tests/, and parts of `make security`."""
+
+    id: str
+    name: str
+    cure: str
+    tests: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+
+
+_HOSTILE = "templates/test_hostile.py"
+
+JOB_THREATS = (
+    Threat(
+        "J1",
+        "A comment that begins with an option: `--settings={hooks…}` ran a command",
+        "The request comes by standard input; nothing of it is an argument.",
+        (
+            f"{_HOSTILE}::test_a_hostile_comment_reaches_claude_to_the_letter_and_does_nothing",
+            "job/test_claude.py::test_nothing_of_the_request_is_an_argument",
+            "job/test_claude.py::test_the_request_comes_by_standard_input",
+        ),
+    ),
+    Threat(
+        "J2",
+        "Slash commands and `@/etc/passwd` that the CLI itself expands",
+        "The request stands behind a sentence of ours, as JSON in which no `@` and no `/` acts.",
+        (
+            "job/test_prompt.py::test_in_data_nothing_acts_or_hides",
+            "job/test_prompt.py::test_no_word_is_a_path",
+        ),
+    ),
+    Threat(
+        "J3",
+        "Hooks, MCP servers and addresses in the repository's settings",
+        "`--setting-sources user` and `--strict-mcp-config`; not even the default branch's settings are obeyed.",
+        (f"{_HOSTILE}::test_settings_of_the_default_branch_are_not_obeyed_either",),
+    ),
+    Threat(
+        "J4",
+        "Bash sees every variable, and the clone holds the job token",
+        "The environment is chosen name by name; the token leaves `.git/config` before Claude starts.",
+        (
+            "job/test_claude.py::test_only_named_commands_bring_bash",
+            "job/test_workspace.py::test_the_job_token_leaves_the_clone",
+        ),
+    ),
+    Threat(
+        "J5",
+        "What Claude writes into `.git`, or through links, runs or leads elsewhere",
+        "The job commits with a Git folder Claude could not reach, follows no links, and commits no repository inside.",
+        (
+            f"{_HOSTILE}::test_what_claude_writes_into_the_git_folder_never_runs",
+            "job/test_workspace.py::test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits",
+            "job/test_workspace.py::test_a_merge_request_that_makes_an_agent_folder_a_link_writes_nowhere",
+            "job/test_artifacts.py::test_artifacts_are_written_where_a_branch_cannot_lead_them",
+        ),
+    ),
+    Threat(
+        "J6",
+        "A change of `.gitlab-ci.yml` by Claude that runs with secrets when it is pushed",
+        "Such a push starts no pipeline: a person starts the first one.",
+        (f"{_HOSTILE}::test_changed_ci_configuration_is_pushed_without_a_pipeline",),
+    ),
+    Threat(
+        "J7",
+        "Failures that look like success: denied tools, API errors with `subtype=success`",
+        "Exit code and `is_error` decide; denied tools are counted and told.",
+        (
+            "job/test_claude.py::test_the_end_is_judged_by_exit_code_and_is_error",
+            "job/test_claude.py::test_denied_tools_are_counted",
+        ),
+    ),
+    Threat(
+        "J8",
+        "An MCP server that merges, approves or deletes",
+        "None by default; the one on offer reads only, with a token of its own.",
+        (
+            "job/test_mcp.py::test_the_gitlab_mcp_server_reads_with_a_token_of_its_own",
+            "job/test_mcp.py::test_without_its_token_there_is_no_mcp_server",
+        ),
+    ),
+    Threat(
+        "J9",
+        "An installer from the network, unpinned",
+        "One exact version from the registry, installed without secrets in the environment.",
+        (
+            "job/test_install.py::test_claude_is_installed_once_and_without_secrets",
+            "templates/test_component.py::test_the_versions_of_the_tools_under_test_are_the_component_s",
+        ),
+    ),
+    Threat(
+        "J10",
+        "Secrets and forged sections in the job's log",
+        "Values of secrets are masked in every line, the longer before the shorter; control characters do not get through.",
+        (
+            "job/test_job_log.py::test_a_secret_is_masked_wherever_it_stands",
+            "job/test_job_log.py::test_no_text_can_forge_a_section",
+        ),
+    ),
+)

@@ -1,0 +1,106 @@
+"""The proofs of `make faults` in small: the same code, fewer journeys, and the page it writes."""
+
+from tests.proofs.faults import (
+    crowd,
+    kills,
+    load,
+    machine,
+    outage,
+    over_http,
+    refusing_queue,
+    report,
+    schedules,
+    stalls,
+)
+from tests.proofs.faults.catalogue import STEPS
+from tests.proofs.faults.parts import PARTS, Row
+from tests.proofs.faults.schedules import SEED, Tally
+
+
+def shown(tally: Tally) -> None:
+    print(f"seed {SEED}")
+    assert not tally.wrong, tally.stories[:10]
+    assert not tally.lost + tally.doubled
+    assert set(tally.ends) <= {
+        "triggered",
+        "told",
+        "answered",
+        "followed",
+        "dead letter, then triggered",
+        "dead letter, then told",
+        "dead letter, then answered",
+    }
+
+
+def test_each_fault_at_each_step_loses_and_doubles_nothing() -> None:
+    tally = schedules.sample(schedules.singles(), every=9)
+    shown(tally)
+    assert {met.partition(":")[0] for met in tally.met} == set(STEPS)
+
+
+def test_pairs_of_faults_lose_and_double_nothing() -> None:
+    shown(schedules.sample(schedules.pairs(), every=250))
+
+
+def test_random_faults_lose_and_double_nothing() -> None:
+    tally = Tally()
+    for scene, points in schedules.at_random(800):
+        tally.add(scene, points)
+    shown(tally)
+
+
+def test_faults_on_the_wire_lose_and_double_nothing() -> None:
+    shown(over_http.run(every=20))
+
+
+def test_of_many_deliveries_of_a_mention_one_starts_a_pipeline() -> None:
+    seen = crowd.run(100)
+    assert (seen.deliveries, seen.stored) == (1000, 1000)
+    assert (seen.pipelines, seen.lost, seen.doubled) == (100, 0, 0)
+
+
+def test_a_day_without_deliveries_costs_no_mention() -> None:
+    seen = outage.run(25)
+    assert (seen.pipelines, seen.found_again) == (25, 0)
+    assert seen.failed_deliveries == 4
+    assert seen.alarms
+
+
+def test_what_is_answered_202_is_stored_and_nothing_else_is() -> None:
+    seen = refusing_queue.run(200)
+    assert seen.answered_202 == seen.stored
+    assert not seen.false_202
+    assert set(seen.statuses) == {202, 503}
+
+
+def test_no_order_of_events_loses_or_doubles() -> None:
+    machine.run(40, 40)
+
+
+def test_killed_again_and_again_the_local_platform_loses_nothing() -> None:
+    seen = kills.run(3)
+    assert seen.stored
+    assert (seen.lost, seen.doubled, seen.untold, seen.dead_letters, seen.leaks) == (0, 0, 0, 0, 0)
+
+
+def test_under_load_every_delivery_is_answered() -> None:
+    seen = load.run(seconds=2, rate=100)
+    assert (seen.errors, seen.pipelines) == (0, seen.mentions)
+
+
+def test_whatever_stands_still_the_answer_leaves_within_three_seconds() -> None:
+    assert max(each.longest for each in stalls.run(deliveries=20)) <= 3
+
+
+def test_the_page_is_as_it_was_generated() -> None:
+    text = report.PATH.read_text()
+    shown_last = text[text.index(f"`{report.COMMAND}`, 20") :].rstrip("\n")
+    assert text == report.page(shown_last)
+    rows = shown_last.splitlines()[4:]
+    assert len(rows) == len(PARTS)
+    assert all(row.count(" | ") == 3 and row.endswith("|") for row in rows)
+
+
+def test_a_bar_that_is_missed_shows_in_the_page() -> None:
+    row = Row("a test", "a bar", "a figure", met=False)
+    assert "| a test | a bar | a figure | ✘ |" in report.figures([row], 60, "today")

@@ -1,1 +1,0 @@
-"""The proofs of `make security`: hostile input in numbers, and the page SECURITY.md. `tests/test_security.py` is its quick form."""

@@ -1,0 +1,209 @@
+import subprocess
+import sys
+
+import pytest
+
+from shared.installation.providers import (
+    BEDROCK_PROFILES,
+    GOOGLE_REGIONS,
+    MODELS,
+    NO_FUNCTION_URL,
+    PROVIDERS,
+    REVIEWED,
+    Model,
+    beside,
+)
+from shared.installation.settings import SettingsError
+from tests import ROOT
+from tests.support.fakes import settings
+
+
+def model(provider: str, model_id: str, region: str = "") -> Model:
+    return Model(PROVIDERS[provider], region, model_id)
+
+
+def ids() -> list[tuple[str, str]]:
+    found = []
+    for release in MODELS.values():
+        found += [("anthropic", release.anthropic), ("vertex", release.vertex)]
+        found += [
+            ("bedrock", f"{prefix}.anthropic.{release.bedrock}") for prefix in BEDROCK_PROFILES
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("provider", "model_id"), ids())
+def test_every_model_of_the_table_is_accepted_where_it_is_served(
+    provider: str, model_id: str
+) -> None:
+    profile = BEDROCK_PROFILES.get(model_id.partition(".")[0], "").split()
+    for region in profile or ["global"]:
+        found = settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model_id).model
+        assert found.id == model_id
+        long = f"{model_id}[1m]"
+        assert (
+            settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=long).model.retires()
+            == found.retires()
+        )
+
+
+@pytest.mark.parametrize("prefix", BEDROCK_PROFILES)
+def test_a_profile_is_refused_outside_its_regions_with_the_id_that_fits(prefix: str) -> None:
+    own = BEDROCK_PROFILES[prefix].split()
+    for region in {
+        region for regions in BEDROCK_PROFILES.values() for region in regions.split()
+    } - set(own):
+        with pytest.raises(SettingsError, match="MODEL: found") as error:
+            settings(
+                MODEL_PROVIDER="bedrock",
+                MODEL_REGION=region,
+                MODEL=f"{prefix}.anthropic.claude-opus-5-5",
+            )
+        cure = str(error.value).partition("expected ")[2].partition(" ")[0]
+        assert settings(MODEL_PROVIDER="bedrock", MODEL_REGION=region, MODEL=cure).model.id == cure
+
+
+@pytest.mark.parametrize(
+    "model_id", ["apac.anthropic.claude-opus-5-5", "anthropic.claude-opus-5-5", "opus", "x.y"]
+)
+def test_there_is_no_profile_without_a_known_prefix(model_id: str) -> None:
+    with pytest.raises(SettingsError, match="expected an inference profile"):
+        settings(MODEL_PROVIDER="bedrock", MODEL_REGION="ap-northeast-1", MODEL=model_id)
+
+
+@pytest.mark.parametrize(
+    ("arn_region", "accepted"), [("eu-west-1", True), ("", True), ("us-east-1", False)]
+)
+def test_an_application_inference_profile_must_be_of_the_same_region(
+    arn_region: str, *, accepted: bool
+) -> None:
+    arn = f"arn:aws:bedrock:{arn_region}:123456789012:application-inference-profile/abc123"
+    chosen = {"MODEL_PROVIDER": "bedrock", "MODEL_REGION": "eu-west-1", "MODEL": arn}
+    if accepted:
+        assert settings(**chosen).model.id == arn
+        return
+    with pytest.raises(SettingsError, match="MODEL_REGION=eu-west-1"):
+        settings(**chosen)
+
+
+def test_a_model_newer_than_the_table_is_accepted() -> None:
+    for provider, region, model_id in (
+        ("anthropic", "", "claude-opus-9"),
+        ("bedrock", "us-east-1", "us.anthropic.claude-opus-9-20300101-v1:0"),
+        ("vertex", "global", "claude-opus-9@20300101"),
+    ):
+        found = settings(MODEL_PROVIDER=provider, MODEL_REGION=region, MODEL=model_id).model
+        assert (found.retires(), found.advice(REVIEWED)) == ("", (True, ""))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model_id", "today", "answers", "said"),
+    [
+        ("anthropic", "claude-sonnet-4-5-20250929", "2026-09-30", True, ""),
+        (
+            "anthropic",
+            "claude-sonnet-4-5-20250929",
+            "2026-10-01",
+            True,
+            "retires on 2026-11-30, in 60 days",
+        ),
+        ("anthropic", "claude-sonnet-4-5", "2026-11-29", True, "in 1 days"),
+        (
+            "vertex",
+            "claude-sonnet-4-5@20250929",
+            "2026-11-30",
+            False,
+            "retired on 2026-11-30; set one that answers",
+        ),
+        ("vertex", "claude-sonnet-4-5@default", "2026-11-30", False, "such as claude-opus-5-5."),
+        ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "2030-01-01", True, ""),
+        (
+            "bedrock",
+            "eu.anthropic.claude-sonnet-4-20250514-v1:0",
+            "2026-10-14",
+            False,
+            "eu.anthropic.claude-opus-5-5",
+        ),
+        (
+            "bedrock",
+            "us.anthropic.claude-opus-4-20250514-v1:0[1m]",
+            "2026-10-14",
+            False,
+            "2026-05-31",
+        ),
+        ("anthropic", "claude-3-5-sonnet-20241022", "2026-11-23", False, "retired"),
+        ("bedrock", "us.anthropic.claude-3-haiku-20240307-v1:0", "2026-11-23", False, "retired"),
+        ("anthropic", "claude-opus-5-5", "2030-01-01", True, ""),
+        ("anthropic", "", "2030-01-01", True, ""),
+    ],
+)
+def test_a_model_is_warned_about_for_sixty_days_and_then_does_not_answer(
+    provider: str, model_id: str, today: str, answers: bool, said: str
+) -> None:
+    answering, sentence = model(provider, model_id).advice(today)
+    assert answering is answers
+    assert (said in sentence) if said else sentence == ""
+
+
+def test_the_newest_model_is_not_one_that_retires() -> None:
+    newest = next(iter(MODELS.values()))
+    assert newest.retires is None
+    assert newest.bedrock == newest.vertex == newest.anthropic  # `advice` names it for all three
+
+
+@pytest.mark.parametrize(
+    ("location", "function", "queue"),
+    [
+        ("global", "us-central1", "us-central1"),
+        ("us", "us-central1", "us-central1"),
+        ("eu", "europe-west1", "europe-west1"),
+        ("us-east5", "us-east5", "us-east4"),
+        ("europe-west4", "europe-west4", "europe-west1"),
+        ("asia-southeast1", "asia-southeast1", "asia-southeast1"),
+    ],
+)
+def test_functions_and_queue_run_beside_the_model(location: str, function: str, queue: str) -> None:
+    assert beside(location) == (function, queue)
+
+
+def test_every_location_leads_to_a_region_with_functions_and_one_with_a_queue() -> None:
+    regions = GOOGLE_REGIONS.split()
+    for location in PROVIDERS["vertex"].regions.split():
+        function, queue = beside(location)
+        assert function in regions
+        assert beside(queue) == (queue, queue)
+        assert location == "eu" or location.split("-")[0] != "europe" or queue.startswith("europe-")
+
+
+def test_the_eu_and_its_data_stay_together() -> None:
+    outside = {"europe-west2", "europe-west6"}  # London and Zurich
+    for location in PROVIDERS["vertex"].regions.split():
+        if location == "eu" or (location.startswith("europe-") and location not in outside):
+            assert not {*beside(location)} & outside
+            assert all(each.startswith("europe-") for each in beside(location))
+
+
+def test_no_region_stands_in_two_geographic_profiles() -> None:
+    geographic = [
+        region
+        for prefix in ("us", "eu", "jp", "au", "us-gov")
+        for region in BEDROCK_PROFILES[prefix].split()
+    ]
+    assert len(geographic) == len(set(geographic))
+    assert set(geographic) - set(BEDROCK_PROFILES["us-gov"].split()) <= set(
+        BEDROCK_PROFILES["global"].split()
+    )
+    assert len(NO_FUNCTION_URL.split()) == 11
+
+
+def test_the_table_costs_the_cold_start_next_to_nothing() -> None:
+    probe = (
+        "import re, sys, typing; seen = []; compiled = re._compiler.compile;"
+        "re._compiler.compile = lambda *a: seen.append(a) or compiled(*a);"
+        "known = set(sys.modules); import shared.installation.providers;"
+        "print(sorted(set(sys.modules) - known), seen)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "['shared', 'shared.installation', 'shared.installation.providers'] []"

@@ -1,0 +1,198 @@
+import copy
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+from shared.installation.secrets import (
+    MAX_AGE,
+    MIN_AGE,
+    Cached,
+    GitLabSecrets,
+    Secret,
+    SecretError,
+    WebhookSecrets,
+)
+from shared.outcome.reasons import Reason, Retry
+from tests.support.fakes import API_TOKEN, NOW, SIGNING_TOKEN, TRIGGER_TOKEN, Clock
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret("canary")
+    assert secret.reveal() == "canary"
+    assert not any(
+        "canary" in shown
+        for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", f"{[secret]}")
+    )
+
+
+def test_a_secret_is_not_compared_hashed_or_serialised() -> None:
+    secret = Secret("canary")
+    for use in (
+        lambda: secret == secret,  # noqa: PLR0124
+        lambda: secret != "x",
+        lambda: hash(secret),
+        lambda: pickle.dumps(secret),
+    ):
+        with pytest.raises(TypeError):
+            use()
+    with pytest.raises(TypeError):
+        copy.copy(secret)
+    with pytest.raises(TypeError):
+        json.dumps(secret)
+
+
+def test_a_single_secret_token_as_secrets_manager_generates_it_counts() -> None:
+    both = WebhookSecrets.parse(
+        '{"signing_tokens": [], "secret_tokens": ["one"], "secret_token": "two"}'
+    )
+    assert [token.reveal() for token in both.secret_tokens] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        '{"secret_token": ""}',
+        '{"secret_token": ["canary"]}',
+        '{"secret_token": null}',
+        "canary",
+        "[]",
+        "{}",
+        '{"signing_tokens": []}',
+        '{"signing_tokens": "whsec_canary"}',
+        '{"signing_tokens": ["whsec_canary"]}',
+        '{"signing_tokens": ["whsec_Y2FuYXJ5"]}',
+        '{"secret_tokens": [""]}',
+        '{"secret_tokens": [" canary"]}',
+        '{"secret_tokens": ["canäry"]}',
+        '{"secret_tokens": [7]}',
+        '{"secret_tokens": ["canary"], "canary": 1}',
+    ],
+)
+def test_a_wrong_webhook_document_is_explained_without_being_quoted(document: str) -> None:
+    with pytest.raises(SecretError, match="WEBHOOK_SECRETS") as error:
+        WebhookSecrets.parse(document)
+    assert "canary" not in str(error.value)
+    assert "Y2FuYXJ5" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"api_token": None},
+        {"api_token": ""},
+        {"trigger_tokens": None},
+        {"trigger_tokens": {}},
+        {"trigger_tokens": {"*": 1}},
+    ],
+)
+def test_both_tokens_of_gitlab_secrets_are_required(changes: dict[str, Any]) -> None:
+    document = {"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}} | changes
+    with pytest.raises(SecretError, match="GITLAB_SECRETS") as error:
+        GitLabSecrets.parse(json.dumps(document))
+    assert "canary" not in str(error.value)
+
+
+def test_a_trigger_token_is_found_by_id_then_path_then_for_all() -> None:
+    tokens = {"*": "glptt-all", "7": "glptt-id", "group/app": "glptt-path"}
+    secrets = GitLabSecrets.parse(json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens}))
+
+    def found(project_id: int, path: str) -> str | None:
+        token = secrets.trigger_token(project_id, path)
+        return token.reveal() if token else None
+
+    assert [found(7, "group/app"), found(8, "group/app"), found(8, "x/y")] == [
+        "glptt-id",
+        "glptt-path",
+        "glptt-all",
+    ]
+    only = GitLabSecrets.parse(
+        json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"7": "glptt-id"}})
+    )
+    assert only.trigger_token(8, "x/y") is None
+
+
+class Store:
+    def __init__(self) -> None:
+        self.reads = 0
+        self.content: str | Exception = json.dumps({"signing_tokens": [SIGNING_TOKEN]})
+
+    def __call__(self) -> str:
+        self.reads += 1
+        if isinstance(self.content, Exception):
+            raise self.content
+        return self.content
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def cached(store: Store, clock: Clock) -> Cached[WebhookSecrets]:
+    return Cached(store, WebhookSecrets.parse, clock)
+
+
+def test_a_document_is_read_once_for_its_maximum_age(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
+    assert cached.get() is cached.get()
+    clock.time = NOW + MAX_AGE - 1
+    cached.get()
+    assert store.reads == 1
+    clock.time = NOW + MAX_AGE
+    cached.get()
+    assert store.reads == 2
+
+
+def test_mismatches_cost_one_read_per_minimum_age(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
+    cached.get()
+    for _ in range(100):
+        cached.get(fresh=True)
+    assert store.reads == 1
+    clock.time = NOW + MIN_AGE
+    for _ in range(100):
+        cached.get(fresh=True)
+    assert store.reads == 2
+
+
+def test_a_failed_read_is_not_kept(store: Store, cached: Cached[WebhookSecrets]) -> None:
+    good, store.content = store.content, RuntimeError("canary")
+    for _ in range(2):
+        with pytest.raises(Retry) as error:
+            cached.get()
+        assert error.value.reason is Reason.SECRETS_UNAVAILABLE
+        assert "canary" not in f"{error.value!r} {error.value.__cause__!r}"
+    store.content = good
+    assert cached.get().signing_keys
+
+
+def test_the_copy_at_hand_serves_while_the_store_is_down(
+    store: Store, cached: Cached[WebhookSecrets], clock: Clock
+) -> None:
+    document = cached.get()
+    store.content = RuntimeError()
+    clock.time = NOW + MAX_AGE
+    for _ in range(100):
+        assert cached.get() is document
+        assert cached.get(fresh=True) is document
+    assert store.reads == 2
+
+
+def test_an_unreadable_document_says_what_is_wrong_with_it(
+    store: Store, cached: Cached[WebhookSecrets]
+) -> None:
+    store.content = "{}"
+    with pytest.raises(Retry) as error:
+        cached.get()
+    assert "holds no token" in str(error.value.__cause__)

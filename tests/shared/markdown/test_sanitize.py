@@ -1,0 +1,462 @@
+import json
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contract import invisible
+from shared.markdown.sanitize import sanitize
+from shared.markdown.visible import mask
+from tests import DATA
+from tests.shared.markdown.test_visible import FAMILIES, MARKS, counting, repeating
+
+VECTORS = json.loads((DATA / "hidden-text.json").read_text())["cases"]
+
+
+def keeps(*texts: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("text", texts)
+
+
+def becomes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("text", "seen"), pairs)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in VECTORS if "visible" in case], ids=lambda case: case["name"]
+)
+def test_the_vectors_hold(case: dict[str, str]) -> None:
+    assert sanitize(case["text"]) == case["visible"]
+
+
+@keeps(
+    "List<String>, Vec<Option<T>> and Map<String, List<T>>",
+    "a < b && c > d, x <- y, <!-, <- , ->, <3, a<b, 1<2>0",
+    "mail <a@b.c> or see <https://x/?a=b&c=d> and https://x/y?a=b&amp;c",
+    "| a | b |\n|---|---|\n| `x | y` | <b>c</b> |\n",
+    "- [ ] one\n- [x] two\n  1. three\n\n> quote\n\n# Title #\n\nText\n===\n",
+    '[link](http://x/y_(z)) [ref][x] [x] ![](http://x) ![][x]\n\n[x]: http://x\n[^1]: a "note"\n\na[^1]',
+    "arr[0](x) f[i]: 'no title' [a] (b) ![1] wow![2] [not](a link 'x' y)",
+    'see [RFC]: it says "hello" and more',
+    "<details>\n<summary>Log</summary>\n\n```\n<!-- x -->\n```\n\n</details>",
+    "<br /> <br> <hr/> <p>a</p> <img src=\"/u/x.png\"> <a href='h'>t</a> <b >x</b >",
+    "<div>\n<img src=x>\n<br />\n</div>",
+    "AT&T; &amp; &nbsp; &lt;b&gt; &#60;!-- hi --&#62; &unknown; &",
+    r"\<!-- shown --> \![a](b) \&#8203; \`<!- ` \\",
+    "[a](<my file.png>) ![](<b c>) [x]\n\n[x]: <c d>",
+    "use the <?php tag, or <! what, or <![CDATA[",
+    "a ` b ``` c ~~~ d",
+    "if x <y and z: pass",
+    '~/.bashrc  $HOME\ttab %A ${x} {"a": 1} été 漢字 🤖',
+    "```js\n<b x=y>\n```\ntext\n~~~ suggestion:-0+3\n<b x=y>\n~~~\n",
+    "",
+    "\n",
+)
+def test_what_people_write_stays(text: str) -> None:
+    assert sanitize(text) == text
+
+
+def test_component_code_outside_of_code_loses_what_a_browser_hides() -> None:
+    jsx = '<Button onClick={go} kind="big">Go</Button>'
+    assert sanitize(f"`{jsx}` and\n\n```jsx\n{jsx}\n```") == f"`{jsx}` and\n\n```jsx\n{jsx}\n```"
+    assert sanitize(f"see {jsx}") == "see <Button>Go</Button>"
+    assert (
+        sanitize("see <B f={() => go()} g='h'>") == "see <B f={() => go()} g='h'>"
+    )  # no tag: GitLab shows it
+
+
+def test_the_characters_are_those_of_unicode() -> None:
+    also = {
+        *range(0xFE00, 0xFE10),
+        *range(0xE0000, 0xE1000),
+        0x2065,
+        0x34F,
+        0x115F,
+        0x1160,
+        0x3164,
+        0xFFA0,
+    }
+    also |= set(range(0x180B, 0x1810))
+    newer = {
+        *range(0x13430, 0x13440),
+        0x890,
+        0x891,
+    }  # a newer Unicode than this Python's may know them
+    expected = {
+        code
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) in ("Cf", "Cc", "Cs") and chr(code) not in "\t\n\r"
+    }
+    actual = {code for code in range(sys.maxunicode + 1) if invisible.PATTERN.match(chr(code))}
+    assert actual - newer == (expected | also) - newer
+    assert newer <= actual
+
+
+@becomes(
+    (
+        "a\u200bb\u202ec\u2066d\xade\ufefff\u2060g\U000e0041h\ufe0fi\U000e0100j\u3164k\u180el\0m\x9bn",
+        "abcdefghijklmn",
+    ),
+    ("`a\u200bb`\n\n    c\u202ed\n\n```\ne\U000e0041f\n```", "`ab`\n\n    cd\n\n```\nef\n```"),
+    ("a\r\nb\rc\u2028d\u2029e\tf", "a\nb\nc\nd\ne\tf"),
+    ("a\ud800b\udfffc", "abc"),
+    ("<\u200b!-- a -->b", "b"),
+    ("@cl\u200baude", "@claude"),
+)
+def test_invisible_characters_go_everywhere(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@becomes(
+    ("\u200b~~~\n<!-- a -->\n\u200b~~~", "~~~\n\n~~~"),
+    ("\u200b    <!-- a -->", "    "),
+    ("a\u2028~~~\u2028<!-- b -->", "a\n~~~\n"),
+    ("~~~\n<!-- a -->\n~~~\u200b\n<!-- b -->", "~~~\n<!-- a -->\n~~~\n"),
+)
+def test_what_is_code_only_without_invisible_characters_is_none(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+def test_legible_leaves_markup() -> None:
+    assert invisible.without("<!-- a\u200b -->\U000e0041`b`") == "<!-- a -->`b`"
+
+
+@becomes(
+    ("a <!-- b --> c <!-- d\ne --> f", "a  c  f"),
+    ("a <!-- b\n\nc --> d", "a  d"),
+    ("a <!--> b <!---> c", "a  b  c"),
+    ("<!-- a\n\n```\n\n--> b", " b"),
+    ("a <!-- b\n\n```\nc", "a "),
+    ("<? a > b ?> c <!DOCTYPE d> <![CDATA[ e > f ]]> g", " c   g"),
+    ("a <? b ?> c <!D e> <![CDATA[ f ]]> g", "a  c   g"),
+    ("<?a b\n\nc", ""),
+    ("a <? b\n\nc ?>", "a <? b\n\nc ?>"),
+    ("<script>a\n\nb</script >c<STYLE x=y>d</style>e", "ce"),
+    ("a <script>b\n\nc", "a "),
+    ("a <style>b</style> <scripted> <style-x>", "a  <scripted> <style-x>"),
+    ("> a <!-- b\n> c --> d", "> a  d"),
+    ("- <!-- a -->\n- b", "- \n- b"),
+    ("<div>\n[a](<b c>)\n</div>", "<div>\n[a](<b>)\n</div>"),
+    ("<div></ a b><! c></div>", "<div></div>"),
+)
+def test_comments_and_their_like_go(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@becomes(
+    ("<b a b=c title=\"d > e\" f = 'g'\nh>i</b>", "<b>i</b>"),
+    ("<img alt='a' src=\"/u/b.png\" width=5 />", '<img src="/u/b.png" />'),
+    ("<a HREF=b title='href=\"c\"' src=\"d e\" href='f<g' >h</a>", "<a HREF=b >h</a>"),
+    ("<b a='\n\nc'>", "<b a='\n\nc'>"),
+    ("<b\n\na=c>", "<b\n\na=c>"),
+    ('<div hidden style="display:none">a</div>', "<div>a</div>"),
+    ('<div>\n<b "a" c=d>e</b f>\n</div>', "<div>\n<b>e</b>\n</div>"),
+    ('<div>\n<b "a\n\nb > c', "<div>\n<b\n\nb > c"),
+    ('<div>\n<b "a title="b\n\nc', "<div>\n<b"),
+)
+def test_attributes_go_but_addresses(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@becomes(
+    ("![a b](c) ![d][e] ![f [g](h) i](j) [![k](l)](m)", "![](c) ![][e] ![](j) [![](l)](m)"),
+    ("![a `](b)` c](d) ![e <b x=y> f](g)", "![](d) ![](g)"),
+    ("![a [b c](d) ![e", "![a [b c](d) ![e"),
+    ("![[a]](b) ![a]] ![c](d)", "![](b) ![a]] ![](d)"),
+    ("![a\n\nb](c)", "![a\n\nb](c)"),
+    ("]] ![a\nb](c 'd') e", "]] ![](c) e"),
+    ("![a <script>](b) c", "!["),
+    ("![a <!-- b](c) d", "!["),
+    ("![a [x <!-- b](c) d --> e](f)", "![](f)"),
+    ('[a](b "c") [d](<e f> \'g\') [h]( i\n(j) ) [](k "l")', "[a](b) [d](<e f>) [h]( i ) [](k)"),
+    ('[a](b "c ` d") <!-- e --> ` f', "[a](b)  ` f"),
+    ("[a](b[c](d 'e')", "[a](b[c](d)"),
+    ("[x]: a \"b\"\n[y]: <c d>\n  (e)\n> [z]:\n> f\n> 'g'\n", "[x]: a\n[y]: <c d>\n> [z]:\n> f\n"),
+    ("a\n\n[x]: b 'c'\n\n<div>\n[y]: d 'e'\n\nf", "a\n\n[x]: b\n\n<div>\n[y]: d\n\nf"),
+)
+def test_alternative_texts_and_titles_go(text: str, seen: str) -> None:
+    assert sanitize(text).replace(" )", ")") == seen.replace(" )", ")")
+
+
+@becomes(
+    (
+        "a&#8203;b&#x200B;c&zwj;d&shy;e&#x202e;f&ZeroWidthSpace;g&#xE0041;h&#8232;i&#13;j&#1;k",
+        "abcdefghijk",
+    ),
+    ("`&#8203;` &#8203;&#82&#8203;03;", "`&#8203;` "),
+    ("<div>\n&#8203;\n</div>", "<div>\n\n</div>"),
+)
+def test_entities_of_invisible_characters_go(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+MARKUP = "<!-- a --> <b x=y> ![c](d 'e') [f](g 'h') &#8203;\n[x]: i 'j'"
+
+
+@keeps(
+    f"```\n{MARKUP}\n```",
+    f"~~~html\n{MARKUP}\n\n{MARKUP}",
+    f"````\n```\n{MARKUP}\n```\n{MARKUP}\n````\n",
+    f"``{MARKUP.splitlines()[0]}`` and `` `<!-- ` `` a ``` ` `<!-- -->`` ```",
+    "    <!-- a -->\n\n\t<b x=y>\na",
+    "- a\n\n      <!-- b -->\n\n  ```\n  <b x=y>\n  ```\n- c",
+    "1. a\n   ```\n   <b x=y>\n   ```\n   - b\n     ~~~\n     <!-- c -->\n     ~~~\n",
+    "> ```\n> <b x=y>\n> ```\n> > ~~~\n> > <!-- a -->\n> > ~~~\n",
+    "> ```\n> <b x=y>\n> ```\n\n```\n<b x=y>\n```",
+    "- > ```\n  > <b x=y>\n  > ```\n",
+    ">>>\n```\n<b x=y>\n```\n>>>\n",
+    "`a` and `<!-- b -->`\nand `c` in `<b x=y>`",
+    "| a |\n|---|\n| `<b x=y>` | `c \\| <b x=y>` |",
+    "| a | `b | <b x=y>` without a second line",
+    "<pre>a</pre>\n\n`<b x=y>`",
+    "<!-- -->`a`\n\n```\n<!-- b -->\n```".replace("<!-- -->", ""),
+    "```\nx ``` y\n<b x=y>\n```",
+)
+def test_code_stays_to_the_letter(text: str) -> None:
+    assert sanitize(text) == text
+
+
+@becomes(
+    ("```js a b\nc\n```\n```  py d\n``` e f\n```\n", "```js\nc\n```\n```  py\n``` e f\n```\n"),
+    ("- ~~~ a b\n  <!-- c -->\n  ~~~", "- ~~~ a\n  <!-- c -->\n  ~~~"),
+    ("```" + "a" * 30 + "\n", "```" + "a" * 20 + "\n"),
+    ("> ```a b\n> c", "> ```a\n> c"),
+)
+def test_of_the_line_that_opens_a_fence_only_the_language_stays(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@becomes(
+    ("<div>\n```\n<!-- a -->\n```\n</div>\n\n`<!-- b -->`", "<div>\n```\n\n```\n</div>\n\n``"),
+    ("<div>\n`<!-- a -->` \\<!-- b -->\n</div>", "<div>\n`` \\\n</div>"),
+    ("<pre>\n\n`<!-- a -->`\n</pre>\n\n`<!-- b -->`", "<pre>\n\n``\n</pre>\n\n`<!-- b -->`"),
+    ("- <pre>\n\n`<!-- a -->`\n</pre>\n\n`<!-- b -->`", "- <pre>\n\n``\n</pre>\n\n``"),
+    ("<!-- a --> `<!-- b -->`\n`<!-- c -->`", " ``\n``"),
+    ("a <!-- b\n\n```\nc --> d\n```\n<!-- e -->\n```", "a  d\n```\n\n```"),
+    ("a <!-- b\n\n` --> ` <!-- c --> `", "a  `  `"),
+    ('](a "`") b ` c ` d ` <!-- e --> `', "](a) b ` c ` d `  `"),
+    ("- " * 60 + "<!-- a -->\n\n\n```\n<!-- b -->\n```", "- " * 60 + "\n\n\n```\n\n```"),
+    ("> a\n    <!-- b -->", "> a\n    "),
+    ("> a `\n` <!-- b --> `", "> a `\n`  `"),
+    ("`a\n<!-- b -->`", "`a\n`"),
+    ("a ` b\nc `<!-- d -->`\n\n`<!-- e -->`", "a ` b\nc ``\n\n`<!-- e -->`"),
+    ("|a|b|\n|-|-|\n|` a | <!-- b --> ` |", "|a|b|\n|-|-|\n|` a |  ` |"),
+    (">\t<!-- a -->\n>\n> \t\t<!-- b -->", ">\t\n>\n> \t\t"),
+    ("> " * 5 + "    <!-- a -->", "> " * 5 + "    "),
+    ("- >>>\n  ```\n  <!-- a -->\n", "- >>>\n  ```\n  \n"),
+)
+def test_what_may_be_no_code_is_none(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+def nested(depth: int) -> str:
+    return "<!-" * depth + "<!-- x -->" + "- x -->" * depth
+
+
+@becomes(
+    ("<!-<!-- -->- a -->", ""),
+    ("<b <b a=c>d=e>", "<b <b>d=e>"),
+    ("<<!-- -->!-- a --> b", " b"),
+    ("!<!-- -->[a](b)", "![](b)"),
+    ("<!-<!-<!-- -->- b -->- a -->", ""),
+    (nested(3), ""),
+    (nested(4), "&lt;!-- x -->"),
+    ("&#82" * 5 + "&#8203;" + "03;" * 5, "&#82&amp;#8203;03;"),
+    (f"{nested(4)}![a](b) ~~~ [c](d)", "&lt;!-- x -->!\\[]\\(b) \\~~~ [c]\\(d)"),
+)
+def test_what_a_cut_brings_to_light_is_dead(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            *MARKS,
+            *(
+                "<b x=y>",
+                "<b ",
+                'title="a"',
+                "<div>",
+                "</div>",
+                "<!A",
+                "<?",
+                "?>",
+                "<![CDATA[",
+                "]]>",
+                "<script>",
+            ),
+            *(
+                "![",
+                "![a](",
+                "[a](b 'c')",
+                "[x]: y 'z'\n",
+                "&#8203;",
+                "&zwj;",
+                "\u200b",
+                "\u2028",
+                "|",
+                "\n|-|\n",
+            ),
+            *("<!-", "- ", "&#82", "03;", "\U000e0041"),
+        ]
+    )
+    | st.text(max_size=3)
+).map("".join)
+
+
+@given(TEXTS)
+def test_applied_again_it_changes_nothing(text: str) -> None:
+    assert sanitize(sanitize(text)) == sanitize(text)
+
+
+@given(TEXTS)
+def test_no_invisible_character_survives(text: str) -> None:
+    seen = sanitize(text)
+    assert not [
+        char
+        for char in seen
+        if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
+    ]
+    assert not re.search("[\ufe00-\ufe0f\U000e0000-\U000e0fff\u2028\u2029\u3164]", seen)
+
+
+@given(TEXTS)
+def test_no_comment_outside_code_survives(text: str) -> None:
+    # `visible` hides all code, certain or not, and an address with the backslash in it that makes a comment text.
+    seen = sanitize(text)
+    comments = [found.start() for found in re.finditer("<!--", mask(seen))]
+    assert not [at for at in comments if (at - len(seen[:at].rstrip("\\"))) % 2 == 0]
+
+
+@given(TEXTS)
+def test_what_is_kept_as_markup_is_code(text: str) -> None:
+    seen = sanitize(f"{text}\n\nx <!-- HIDDEN --> y")
+    assert "HIDDEN" not in mask(seen)
+
+
+@given(
+    st.text(
+        st.characters(
+            exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters="<&[]`~"
+        )
+    )
+)
+def test_text_without_markup_stays(text: str) -> None:
+    seen = re.sub(
+        "[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff\u2065]",
+        "",
+        text,
+    )
+    assert sanitize(text) == seen
+
+
+@given(
+    st.text(
+        st.characters(
+            exclude_categories=["Cc", "Cf", "Cs", "Mn", "Lo", "Zl", "Zp", "Cn"],
+            exclude_characters="`",
+        )
+    )
+)
+def test_fenced_code_stays(text: str) -> None:
+    assert sanitize(f"```\n{text}\n```\n<!-- a -->b") == f"```\n{text}\n```\nb"
+
+
+REPEATED = (
+    *(
+        "<!-- a -->",
+        "\n<!--a-->b",
+        "<!-",
+        "<b a=b>",
+        "<a href=h x=y>",
+        "<b\n",
+        "<div>\n",
+        '<div>\n<b a="',
+        "</div x ",
+    ),
+    *(
+        "<script>",
+        "<script>x</script>",
+        "![a](b)",
+        "![a][b] ",
+        "![",
+        "![]",
+        '](a "',
+        "](a '\n",
+        "](a (",
+        "&#8203;",
+    ),
+    *(
+        "&amp;",
+        "&zwj;x",
+        "`a` ",
+        "\n`a",
+        "\n`a`b``",
+        "|-\n",
+        "|a`|\n",
+        "> <b x=y>\n",
+        "> ```\n> <b a=b>\n",
+        "> a\n>\n",
+    ),
+    *(
+        '[x]: y "z"\n',
+        '[x]: y "\n',
+        "[x]:\n",
+        "\u200b",
+        "a\u200b",
+        "\u2028",
+        "<?a?>",
+        "<? ",
+        "\n<?\n\n",
+        "<!A\n\n",
+    ),
+    *(
+        "<![CDATA[",
+        "<pre>\n",
+        "<pre></pre>\n",
+        "\n<pre>\n\n</pre>",
+        "- a\n\n      <b c=d>\n",
+        "\\<",
+        "é<b c=d>",
+        "]",
+    ),
+    *(
+        "<b a='<b c=\"' d=' e=\"",
+        '<b =\'<b ="\' "=" "=\'',
+        '<div>\n<b ="<b "="',
+        "```a b\n```\n",
+        "![a <!-- ]( -->",
+    ),
+)
+OURS: dict[str, Callable[[int], str]] = {
+    **FAMILIES,
+    **{repr(text): repeating(text) for text in REPEATED},
+    "comments in comments": lambda size: (
+        "<!-" * (size // 20) + "<!-- -->" + "- x -->" * (size // 20)
+    ),
+    "tags in tags": lambda size: "<b " * (size // 20) + "<b c=d>" + " c=d>" * (size // 20),
+    "a late image": lambda size: "![a" * (size // 3) + "](b)",
+    "images in images": lambda size: "![" * (size // 6) + "](b)" * (size // 6),
+    "open instructions": lambda size: "<? " * (size // 3) + "\n\n?>",
+    "quotes in loose tags": lambda size: '<div>\n<b ="' + '<b "="' * (size // 6) + '" < >',
+    "openers and comments": lambda size: "![" * (size // 30) + "<!-- ]( -->" * (size // 15),
+    "runs of backticks in lines": lambda size: counting(size).replace("a", "a\n"),
+}
+SIZE = 20_000
+
+
+def cost(text: str) -> float:
+    start = time.process_time()
+    sanitize(text)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str) -> None:
+    short, long = (OURS[name](size) + "\n\n<b x=y>" for size in (SIZE, 4 * SIZE))
+    # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of twenty is enough.
+    assert any(cost(long) <= 8 * max(cost(short), 0.002) for _ in range(20))

@@ -1,0 +1,331 @@
+import json
+import os
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.gitlab.values import GitLabError
+from shared.incoming.event import Branches, Event
+from shared.outcome.reasons import Reason, Retry, Stop
+from shared.outgoing import payload, refusals
+from shared.runs.command import Options
+from tests import DATA
+from tests.support import fakes
+from tests.support.fakes import NOTE, run
+
+SECRETS = {
+    "ANTHROPIC_API_KEY": "sk-ant-canary",
+    "CI_JOB_TOKEN": "canary-job-token",
+    "PATH": "/bin",
+    "A": "canary-a",
+}
+
+# gitlabhq lib/gitlab/ci/variables/collection/item.rb, VARIABLES_REGEXP
+RAILS = re.compile(
+    r"\$\$|%%|\$(?P<a>[a-zA-Z_][a-zA-Z0-9_]*)|\$\{(?P<b>[a-zA-Z_][a-zA-Z0-9_]*)?\}|%(?P<c>[a-zA-Z_][a-zA-Z0-9_]*)%"
+)
+
+
+def rails(text: str, variables: dict[str, str]) -> str:
+    """GitLab's own expansion: undefined names are kept, $$ and %% are passed over."""
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match["a"] or match["b"] or match["c"]
+        return variables.get(name, match[0]) if name else match[0]
+
+    return RAILS.sub(replaced, text)
+
+
+def runner(text: str, variables: dict[str, str]) -> str:
+    """The runner's expansion: Go's os.Expand, where $$ is $, specials are empty, and the undefined vanishes."""
+    out, at = [], 0
+    while at < len(text):
+        if text[at] != "$" or at + 1 == len(text):
+            out.append(text[at])
+            at += 1
+            continue
+        name, width = go_shell_name(text[at + 1 :])
+        if name == "$":
+            out.append("$")
+        elif name:
+            out.append(variables.get(name, ""))
+        elif width == 0:
+            out.append("$")
+        at += 1 + width
+    return "".join(out)
+
+
+def go_shell_name(text: str) -> tuple[str, int]:
+    """Go's os.getShellName: the name after a $ and how many characters it takes."""
+    if text[0] == "{":
+        if len(text) > 2 and text[1] in "*#$@!?-0123456789" and text[2] == "}":
+            return text[1], 3
+        end = text.find("}")
+        if end == 1:
+            return "", 2
+        return (text[1:end], end + 1) if end > 0 else ("", 1)
+    if text[0] in "*#$@!?-0123456789":
+        return text[0], 1
+    name = re.match(r"[A-Za-z0-9_]*", text, re.ASCII)
+    assert name
+    return name[0], len(name[0])
+
+
+def seen_by_the_job(value: str) -> str:
+    return runner(rails(value, SECRETS), SECRETS)
+
+
+CASES = json.loads((DATA / "ci-variable-expansion.json").read_text())["cases"]
+LEAKING = st.lists(
+    st.sampled_from(
+        [
+            "$",
+            "%",
+            "{",
+            "}",
+            "$$",
+            "%%",
+            "A",
+            "CI_JOB_TOKEN",
+            "ANTHROPIC_API_KEY",
+            "x",
+            "5",
+            " ",
+            "\n",
+            "％",
+            "\0",
+        ]
+    ),
+    max_size=20,
+).map("".join)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["comment"])
+def test_nothing_leaks_from_a_published_case(case: dict[str, Any]) -> None:
+    assert "canary" not in seen_by_the_job(payload.safe(case["comment"]))
+    assert seen_by_the_job(payload.safe_json(case["comment"])) == payload.safe_json(case["comment"])
+
+
+def test_the_model_of_the_expanders_does_leak_what_is_not_made_safe() -> None:
+    for text in ("$ANTHROPIC_API_KEY", "${CI_JOB_TOKEN}", "%CI_JOB_TOKEN%", "$$A"):
+        assert "canary" in seen_by_the_job(text) or text == "$$A"
+    assert "canary" in seen_by_the_job("%A%".replace("$", "$$"))
+
+
+@settings(max_examples=2000)
+@given(LEAKING | st.text())
+def test_no_text_expands_to_a_secret(text: str) -> None:
+    seen = seen_by_the_job(payload.safe(text))
+    assert "canary" not in seen
+    assert (
+        seen.replace("％", "%")
+        == text.replace("\0", "").replace("％", "%").encode("utf-8", "replace").decode()
+    )
+
+
+@settings(max_examples=500)
+@given(
+    st.recursive(
+        LEAKING | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(LEAKING, inner),
+        max_leaves=5,
+    )
+)
+def test_json_reads_back_to_the_letter(value: object) -> None:
+    text = payload.safe_json(value)
+    assert seen_by_the_job(text) == text
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize("text", ["$", "é", "好", "🚀", "a", "%A", "$A$", "x$"])
+@pytest.mark.parametrize("offset", range(4))
+def test_a_long_value_is_cut_where_nothing_breaks(text: str, offset: int) -> None:
+    value = payload.safe("y" * offset + text * 200_000)
+    assert len(value.encode()) <= payload.MAX_VALUE
+    assert value.endswith(f"[cut here: the text has {offset + 200_000 * len(text)} characters]")
+    assert "canary" not in seen_by_the_job(value)
+    kept = seen_by_the_job(value).rpartition("\n")[0].replace("％", "%")
+    assert ("y" * offset + text * 200_000).startswith(kept)
+
+
+def test_a_program_starts_with_the_longest_values() -> None:
+    body = payload.body(run(), Options(), "é" * 1_000_000, {}, fakes.settings())
+    environment = {name: str(value) for name, value in body["variables"].items()}  # type: ignore[attr-defined]
+    assert subprocess.run(["/bin/true"], env=os.environ | environment, check=False).returncode == 0
+
+
+def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() -> None:
+    text = "print $ANTHROPIC_API_KEY ${CI_JOB_TOKEN} %PATH%"
+    body: dict[str, Any] = payload.body(
+        run(),
+        Options(),
+        text,
+        {"a": "$B %C%"},
+        fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1"),
+    )
+    assert body["ref"] == "main"
+    assert body["ai_flow"]["input"] == text
+    assert body["ai_flow"]["id"] == run().id
+    assert body["ai_flow"]["model"] == {"provider": "bedrock", "region": "eu-west-1", "id": ""}
+    variables = body["variables"]
+    assert set(variables) == {
+        "AI_FLOW_INPUT",
+        "AI_FLOW_CONTEXT",
+        "AI_FLOW_EVENT",
+        "AI_FLOW_ID",
+        "AI_FLOW_THREAD",
+        "AI_FLOW_PROJECT_PATH",
+        "AI_FLOW_GITLAB_HOSTNAME",
+        "AI_FLOW_DISCUSSION_ID",
+        "AWS_REGION",
+    }
+    assert all(isinstance(value, str) for value in variables.values())
+    assert json.loads(variables["AI_FLOW_CONTEXT"]) == body["ai_flow"]["context"]
+    assert variables["AI_FLOW_EVENT"] == "mention"
+    assert variables["AI_FLOW_GITLAB_HOSTNAME"] == "gitlab.com"
+
+
+MERGE_REQUEST = NOTE._replace(
+    kind="merge_request", branches=Branches("feature", "main", 7, "abc"), position={"new_path": "a"}
+)
+
+
+def body(event: Event = NOTE, order: Options = Options(), **environment: str) -> dict[str, Any]:  # noqa: B008  a constant
+    return payload.body(run(event), order, "do it", {"note": 1}, fakes.settings(**environment))
+
+
+def test_an_option_chooses_the_model_and_the_limits() -> None:
+    asked = body(NOTE, Options("review", "claude-opus-4-5", 7, 9), MODEL="claude-sonnet-4-5")
+    assert asked["ai_flow"]["options"] == {"turns": 7, "minutes": 9}
+    assert (
+        asked["ai_flow"]["model"]["id"]
+        == asked["variables"]["ANTHROPIC_MODEL"]
+        == "claude-opus-4-5"
+    )
+    assert asked["ai_flow"]["command"] == "review"
+    plain = body(MODEL="claude-sonnet-4-5")["ai_flow"]
+    assert (plain["options"], plain["model"]["id"]) == (
+        {"turns": None, "minutes": None},
+        "claude-sonnet-4-5",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "command"),
+    [
+        ("mention", "issue", ""),
+        ("assign", "issue", "implement"),
+        ("label", "issue", "implement"),
+        ("assign", "merge_request", ""),
+        ("assign_reviewer", "merge_request", "review"),
+    ],
+)
+def test_an_event_without_words_says_what_is_to_be_done(name: str, kind: str, command: str) -> None:
+    assert body(MERGE_REQUEST._replace(name=name, kind=kind))["ai_flow"]["command"] == (
+        command or None
+    )
+
+
+def test_the_installation_words_its_prompts() -> None:
+    asked = body(NOTE, Options("review"), PROMPTS=json.dumps({"review": "Look at security first."}))
+    assert asked["ai_flow"]["prompt"] == "Look at security first."
+    assert body(NOTE, Options("fix"))["ai_flow"]["prompt"] == ""
+
+
+def test_pipelines_run_on_the_default_branch_unless_chosen_otherwise() -> None:
+    assert payload.ref(NOTE, "default") == "main"
+    assert payload.ref(NOTE, "source") == "main"
+    assert payload.ref(MERGE_REQUEST, "default") == "main"
+    assert payload.ref(MERGE_REQUEST, "source") == "feature"
+
+
+@pytest.mark.parametrize("pipeline_ref", ["default", "source"])
+@pytest.mark.parametrize("project", [8, None, 0])
+def test_a_fork_s_merge_request_never_runs_here(pipeline_ref: str, project: int | None) -> None:
+    note = MERGE_REQUEST._replace(branches=Branches("main", "main", project, "abc"))
+    with pytest.raises(Stop) as stop:
+        payload.ref(note, pipeline_ref)
+    assert stop.value.reason is Reason.FORK_MERGE_REQUEST
+
+
+@pytest.mark.parametrize("branch", ["", "refs/merge-requests/1/head", "refs/heads/main"])
+def test_only_a_branch_is_run_on(branch: str) -> None:
+    with pytest.raises(Stop) as stop:
+        payload.ref(NOTE._replace(default_branch=branch), "default")
+    assert stop.value.reason is Reason.REF_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "reason"),
+    [
+        (404, "404 Not Found", Reason.TRIGGER_TOKEN_REJECTED),
+        (401, "Job is not running", Reason.TRIGGER_TOKEN_REJECTED),
+        (400, "{'base': ['Reference not found']}", Reason.REF_NOT_FOUND),
+        (400, "ref is missing", Reason.GITLAB_REFUSED),
+        (400, "{'base': ['Ref is ambiguous']}", Reason.REF_NOT_FOUND),
+        (
+            400,
+            "{'base': [\"You do not have sufficient permission to run a pipeline on 'main'. …\"]}",
+            Reason.REF_NOT_PERMITTED,
+        ),
+        (400, "Insufficient permissions to create a new pipeline", Reason.REF_NOT_PERMITTED),
+        (
+            400,
+            "The pipeline did not run. Review the workflow:rules configuration for the pipeline.",
+            Reason.WORKFLOW_RULES,
+        ),
+        (400, "Pipeline filtered out by workflow rules.", Reason.WORKFLOW_RULES),
+        (
+            400,
+            "The resulting pipeline would have been empty. Review the rules configuration …",
+            Reason.NO_JOB,
+        ),
+        (400, "No stages / jobs for this pipeline.", Reason.NO_JOB),
+        (
+            400,
+            "{'base': ['Insufficient permissions to set pipeline variables']}",
+            Reason.VARIABLES_FORBIDDEN,
+        ),
+        (403, "", Reason.GITLAB_REFUSED),
+        (422, "jobs config should contain at least one visible job", Reason.CI_CONFIG_INVALID),
+        (400, "something new", Reason.GITLAB_REFUSED),
+    ],
+)
+def test_a_refusal_that_only_a_person_can_heal_is_told_at_once(
+    status: int, message: str, reason: Reason
+) -> None:
+    refusal = refusals.refused(GitLabError(status, message))
+    assert isinstance(refusal, Stop)
+    assert refusal.reason is reason
+    assert refusal.reason.cure
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "after"),
+    [
+        (GitLabError(0), Reason.GITLAB_UNAVAILABLE, 0),
+        (GitLabError(500), Reason.GITLAB_UNAVAILABLE, 0),
+        (GitLabError(503, after=7), Reason.GITLAB_UNAVAILABLE, 7),
+        (GitLabError(408), Reason.GITLAB_UNAVAILABLE, 0),
+        (GitLabError(429, after=30), Reason.GITLAB_UNAVAILABLE, 30),
+        (GitLabError(302), Reason.GITLAB_REDIRECTS, 0),
+        (
+            GitLabError(400, "Too many pipelines created in the last minute. Try again later."),
+            Reason.PIPELINE_RATE_LIMIT,
+            60,
+        ),
+    ],
+)
+def test_what_heals_is_tried_again(error: GitLabError, reason: Reason, after: float) -> None:
+    refusal = refusals.refused(error)
+    assert isinstance(refusal, Retry)
+    assert (refusal.reason, refusal.after) == (reason, after)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_rejected_api_token_is_no_answer_about_the_author(status: int) -> None:
+    assert refusals.unavailable(GitLabError(status)).reason is Reason.API_TOKEN_REJECTED

@@ -1,0 +1,431 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.dispatch import dispatch
+from shared.gitlab.values import GitLabError, Member, User
+from shared.incoming.event import Branches, Event
+from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
+from shared.outcome.reasons import Reason, Retry
+from shared.runs.detect import request
+from shared.runs.record import LEASE, SETTLE, Lease, Record, State
+from shared.runs.request import RunRequest
+from tests.support.fakes import (
+    GITLAB_SECRETS,
+    NOTE,
+    TRIGGER_TOKEN,
+    Clock,
+    GitLab,
+    Log,
+    Records,
+    run,
+    world,
+)
+
+FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
+EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
+
+
+class Stage:
+    """`dispatch` with fakes around it."""
+
+    def __init__(self) -> None:
+        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
+        self.environment: dict[str, str] = {}
+
+    def dispatch(self, asked: RunRequest | None = None) -> Reason:
+        return dispatch(
+            asked or run(),
+            world(self.gitlab, self.records, self.clock, self.log, **self.environment),
+        )
+
+    def retried(self) -> Retry:
+        with pytest.raises(Retry) as retry:
+            self.dispatch()
+        return retry.value
+
+    def record(self) -> Record:
+        record = self.records.run(run().id)
+        assert record
+        return record
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_a_mention_becomes_a_pipeline_with_eyes_and_a_reply(stage: Stage) -> None:
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert stage.gitlab.awards == ["eyes"]
+    [(project_id, token, body)] = stage.gitlab.triggered
+    assert (project_id, token) == (7, TRIGGER_TOKEN)
+    assert body["ai_flow"]["input"] == "fix it"
+    assert "token" not in body
+    [reply] = stage.gitlab.replies
+    assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1)" in reply
+    assert stage.record().state is State.FINISHED
+    assert stage.log.lines[-1][1]["pipeline_id"] == 1
+
+
+def test_a_second_delivery_of_the_mention_starts_nothing(stage: Stage) -> None:
+    stage.dispatch()
+    stage.clock.time += LEASE * 10
+    assert stage.dispatch() is Reason.DUPLICATE
+    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
+
+
+def test_while_one_attempt_runs_another_waits(stage: Stage) -> None:
+    waits: list[float] = []
+    stage.gitlab.award = lambda *_: waits.append(stage.retried().after)  # type: ignore[method-assign]
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert waits == [LEASE]
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_of_two_attempts_that_claim_at_once_one_wins(stage: Stage) -> None:
+    def meanwhile(_: Record) -> None:
+        stage.records.before_write = lambda _: None
+        stage.dispatch()
+
+    stage.records.before_write = meanwhile
+    assert stage.retried().reason is Reason.BUSY
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_where_variables_are_forbidden_the_call_is_repeated_without_them(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [FORBIDDEN]
+    assert stage.dispatch() is Reason.TRIGGERED
+    [(_, _, body)] = stage.gitlab.triggered
+    assert set(body) == {"ref", "ai_flow"}
+
+
+def test_a_job_that_needs_variables_where_they_are_forbidden_is_explained(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [FORBIDDEN, EMPTY]
+    assert stage.dispatch() is Reason.VARIABLES_FORBIDDEN
+    assert Reason.VARIABLES_FORBIDDEN.cure in stage.gitlab.replies[0]
+
+
+def test_any_other_refusal_of_the_repeated_call_is_told_as_it_is(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [FORBIDDEN, GitLabError(422)]
+    assert stage.dispatch() is Reason.CI_CONFIG_INVALID
+
+
+def test_a_refusal_by_gitlab_is_told_once_and_for_good(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [EMPTY]
+    assert stage.dispatch() is Reason.NO_JOB
+    [reply] = stage.gitlab.replies
+    assert reply.startswith("Claude did not start. No job of the project matches")
+    assert stage.record().reason == "no_job"
+    assert stage.dispatch() is Reason.DUPLICATE
+    assert stage.log.lines[0][0] == "ERROR"
+
+
+def test_a_stranger_is_told_why_and_gets_no_eyes(stage: Stage) -> None:
+    stage.gitlab.members.clear()
+    assert stage.dispatch() is Reason.NOT_A_MEMBER
+    assert not stage.gitlab.awards + stage.gitlab.triggered
+    assert "Only members" in stage.gitlab.replies[0]
+
+
+def test_a_stranger_on_a_public_project_gets_a_reaction_only(stage: Stage) -> None:
+    stage.gitlab.members.clear()
+    assert stage.dispatch(run(NOTE._replace(public=True))) is Reason.NOT_A_MEMBER
+    assert stage.gitlab.awards == ["no_entry_sign"]
+    assert stage.gitlab.replies == []
+
+
+def test_we_never_ask_ourselves(stage: Stage) -> None:
+    stage.gitlab.users[99] = User(99, "claude", bot=True, state="active")
+    stage.gitlab.members[7, 99] = Member(99, 40, "active", "active", None)
+    stage.environment = {"ALLOWED_BOTS": "claude"}
+    assert stage.dispatch(run(NOTE._replace(author_id=99))) is Reason.BOT_AUTHOR
+
+
+def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> None:
+    stage.environment = {
+        "MODEL_PROVIDER": "vertex",
+        "MODEL_REGION": "global",
+        "MODEL": "claude-sonnet-4-5@20250929",
+    }
+    assert stage.dispatch() is Reason.TRIGGERED
+    stage.clock.time += 365 * 24 * 3600
+    assert stage.dispatch(run(NOTE._replace(note_id=102))) is Reason.MODEL_RETIRED
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_the_bar_is_the_installation_s(stage: Stage) -> None:
+    stage.environment = {"MINIMUM_ROLE": "maintainer"}
+    assert stage.dispatch() is Reason.ROLE_TOO_LOW
+
+
+def test_a_bot_gets_no_answer_at_all(stage: Stage) -> None:
+    stage.gitlab.users[42] = User(42, "helper", bot=True, state="active")
+    assert stage.dispatch() is Reason.BOT_AUTHOR
+    assert not stage.gitlab.replies + stage.gitlab.awards + stage.gitlab.triggered
+
+
+def test_a_named_bot_may_ask(stage: Stage) -> None:
+    stage.gitlab.users[42] = User(42, "Renovate", bot=True, state="active")
+    stage.environment = {"ALLOWED_BOTS": "renovate"}
+    assert stage.dispatch() is Reason.TRIGGERED
+
+
+@pytest.mark.parametrize("call", ["user", "member"])
+@pytest.mark.parametrize("status", [0, 401, 403, 404, 429, 500])
+def test_without_an_answer_about_the_author_nothing_starts(
+    stage: Stage, call: str, status: int
+) -> None:
+    stage.gitlab.faults[call] = [GitLabError(status)]
+    stage.retried()
+    assert not stage.gitlab.triggered + stage.gitlab.replies
+    assert stage.dispatch() is Reason.TRIGGERED
+
+
+def test_the_author_is_asked_for_at_every_attempt(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [GitLabError(429)]
+    stage.retried()
+    stage.gitlab.members.clear()
+    assert stage.dispatch() is Reason.NOT_A_MEMBER
+    assert stage.gitlab.triggered == []
+
+
+def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
+    note = NOTE._replace(kind="merge_request", branches=Branches("main", "main", 8, "abc"))
+    assert stage.dispatch(run(note)) is Reason.FORK_MERGE_REQUEST
+    assert stage.gitlab.triggered == []
+    assert len(stage.gitlab.replies) == 1
+
+
+def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
+    asked = run()
+    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    only = here.secrets.get()._replace(trigger_tokens={})
+    here.secrets.get = lambda **_: only  # type: ignore[method-assign]
+    assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
+
+
+def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_old_one(
+    stage: Stage,
+) -> None:
+    documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
+    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
+    here.secrets.get()
+    stage.clock.time += MIN_AGE
+    stage.gitlab.faults["trigger"] = [GitLabError(404)]
+    assert dispatch(run(), here) is Reason.TRIGGERED
+    assert [token for _, token, _ in stage.gitlab.triggered] == [TRIGGER_TOKEN]
+
+
+def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -> None:
+    def slow(*_: object) -> None:
+        stage.clock.time += LEASE - 1
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    stage.gitlab.award, stage.gitlab.trigger = slow, killed  # type: ignore[method-assign,assignment]
+    with pytest.raises(Killed):
+        stage.dispatch()
+    stage.clock.time += 2
+    assert stage.retried().reason is Reason.BUSY
+    assert stage.record().until == stage.record().since + SETTLE
+
+
+def long_request(text: str = "x" * 70_000) -> RunRequest:
+    return request(NOTE, text, "gitlab.com")._replace(instruction=None)
+
+
+def test_a_long_text_is_read_again(stage: Stage) -> None:
+    stage.gitlab.text = "@claude " + "x" * 70_000
+    assert stage.dispatch(long_request()) is Reason.TRIGGERED
+    assert stage.gitlab.triggered[0][2]["ai_flow"]["input"] == "x" * 70_000
+
+
+@pytest.mark.parametrize("text", ["@claude " + "y" * 70_000, "never mind", ""])
+def test_a_long_text_that_changed_meanwhile_is_not_run(stage: Stage, text: str) -> None:
+    stage.gitlab.text = text
+    assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
+    assert stage.gitlab.triggered == []
+
+
+def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
+    stage.gitlab.faults["texts"] = [GitLabError(404)]
+    assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
+
+
+def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
+    stage.gitlab.faults["texts"] = [GitLabError(502)]
+    with pytest.raises(Retry):
+        stage.dispatch(long_request())
+
+
+@pytest.mark.parametrize("status", [0, 403, 404, 500])
+def test_missing_eyes_stop_nobody(stage: Stage, status: int) -> None:
+    stage.gitlab.faults["award"] = [GitLabError(status)]
+    assert stage.dispatch() is Reason.TRIGGERED
+
+
+def test_a_failing_call_is_tried_again_when_gitlab_says(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [GitLabError(429, after=30)]
+    assert stage.retried().after == 30
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.replies) == 1
+
+
+def test_a_call_that_may_have_reached_gitlab_is_not_repeated_before_gitlab_has_settled(
+    stage: Stage,
+) -> None:
+    stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
+    assert stage.retried().after == SETTLE
+    assert stage.retried().reason is Reason.BUSY
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 1
+    assert "pipeline 1" in stage.gitlab.replies[0]
+
+
+def test_a_call_that_never_reached_gitlab_is_repeated(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [GitLabError(0, unsure=True)]
+    stage.retried()
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_what_gitlab_did_stays_unknown_until_it_answers(stage: Stage) -> None:
+    stage.gitlab.faults = {
+        "trigger": [GitLabError(0, "acted", unsure=True)],
+        "find_pipeline": [GitLabError(500)],
+    }
+    stage.retried()
+    stage.clock.time += SETTLE
+    stage.retried()
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 1
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killing(when: Callable[[Record], bool]) -> Callable[[Record], None]:
+    def kill(record: Record) -> None:
+        if when(record):
+            raise Killed
+
+    return kill
+
+
+@pytest.mark.parametrize(
+    "state", [State.CLAIMED, State.TRIGGERING, State.TRIGGERED, State.FINISHED]
+)
+def test_killed_before_any_write_the_run_still_ends_in_one_pipeline(
+    stage: Stage, state: State
+) -> None:
+    stage.records.before_write = killing(lambda record: record.state is state)
+    with pytest.raises(Killed):
+        stage.dispatch()
+    stage.records.before_write = lambda _: None
+    stage.clock.time += LEASE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
+
+
+@pytest.mark.parametrize("call", ["user", "member", "award", "trigger", "reply"])
+def test_killed_at_any_call_the_run_still_ends_in_one_pipeline(stage: Stage, call: str) -> None:
+    stage.gitlab.faults[call] = [Killed()]  # type: ignore[list-item]
+    with pytest.raises(Killed):
+        stage.dispatch()
+    stage.clock.time += LEASE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
+
+
+def test_a_reply_that_fails_is_tried_again_without_a_second_pipeline(stage: Stage) -> None:
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    stage.retried()
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
+
+
+def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None:
+    reply = stage.gitlab.reply
+
+    def arrives_unheard(note: Event, body: str) -> int:
+        reply(note, body)
+        raise GitLabError(0, unsure=True)
+
+    stage.gitlab.reply = arrives_unheard  # type: ignore[method-assign,assignment]
+    stage.retried()
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.replies) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_thread_that_takes_no_reply_does_not_hold_the_run(stage: Stage, status: int) -> None:
+    stage.gitlab.faults["reply"] = [GitLabError(status)]
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert stage.record().state is State.FINISHED
+    assert ("ERROR", status) in [
+        (severity, line.get("status")) for severity, line in stage.log.lines
+    ]
+
+
+def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:
+    stage.gitlab.members.clear()
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    assert stage.retried().reason is Reason.GITLAB_UNAVAILABLE
+    assert stage.dispatch() is Reason.NOT_A_MEMBER
+    assert len(stage.gitlab.replies) == 1
+
+
+def test_an_attempt_that_lost_its_lease_leaves_it_to_the_other(stage: Stage) -> None:
+    def overtaken(*_: Any) -> None:
+        stage.clock.time += LEASE
+        stage.gitlab.award = lambda *_: None  # type: ignore[method-assign]
+        assert stage.dispatch() is Reason.TRIGGERED
+
+    stage.gitlab.award = overtaken  # type: ignore[method-assign,assignment]
+    assert stage.retried().reason is Reason.BUSY
+    assert len(stage.gitlab.triggered) == 1
+    assert stage.record().state is State.FINISHED
+
+
+def test_who_lost_the_lease_says_nothing(stage: Stage) -> None:
+    lease = Lease(run(), stage.records, stage.clock)
+    lease.check()
+    stage.clock.time += LEASE
+    Lease(run(), stage.records, stage.clock)
+    with pytest.raises(Retry) as retry:
+        lease.check()
+    assert retry.value.reason is Reason.BUSY
+
+
+def test_a_member_is_told_by_role_at_the_time_of_the_run(stage: Stage) -> None:
+    stage.gitlab.members[7, 42] = Member(42, 40, "active", "active", None)
+    stage.dispatch()
+    assert stage.gitlab.triggered[0][2]["ai_flow"]["context"]["author"]["access_level"] == 40
+
+
+def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -> None:
+    stage.gitlab.faults = {
+        "trigger": [GitLabError(0, "acted", unsure=True)],
+        "find_pipeline": [GitLabError(403)],
+    }
+    stage.retried()
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.UNCERTAIN
+    assert len(stage.gitlab.triggered) == 1
+    assert Reason.UNCERTAIN.sentence in stage.gitlab.replies[0]
+
+
+def test_over_a_limit_one_is_told_and_the_next_hear_nothing(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    ends = [stage.dispatch(run(NOTE._replace(note_id=number))) for number in range(4)]
+    assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
+    assert len(stage.gitlab.triggered) == 1
+    assert len(stage.gitlab.replies) == 2

@@ -1,0 +1,276 @@
+import json
+from typing import Any
+
+import pytest
+
+from shared.contract import marks
+from shared.incoming import delivery as deliveries
+from shared.incoming import payloads
+from shared.incoming.delivery import MAX_BODY, Delivery
+from shared.installation.secrets import MIN_AGE, Cached, WebhookSecrets
+from shared.outcome.reasons import Reason, Retry
+from shared.receive import HEALTH, Answer, receive
+from shared.runs.detect import request
+from shared.runs.request import TrackRequest
+from tests.support.fakes import (
+    NOTE,
+    NOW,
+    SECRET_TOKEN,
+    WEBHOOK_SECRETS,
+    Clock,
+    Log,
+    Queue,
+    delivery,
+    payload,
+    settings,
+    sign,
+    tokens,
+)
+
+CANARY = "canary"
+
+
+class Front:
+    """`receive` with fakes around it."""
+
+    def __init__(self, **environment: str) -> None:
+        self.queue, self.log, self.tokens = Queue(), Log(), tokens()
+        self.settings = settings(**environment)
+
+    def answer(self, request: Delivery) -> Answer:
+        return receive(
+            request,
+            settings=self.settings,
+            secrets=self.tokens,
+            queue=self.queue,
+            now=lambda: NOW,
+            log=self.log,
+        )
+
+    def outcome(self, body: object = None) -> tuple[int, str, str]:
+        answer = self.answer(delivery(body))
+        said = json.loads(answer.body)
+        return answer.status, said["outcome"], said["reason"]
+
+
+@pytest.fixture
+def front() -> Front:
+    return Front()
+
+
+def test_a_mention_is_stored_and_answered_202(front: Front) -> None:
+    answer = front.answer(delivery())
+    run = request(NOTE, "fix it", "gitlab.com")
+    assert answer == Answer(
+        202,
+        "application/json",
+        json.dumps({"outcome": "queued", "reason": "queued", "run": run.id}),
+    )
+    assert front.queue.runs == [run]
+    assert front.log.lines == [
+        (
+            "INFO",
+            {
+                "outcome": "queued",
+                "reason": "queued",
+                "run": run.id,
+                "project_id": 7,
+                "kind": "issue",
+                "iid": 5,
+            }
+            | {"note_id": 101, "author_id": 42},
+        )
+    ]
+
+
+def test_the_same_note_by_another_hook_is_the_same_run(front: Front) -> None:
+    body = json.dumps(payload()).encode()
+    for webhook_id in ("project-hook", "group-hook"):
+        front.answer(Delivery("POST", sign(body, webhook_id=webhook_id), body))
+    assert len({run.id for run in front.queue.runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (payload("please look"), "no_mention"),
+        (payload("type `@claude` to start"), "no_mention"),
+        (payload("@claude-bot do it"), "no_mention"),
+        (b"not json", "no_mention"),
+        (b"not json, but @claude", "malformed"),
+        ({"object_kind": "push", "message": "@claude"}, "event_not_served"),
+        (payload(action="update"), "edited_note"),
+        (payload(system=True), "system_note"),
+        (payload(noteable_type="WikiPage::Meta"), "target_unknown"),
+        (payload(f"@claude\n\n{marks.of_run('x')}"), "own_note"),
+    ],
+)
+def test_a_verified_delivery_that_starts_nothing_is_answered_200(
+    front: Front, body: Any, reason: str
+) -> None:
+    assert front.outcome(body) == (200, "ignored", reason)
+    assert front.queue.runs == []
+    assert front.log.lines == []
+
+
+def test_a_phrase_spelled_with_json_escapes_is_found(front: Front) -> None:
+    body = json.dumps(payload()).replace("@claude", "\\u0040\\u0043LAUDE").encode()
+    assert front.outcome(body)[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [({"ALLOWED_PROJECTS": "other/*"}, "project_not_allowed"), ({"ENABLED": "false"}, "disabled")],
+)
+def test_an_installation_may_serve_some_projects_or_none(
+    environment: dict[str, str], reason: str
+) -> None:
+    assert Front(**environment).outcome() == (200, "ignored", reason)
+
+
+def test_confidential_notes_can_be_switched_off() -> None:
+    body = payload() | {"event_type": "confidential_note"}
+    assert Front().outcome(body)[0] == 202
+    off = Front(SERVE_CONFIDENTIAL="false")
+    assert off.outcome(body) == (200, "ignored", "confidential_off")
+    assert off.outcome()[0] == 202
+
+
+def test_several_phrases_are_served() -> None:
+    front = Front(TRIGGER_PHRASE="@claude,@ai")
+    for text in ("@ai fix it", "@Claude fix it"):
+        assert front.outcome(payload(text))[0] == 202
+    assert [run.instruction for run in front.queue.runs] == ["fix it", "fix it"]
+
+
+def test_a_health_check_is_answered_without_secrets(front: Front) -> None:
+    for method in ("GET", "HEAD"):
+        assert front.answer(Delivery(method, {}, b"")) == Answer(
+            200, "text/plain; charset=utf-8", HEALTH
+        )
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "", "post"])
+def test_other_methods_are_405(front: Front, method: str) -> None:
+    assert front.answer(delivery()._replace(method=method)).status == 405
+
+
+def test_a_body_beyond_gitlab_s_limit_is_413_before_it_is_looked_at(front: Front) -> None:
+    assert front.answer(Delivery("POST", {}, bytes(MAX_BODY + 1))).status == 413
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "unsigned"),
+        ({"x-gitlab-token": SECRET_TOKEN}, "signature_missing"),
+        (sign(b"other"), "signature_wrong"),
+        (sign(b"{}", NOW - 301), "signature_stale"),
+    ],
+)
+def test_an_unverified_delivery_is_401_before_any_parsing(
+    front: Front, headers: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payloads, "parse", lambda _: pytest.fail("parsed"))
+    answer = front.answer(Delivery("POST", headers, b"{}"))
+    assert (answer.status, json.loads(answer.body)["reason"]) == (401, reason)
+    assert front.log.lines == []
+
+
+def test_a_flood_of_unsigned_deliveries_reads_no_secret(front: Front) -> None:
+    front.tokens = Cached(lambda: pytest.fail("read"), WebhookSecrets.parse, lambda: NOW)
+    for _ in range(1000):
+        assert front.answer(Delivery("POST", {"webhook-id": "1"}, b"{}")).status == 401
+
+
+def test_a_token_rotated_in_the_store_is_read_on_the_first_mismatch(front: Front) -> None:
+    clock, documents = Clock(), [json.dumps({"secret_tokens": ["old"]}), WEBHOOK_SECRETS]
+    front.tokens = Cached(lambda: documents.pop(0), WebhookSecrets.parse, clock)
+    assert front.outcome()[2] == "token_wrong"
+    clock.time += MIN_AGE
+    assert front.outcome()[0] == 202
+
+
+@pytest.mark.parametrize("document", ["{}", "not json", '{"signing_tokens": []}'])
+def test_without_a_usable_token_nothing_verifies(front: Front, document: str) -> None:
+    front.tokens = tokens(document)
+    answer = front.answer(delivery())
+    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "secrets_unavailable")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("canary"), TimeoutError(), Retry(Reason.QUEUE_UNAVAILABLE)]
+)
+def test_503_only_where_nothing_could_be_stored(front: Front, error: Exception) -> None:
+    front.queue.error = error
+    answer = front.answer(delivery())
+    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "queue_unavailable")
+    assert front.log.lines[0][0] == "ERROR"
+    assert front.log.lines[0][1]["error"] == type(error).__name__
+    assert "canary" not in repr(front.log.lines) + answer.body
+
+
+def test_a_defect_of_ours_does_not_switch_the_hook_off(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(payloads, "parse", broken)
+    assert front.outcome() == (200, "ignored", "defect")
+    assert front.log.lines == [("ERROR", {"reason": "defect", "error": "ZeroDivisionError"})]
+
+
+def test_a_note_of_a_million_characters_becomes_a_small_request(front: Front) -> None:
+    assert front.outcome(payload("@claude " + "好" * 1_000_000))[0] == 202
+    assert front.queue.runs[0].to_json().isascii()
+    assert len(front.queue.runs[0].to_json()) <= 64 * 1024
+
+
+def test_the_limit_on_bodies_is_gitlab_s() -> None:
+    assert deliveries.MAX_BODY == 25 * 1024 * 1024
+
+
+def test_a_pipeline_of_ours_is_looked_at_and_another_is_not(front: Front) -> None:
+    variables = [{"key": "TRIGGER_PAYLOAD", "value": '{"ai_flow":{}}'}]
+    attributes = {"id": 31, "source": "trigger", "status": "running", "variables": variables}
+    body = {"object_kind": "pipeline", "object_attributes": attributes, "project": {"id": 7}}
+    assert front.outcome(body) == (202, "queued", "queued")
+    assert front.queue.tracks == [TrackRequest(7, 31, "running")]
+    assert front.log.lines == [
+        ("INFO", {"outcome": "queued", "reason": "queued", "run": "track-7-31-running"} | {"project_id": 7, "pipeline_id": 31})
+    ]  # fmt: skip
+    assert front.outcome(body | {"object_attributes": attributes | {"source": "push"}}) == (
+        200,
+        "ignored",
+        "not_our_pipeline",
+    )
+    assert front.outcome(body | {"object_attributes": attributes | {"variables": []}}) == (
+        200,
+        "ignored",
+        "no_mention",
+    )
+
+
+def test_an_assignment_and_a_label_need_no_phrase_in_the_body(front: Front) -> None:
+    body = {
+        "object_kind": "issue",
+        "user": {"id": 42, "username": "ada"},
+        "project": {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"},
+        "object_attributes": {
+            "id": 900,
+            "iid": 5,
+            "title": "It breaks",
+            "description": None,
+            "action": "update",
+        },
+    }
+    for field, added in (("assignees", {"username": "claude"}), ("labels", {"title": "claude"})):
+        change = {"changes": {field: {"previous": [], "current": [added]}}}
+        assert front.outcome(body | change) == (202, "queued", "queued")
+    assert [asked.event.name for asked in front.queue.runs] == ["assign", "label"]
+    assert front.outcome(body | {"assignees": [{"username": "claude"}]}) == (
+        200,
+        "ignored",
+        "nothing_new",
+    )

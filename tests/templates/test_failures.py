@@ -1,0 +1,166 @@
+"""Every way a run of the job can fail ends in one readable reply and its own exit code.
+
+Claude Code and gitlab-ci-local are the real ones.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from job.failures import ExitCode
+from tests.support.job import tooling
+from tests.support.job.runner import plain
+from tests.support.job.scene import ANSWER, CHANGE, JOB_TOKEN, Installation, Scene
+
+pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    with Installation(tooling.tools()) as shared:
+        yield shared
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status", "sentence"),
+    [
+        ({"max_turns": 1}, 0, "Claude stopped at the limit of 1 turns."),
+        ({"max_budget_usd": 0.001}, 0, "Claude stopped at the limit of $0.001."),
+        ({}, 401, "The model provider did not accept the job's identity."),
+        ({}, 429, "The provider's rate limit is used up (429)."),
+        ({}, 529, "The provider is overloaded or out of order (529)."),
+    ],
+    ids=["turns", "budget", "401", "429", "529"],
+)
+def test_claude_that_cannot_go_on_is_told_in_plain_words(
+    installation: Installation, inputs: dict[str, Any], status: int, sentence: str
+) -> None:
+    with Scene(installation, CHANGE, inputs) as scene:
+        scene.model.status = status
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert sentence in scene.reply()
+        assert scene.merge_requests() == []
+        assert "Job: [job " in scene.reply() or "turn" in scene.reply()
+
+
+def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE, {"timeout_minutes": 0.05}) as scene:
+        scene.model.hold = threading.Event()
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == ExitCode.TIME, plain(ended.log)
+        assert "stopped at the time limit of 0.05 minutes" in scene.reply()
+
+
+def test_a_canceled_job_still_says_so(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.model.hold = threading.Event()
+
+        def cancel(process: "subprocess.Popen[bytes]") -> None:
+            os.killpg(process.pid, signal.SIGTERM)
+
+        ended = scene.script(scene.ask("@claude add a greeting"), during=cancel)
+        assert ended.code != 0
+        assert "The job was canceled." in scene.reply()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        (
+            {"ANTHROPIC_API_KEY": ""},
+            ExitCode.SETTINGS,
+            "The CI/CD variable ANTHROPIC_API_KEY is not set",
+        ),
+        ({"GITLAB_ACCESS_TOKEN": ""}, ExitCode.SETTINGS, ""),
+        ({"GITLAB_ACCESS_TOKEN": "glpat-expired"}, ExitCode.GITLAB, ""),
+    ],
+    ids=["no key", "no token", "rejected token"],
+)
+def test_what_is_missing_is_named_with_where_to_set_it(
+    installation: Installation, changes: dict[str, str], code: int, words: str
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.runner.variables |= changes
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == code, plain(ended.log)
+        assert next(iter(changes)) in ended.log
+        # Without a token nobody can edit: the trigger function's reply stays the only one.
+        assert words in scene.reply()
+        assert scene.model.conversation == []
+
+
+def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
+        hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
+        hook.chmod(0o755)
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == ExitCode.GITLAB, plain(ended.log)
+        assert "GitLab did not take the push to" in scene.reply()
+        assert "I added `hello.txt`." in scene.reply()
+        assert "+hello" in ended.artifacts["changes.patch"]
+        assert "You are not allowed to push, [MASKED]" in ended.log
+        assert JOB_TOKEN not in scene.everything_said(ended)
+
+
+def test_a_push_of_somebody_else_meanwhile_is_never_overwritten(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        scene.model.hold = threading.Event()
+        pipeline = scene.ask("@claude fix it", "merge_request", 3)
+
+        def push(_: object) -> None:
+            scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
+
+        ended = scene.script(pipeline, during=push)
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
+        assert "Somebody pushed to `feature` while Claude worked" in scene.reply()
+        assert "hello.txt" not in scene.git("ls-tree", "--name-only", "feature")
+
+
+def test_a_merge_request_closed_meanwhile_gets_no_push(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        head = scene.merge_request("feature", {"app.py": "1\n"})
+        scene.model.hold = threading.Event()
+        record = scene.gitlab.merge_requests[scene.number, 3]
+        pipeline = scene.ask("@claude fix it", "merge_request", 3)
+        ended = scene.script(pipeline, during=lambda _: record.update(state="closed"))
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
+        assert "The merge request is closed, so nothing was pushed." in scene.reply()
+        assert "I added `hello.txt`." in scene.reply()
+        assert scene.gitlab.head(scene.number, "feature") == head
+
+
+def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        pipeline = scene.ask("@claude review", "merge_request", 3)
+        scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
+        ended = scene.script(pipeline)
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
+        assert "The branch has moved on since you asked." in scene.reply()
+        assert scene.model.conversation == []
+
+
+def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER, {"branch_moved": "continue"}) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        pipeline = scene.ask("@claude review", "merge_request", 3)
+        scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
+        ended = scene.script(pipeline)
+        assert ended.code == 0, plain(ended.log)
+        assert "The branch had moved on since you asked" in scene.reply()

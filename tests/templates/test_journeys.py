@@ -1,0 +1,290 @@
+"""From a comment to the one edited reply, for each provider.
+
+Claude Code and gitlab-ci-local are the real ones; GitLab and the providers are stand-ins here.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import pytest
+
+from job.failures import ExitCode
+from tests.support.gitlab.records import Record
+from tests.support.job import tooling
+from tests.support.job.model import AWS_KEYS, Block, say, use
+from tests.support.job.runner import Ended, plain
+from tests.support.job.scene import (
+    ADA,
+    ANSWER,
+    CHANGE,
+    IDENTITY,
+    JOB_TOKEN,
+    MODEL_KEY,
+    Installation,
+    Scene,
+)
+
+pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
+
+BEDROCK_MODEL = "eu.anthropic.claude-opus-5-5"
+PROVIDERS = {
+    "anthropic": {},
+    "anthropic-oidc": {"provider": "anthropic-oidc"},
+    "bedrock": {"provider": "bedrock", "region": "eu-central-1", "model": BEDROCK_MODEL},
+    "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
+}
+
+# Who may set pipeline variables: the trigger's owner, or nobody.
+VARIABLES = ("developer", "no_one_allowed")
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    with Installation(tooling.tools()) as shared:
+        yield shared
+
+
+class Done(NamedTuple):
+    """A run that is over, with what the trigger function's reply said before it."""
+
+    scene: Scene
+    pipeline: Record
+    first_reply: str
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def matrix(installation: Installation) -> Iterator[dict[tuple[str, str], Done]]:
+    """All providers, with and without pipeline variables, two runs at a time."""
+
+    def run(provider: str, variables: str) -> Done:
+        scene = opened.enter_context(Scene(installation, CHANGE, PROVIDERS[provider]))
+        scene.gitlab.projects[scene.number].variables_role = variables
+        pipeline = scene.ask("@claude add a greeting")
+        return Done(scene, pipeline, scene.reply(), scene.run(pipeline))
+
+    with ExitStack() as opened, ThreadPoolExecutor(2) as workers:
+        cases = [(provider, variables) for provider in PROVIDERS for variables in VARIABLES]
+        yield dict(zip(cases, workers.map(lambda case: run(*case), cases), strict=True))
+
+
+@pytest.mark.parametrize(
+    "variables", VARIABLES, ids=["with pipeline variables", "without pipeline variables"]
+)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_comment_becomes_a_merge_request_and_one_edited_reply(
+    matrix: dict[tuple[str, str], Done], provider: str, variables: str
+) -> None:
+    scene, pipeline, first_reply, ended = matrix[provider, variables]
+    keys = [variable["key"] for variable in pipeline["variables"]]
+    assert keys == ["TRIGGER_PAYLOAD"] if variables == "no_one_allowed" else "AI_FLOW_INPUT" in keys
+    assert f"/-/pipelines/{pipeline['id']}" in first_reply
+
+    assert ended.code == 0, plain(ended.log)
+    (merge_request,) = scene.merge_requests()
+    assert merge_request["title"] == "Draft: Add a greeting"
+    assert "Closes #5" in merge_request["description"]
+    assert merge_request["source_branch"].startswith("claude/issue-5-")
+    commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
+    assert "+hello" in commit
+    assert "Co-authored-by: ada <42-ada@users.noreply.127.0.0.1>" in commit
+    made = scene.posted("merge_requests")
+    assert (made["assignee_id"], made["labels"], made["target_branch"]) == (ADA, "claude", "main")
+    reply = scene.reply()
+    assert "I added `hello.txt`." in reply
+    assert f"/{scene.path}/-/merge_requests/1" in reply
+    assert "2 turns · $" in reply
+    mark = first_reply.rpartition("\n")[2]
+    assert mark.startswith("<!-- gitlab-claude-trigger run=")
+    assert reply.endswith(mark)
+    check_sign_in(scene, provider)
+    said = scene.everything_said(ended)
+    assert [secret for secret in (JOB_TOKEN, MODEL_KEY, IDENTITY) if secret in said] == []
+
+
+def check_sign_in(scene: Scene, provider: str) -> None:
+    """The model was called with this provider's identity and nothing else."""
+    sent = scene.model.conversation[0]
+    authorization = sent.headers.get("authorization", "")
+    if provider == "anthropic":
+        assert sent.headers["x-api-key"] == MODEL_KEY
+    elif provider == "anthropic-oidc":
+        assert authorization == "Bearer federated-token"
+        (exchange,) = [each for each in scene.model.requests if each.path == "/v1/oauth/token"]
+        assert exchange.body["assertion"] == IDENTITY
+        assert exchange.body["federation_rule_id"] == "fdrl_1"
+    elif provider == "bedrock":
+        assert f"Credential={AWS_KEYS[0]}/" in authorization
+        assert "/eu-central-1/bedrock/" in authorization
+        assert BEDROCK_MODEL in sent.path
+        assert any(f"WebIdentityToken={IDENTITY}" in each.text for each in scene.model.requests)
+    else:
+        assert authorization == "Bearer google-token"
+        assert "/locations/europe-west1/publishers/anthropic/models/claude-opus-5-5" in sent.path
+        exchanges = [each for each in scene.model.requests if each.path == "/google/v1/token"]
+        assert any(IDENTITY in each.text for each in exchanges)
+
+
+def test_a_question_gets_an_answer_and_no_merge_request(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        ended = scene.script(scene.ask("@claude explain what it does"))
+        assert ended.code == 0, plain(ended.log)
+        assert scene.merge_requests() == []
+        assert "It greets." in scene.reply()
+        assert "Answer in at most 300 words" in scene.model.prompt()
+
+
+def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        assert scene.script(scene.ask("@claude add a greeting")).code == 0
+        scene.model.turns = [
+            [use("Read", file_path="hello.txt")],
+            [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
+            [say("More polite.")],
+        ]
+        scene.model.requests.clear()
+        ended = scene.script(scene.ask("@claude more polite, please"))
+        assert ended.code == 0, plain(ended.log)
+        (merge_request,) = scene.merge_requests()
+        log = scene.git("log", "--format=%s", merge_request["source_branch"])
+        assert log.splitlines()[:2] == ["Changes for #5", "Add a greeting"]
+        assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
+        assert "More polite." in merge_request["description"]
+        assert len(scene.replies()) == 2
+
+
+def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
+    installation: Installation,
+) -> None:
+    turns = [
+        [use("Read", file_path="merge-request.diff")],
+        [use("Write", file_path="app.py", content="print('mended')\n")],
+        [say("Title: Mend it\n\nMended.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.merge_request("feature", {"app.py": "print('broken')\n"})
+        pipeline = scene.ask("@claude fix it", "merge_request", 3)
+        ended = scene.script(pipeline)
+        assert ended.code == 0, plain(ended.log)
+        assert "+print('mended')" in scene.gitlab.show(scene.number, "feature")
+        assert "Asked for in !3." in scene.gitlab.show(scene.number, "feature")
+        assert len(scene.merge_requests()) == 1
+        pushed = scene.gitlab.head(scene.number, "feature")[:8]
+        assert f"Pushed to this merge request: {pushed}" in scene.reply()
+
+
+def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        pipeline = scene.ask("@claude add a greeting")
+        assert scene.script(pipeline).code == 0
+        before, reply = len(scene.model.requests), scene.reply()
+        again = dict(pipeline) | {"id": 999_000 + scene.number}
+        scene.gitlab.pipelines[again["id"]] = again
+        ended = scene.script(again)
+        assert ended.code == 0
+        assert f"has had its run in pipeline {pipeline['id']}" in ended.log
+        assert len(scene.model.requests) == before
+        assert (scene.reply(), len(scene.merge_requests())) == (reply, 1)
+
+
+def test_another_sender_s_variables_are_enough(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        variables = {
+            "AI_FLOW_INPUT": "add it",
+            "AI_FLOW_EVENT": "mention",
+            "AI_FLOW_CONTEXT": json.dumps({"issue": {"iid": 5}}),
+        }
+        call = {"token": f"glptt-{scene.number}", "ref": "main", "variables": variables}
+        ended = scene.run(scene.trigger(call))
+        assert ended.code == 0, plain(ended.log)
+        assert len(scene.merge_requests()) == 1
+        assert "I added `hello.txt`." in scene.reply()
+
+
+def sent(scene: Scene, **flow: Any) -> Record:
+    """A pipeline with this `ai_flow`, as a trigger function sends it."""
+    whole = {
+        "version": 1,
+        "id": "ab" * 16,
+        "event": "mention",
+        "input": "",
+        "context": {"issue": {"iid": 5}},
+    } | flow
+    return scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "ai_flow": whole})
+
+
+def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Installation) -> None:
+    with Scene(installation, CHANGE) as scene:
+        flow = {
+            "event": "assign",
+            "command": "",
+            "prompt": "Our way of working.",
+            "options": {"turns": 1, "minutes": 9},
+        }
+        ended = scene.script(sent(scene, **flow))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "Our way of working." in scene.model.prompt()
+        assert "Claude stopped at the limit of 1 turns." in scene.reply()
+        assert " state=ended -->" in scene.reply()
+
+
+def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
+    notes = [
+        {"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000}
+        for number in range(6)
+    ]
+    pages = [{"offset": 1}, {"offset": 150, "limit": 100}]
+    turns = [[use("Read", file_path="context.json", **page)] for page in pages]
+    turns += [
+        [use("Grep", pattern="Sentence 5", path="context.json", output_mode="content")],
+        [say("Read.")],
+    ]
+    with Scene(installation, turns) as scene:
+        play = scene.model.turn
+
+        def turn(body: Mapping[str, Any]) -> list[Block]:
+            """The scripted turn with the file's real path, which the system prompt names."""
+            folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
+            text = json.dumps(play(body))
+            if folder:
+                text = text.replace("context.json", f"{folder[0]}/context.json")
+            return list(json.loads(text))
+
+        scene.model.turn = turn  # type: ignore[method-assign]
+        context = {"issue": {"iid": 5}, "thread": {"notes": notes}}
+        ended = scene.script(sent(scene, input="look", context=context))
+        assert ended.code == 0, plain(ended.log)
+        first, second, found = scene.model.tool_results()
+        assert "Sentence 0." in first
+        assert "Sentence 5." not in first
+        assert "Sentence 5." in second
+        assert "Sentence 5." in found
+
+
+def test_the_conversation_goes_on_where_resume_is_set(installation: Installation) -> None:
+    with Scene(installation, ANSWER, {"resume": True}) as scene:
+        assert scene.script(scene.ask("@claude what is it?")).code == 0
+        scene.runner.keep_cache()
+        scene.model.requests.clear()
+        ended = scene.script(scene.ask("@claude and what for?"))
+        assert ended.code == 0, plain(ended.log)
+        told = json.dumps(scene.model.conversation[0].body["messages"])
+        assert "what is it?" in told
+        assert "It greets." in told
+        assert "and what for?" in told
+
+
+def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER, {"reply_author": "claude"}) as scene:
+        scene.gitlab.user(77, "worker", bot=True)
+        scene.gitlab.member(scene.number, 77, 40)
+        scene.gitlab.api_token("glpat-worker", 77, ("api", "write_repository"))
+        scene.runner.variables["GITLAB_ACCESS_TOKEN"] = "glpat-worker"
+        assert scene.script(scene.ask("@claude what is it?")).code == 0
+        assert "It greets." in scene.reply()
