@@ -13,25 +13,22 @@ demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud,
 run: $(VENV)/.local  ## serve on 127.0.0.1:PORT with the settings of the environment
 	@$(BIN)/python -m functions.local
 
-test: check  ## lint, types, generated docs and every test
+test: check  ## lint, types, what is generated, and every test
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.test
 	$(BIN)/ruff check --no-cache --quiet .
 	$(BIN)/ruff format --no-cache --check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/python docs/generate.py --check
-	$(BIN)/python templates/generate.py --check
+	$(BIN)/python generate.py --check
 
-format: $(VENV)/.test  ## put code and generated docs in order
+format: $(VENV)/.test  ## put code and what is generated in order
 	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format --no-cache .
-	$(BIN)/python docs/generate.py
-	$(BIN)/python templates/generate.py
+	$(BIN)/python generate.py
 
-docs: $(VENV)/.test  ## write the tables of the docs and the component from the code
-	$(BIN)/python docs/generate.py
-	$(BIN)/python templates/generate.py
+docs: $(VENV)/.test  ## write from the code: the docs' tables, the descriptors' lists, the component
+	$(BIN)/python generate.py
 
 bench: $(VENV)/.test  ## figures: hostile notes, cold path
 	$(BIN)/python -m tests.proofs.bench
@@ -65,7 +62,8 @@ $(VENV)/.test: tests/requirements.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local
 
 deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, linted, held against the code
-	$(BIN)/python -m pytest tests/shared/installation/test_providers.py tests/deploy/test_template.py tests/deploy/test_template_models.py \
+	$(BIN)/python -m pytest tests/test_generate.py tests/shared/installation/test_providers.py \
+		tests/deploy/test_template.py tests/deploy/test_template_models.py \
 		tests/deploy/test_cloudbuild.py tests/deploy/test_bootstrap_gcp.py
 
 deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)

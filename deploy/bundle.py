@@ -1,9 +1,10 @@
-"""Builds what is deployed: the sources of one cloud and its locked packages, the same bytes each time; uploads nothing.
+"""Builds what is deployed: one cloud's sources and locked packages, the same bytes each time.
 
     python3 deploy/bundle.py aws FOLDER    what `sam build` ships for each function (see Makefile)
     python3 deploy/bundle.py gcp FOLDER    what Google's buildpack builds from
 
-It runs with any Python from 3.9 on, as on AWS CloudShell, and needs its pip for `aws`.
+It uploads nothing. It runs with any Python from 3.9 on, as on AWS CloudShell, and needs its pip for
+`aws`.
 """
 # ruff: noqa: INP001, T201  a script that tells what it does, not a package
 
@@ -18,21 +19,27 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Lambda's Python brings the SDK and what it stands on: nine tenths of the bundle would be a copy of it.
+# Lambda's Python brings the SDK and what it stands on: nine tenths of the bundle would be a copy.
 IN_THE_RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six"}
 
-# Parts of packages that none of our functions imports: what a bundle ships, a cold start has to fetch.
+# Parts of packages that no function imports: what a bundle ships, a cold start has to fetch.
 NOT_USED = (
     "bin",  # console scripts, with the path of this machine's Python
     "aws_lambda_powertools/event_handler",
-    *(
-        f"aws_lambda_powertools/utilities/{name}"
-        for name in ("data_masking", "feature_flags", "idempotency", "kafka")
-    ),
-    *(f"aws_lambda_powertools/utilities/{name}" for name in ("parser", "streaming", "validation")),
+    "aws_lambda_powertools/utilities/data_masking",
+    "aws_lambda_powertools/utilities/feature_flags",
+    "aws_lambda_powertools/utilities/idempotency",
+    "aws_lambda_powertools/utilities/kafka",
+    "aws_lambda_powertools/utilities/parser",
+    "aws_lambda_powertools/utilities/streaming",
+    "aws_lambda_powertools/utilities/validation",
 )
 
-MAIN = '"""The functions as the buildpack looks for them."""\n\nfrom functions.gcp.handlers import {}  # noqa: F401\n'
+MAIN = '''\
+"""The functions as the buildpack looks for them."""
+
+from functions.gcp.handlers import {}  # noqa: F401
+'''
 THEN = 315532800  # the oldest time a zip file can hold: the same sources give the same archive
 
 
@@ -66,7 +73,8 @@ def main() -> None:
 
 def copy_sources(cloud: str, folder: Path) -> None:
     """Copy the core and one cloud's adapters: no tests, no docs, no other platform."""
-    for pattern in ("shared/**/*.py", "functions/*.py", f"functions/{cloud}/**/*.py"):
+    own = ("functions/*.py", "functions/gitlab/**/*.py", f"functions/{cloud}/**/*.py")
+    for pattern in ("shared/**/*.py", *own):
         for path in sorted(ROOT.glob(pattern)):
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,16 +99,10 @@ def install(folder: Path, python: str, machine: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         locked = Path(scratch) / "requirements.txt"
         locked.write_text(shipped((ROOT / "functions" / "aws" / "requirements.txt").read_text()))
-        options = [
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-        ]
-        command = [sys.executable, "-m", "pip", "install", *options, *target, "--require-hashes"]
-        subprocess.run([*command, "--target", str(folder), "-r", str(locked)], check=True)
+        options = "--quiet --disable-pip-version-check --no-compile --no-deps --require-hashes"
+        command = [sys.executable, "-m", "pip", "install", *options.split(), *target]
+        command += ["--only-binary", ":all:", "--target", str(folder), "-r", str(locked)]
+        subprocess.run(command, check=True)
     for part in NOT_USED:
         shutil.rmtree(folder / part, ignore_errors=True)
 
@@ -108,44 +110,34 @@ def install(folder: Path, python: str, machine: str) -> None:
 def shipped(requirements: str) -> str:
     """Return the lock file without what the runtime brings."""
     blocks = re.split(r"\n(?=[A-Za-z0-9])", requirements.strip())
-    return (
-        "\n".join(block for block in blocks if re.split(r"[=\s;]", block)[0] not in IN_THE_RUNTIME)
-        + "\n"
-    )
+    kept = [each for each in blocks if re.split(r"[=\s;]", each)[0] not in IN_THE_RUNTIME]
+    return "\n".join(kept) + "\n"
 
 
 def compile_all(folder: Path, python: str) -> None:
-    """Ship byte-code if a Python of Lambda's own version is here to write it: Lambda cannot keep what it compiles."""
+    """Ship byte-code if a Python of Lambda's own version is here to write it.
+
+    Lambda cannot keep what it compiles itself.
+    """
     interpreter = find(python)
     if interpreter is None:
         print(
-            f"no python{python} on PATH: the bundle has no byte-code, its cold starts take about twice as long"
+            f"no python{python} on PATH: the bundle has no byte-code, its cold starts take about"
+            " twice as long"
         )
         return
+    options = "-q -f --invalidation-mode unchecked-hash"
     where = ["-s", str(folder), "-p", "/var/task"]  # the path that tracebacks show
-    command = [
-        interpreter,
-        "-m",
-        "compileall",
-        "-q",
-        "-f",
-        "--invalidation-mode",
-        "unchecked-hash",
-        *where,
-    ]
-    subprocess.run([*command, str(folder)], check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
+    command = [interpreter, "-m", "compileall", *options.split(), *where, str(folder)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
 
 
 def find(python: str) -> "str | None":
     """Return an interpreter of a version, if there is one that works."""
-    for name in (sys.executable, f"python{python}"):
-        path = shutil.which(name)
-        question = [path or "", "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
-        if (
-            path
-            and subprocess.run(question, capture_output=True, text=True, check=False).stdout.strip()
-            == python
-        ):
+    question = "import sys; print('{}.{}'.format(*sys.version_info))"
+    for path in filter(None, map(shutil.which, (sys.executable, f"python{python}"))):
+        asked = subprocess.run([path, "-c", question], capture_output=True, text=True, check=False)
+        if asked.stdout.strip() == python:
             return path
     return None
 

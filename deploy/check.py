@@ -1,10 +1,12 @@
-"""Checks a Google deployment's settings before anything is made, and works out where it runs; it calls nothing.
+"""Checks a Google deployment's settings before anything is made, and works out where it runs.
 
     python3 deploy/check.py            REGION and QUEUE_REGION, as a shell reads them
-    python3 deploy/check.py FOLDER     the same, and what each function is to find in its environment as FOLDER/*.json
+    python3 deploy/check.py FOLDER     the same, and what each function is to find in its
+                                       environment as FOLDER/*.json
 
-The settings come from the environment and are read by the functions' own `Settings`, so that what passes here starts
-there. A model that retires soon is warned about, a retired one refused.
+It calls nothing. The settings come from the environment and are read by the functions' own
+`Settings`, so that what passes here starts there. A model that retires soon is warned about, a
+retired one refused.
 """
 # ruff: noqa: INP001, T201  a script that tells what it found, not a package
 
@@ -18,7 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from shared.installation.providers import GOOGLE_REGIONS, beside
-from shared.installation.settings import VARIABLES, Settings, SettingsError
+from shared.installation.readers import SettingsError
+from shared.installation.settings import Settings, texts
 
 # Cloud Run gives a service its address when it is made: the build puts it in.
 DISPATCH_URL = "@DISPATCH_URL@"
@@ -53,9 +56,8 @@ def regions(environment: Mapping[str, str]) -> tuple[str, str]:
     settings = Settings.read(environment)
     chosen = environment.get("REGION", "").strip()
     if chosen and chosen not in GOOGLE_REGIONS.split():
-        raise SettingsError(
-            "REGION", chosen, "a Cloud Run region such as europe-west1, or nothing: the model's"
-        )
+        expected = "a Cloud Run region such as europe-west1, or nothing: the model's"
+        raise SettingsError("REGION", chosen, expected)
     location = settings.model.region if settings.model.provider.name == "vertex" else "us"
     return beside(chosen or location)
 
@@ -65,10 +67,7 @@ def environments(environment: Mapping[str, str], queue_region: str) -> dict[str,
     project = environment.get("PROJECT_ID", "").strip()
     if not project:
         raise SettingsError("PROJECT_ID", None, "the id of the Google Cloud project")
-    common = {
-        name: environment.get(name, "").strip() or variable.default
-        for name, variable in VARIABLES.items()
-    }
+    common = texts(environment)
     put = {
         "QUEUE": f"projects/{project}/locations/{queue_region}/queues/claude-runs",
         "DISPATCH_URL": DISPATCH_URL,

@@ -1,4 +1,7 @@
-"""The AWS ports: SQS, DynamoDB, Secrets Manager, CloudWatch. Every SDK is imported on first need and kept."""
+"""The AWS ports: SQS, DynamoDB, Secrets Manager, CloudWatch.
+
+Every SDK is imported on first need and kept.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -8,6 +11,8 @@ if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
 NAMESPACE = "gitlab-claude-trigger"
+_LONGEST = 11 * 3600  # seconds; SQS allows 12 hours, counted from when a message was received
+_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 
 # `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
 _QUICK = {"connect_timeout": 1.0, "read_timeout": 1.2, "retries": {"total_max_attempts": 1}}
@@ -19,14 +24,17 @@ _PATIENT = {
 
 
 class SqsQueue:
-    """An SQS FIFO queue: one group per thread, one deduplication id per run."""
+    """An SQS FIFO queue: one group per thread, one deduplication id per request.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fifo-queues.html
+    """
 
     def __init__(self, url: str) -> None:
         """Take the queue's URL."""
         self._url = url
 
     def put(self, request: "RunRequest | TrackRequest") -> None:
-        """Send the request; a connection that died while the function was frozen is replaced once."""
+        """Send the request; a connection that died while Lambda was frozen is replaced once."""
         from botocore.exceptions import ConnectionClosedError
 
         send = client("sqs", quick=True).send_message
@@ -41,8 +49,8 @@ class SqsQueue:
             send(QueueUrl=self._url, **message)
 
     def later(self, receipt_handle: str, after: float) -> None:
-        """Let a message that was received come again after so many seconds (at most SQS's 12 hours)."""
-        seconds = max(0, min(int(after) + 1, 43200))
+        """Let a received message come again after `after` seconds, at most 11 hours."""
+        seconds = max(0, min(int(after) + 1, _LONGEST))
         client("sqs").change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )
@@ -80,9 +88,11 @@ class DynamoRecords:
             "expires": {"N": str(expires)},
         }
         try:
-            names = {"#version": "version"}
             dynamodb.put_item(
-                TableName=self._table, Item=item, ExpressionAttributeNames=names, **condition
+                TableName=self._table,
+                Item=item,
+                ExpressionAttributeNames={"#version": "version"},
+                **condition,
             )
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return None
@@ -90,7 +100,7 @@ class DynamoRecords:
 
 
 def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
-    """Return how to read a secret of Secrets Manager now; `shared.installation.secrets.Cached` keeps what it returns."""
+    """Return a function that reads a secret of Secrets Manager, each time anew."""
 
     def read() -> str:
         value = _secrets(quick=quick).get(secret_id, force_fetch=True)
@@ -105,13 +115,13 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
     from aws_lambda_powertools.metrics import MetricUnit
 
     reason = str(fields.get("reason"))
-    _logger().log({"INFO": 20, "WARNING": 30, "ERROR": 40}[severity], reason, extra=dict(fields))
+    _logger().log(_LEVELS[severity], reason, extra=dict(fields))
     with single_metric(name="Runs", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="reason", value=reason)
 
 
 @cache
-def client(service: str, *, quick: bool = False) -> Any:  # noqa: ANN401  boto3's clients have no static type
+def client(service: str, *, quick: bool = False) -> Any:
     """Return the SDK's client for a service, made once per process."""
     import boto3
     from botocore.config import Config
@@ -120,14 +130,14 @@ def client(service: str, *, quick: bool = False) -> Any:  # noqa: ANN401  boto3'
 
 
 @cache
-def _secrets(*, quick: bool) -> Any:  # noqa: ANN401
+def _secrets(*, quick: bool) -> Any:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
     return SecretsProvider(boto3_client=client("secretsmanager", quick=quick))
 
 
 @cache
-def _logger() -> Any:  # noqa: ANN401
+def _logger() -> Any:
     from aws_lambda_powertools import Logger
 
     return Logger(service=NAMESPACE)

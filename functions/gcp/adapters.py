@@ -1,4 +1,7 @@
-"""The Google ports: Cloud Tasks, Firestore, Secret Manager, logs. Each client is made on first need and kept."""
+"""The Google ports: Cloud Tasks, Firestore, Secret Manager, logs.
+
+Every SDK is imported on first need and its client kept.
+"""
 
 import json
 import os
@@ -11,21 +14,26 @@ if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
 QUICK = 1.2  # seconds: `receive` answers within 3 whatever hangs
-PATIENT = 5.0
-SAME = 300  # seconds in which a second request for a run is the first one again; after that it may be a Resend
+PATIENT = 5.0  # seconds
+SAME = 300  # seconds in which the same request is the first one again; later it may be a Resend
+_DEADLINE = 120  # seconds Cloud Tasks waits for `dispatch`
 
 
 class TasksQueue:
-    """A Cloud Tasks queue whose tasks call the private `dispatch` function; a task is named after its run."""
+    """A Cloud Tasks queue whose tasks call the private function `dispatch`.
+
+    https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks
+    """
 
     def __init__(self, queue: str, url: str, service_account: str) -> None:
-        """Take the queue's resource name, `dispatch`'s URL, and the account whose ID token opens it."""
+        """Take the queue's resource name, the URL of `dispatch`, and who may call it (e-mail)."""
         self._queue, self._url, self._service_account = queue, url, service_account
 
     def put(self, request: "RunRequest | TrackRequest") -> None:
-        """Create the task; one of the same name is the same run, already stored.
+        """Create a task named after the request; one of the same name is stored already.
 
-        Cloud Tasks keeps a name up to 24 hours after its task is gone, also one that failed: the name holds the time.
+        Cloud Tasks keeps a name up to 24 hours after its task is gone, even if that failed: so the
+        name holds the time.
         """
         from google.api_core.exceptions import Conflict
 
@@ -37,7 +45,7 @@ class TasksQueue:
             "oidc_token": {"service_account_email": self._service_account, "audience": self._url},
         }
         name = f"{self._queue}/tasks/{request.message_id}-{int(time.time() / SAME)}"
-        task = {"name": name, "http_request": call, "dispatch_deadline": {"seconds": 120}}
+        task = {"name": name, "http_request": call, "dispatch_deadline": {"seconds": _DEADLINE}}
         try:
             _tasks().create_task(parent=self._queue, task=task, timeout=QUICK, retry=None)
         except Conflict:
@@ -74,15 +82,13 @@ class FirestoreRecords:
             return None
         return done.update_time
 
-    def _document(self, key: str) -> Any:  # noqa: ANN401
-        # A document's name holds no slash.
-        return (
-            _firestore(self._project).collection(self._collection).document(key.replace("/", ":"))
-        )
+    def _document(self, key: str) -> Any:
+        name = key.replace("/", ":")  # a document's name holds no slash
+        return _firestore(self._project).collection(self._collection).document(name)
 
 
 def secret(name: str, *, timeout: float) -> Callable[[], str]:
-    """Return how to read a secret's newest version now; `shared.installation.secrets.Cached` keeps what it returns."""
+    """Return a function that reads a secret's newest version anew; `timeout` in seconds."""
 
     def read() -> str:
         version = name if "/versions/" in name else f"{name}/versions/latest"
@@ -93,34 +99,37 @@ def secret(name: str, *, timeout: float) -> Callable[[], str]:
 
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
-    """Write one line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
+    """Write one line as Cloud Logging reads it.
+
+    https://cloud.google.com/logging/docs/structured-logging
+    """
     line = {"severity": severity, "message": str(fields.get("reason")), **fields}
     print(json.dumps(line), flush=True)  # noqa: T201
 
 
 @cache
-def _secret_manager() -> Any:  # noqa: ANN401
+def _secret_manager() -> Any:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
     return _client(SecretManagerServiceClient, "SECRET_MANAGER_ENDPOINT")
 
 
 @cache
-def _tasks() -> Any:  # noqa: ANN401
+def _tasks() -> Any:
     from google.cloud.tasks_v2 import CloudTasksClient
 
     return _client(CloudTasksClient, "CLOUD_TASKS_ENDPOINT")
 
 
 @cache
-def _firestore(project: str) -> Any:  # noqa: ANN401  the SDK itself heeds FIRESTORE_EMULATOR_HOST
+def _firestore(project: str) -> Any:
     from google.cloud.firestore import Client
 
-    return Client(project=project)
+    return Client(project=project)  # heeds FIRESTORE_EMULATOR_HOST by itself
 
 
-def _client(kind: Any, variable: str) -> Any:  # noqa: ANN401
-    """Make a client over REST: half of gRPC's start, and the same code path as against a stand-in."""
+def _client(kind: Any, variable: str) -> Any:
+    """Make a client over REST, which starts twice as fast as gRPC; `variable` names a stand-in."""
     endpoint = os.environ.get(variable)
     if not endpoint:
         return kind(transport="rest")

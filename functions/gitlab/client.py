@@ -1,9 +1,13 @@
-"""python-gitlab with our manners: one host, a time limit on every call, no redirects, errors without their text."""
+"""A python-gitlab client with time limits, no redirects, and errors without GitLab's text.
+
+Beside it what several groups of calls share: their base class, and how they read an answer.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
 import gitlab
 import requests
@@ -15,24 +19,145 @@ from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 
 PAGE = 100  # the most GitLab gives at once
+# Seconds to connect and between bytes; the calls of one attempt stay below its lease.
+TIMEOUT = (3.05, 10.0)
+BRIEFLY = (3.05, 4.0)  # for what the job is better off with, and can do without
 _LARGEST = 16 * 1024 * 1024  # bytes of one answer: a comment may hold 1 MiB, a function 256 MiB
+_CHUNK = 65_536  # bytes
 _PATHS = {
     ISSUE: "issues",
     MERGE_REQUEST: "merge_requests",
     SNIPPET: "snippets",
     COMMIT: "repository/commits",
 }
-TIMEOUT = (
-    3.05,
-    10.0,
-)  # seconds to connect and between bytes; the calls of one attempt stay below its lease
 
 
-def client(url: str, private_token: str | None = None) -> gitlab.Gitlab:
+class Client:
+    """The calls of one installation: one address, the API token as it is now, JSON in and out.
+
+    Every call raises GitLabError for an answer other than 2xx, and with status 0 where none came
+    or one that is not the JSON the caller expects. A rotated token is read again on the first 401.
+    """
+
+    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
+        """Take the address and where the API token comes from; connect on first need."""
+        self._url, self._secrets = url, secrets
+        self._token: Secret | None = None
+        self._authorised: gitlab.Gitlab | None = None
+        self._own: tuple[gitlab.Gitlab, int] | None = None
+        self._anonymous = connect(url)
+
+    def get(self, path: str, *, timeout: tuple[float, float] | None = None) -> dict[str, Any]:
+        """Return the object under a path; `timeout` in seconds, as TIMEOUT."""
+        answer, _ = self._request("get", path, timeout=timeout)
+        if not isinstance(answer, dict):
+            raise GitLabError(0)
+        return answer
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return the object under a path; None when GitLab answers 404."""
+        try:
+            return self.get(path)
+        except GitLabError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+
+    def page(self, path: str, **query: object) -> list[dict[str, Any]]:
+        """Return a list as far as GitLab gives it at once."""
+        return self._page(path, query)[0]
+
+    def pages(
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        *,
+        size: int | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a list's entries, page by page; no page's address is taken from an answer."""
+        page = "1"
+        while page.isdecimal():
+            asked = {**query, "per_page": size or PAGE, "page": page}
+            items, headers = self._page(path, asked, timeout=timeout)
+            yield from items
+            # GitLab first cuts the page, then drops what we may not read: short is not the end.
+            page = headers.get("X-Next-Page", str(int(page) + 1) if items else "")
+
+    def post(self, path: str, data: Mapping[str, Any]) -> Any:
+        """Post JSON and return the answer's."""
+        return self._request("post", path, post_data=data)[0]
+
+    def post_anonymously(self, path: str, data: Mapping[str, Any]) -> Any:
+        """Post JSON without the API token and return the answer's."""
+        with _translated(writes=True):
+            return self._anonymous.http_post(path, post_data=dict(data))
+
+    def put(self, path: str, data: Mapping[str, Any]) -> None:
+        """Put JSON."""
+        self._request("put", path, post_data=data)
+
+    def delete(self, path: str) -> None:
+        """Delete what is under a path."""
+        self._request("delete", path)
+
+    def own_id(self) -> int:
+        """Return the id of the token's user, asked once per token.
+
+        `GET /user`: https://docs.gitlab.com/api/users/#retrieve-the-current-user.
+        """
+        client = self._current()
+        if self._own is None or self._own[0] is not client:
+            self._own = client, integer(self.get("/user"), "id")
+        return self._own[1]
+
+    def _page(
+        self, path: str, query: Mapping[str, Any], **options: object
+    ) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
+        items, headers = self._request("get", path, query_data=query, **options)
+        if not isinstance(items, list):
+            raise GitLabError(0)
+        return items, headers
+
+    def _request(self, verb: str, path: str, **options: object) -> tuple[Any, Mapping[str, str]]:
+        """Return the JSON of an answer, and its headers."""
+        try:
+            return self._send(verb, path, options)
+        except GitLabError as error:
+            token = self._secrets.get(fresh=True).api_token
+            if error.status != HTTPStatus.UNAUTHORIZED or token is self._token:
+                raise
+            return self._send(verb, path, options)  # the token has just been rotated
+
+    def _send(self, verb: str, path: str, options: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
+        client = self._current()
+        with _translated(writes=verb != "get"):
+            if verb != "get":
+                return getattr(client, f"http_{verb}")(path, **options), {}
+            raw = client.http_get(path, raw=True, streamed=True, **options)
+            response = cast("requests.Response", raw)
+            return _json(response), response.headers
+
+    def _current(self) -> gitlab.Gitlab:
+        token = self._secrets.get().api_token
+        if self._authorised is None or token is not self._token:
+            self._authorised, self._token = connect(self._url, token.reveal()), token
+        return self._authorised
+
+
+class Group:
+    """Some of the port's calls, all by one client."""
+
+    def __init__(self, client: Client) -> None:
+        """Take the client."""
+        self._client = client
+
+
+def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
     """Return python-gitlab's client for one GitLab, with or without a token."""
     session = requests.Session()
+    # By itself python-gitlab sleeps through 429 and follows redirects: this hook comes first.
     session.hooks["response"].append(_raise_for_status)
-    # python-gitlab by itself waits for ever, sleeps through 429 and follows redirects: the hook comes first.
     return gitlab.Gitlab(
         url,
         private_token=private_token,
@@ -44,119 +169,7 @@ def client(url: str, private_token: str | None = None) -> gitlab.Gitlab:
     )
 
 
-def _raise_for_status(response: requests.Response, **_: object) -> None:
-    """End every request that is not answered 2xx here, before a redirect is followed or a header is lost."""
-    status = response.status_code
-    if 200 <= status < 300:  # noqa: PLR2004
-        return
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    message = answer.get("message", answer.get("error", "")) if isinstance(answer, dict) else ""
-    after = response.headers.get("Retry-After", "")
-    unsure = status >= 500 and response.request.method != "GET"  # noqa: PLR2004
-    raise GitLabError(
-        status, str(message), after=float(after) if after.isdecimal() else 0.0, unsure=unsure
-    )
-
-
-@contextmanager
-def translated(*, writes: bool = False) -> Iterator[None]:
-    """Turn the client's errors into a GitLabError without their text: that may quote what was sent."""
-    try:
-        yield
-    except (requests.ConnectTimeout, requests.exceptions.SSLError):
-        raise GitLabError(0) from None
-    except requests.RequestException as error:
-        never_sent = isinstance(
-            getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError
-        )
-        raise GitLabError(0, unsure=writes and not never_sent) from None
-    except gitlab.exceptions.GitlabError:  # an answer that is no JSON
-        raise GitLabError(0, unsure=writes) from None
-
-
-class Api:
-    """The calls of one installation: its address, its API token as it is now, JSON in and out."""
-
-    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
-        """Take the one address and where the API token comes from; connect on first need."""
-        self._url, self._secrets = url, secrets
-        self._token: Secret | None = None
-        self._api: gitlab.Gitlab | None = None
-        self._own: tuple[gitlab.Gitlab, int] | None = None
-        self._bare = client(url)
-
-    def _pages(
-        self,
-        path: str,
-        query: dict[str, Any],
-        page_size: int | None = None,
-        **data: Any,  # noqa: ANN401  a time limit
-    ) -> Iterator[dict[str, Any]]:
-        """Yield what a list holds, page by page; addresses of pages that GitLab sends are not followed."""
-        page = "1"
-        while page.isdecimal():
-            asked = query | {"per_page": page_size or PAGE, "page": page}
-            items, headers = self._request("get", path, query_data=asked, **data)
-            if not isinstance(items, list):
-                raise GitLabError(0)
-            yield from items
-            # GitLab leaves out what we may not read after it has cut the page: a short page is not the end.
-            page = headers.get("X-Next-Page", str(int(page) + 1) if items else "")
-
-    def _get(self, path: str, **data: Any) -> dict[str, Any]:  # noqa: ANN401  query and time limit
-        answer, _ = self._request("get", path, **data)
-        if not isinstance(answer, dict):
-            raise GitLabError(0)
-        return answer
-
-    def _post(self, path: str, data: dict[str, Any]) -> Any:  # noqa: ANN401  JSON as it comes
-        answer, _ = self._request("post", path, post_data=data)
-        return answer
-
-    def _request(self, verb: str, path: str, **data: Any) -> tuple[Any, Mapping[str, str]]:  # noqa: ANN401
-        """Return the JSON of an answer, and its headers."""
-        try:
-            return self._send(verb, path, data)
-        except GitLabError as error:
-            token = self._secrets.get(fresh=True).api_token
-            if error.status != 401 or token is self._token:  # noqa: PLR2004
-                raise
-            return self._send(verb, path, data)  # the token has just been rotated
-
-    def _send(self, verb: str, path: str, data: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
-        client = self._client()
-        with translated(writes=verb != "get"):
-            if verb != "get":
-                return getattr(client, f"http_{verb}")(path, **data), {}
-            response = client.http_get(path, raw=True, streamed=True, **data)
-            assert isinstance(response, requests.Response)  # noqa: S101  so `raw` says
-            return _json(response), response.headers
-
-    def _client(self) -> gitlab.Gitlab:
-        token = self._secrets.get().api_token
-        if self._api is None or token is not self._token:
-            self._api, self._token = client(self._url, private_token=token.reveal()), token
-        return self._api
-
-
-def _json(response: requests.Response) -> Any:  # noqa: ANN401  JSON as it comes
-    """Read no more of an answer than a function can hold."""
-    body = bytearray()
-    with response:
-        for part in response.iter_content(65_536):
-            body += part
-            if len(body) > _LARGEST:
-                raise GitLabError(0)
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise GitLabError(0) from None
-
-
-def integer(answer: dict[str, Any], key: str) -> int:
+def integer(answer: Mapping[str, Any], key: str) -> int:
     """Return a field that must be a whole number."""
     value = answer.get(key)
     if type(value) is not int:
@@ -164,6 +177,59 @@ def integer(answer: dict[str, Any], key: str) -> int:
     return value
 
 
+def is_internal(note: Mapping[str, Any]) -> bool:
+    """Tell whether a note is for members only; `confidential` is the older name of `internal`."""
+    return note.get("internal") is True or note.get("confidential") is True
+
+
 def path_of(event: Event) -> str:
-    """Return the path of what an event happened on."""
+    """Return the path of what an event happened on, such as `/projects/7/issues/5`."""
     return f"/projects/{event.project_id}/{_PATHS[event.kind]}/{event.commit or event.iid}"
+
+
+def _raise_for_status(response: requests.Response, **_: object) -> None:
+    """End a request that is not answered 2xx: no redirect is followed, no header is lost."""
+    status = response.status_code
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    message = answer.get("message", answer.get("error", "")) if isinstance(answer, dict) else ""
+    after = response.headers.get("Retry-After", "")
+    raise GitLabError(
+        status,
+        str(message),
+        after=float(after) if after.isdecimal() else 0.0,
+        unsure=status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.request.method != "GET",
+    )
+
+
+@contextmanager
+def _translated(*, writes: bool) -> Iterator[None]:
+    """Turn a library's error into a GitLabError without its text, which may quote what was sent."""
+    try:
+        yield
+    except (requests.ConnectTimeout, requests.exceptions.SSLError):
+        raise GitLabError(0) from None
+    except requests.RequestException as error:
+        cause = getattr(error.args[0] if error.args else None, "reason", None)
+        never_sent = isinstance(cause, NewConnectionError)
+        raise GitLabError(0, unsure=writes and not never_sent) from None
+    except gitlab.exceptions.GitlabError:  # an answer that is no JSON
+        raise GitLabError(0, unsure=writes) from None
+
+
+def _json(response: requests.Response) -> Any:
+    """Read no more of an answer than a function can hold."""
+    body = bytearray()
+    with response:
+        for part in response.iter_content(_CHUNK):
+            body += part
+            if len(body) > _LARGEST:
+                raise GitLabError(0)
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise GitLabError(0) from None

@@ -1,1 +1,1 @@
-"""One machine: an HTTP server, SQLite and threads. The default for the demo, tests and small installations."""
+"""One machine: an HTTP server, SQLite, threads. For the demo, tests and small installations."""

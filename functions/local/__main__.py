@@ -1,4 +1,4 @@
-"""`python -m functions.local`: run the local platform, or with an argument carry out one order of shared/sweep.py."""
+"""`python -m functions.local`: serve; with an argument carry out one task of shared/sweep.py."""
 
 import sys
 

@@ -21,14 +21,22 @@ CREATE TABLE IF NOT EXISTS requests (
     body TEXT NOT NULL, due REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS requests_thread ON requests (thread, seq);
 CREATE TABLE IF NOT EXISTS records (
-    key TEXT PRIMARY KEY, version INTEGER NOT NULL, text TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+    key TEXT PRIMARY KEY, version INTEGER NOT NULL, text TEXT NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 # The oldest request that is due and first in its thread.
 _NEXT = """
-SELECT run, body, attempts FROM requests AS r WHERE due <= ?
-AND NOT EXISTS (SELECT 1 FROM requests AS earlier WHERE earlier.thread = r.thread AND earlier.seq < r.seq)
+SELECT run, body, attempts FROM requests AS r WHERE due <= ? AND NOT EXISTS (
+    SELECT 1 FROM requests AS earlier WHERE earlier.thread = r.thread AND earlier.seq < r.seq)
 ORDER BY seq LIMIT 1
+"""
+
+_INSERT = """
+INSERT INTO records (key, version, text, expires) VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING
+"""
+_UPDATE = """
+UPDATE records SET version = version + 1, text = ?, expires = ? WHERE key = ? AND version = ?
 """
 
 
@@ -55,7 +63,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for one atomic change; raise Retry when the store is not free in time."""
+        """Give the connection for one atomic change; raise Retry when it is not free in time."""
         if not self._lock.acquire(timeout=WAIT):
             raise Retry(Reason.QUEUE_UNAVAILABLE)
         try:
@@ -83,7 +91,7 @@ class SqliteQueue:
     """The queue: one row per run, handed to one worker at a time, in order within a thread."""
 
     def __init__(self, store: Store) -> None:
-        """Use the store; what a killed process had taken is free again, as the store has one owner only."""
+        """Use the store; what a killed process had taken is free, as the store has one owner."""
         self._store, self.filled = store, Condition()
         with store.transaction() as db:
             db.execute("UPDATE requests SET due = 0")
@@ -99,7 +107,7 @@ class SqliteQueue:
             self.filled.notify()
 
     def take(self, now: float, until: float) -> Taken | None:
-        """Take the next request and hide it from other workers until the given time (Unix seconds)."""
+        """Take the next request and hide it from other workers until a time (Unix seconds)."""
         with self._store.transaction() as db:
             row = db.execute(_NEXT, (now,)).fetchone()
             if row is None:
@@ -140,15 +148,9 @@ class SqliteRecords:
         """Store the record where the version is still the one read."""
         with self._store.transaction() as db:
             if version is None:
-                done = db.execute(
-                    "INSERT INTO records (key, version, text, expires) VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
-                    (key, text, expires),
-                )
+                done = db.execute(_INSERT, (key, text, expires))
             else:
-                done = db.execute(
-                    "UPDATE records SET version = version + 1, text = ?, expires = ? WHERE key = ? AND version = ?",
-                    (text, expires, key, version),
-                )
+                done = db.execute(_UPDATE, (text, expires, key, version))
         following = 1 if version is None else int(str(version)) + 1
         return following if done.rowcount else None
 

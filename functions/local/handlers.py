@@ -1,198 +1,97 @@
-"""The local platform: an HTTP server in front of `receive` and threads that carry requests to `dispatch`."""
+"""The local platform: the whole installation in one process, its state in one folder."""
 
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 
-from functions.gitlab.thread import GitLab
-from functions.local.adapters import SqliteQueue, SqliteRecords, Store, Taken, log
-from shared.dispatch import dispatch
-from shared.incoming.delivery import MAX_BODY, Delivery
-from shared.installation.secrets import Cached, GitLabSecrets, SecretError, WebhookSecrets
-from shared.installation.settings import Settings, SettingsError, required
-from shared.outcome.reasons import Retry
-from shared.receive import Answer, receive
-from shared.runs.record import ATTEMPTS, LEASE, Record, RecordError, key_of, pause
-from shared.services import Services
-from shared.sweep import carry_out, sweep
+from functions.local.adapters import SqliteQueue, SqliteRecords, Store, log
+from functions.local.server import Server
+from functions.local.workers import Workers
+from functions.wiring import Installation, read_settings
+from shared.installation.readers import SettingsError
+from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
+from shared.runs.record import Record, RecordError, key_of
+from shared.services import Log
 
-WORKERS = 4
-SWEEP_EVERY = 300.0  # seconds
-_IDLE = 1.0  # seconds between looks at the queue when nobody calls
-_DIGITS = 9  # of a Content-Length: more than any body may have
+NEEDS = {
+    "WEBHOOK_SECRETS": 'JSON such as {"secret_tokens": ["…"]}',
+    "GITLAB_SECRETS": 'JSON such as {"api_token": "…", "trigger_tokens": {"*": "…"}}',
+}
+_PORTS = 65536
 
 
 class Local:
-    """The whole installation in one process: listens on 127.0.0.1, keeps its state in one folder."""
+    """Listens on 127.0.0.1, carries out what is queued and sweeps."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Read the settings and open everything; raise SettingsError, SecretError or RuntimeError with a cure."""
-        settings = Settings.read(environment)
-        webhook = required(environment, "WEBHOOK_SECRETS", 'JSON such as {"secret_tokens": ["…"]}')
-        api = required(
-            environment,
-            "GITLAB_SECRETS",
-            'JSON such as {"api_token": "…", "trigger_tokens": {"*": "…"}}',
-        )
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        now: Callable[[], float] = time.time,
+        log: Log = log,
+    ) -> None:
+        """Read the settings and open everything.
+
+        Raises SettingsError, SecretError or RuntimeError, each with a cure; OSError where the
+        port is in use.
+        """
+        settings = read_settings(environment, NEEDS)
+        webhook, gitlab = (environment[variable] for variable in NEEDS)
+        # Read now, as what is wrong with them should be known before the first delivery.
         WebhookSecrets.parse(webhook)
-        GitLabSecrets.parse(api)
-        port = environment.get("PORT") or "8080"
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):  # noqa: PLR2004
-            raise SettingsError("PORT", port, "a TCP port from 0 (any free one) to 65535")
+        GitLabSecrets.parse(gitlab)
+        port = _port(environment.get("PORT") or "8080")
         self._store = Store(Path(environment.get("STATE_DIR") or "./.state"))
-        self._queue = SqliteQueue(self._store)
-        secrets = Cached(lambda: api, GitLabSecrets.parse, time.time)
-        self._records = SqliteRecords(self._store, time.time())
-        self._release()
-        self._world = Services(
-            settings, secrets, self._records, GitLab(settings.gitlab_url, secrets), time.time, log
+        queue, records = SqliteQueue(self._store), SqliteRecords(self._store, now())
+        _release(records, now())
+        self._installation = Installation(
+            settings,
+            queue=queue,
+            records=records,
+            webhook_secrets=lambda: webhook,
+            gitlab_secrets=lambda: gitlab,
+            log=log,
+            now=now,
         )
-        tokens = Cached(lambda: webhook, WebhookSecrets.parse, time.time)
-
-        def answer(delivery: Delivery) -> Answer:
-            return receive(
-                delivery,
-                settings=settings,
-                secrets=tokens,
-                queue=self._queue,
-                now=time.time,
-                log=log,
-            )
-
-        self._server = _Server(
-            ("127.0.0.1", int(port)), type("Handler", (_Handler,), {"answer": staticmethod(answer)})
-        )
-        self._stopping = Event()
-        self._threads = [Thread(target=self._work) for _ in range(WORKERS)]
-        self._threads.append(Thread(target=self._sweep))
-        self._threads.append(
-            Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1})
-        )
+        self._server = Server(port, self._installation.receive)
+        self._workers = Workers(queue, self._installation.services)
 
     @property
     def url(self) -> str:
         """Where the webhook's deliveries go."""
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return self._server.url
 
     def start(self) -> None:
         """Serve in the background."""
-        for thread in self._threads:
-            thread.start()
+        self._workers.start()
+        self._server.start()
 
     def stop(self) -> None:
         """Finish what is under way and close."""
-        self._stopping.set()
-        with self._queue.filled:
-            self._queue.filled.notify_all()
-        self._server.shutdown()
-        for thread in self._threads:
-            thread.join()
-        self._server.server_close()
+        self._server.stop()
+        self._workers.stop()
         self._store.close()
 
-    def carry_out(self, order: Mapping[str, object]) -> dict[str, object]:
-        """Sweep or replay once, without serving."""
+    def carry_out(self, task: Mapping[str, object]) -> dict[str, object]:
+        """Sweep or replay once, without serving: a task as `shared.sweep.carry_out` reads it."""
         try:
-            return carry_out(order, self._world, self._queue)
+            return self._installation.sweep(task)
         finally:
             self._server.server_close()
             self._store.close()
 
-    def _release(self) -> None:
-        """End the leases of a process that was killed: the store has one owner, so nobody else holds one."""
-        for key in self._records.starting_with(key_of("")):
-            text, version = self._records.read(key)
-            try:
-                record = Record.from_json(str(text))
-            except RecordError:  # `dispatch` names it when its run comes
-                continue
-            if record.until > time.time():
-                freed = record.released(time.time())
-                self._records.write(key, freed.to_json(), version, freed.expires)
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                taken = self._queue.take(time.time(), time.time() + LEASE)
-                if taken:
-                    self._carry(taken)
-                    continue
-            except Exception as error:  # noqa: BLE001  a worker outlives whatever happens to one request
-                log("ERROR", {"error": type(error).__name__})
-            with self._queue.filled:
-                self._queue.filled.wait(_IDLE)
-
-    def _carry(self, taken: Taken) -> None:
-        attempt = taken.attempts + 1
-        try:
-            dispatch(taken.request, self._world, last=attempt >= ATTEMPTS)
-        except Retry as error:
-            self._queue.later(taken.request, time.time() + max(error.after, pause(attempt)))
-        except Exception:
-            self._queue.later(taken.request, time.time() + pause(attempt))
-            raise
-        else:
-            self._queue.done(taken.request)
-
-    def _sweep(self) -> None:
-        while not self._stopping.wait(SWEEP_EVERY):
-            try:
-                sweep(self._world, self._queue)
-            except Exception as error:  # noqa: BLE001  a worker outlives whatever happens to one request
-                log("ERROR", {"error": type(error).__name__})
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Turns HTTP into a Delivery and an Answer back into HTTP."""
-
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "gitlab-claude-trigger", ""
-    timeout = 10  # seconds a silent client keeps a thread
-    disable_nagle_algorithm = True
-
-    answer: Callable[[Delivery], Answer]
-
-    def _serve(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS
-        size = int(length) if told else MAX_BODY + 1
-        if size > MAX_BODY or "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-        # One byte too many says enough: what is too large is not read.
-        body = self.rfile.read(size) if size <= MAX_BODY else bytes(MAX_BODY + 1)
-        names = {name.lower() for name in self.headers}
-        headers = {name: ",".join(self.headers.get_all(name, [])) for name in names}
-        answer = self.answer(Delivery(self.command, headers, body))
-        data = answer.body.encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  names of http.server
-
-    def log_message(self, *_: object) -> None:
-        """Write no access log: paths and headers are not ours to keep."""
-
-
-def main(order: str = "") -> int:
-    """Run until interrupted, or carry out one order (JSON, see shared/sweep.py); return 2 when a setting is wrong."""
+def main(task: str = "") -> int:
+    """Run until interrupted, or carry out one task (JSON); return 2 when a setting is wrong."""
     try:
+        wanted = json.loads(task or "null")
         local = Local(os.environ)
-        if order:
-            sys.stdout.write(json.dumps(local.carry_out(json.loads(order))) + "\n")
+        if task:
+            sys.stdout.write(json.dumps(local.carry_out(wanted)) + "\n")
             return 0
     except (SettingsError, SecretError, RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -200,7 +99,26 @@ def main(order: str = "") -> int:
     local.start()
     sys.stderr.write(f"Listening on {local.url}\n")
     try:
-        Event().wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
         local.stop()
     return 0
+
+
+def _port(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and int(value) < _PORTS):
+        raise SettingsError("PORT", value, "a TCP port from 0 (any free one) to 65535")
+    return int(value)
+
+
+def _release(records: SqliteRecords, now: float) -> None:
+    """End the leases of a process that was killed: the store has one owner, nobody else has any."""
+    for key in records.starting_with(key_of("")):
+        text, version = records.read(key)
+        try:
+            record = Record.from_json(str(text))
+        except RecordError:  # `dispatch` names it when its run comes
+            continue
+        if record.until > now:
+            freed = record.released(now)
+            records.write(key, freed.to_json(), version, freed.expires)

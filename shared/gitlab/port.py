@@ -1,4 +1,7 @@
-"""What the core needs from the world, as protocols. Adapters only translate; `tests/functions/test_ports.py` holds them to it."""
+"""What the core asks of GitLab, in five groups; `functions/gitlab` does it over HTTP.
+
+Every call has a time limit, follows no redirect, and raises GitLabError.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -20,29 +23,39 @@ from shared.incoming.event import Event
 from shared.installation.secrets import Secret
 
 
-class GitLab(Protocol):
-    """The one GitLab of the installation. Every call has a time limit, follows no redirect, raises GitLabError."""
+class People(Protocol):
+    """Who somebody is, and what they may do in a project."""
 
     def user(self, user_id: int) -> User | None:
         """Return the user; None when GitLab says there is none."""
 
     def own_id(self) -> int:
-        """Return the id of the user whose token this installation uses."""
+        """Return the id of the user whose API token this installation uses."""
 
     def member(self, project_id: int, user_id: int) -> Member | None:
-        """Return the user's effective membership, inherited ones included; None when GitLab says there is none."""
+        """Return the user's effective membership, inherited ones included.
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        """Return the event's texts as they are now."""
+        None when GitLab says there is none.
+        """
+
+    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:
+        """Return the access level of each of these users that is a member."""
+
+
+class Thread(Protocol):
+    """What we leave in an event's thread: reactions and replies."""
 
     def award(self, event: Event, emoji: str) -> None:
-        """Put an emoji on what was written; one that is there already is fine."""
+        """Put an emoji, such as `eyes`, on what was written; one that is there already is fine."""
 
     def withdraw(self, event: Event, emoji: str) -> None:
         """Take our emoji away; one that is not there is fine."""
 
     def reply(self, event: Event, body: str) -> int:
-        """Answer in the event's discussion, internally where it is internal; return the note's id, 0 if not told."""
+        """Answer in the event's discussion, internally where it is internal.
+
+        Returns the note's id, 0 if not told.
+        """
 
     def replied(self, event: Event, mark: str) -> Reply | None:
         """Return our own note in the event's discussion that holds the mark."""
@@ -53,13 +66,18 @@ class GitLab(Protocol):
     def edit_reply(self, event: Event, note_id: int, body: str) -> None:
         """Change a note of ours."""
 
+
+class Pipelines(Protocol):
+    """What becomes of a run in GitLab."""
+
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
-        """Call the pipeline trigger API with the token and the body."""
+        """Start a pipeline with a trigger token and the trigger API's body."""
 
     def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
-        """Return the triggered pipeline that carries the run id, among those created after `since` (Unix seconds).
+        """Return the triggered pipeline that carries the run id.
 
-        403 says that our token may not read the variables by which it would be known.
+        It looks among those created after `since` (Unix seconds). 403 says that our token may not
+        read the variables by which it would be known.
         """
 
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
@@ -68,29 +86,53 @@ class GitLab(Protocol):
     def cancel(self, project_id: int, pipeline_id: int) -> None:
         """Cancel a pipeline; one that has ended is fine. 403 says that our token may not."""
 
+
+class Surroundings(Protocol):
+    """What is read around an event."""
+
+    def texts(self, event: Event) -> tuple[str, ...]:
+        """Return the event's texts as they are now: the comment, or title and description."""
+
     def target(self, event: Event) -> Target:
         """Return the event's issue or merge request."""
 
     def notes(self, event: Event) -> Iterator[Note]:
-        """Yield the comments of the event's issue or merge request, newest first, without those GitLab wrote."""
+        """Yield the comments of the event's issue or merge request, newest first.
+
+        Notes that GitLab itself wrote are left out.
+        """
 
     def discussion(self, event: Event) -> list[int]:
         """Return the ids of the notes of the event's discussion."""
 
-    def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:
-        """Return the access level of each of these users that is a member."""
-
     def diffs(self, event: Event) -> Iterator[Diff]:
         """Yield the changed files of the event's merge request."""
+
+
+class Projects(Protocol):
+    """What a sweep looks at."""
 
     def project(self, project_id: str) -> Project | None:
         """Return a project by its id or path; None when GitLab shows none."""
 
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
-        """Yield the comments on issues and merge requests since the day of `since` (Unix seconds), oldest first."""
+        """Yield the comments on issues and merge requests, oldest first.
+
+        They begin with the day of `since` (Unix seconds).
+        """
 
     def hooks(self, project_id: int) -> list[Hook]:
-        """Return the project's webhooks for what may ask for a run; 403 where our token may not see them."""
+        """Return the project's webhooks for what may ask for a run.
+
+        403 says that our token may not see them.
+        """
 
     def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
-        """Yield the bodies of a webhook's failed deliveries since `since` (Unix seconds), newest first."""
+        """Yield the bodies of a webhook's failed deliveries since `since` (Unix seconds).
+
+        Newest first.
+        """
+
+
+class GitLab(People, Thread, Pipelines, Surroundings, Projects, Protocol):
+    """The one GitLab of the installation."""

@@ -1,9 +1,11 @@
-"""The one table of model providers, their regions and models, and where functions run beside them. No model is called.
+"""Model providers, their regions and models, and where functions run beside them.
 
-Settings, `template.yaml`, `cloudbuild.yaml` and the docs take from it or are checked against it.
+A model is one row of `MODELS`. The settings read by these tables, and generate.py writes from them
+the rules of template.yaml that refuse a wrong pair of region and model.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 REVIEWED = "2026-11-23"  # the day this table was last compared with its sources
@@ -11,14 +13,15 @@ WARNED_DAYS = 60  # days before its retirement in which a model is warned about
 
 # Source regions of Bedrock's inference profiles. There is no apac. profile of any current model.
 # https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
-# Each is one string: the cold start loads it as it is, and splits one only when a region is checked.
+# Each is one string: the cold start loads it as it is, and splits one only to check a region.
 _EU = "eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3"
 _US = "us-east-1 us-east-2 us-west-1 us-west-2"
 _JP = "ap-northeast-1 ap-northeast-3"
 _AU = "ap-southeast-2 ap-southeast-4"
 _OTHER = (
-    "af-south-1 ap-east-2 ap-northeast-2 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-3 ap-southeast-5"
-    " ap-southeast-7 ca-central-1 ca-west-1 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1"
+    "af-south-1 ap-east-2 ap-northeast-2 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-3"
+    " ap-southeast-5 ap-southeast-7 ca-central-1 ca-west-1 il-central-1 me-central-1 me-south-1"
+    " mx-central-1 sa-east-1"
 )
 BEDROCK_PROFILES = {
     "us": _US,
@@ -29,18 +32,21 @@ BEDROCK_PROFILES = {
     "us-gov": "us-gov-east-1 us-gov-west-1",
 }
 
-# Regions of AWS without function URLs: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+# Regions of AWS without function URLs.
+# https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
 NO_FUNCTION_URL = (
-    "ap-east-2 ap-south-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 eu-central-2"
-    " eu-south-2 il-central-1 me-central-1"
+    "ap-east-2 ap-south-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1"
+    " eu-central-2 eu-south-2 il-central-1 me-central-1"
 )
 
-# Cloud Run regions that have Cloud Tasks too, and the nearest that has for those that do not; the EU stays in the EU.
+# Cloud Run regions that have Cloud Tasks too, and the nearest that has for those that do not; the
+# EU stays in the EU.
 # https://cloud.google.com/run/docs/locations and https://cloud.google.com/tasks/docs/locations
 _BOTH = (
-    "asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1 asia-southeast1 asia-southeast2"
-    " australia-southeast1 europe-central2 europe-west1 europe-west2 europe-west3 europe-west6"
-    " northamerica-northeast1 southamerica-east1 us-central1 us-east1 us-east4 us-west1 us-west2 us-west3 us-west4"
+    "asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1"
+    " asia-southeast1 asia-southeast2 australia-southeast1 europe-central2 europe-west1"
+    " europe-west2 europe-west3 europe-west6 northamerica-northeast1 southamerica-east1 us-central1"
+    " us-east1 us-east4 us-west1 us-west2 us-west3 us-west4"
 )
 _NEAREST_QUEUE = {
     "africa-south1": "europe-west1",
@@ -63,69 +69,76 @@ _NEAREST_QUEUE = {
 }
 GOOGLE_REGIONS = f"{_BOTH} {' '.join(_NEAREST_QUEUE)}"
 
-# Vertex AI locations that are no region: https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations
+# Vertex AI locations that are no region, and the region beside them.
+# https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations
 _BESIDE = {"global": "us-central1", "us": "us-central1", "eu": "europe-west1"}
 
 
 class Release(NamedTuple):
-    """A model: its ids at Bedrock (after `anthropic.`), at Vertex AI and at the Claude API, and its end there."""
+    """A model: its name, and what else stands in some of its ids."""
 
-    bedrock: str
-    vertex: str
-    anthropic: str
-    retires: dict[str, str] | None = (
-        None  # provider: ISO date; one that is missing has announced none
-    )
+    name: str
+    date: str = ""  # YYYYMMDD, in all its ids
+    version: str = ""  # in Bedrock's id, such as -v1:0
+    retires: Mapping[str, str] | None = None  # provider: ISO date; without one none is announced
+
+    @property
+    def anthropic(self) -> str:
+        """The id at the Claude API."""
+        return f"{self.name}-{self.date}" if self.date else self.name
+
+    @property
+    def vertex(self) -> str:
+        """The id at Vertex AI."""
+        return f"{self.name}@{self.date}" if self.date else self.name
+
+    @property
+    def bedrock(self) -> str:
+        """The id at Bedrock, after `anthropic.`."""
+        return f"{self.anthropic}{self.version}"
 
 
 # Newest first. Source: the ids and dates built into Claude Code 2.1.330.
 MODELS = {
-    name: Release(name, name, name)
-    for name in (
-        *(
-            "claude-opus-5-5",
-            "claude-sonnet-5-5",
-            "claude-haiku-5-5",
-            "claude-fable-5-2",
-            "claude-fable-5-1",
+    release.name: release
+    for release in (
+        Release("claude-opus-5-5"),
+        Release("claude-sonnet-5-5"),
+        Release("claude-haiku-5-5"),
+        Release("claude-fable-5-2"),
+        Release("claude-fable-5-1"),
+        Release("claude-fable-5"),
+        Release("claude-opus-5"),
+        Release("claude-sonnet-5"),
+        Release("claude-opus-4-8"),
+        Release("claude-opus-4-7"),
+        Release("claude-opus-4-6", version="-v1"),
+        Release("claude-sonnet-4-6"),
+        Release("claude-opus-4-5", "20251101", "-v1:0"),
+        Release(
+            "claude-sonnet-4-5",
+            "20250929",
+            "-v1:0",
+            {"anthropic": "2026-11-30", "vertex": "2026-11-30"},
         ),
-        *(
-            "claude-fable-5",
-            "claude-opus-5",
-            "claude-sonnet-5",
-            "claude-opus-4-8",
-            "claude-opus-4-7",
+        Release("claude-haiku-4-5", "20251001", "-v1:0"),
+        # The Claude API's own dates for these two are not in our source; it dropped them no later
+        # than Vertex AI did.
+        Release(
+            "claude-sonnet-4",
+            "20250514",
+            "-v1:0",
+            {"anthropic": "2026-09-14", "bedrock": "2026-10-14", "vertex": "2026-09-14"},
+        ),
+        Release(
+            "claude-opus-4",
+            "20250514",
+            "-v1:0",
+            {"anthropic": "2026-09-14", "bedrock": "2026-05-31", "vertex": "2026-09-14"},
         ),
     )
-} | {
-    "claude-opus-4-6": Release("claude-opus-4-6-v1", "claude-opus-4-6", "claude-opus-4-6"),
-    "claude-sonnet-4-6": Release("claude-sonnet-4-6", "claude-sonnet-4-6", "claude-sonnet-4-6"),
-    "claude-opus-4-5": Release(
-        "claude-opus-4-5-20251101-v1:0", "claude-opus-4-5@20251101", "claude-opus-4-5-20251101"
-    ),
-    "claude-sonnet-4-5": Release(
-        "claude-sonnet-4-5-20250929-v1:0",
-        "claude-sonnet-4-5@20250929",
-        "claude-sonnet-4-5-20250929",
-        {"anthropic": "2026-11-30", "vertex": "2026-11-30"},
-    ),
-    "claude-haiku-4-5": Release(
-        "claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5@20251001", "claude-haiku-4-5-20251001"
-    ),
-    # The Claude API's own dates for these two are not in our source; it dropped them no later than Vertex AI did.
-    "claude-sonnet-4": Release(
-        "claude-sonnet-4-20250514-v1:0",
-        "claude-sonnet-4@20250514",
-        "claude-sonnet-4-20250514",
-        {"anthropic": "2026-09-14", "bedrock": "2026-10-14", "vertex": "2026-09-14"},
-    ),
-    "claude-opus-4": Release(
-        "claude-opus-4-20250514-v1:0",
-        "claude-opus-4@20250514",
-        "claude-opus-4-20250514",
-        {"anthropic": "2026-09-14", "bedrock": "2026-05-31", "vertex": "2026-09-14"},
-    ),
 }
+NEWEST = next(iter(MODELS))  # what examples and advice name: an id at every provider
 _GONE = "2026-05-31"  # every Claude 3 was retired everywhere before this day
 
 _ID = r"claude-[a-z0-9.-]+?(?:-v[0-9]+)?(?::[0-9]+)?"
@@ -133,18 +146,18 @@ _LONG = r"(?:\[1m\])?"  # Claude Code's suffix for the context of a million toke
 
 
 class Provider(NamedTuple):
-    """A model provider: which regions and model ids it takes, and the variable that Claude Code reads its region from.
+    """A model provider: the regions and model ids it takes, and Claude Code's variable for one.
 
-    Source: https://code.claude.com/docs/en/amazon-bedrock and https://code.claude.com/docs/en/google-vertex-ai
+    Sources: https://code.claude.com/docs/en/amazon-bedrock
+    and https://code.claude.com/docs/en/google-vertex-ai
     """
 
     name: str
     regions: str  # separated by blanks; empty: it has none
     regions_in_words: str
     region_variable: str
-    models: (
-        str  # a pattern and no closed list: new models appear between two releases of this table
-    )
+    # A pattern and no closed list: new models appear between two releases of this table.
+    models: str
     models_in_words: str
 
     def region_expected(self, region: str) -> str:
@@ -154,7 +167,10 @@ class Provider(NamedTuple):
         return f"{self.regions_in_words} for MODEL_PROVIDER={self.name}"
 
     def model_expected(self, region: str, model: str) -> str:
-        """Return what is expected instead of the model id in this region, or nothing if it will do (or is empty)."""
+        """Return what is expected instead of the model id in this region.
+
+        Nothing if it will do, or is empty.
+        """
         if not model:
             return ""
         if not re.fullmatch(self.models, model):
@@ -175,10 +191,9 @@ class Model(NamedTuple):
         return {name: value for name, value in chosen.items() if name and value}
 
     def retires(self) -> str:
-        """Return the ISO date at which the provider retires the model, or nothing when none is known."""
-        name = re.sub(r"\[1m\]$|-v[0-9]+(?::[0-9]+)?(?:\[1m\])?$", "", self.id).rpartition(
-            "anthropic."
-        )[2]
+        """Return the ISO date at which the provider retires the model; nothing if none is known."""
+        name = self.id.rpartition("anthropic.")[2]
+        name = re.sub(r"\[1m\]$|-v[0-9]+(?::[0-9]+)?(?:\[1m\])?$", "", name)
         name = re.sub(r"[-@](?:[0-9]{8}|default)$", "", name)
         if name.startswith("claude-3"):
             return _GONE
@@ -186,45 +201,37 @@ class Model(NamedTuple):
         return known.get(self.provider.name, "") if known else ""
 
     def advice(self, today: str) -> tuple[bool, str]:
-        """Tell at an ISO date whether the model still answers, and a sentence where something should be done."""
+        """Return whether the model answers at an ISO date, and a sentence if something is to do."""
         from datetime import date  # noqa: PLC0415  not on the cold path
 
         end = self.retires()
         if not end:
             return True, ""
-        instead = next(iter(MODELS.values()))
-        prefix = self.id.partition("anthropic.")
-        newer = (
-            f"{prefix[0]}{prefix[1]}{instead.bedrock}"
-            if self.provider.name == "bedrock"
-            else instead.anthropic
-        )
+        profile = "".join(self.id.rpartition("anthropic.")[:2])
+        newer = profile + getattr(MODELS[NEWEST], self.provider.name)
         days = (date.fromisoformat(end) - date.fromisoformat(today)).days
         if days <= 0:
-            return (
-                False,
-                f"MODEL: {self.id} retired on {end}; set one that answers, such as {newer}.",
-            )
+            said = f"MODEL: {self.id} retired on {end}; set one that answers, such as {newer}."
+            return False, said
         if days <= WARNED_DAYS:
-            return (
-                True,
-                f"MODEL: {self.id} retires on {end}, in {days} days; change to a newer one, such as {newer}.",
-            )
+            said = f"retires on {end}, in {days} days; change to a newer one, such as {newer}."
+            return True, f"MODEL: {self.id} {said}"
         return True, ""
 
 
 PROVIDERS = {
     provider.name: provider
     for provider in (
-        Provider("anthropic", "", "", "", _ID + _LONG, "a full model id such as claude-opus-5-5"),
+        Provider("anthropic", "", "", "", _ID + _LONG, f"a full model id such as {NEWEST}"),
         Provider(
             "bedrock",
             f"{BEDROCK_PROFILES['global']} {BEDROCK_PROFILES['us-gov']}",
             "an AWS region with Bedrock, such as eu-central-1,",
             "AWS_REGION",
             rf"(?:{'|'.join(BEDROCK_PROFILES)})\.anthropic\.{_ID}{_LONG}"
-            r"|arn:aws[a-z-]*:bedrock:[a-z0-9-]*:[0-9]{12}:(?:application-)?inference-profile/[A-Za-z0-9.:-]+",
-            "an inference profile such as eu.anthropic.claude-opus-5-5",
+            r"|arn:aws[a-z-]*:bedrock:[a-z0-9-]*:[0-9]{12}:"
+            r"(?:application-)?inference-profile/[A-Za-z0-9.:-]+",
+            f"an inference profile such as eu.anthropic.{NEWEST}",
         ),
         Provider(
             "vertex",
@@ -232,14 +239,17 @@ PROVIDERS = {
             "a Vertex AI location such as global, eu or europe-west1",
             "CLOUD_ML_REGION",
             r"claude-[a-z0-9-]+(?:@(?:[0-9]{8}|default))?" + _LONG,
-            "a full model id such as claude-opus-5-5",
+            f"a full model id such as {NEWEST}",
         ),
     )
 }
 
 
 def beside(location: str) -> tuple[str, str]:
-    """Return the Cloud Run region and the Cloud Tasks location for a Vertex AI location or a Google region."""
+    """Return where functions and queue run beside a Vertex AI location or in a Google region.
+
+    The first is a region of Cloud Run, the second a location of Cloud Tasks.
+    """
     region = _BESIDE.get(location, location)
     return region, _NEAREST_QUEUE.get(region, region)
 
@@ -254,4 +264,5 @@ def _profile_expected(region: str, model: str) -> str:
     if prefix in fitting:
         return ""
     there = " or ".join(f"{each}.{rest}" for each in fitting)
-    return f"{there} for MODEL_REGION={region} (profiles {prefix}. start in {BEDROCK_PROFILES[prefix]})"
+    starts = f"profiles {prefix}. start in {BEDROCK_PROFILES[prefix]}"
+    return f"{there} for MODEL_REGION={region} ({starts})"

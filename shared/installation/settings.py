@@ -1,115 +1,178 @@
-"""The installation's settings, read once at cold start. They hold no secret."""
+"""The installation's settings, read once at cold start. They hold no secret.
 
-import json
+A setting is one row: a field of `Settings`, its variable and what it means. generate.py makes of
+the rows the table in docs/settings.md, the parameters of template.yaml and the substitutions of
+cloudbuild.yaml.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
-from shared.installation.providers import PROVIDERS, Model
-from shared.outcome import messages
+from shared.installation import readers
+from shared.installation.providers import BEDROCK_PROFILES, NEWEST, PROVIDERS, Model, Provider
+from shared.installation.readers import ROLES, SettingsError, Texts, Variable
 
-# https://docs.gitlab.com/api/access_requests/#valid-access-levels; below guest nobody may comment.
-ROLES = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+T = TypeVar("T")
 
-# A pattern, not urllib.parse: that takes 3 ms of each cold start.
-_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
-    r"(?:/[A-Za-z0-9._~-]+)*/?",
-    re.ASCII,
-)
-PROMPTED = ("review", "fix", "explain")  # the commands that choose a prompt
 _NOT_PLAIN = re.compile(r"""[^ -~]+|["\\]+""")
-_PHRASE = re.compile(r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?", re.ASCII)
+_SWITCH = ("true", "false")
+# A window is one record, and a record holds the ids of its runs: 400 KB at most on DynamoDB.
+_MOST = 9999
+_NO_OPTION = "none may be asked for"
 
 
-class Variable(NamedTuple):
-    """A variable of the environment: the value it has when not set (or empty), and what it means."""
-
-    default: str
-    meaning: str
-
-
-VARIABLES = {
-    "GITLAB_URL": Variable(
-        "https://gitlab.com", "the one GitLab this installation serves; no other is ever called"
-    ),
-    "TRIGGER_PHRASE": Variable(
-        "@claude", "who is mentioned to start a run; a comma list of names with their @"
-    ),
-    "TRIGGER_LABEL": Variable(
-        "claude", "the label that starts a run when it is newly added; none: no label does"
-    ),
-    "MODEL_PROVIDER": Variable("anthropic", "anthropic, bedrock or vertex"),
-    "MODEL_REGION": Variable("", "the provider's region; required for bedrock and vertex"),
-    "MODEL": Variable("", "full model id; checked against the provider"),
-    "ALLOWED_MODELS": Variable(
-        "", "comma list of the model ids that a comment may choose with --model"
-    ),
-    "MAX_TURNS": Variable(
-        "40",
-        "the most that a comment may ask for with --turns; the job's own limit holds as well; 0: nothing",
-    ),
-    "MAX_MINUTES": Variable("30", "the most that a comment may ask for with --minutes; likewise"),
-    "PROMPTS": Variable(
-        "",
-        'JSON such as {"review": "Look at security first.", "assign": "Solve this issue."}: what the job is told for '
-        "a command (review, fix, explain) or an event (assign, assign_reviewer, label)",
-    ),
-    "PIPELINE_REF": Variable(
-        "default",
-        "default: pipelines run on the default branch, whose job definition is trusted; "
-        "source: on a merge request's source branch, if it is in the same project",
-    ),
-    "MINIMUM_ROLE": Variable("developer", f"the GitLab role it takes to ask: {', '.join(ROLES)}"),
-    "ALLOWED_PROJECTS": Variable(
-        "*", "comma list of project ids and paths; in paths * stands for any characters"
-    ),
-    "ALLOWED_BOTS": Variable("", "comma list of the user names of bots that may ask"),
-    "RUNS_PER_THREAD": Variable(
-        "6", "runs per issue or merge request within ten minutes; 0: no limit"
-    ),
-    "RUNS_PER_USER_PER_HOUR": Variable("20", "runs per author within an hour; 0: no limit"),
-    "RUNS_PER_DAY": Variable(
-        "200", "runs of the whole installation within a day (UTC); 0: no limit"
-    ),
-    "SERVE_CONFIDENTIAL": Variable(
-        "true", "false: internal notes and confidential issues start nothing"
-    ),
-    "ENABLED": Variable("true", "false: answer every delivery and start nothing"),
-}
-
-
-class SettingsError(ValueError):
-    """A setting is missing or wrong; the message names the variable, the value found and what is expected."""
-
-    def __init__(self, variable: str, found: object, expected: str) -> None:
-        """Say what is wrong with which variable."""
-        super().__init__(f"{variable}: found {found!r}, expected {expected}")
+def _row(read: Callable[[Variable, Texts], T], variable: Variable, meaning: str) -> T:
+    """Declare a field by its row: its reader, its variable and what it means in a sentence or two."""
+    return cast("T", (read, variable, meaning))
 
 
 class Settings(NamedTuple):
-    """All settings, valid."""
+    """All settings, valid; read in this order, which is that of the docs and of the consoles."""
 
-    gitlab_url: str
-    phrases: tuple[str, ...]
-    labels: frozenset[str]
     marks: tuple[str, ...]
-    model: Model
-    allowed_models: tuple[str, ...]
-    max_turns: int
-    max_minutes: int
-    prompts: Mapping[str, str]
-    pipeline_ref: str
-    minimum_role: int
-    allowed_projects: tuple[str, ...]
-    allowed_bots: frozenset[str]
-    runs_per_thread: int
-    runs_per_user_per_hour: int
-    runs_per_day: int
-    serve_confidential: bool
-    enabled: bool
+    gitlab_url: str = _row(
+        readers.url,
+        Variable(
+            "GITLAB_URL",
+            "https://gitlab.com",
+            "GitLab",
+            # Plain http is for a GitLab on this machine, as in a test.
+            pattern=r"^(https://[^\s/?#@]+(/[^\s?#@]*[^\s/?#@])?|http://127\.0\.0\.1:[0-9]+)$",
+            pattern_in_words="https:// and the address of one GitLab, without a slash at its end",
+        ),
+        "The one GitLab this installation serves. No other is ever called.",
+    )
+    phrases: tuple[str, ...] = _row(
+        readers.phrases,
+        Variable(
+            "TRIGGER_PHRASE",
+            "@claude",
+            "GitLab",
+            pattern=r"^\s*@[A-Za-z0-9_][A-Za-z0-9_.-]*(\s*,\s*@[A-Za-z0-9_][A-Za-z0-9_.-]*)*\s*$",
+            pattern_in_words="a comma list of names, each with its @",
+        ),
+        "Who is mentioned to start a run. A comma list of names with their @.",
+    )
+    labels: frozenset[str] = _row(
+        readers.labels,
+        Variable("TRIGGER_LABEL", "claude", "GitLab"),
+        "The label that starts a run when it is newly added. none lets no label do so.",
+    )
+    minimum_role: int = _row(
+        readers.role,
+        Variable("MINIMUM_ROLE", "developer", "GitLab", tuple(ROLES)),
+        "The GitLab role it takes to ask.",
+    )
+    allowed_projects: tuple[str, ...] = _row(
+        readers.paths,
+        Variable("ALLOWED_PROJECTS", "*", "GitLab"),
+        "Comma list of project ids and paths. In paths * stands for any characters.",
+    )
+    allowed_bots: frozenset[str] = _row(
+        readers.names,
+        Variable("ALLOWED_BOTS", "", "GitLab"),
+        "Comma list of the user names of bots that may ask.",
+    )
+    serve_confidential: bool = _row(
+        readers.switch,
+        Variable("SERVE_CONFIDENTIAL", "true", "GitLab", _SWITCH),
+        "false starts nothing for internal notes and confidential issues.",
+    )
+    pipeline_ref: str = _row(
+        readers.choice,
+        Variable("PIPELINE_REF", "default", "GitLab", ("default", "source")),
+        "default runs pipelines on the default branch, whose job definition is trusted. source runs"
+        " them on the merge request's branch, if that is in the same project.",
+    )
+    enabled: bool = _row(
+        readers.switch,
+        Variable("ENABLED", "true", "GitLab", _SWITCH),
+        "false answers every delivery and starts nothing.",
+    )
+    provider: Provider = _row(
+        readers.provider,
+        Variable("MODEL_PROVIDER", "anthropic", "Model", tuple(PROVIDERS)),
+        "Where the job's model runs. anthropic is the Claude API.",
+    )
+    region: str = _row(
+        readers.region,
+        Variable("MODEL_REGION", "", "Model"),
+        "The AWS region of Bedrock, such as eu-central-1, or the Vertex AI location, such as"
+        " global. Empty for anthropic.",
+    )
+    model_id: str = _row(
+        readers.model,
+        Variable(
+            "MODEL",
+            "",
+            "Model",
+            pattern=rf"^((({'|'.join(BEDROCK_PROFILES)})\.anthropic\.)?"
+            r"claude-(?!3)[a-z0-9.-]+([@:][0-9a-z]+)?(\[1m\])?)?$",
+            pattern_in_words=f"a full model id. Bedrock takes eu.anthropic.{NEWEST} (there is no"
+            f" apac.), the others {NEWEST}",
+        ),
+        f"Full model id, such as {NEWEST} or, for Bedrock, eu.anthropic.{NEWEST}. Empty leaves it"
+        " to the job (anthropic only).",
+    )
+    allowed_models: tuple[str, ...] = _row(
+        readers.models,
+        Variable(
+            "ALLOWED_MODELS",
+            "",
+            "Model",
+            pattern=r"^\s*([A-Za-z0-9@:./[\]-]+(\s*,\s*[A-Za-z0-9@:./[\]-]+)*)?\s*$",
+            pattern_in_words="a comma list of full model ids",
+        ),
+        "Comma list of the model ids that a comment may choose with --model. On Bedrock with the"
+        " prefix of Model, which is what the job's role allows.",
+    )
+    runs_per_thread: int = _row(
+        readers.number,
+        Variable("RUNS_PER_THREAD", "6", "Spend", most=_MOST),
+        "Runs in one thread within 10 minutes. 0 switches the limit off.",
+    )
+    runs_per_user_per_hour: int = _row(
+        readers.number,
+        Variable("RUNS_PER_USER_PER_HOUR", "20", "Spend", most=_MOST),
+        "Runs one person may start in an hour. 0 switches the limit off.",
+    )
+    runs_per_day: int = _row(
+        readers.number,
+        Variable("RUNS_PER_DAY", "200", "Spend", most=_MOST),
+        "Runs of the whole installation in a day (UTC). 0 switches the limit off.",
+    )
+    max_turns: int = _row(
+        readers.number,
+        Variable("MAX_TURNS", "40", "Spend", most=_MOST, zero=_NO_OPTION),
+        "The most that a comment may ask for with --turns; the job's own limit holds as well. 0"
+        " switches the option off.",
+    )
+    max_minutes: int = _row(
+        readers.number,
+        Variable("MAX_MINUTES", "30", "Spend", most=_MOST, zero=_NO_OPTION),
+        "The most that a comment may ask for with --minutes; the job's own limit holds as well. 0"
+        " switches the option off.",
+    )
+    prompts: Mapping[str, str] = _row(
+        readers.prompts,
+        Variable(
+            "PROMPTS",
+            "",
+            "Words",
+            pattern=r"^\s*(\{[\s\S]*\})?\s*$",
+            pattern_in_words="a JSON object of texts of at most 2,048 characters",
+            longest=2048,  # all variables of a Lambda function together hold 4 KB
+        ),
+        'JSON such as {"review": "Look at security first."}, what the job is told for review, fix,'
+        " explain, assign, assign_reviewer or label. Empty takes our words.",
+    )
+
+    @property
+    def model(self) -> Model:
+        """The provider, region and model id that were chosen."""
+        return Model(self.provider, self.region, self.model_id)
 
     @property
     def host(self) -> str:
@@ -122,7 +185,7 @@ class Settings(NamedTuple):
         return _names(self.phrases)
 
     def serves(self, project_id: int, project_path: str) -> bool:
-        """Tell whether ALLOWED_PROJECTS lets the project in; globs apply to paths, and `*` crosses `/`."""
+        """Tell whether ALLOWED_PROJECTS lets the project in; in a path `*` crosses `/`."""
         return any(
             entry == str(project_id) or fnmatchcase(project_path.lower(), entry)
             for entry in self.allowed_projects
@@ -130,69 +193,34 @@ class Settings(NamedTuple):
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read and check the environment; raise SettingsError for the first variable that is wrong."""
-        found = {
-            name: environment.get(name, "").strip() or variable.default
-            for name, variable in VARIABLES.items()
+        """Read and check the environment; raise SettingsError for the first wrong variable."""
+        found = texts(environment)
+        values: dict[str, Any] = {
+            field: read(variable, found) for field, (read, variable, _) in ROWS.items()
         }
-        model = _model(found["MODEL_PROVIDER"], found["MODEL_REGION"], found["MODEL"])
-        phrases = _phrases(found["TRIGGER_PHRASE"])
-        labels = frozenset(
-            label.lower() for label in (found["TRIGGER_LABEL"],) if label.lower() != "none"
-        )
-        return cls(
-            gitlab_url=_url(found["GITLAB_URL"]),
-            phrases=phrases,
-            labels=labels,
-            marks=_marks(phrases, labels),
-            model=model,
-            allowed_models=_models(found["ALLOWED_MODELS"], model),
-            max_turns=_number("MAX_TURNS", found["MAX_TURNS"], "none may be asked for"),
-            max_minutes=_number("MAX_MINUTES", found["MAX_MINUTES"], "none may be asked for"),
-            prompts=_prompts(found["PROMPTS"]),
-            pipeline_ref=_one_of("PIPELINE_REF", found["PIPELINE_REF"], ("default", "source")),
-            minimum_role=ROLES[
-                _one_of("MINIMUM_ROLE", found["MINIMUM_ROLE"].lower(), tuple(ROLES))
-            ],
-            allowed_projects=tuple(entry.lower() for entry in _list(found["ALLOWED_PROJECTS"])),
-            allowed_bots=frozenset(entry.lower() for entry in _list(found["ALLOWED_BOTS"])),
-            runs_per_thread=_number("RUNS_PER_THREAD", found["RUNS_PER_THREAD"]),
-            runs_per_user_per_hour=_number(
-                "RUNS_PER_USER_PER_HOUR", found["RUNS_PER_USER_PER_HOUR"]
-            ),
-            runs_per_day=_number("RUNS_PER_DAY", found["RUNS_PER_DAY"]),
-            serve_confidential=_switch("SERVE_CONFIDENTIAL", found["SERVE_CONFIDENTIAL"]),
-            enabled=_switch("ENABLED", found["ENABLED"]),
-        )
+        return cls(**values, marks=_marks(values["phrases"], values["labels"]))
+
+
+ROWS: Mapping[str, tuple[Callable[[Variable, Texts], object], Variable, str]] = (
+    Settings._field_defaults
+)
+VARIABLES = {variable.name: variable for _, variable, _ in ROWS.values()}
+
+
+def texts(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the text of every variable: its default where the environment has none."""
+    return {
+        name: environment.get(name, "").strip() or variable.default
+        for name, variable in VARIABLES.items()
+    }
 
 
 def required(environment: Mapping[str, str], variable: str, expected: str) -> str:
-    """Return a variable that a platform cannot do without; raise SettingsError when it is missing or empty."""
+    """Return a variable that a platform needs; raise SettingsError when it is missing or empty."""
     value = environment.get(variable, "").strip()
     if not value:
         raise SettingsError(variable, environment.get(variable), expected)
     return value
-
-
-def _url(value: str) -> str:
-    found = _URL.fullmatch(value)
-    # Plain http is for a GitLab on this machine only: tokens would travel in the clear.
-    here = found and found["host"] in ("127.0.0.1", "localhost")
-    if not found or not (found["scheme"] == "https" or here) or int(found["port"] or 0) > 65535:  # noqa: PLR2004
-        # What stands before an @ may be a password.
-        shown = "an address with a user name" if "@" in value else value
-        expected = "the address of one GitLab, such as https://gitlab.example.com (a relative URL root may follow)"
-        raise SettingsError("GITLAB_URL", shown, expected)
-    return value.rstrip("/")
-
-
-def _phrases(value: str) -> tuple[str, ...]:
-    phrases = _list(value)
-    if not phrases or not all(map(_PHRASE.fullmatch, phrases)):
-        raise SettingsError(
-            "TRIGGER_PHRASE", value, "a comma list of GitLab user names, each with its @"
-        )
-    return phrases
 
 
 def _names(phrases: tuple[str, ...]) -> frozenset[str]:
@@ -200,70 +228,17 @@ def _names(phrases: tuple[str, ...]) -> frozenset[str]:
 
 
 def _marks(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
-    """Return what each delivery that concerns us holds one of: a phrase, a name or the label as JSON, a run of ours."""
-    names = [
-        f'"{name}"' for name in sorted(_names(phrases) | labels) if not _NOT_PLAIN.search(name)
-    ]
-    # Of other labels the longest part that looks the same in any JSON and in either case; none: any may be ours.
+    """Return what each delivery that concerns us holds one of.
+
+    A phrase, a name or the label as JSON has them, or what a run of ours has.
+    """
+    known = _names(phrases) | labels
+    names = [f'"{name}"' for name in sorted(known) if not _NOT_PLAIN.search(name)]
+    # Of other labels the longest part that looks the same in any JSON and in either case; if there
+    # is none, any label may be ours.
     others = [
         max(_NOT_PLAIN.split(label), key=len) or '"labels"'
         for label in labels
         if _NOT_PLAIN.search(label)
     ]
     return (*phrases, *names, *others, "ai_flow")
-
-
-def _model(name: str, region: str, model: str) -> Model:
-    provider = PROVIDERS[_one_of("MODEL_PROVIDER", name, tuple(PROVIDERS))]
-    if expected := provider.region_expected(region):
-        raise SettingsError("MODEL_REGION", region or None, expected)
-    if expected := provider.model_expected(region, model):
-        raise SettingsError("MODEL", model, expected)
-    return Model(provider, region if provider.regions else "", model)
-
-
-def _models(value: str, chosen: Model) -> tuple[str, ...]:
-    models = _list(value)
-    for model in models:
-        if expected := chosen.provider.model_expected(chosen.region, model):
-            raise SettingsError("ALLOWED_MODELS", model, expected)
-    return models
-
-
-def _prompts(value: str) -> dict[str, str]:
-    keys = {*PROMPTED, *messages.PROMPTS}
-    expected = f"a JSON object of texts, its keys among {', '.join(sorted(keys))}"
-    try:
-        prompts = json.loads(value or "{}")
-    except ValueError:
-        raise SettingsError("PROMPTS", "no JSON", expected) from None
-    if not isinstance(prompts, dict) or not keys.issuperset(prompts):
-        raise SettingsError(
-            "PROMPTS",
-            sorted(prompts) if isinstance(prompts, dict) else type(prompts).__name__,
-            expected,
-        )
-    if not all(isinstance(text, str) for text in prompts.values()):
-        raise SettingsError("PROMPTS", "a value that is no text", expected)
-    return prompts
-
-
-def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise SettingsError(variable, value, f"one of {', '.join(allowed)}")
-    return value
-
-
-def _switch(variable: str, value: str) -> bool:
-    return _one_of(variable, value.lower(), ("true", "false")) == "true"
-
-
-def _number(variable: str, value: str, zero: str = "no limit") -> int:
-    # A window is one record, and a record holds the ids of its runs: 400 KB at most on DynamoDB.
-    if not (value.isascii() and value.isdigit() and len(value) <= 4):  # noqa: PLR2004
-        raise SettingsError(variable, value, f"a whole number up to 9999; 0: {zero}")
-    return int(value)
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(entry.strip() for entry in value.split(",") if entry.strip())

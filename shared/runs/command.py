@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-from shared.installation.settings import PROMPTED, Settings
+from shared.installation.readers import PROMPTED
+from shared.installation.settings import Settings
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 

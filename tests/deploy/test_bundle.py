@@ -1,5 +1,6 @@
 """What `deploy/bundle.py` ships to each cloud: only what runs there, the same bytes each time, small and quick to start."""
 
+import ast
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ FORBIDDEN = (
     "boto3",
     "botocore",
 )
+OWN = ("shared", "functions")
 ENVIRONMENT = {"QUEUE_URL": "http://127.0.0.1:9/q", "WEBHOOK_SECRETS_ID": "webhook"}
 
 
@@ -61,8 +63,18 @@ def test_a_bundle_holds_one_cloud_and_nothing_that_does_not_run(aws: Path, gcp: 
             if path.startswith((*(f"{name}/" for name in FORBIDDEN), f"functions/{other}/"))
         ]
         assert {path for path in found if path.startswith(("shared/", "functions/"))} == sources(
-            "shared/**/*.py", "functions/*.py", f"functions/{own}/*.py"
+            "shared/**/*.py",
+            *("functions/*.py", "functions/gitlab/*.py", f"functions/{own}/*.py"),
         )
+
+
+def test_a_bundle_holds_all_that_its_own_sources_import(aws: Path, gcp: Path) -> None:
+    for bundle in (aws, gcp):
+        for path in (*bundle.glob("shared/**/*.py"), *bundle.glob("functions/**/*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith(OWN):
+                    module = bundle.joinpath(*str(node.module).split("."))
+                    assert module.is_dir() or module.with_suffix(".py").exists(), node.module
 
 
 def test_google_s_bundle_is_sources_and_the_lock_file(gcp: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.aws import adapters
+from shared.installation.readers import SettingsError
 from shared.installation.settings import VARIABLES, Settings
 from shared.outcome.reasons import Reason
 from shared.runs.record import ATTEMPTS, LEASE, pause
@@ -52,9 +52,8 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
     broken = json.loads(json.dumps(stack))
     broken["Resources"]["Runs"]["Properties"]["VisibilityTimeout"] = 10
     broken["Resources"]["SweepFunction"]["Properties"]["Runtime"] = "python3.99"
-    broken["Resources"]["DispatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][
-        1
-    ]["Action"] = "sqs:Get"
+    (policy,) = broken["Resources"]["DispatchRole"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"][1]["Action"] = "sqs:Get"
     found = lint(broken, tmp_path)
     assert {"E3505", "E3030", "W3037"} <= set(re.findall(r"^[EW]\d{4}", found, re.MULTILINE))
 
@@ -64,9 +63,8 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_gets_every_setting_it_reads_and_no_other(name: str) -> None:
-    given = functions(translated())[f"{name.title()}Function"]["Properties"]["Environment"][
-        "Variables"
-    ]
+    function = functions(translated())[f"{name.title()}Function"]["Properties"]
+    given = function["Environment"]["Variables"]
     needs = environment.needs("aws")
     assert set(VARIABLES) | needs.get(name, set()) <= set(given)
     assert set(given) <= environment.read("aws")
@@ -82,32 +80,46 @@ def test_every_setting_is_a_parameter_of_the_same_name_and_default() -> None:
 
 
 def test_what_a_parameter_takes_the_settings_take_too() -> None:
-    parameters = source()["Parameters"]
-    for name, good, bad in (
+    template = source()
+    given = template["Globals"]["Function"]["Environment"]["Variables"]
+    for name in VARIABLES:
+        parameter = template["Parameters"][given[name]["Ref"]]
+        bounds = [parameter[bound] for bound in ("MinValue", "MaxValue") if bound in parameter]
+        for value in parameter.get("AllowedValues", [parameter["Default"], *bounds]):
+            region = {"bedrock": "eu-west-1", "vertex": "global"}.get(value, "")
+            Settings.read({"MODEL_REGION": region} | {name: str(value)})
+        assert (parameter["Type"] == "Number") is (len(bounds) == 2)
+        if bounds:
+            for beyond in (bounds[0] - 1, bounds[1] + 1):
+                with pytest.raises(SettingsError):
+                    Settings.read({name: str(beyond)})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
         (
             "AllowedModels",
             ("", "claude-opus-5-5", "eu.anthropic.claude-opus-4-5-20251101-v1:0, x@1"),
             ("a b", "a,", ","),
         ),
         ("Prompts", ("", '{"review": "Look, it\'s\nfine: {}"}'), ("review", "[]", '"x"')),
-    ):
-        pattern = parameters[name]["AllowedPattern"]
-        assert all(re.fullmatch(pattern, value) for value in good)
-        assert not any(re.fullmatch(pattern, value) for value in bad)
-    for name in ("MaxTurns", "MaxMinutes"):
-        for bound in ("MinValue", "MaxValue"):
-            Settings.read(
-                {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): str(parameters[name][bound])}
-            )
+    ],
+)
+def test_a_parameter_s_pattern_refuses_what_the_settings_would(
+    name: str, good: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    pattern = source()["Parameters"][name]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, value) for value in good)
+    assert not any(re.fullmatch(pattern, value) for value in bad)
 
 
 def test_the_settings_at_their_longest_fit_into_a_function() -> None:
     # Lambda: all variables of a function together hold 4 KB.
     environment = {name: variable.default for name, variable in VARIABLES.items()}
     environment["PROMPTS"] = "x" * source()["Parameters"]["Prompts"]["MaxLength"]
-    assert (
-        sum(map(len, [*environment, *environment.values()])) < 3 * 1024
-    )  # the rest: lists, addresses, ids
+    taken = sum(map(len, [*environment, *environment.values()]))
+    assert taken < 3 * 1024  # the rest: lists, addresses, ids
 
 
 def test_every_handler_is_one_that_is_written() -> None:
@@ -151,12 +163,10 @@ RIGHTS = {
         {
             "Effect": "Allow",
             "Action": [
-                *(
-                    "sqs:ReceiveMessage",
-                    "sqs:DeleteMessage",
-                    "sqs:GetQueueAttributes",
-                    "sqs:ChangeMessageVisibility",
-                ),
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
             ],
             "Resource": of("Runs"),
         },
@@ -183,14 +193,10 @@ RIGHTS = {
 @pytest.mark.parametrize("name", RIGHTS)
 def test_a_function_has_exactly_the_rights_it_needs(resources: Json, name: str) -> None:
     role = resources[f"{name}Role"]["Properties"]
-    assert (
-        "ManagedPolicyArns" not in role
-    )  # AWS's own for Lambda and SQS hold for every queue and log group
-    assert [
-        statement
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ] == RIGHTS[name]
+    # AWS's own policies for Lambda and SQS hold for every queue and log group.
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    assert policy["PolicyDocument"]["Statement"] == RIGHTS[name]
     assert resources[f"{name}Function"]["Properties"]["Role"] == of(f"{name}Role")
 
 
@@ -215,16 +221,34 @@ def test_only_receive_is_public(resources: Json) -> None:
         if each.get("Properties", {}).get("Principal") == "*"
     ]
     assert sorted(public) == [
-        "ReceiveAliasInvokePermission",
-        "ReceiveAliasUrlPermission",
         "ReceiveFunctionURLInvokeAllowPublicAccess",
         "ReceiveFunctionUrlPublicPermissions",
     ]
-    assert (
-        resources["ReceiveAliasUrl"]["Condition"]
-        == resources["ReceiveAliasUrlPermission"]["Condition"]
-        == "UseSnapStart"
+
+
+def test_the_url_that_gitlab_calls_leads_to_the_function_as_it_is(
+    stack: Json, resources: Json
+) -> None:
+    # A version or an alias would serve the code and the settings it was published with.
+    assert stack["Outputs"]["WebhookUrl"]["Value"] == {
+        "Fn::GetAtt": ["ReceiveFunctionUrl", "FunctionUrl"]
+    }
+    assert resources["ReceiveFunctionUrl"]["Properties"] == {
+        "TargetFunctionArn": {"Ref": "ReceiveFunction"},
+        "AuthType": "NONE",
+    }
+    kinds = {each["Type"] for each in resources.values()}
+    assert not kinds & {"AWS::Lambda::Version", "AWS::Lambda::Alias"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_new_code_changes_the_function(name: str) -> None:
+    former, later = (
+        functions(translated(key=key))[f"{name.title()}Function"]["Properties"]
+        for key in ("former.zip", "later.zip")
     )
+    assert former.pop("Code") != later.pop("Code")
+    assert former == later
 
 
 def test_no_output_and_no_variable_holds_a_secret(stack: Json) -> None:
@@ -349,29 +373,9 @@ def test_the_dashboard_is_json_and_shows_every_alarm(resources: Json) -> None:
 
 def test_every_function_s_log_is_kept_for_the_time_that_was_asked_for(resources: Json) -> None:
     for name in FUNCTIONS:
-        logs = functions({"Resources": resources})[f"{name.title()}Function"]["Properties"][
-            "LoggingConfig"
-        ]
+        logs = resources[f"{name.title()}Function"]["Properties"]["LoggingConfig"]
         assert logs["LogFormat"] == "JSON"
-        assert resources[logs["LogGroup"]["Ref"]]["Properties"]["RetentionInDays"] == {
-            "Ref": "LogRetentionDays"
-        }
+        group = resources[logs["LogGroup"]["Ref"]]["Properties"]
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     for name, each in resources.items():
         assert each.get("DeletionPolicy", "Delete") == "Delete", name
-
-
-def test_snapstart_s_version_is_replaced_by_every_change(resources: Json) -> None:
-    described = resources["ReceiveVersion"]["Properties"]["Description"]["Fn::Sub"]
-    own = functions(source())["ReceiveFunction"]["Properties"]
-    given = source()["Globals"]["Function"]["Environment"]["Variables"]
-    parameters = {each["Ref"] for each in given.values() if each["Ref"] in source()["Parameters"]}
-    parameters -= {
-        "AllowedModels",
-        "MaxTurns",
-        "MaxMinutes",
-        "Prompts",
-    }  # dispatch's: a description has 256 characters
-    assert parameters | {"MemorySize"} == set(re.findall(r"\$\{(\w+)\}", described))
-    assert "AutoPublishAlias" not in own
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert described.startswith(f"{version} ")

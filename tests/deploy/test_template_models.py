@@ -1,4 +1,4 @@
-"""The rules of `template.yaml` for regions and models, evaluated as CloudFormation does, against the functions' own."""
+"""The rules of `template.yaml` for regions and models, held against the functions' own."""
 
 import re
 from collections.abc import Iterator
@@ -8,39 +8,16 @@ import pytest
 from shared.installation.providers import (
     BEDROCK_PROFILES,
     MODELS,
+    NEWEST,
     NO_FUNCTION_URL,
     PROVIDERS,
     REVIEWED,
     Model,
 )
-from shared.installation.settings import SettingsError
-from tests.support.deploy.template import Json, source
+from shared.installation.readers import SettingsError
+from tests import ROOT
+from tests.support.deploy.template import refusals, source
 from tests.support.fakes import settings
-
-
-def holds(condition: Json, given: dict[str, str]) -> bool:
-    """Evaluate a condition of the section Rules as CloudFormation does."""
-    (function, arguments), *_ = condition.items()
-    if function == "Fn::Not":
-        return not holds(arguments[0], given)
-    values = [given[each["Ref"]] if isinstance(each, dict) else each for each in arguments]
-    return bool(values[0] == values[1] if function == "Fn::Equals" else values[1] in values[0])
-
-
-def refusals(rules: Json, **given: str) -> list[str]:
-    chosen = {
-        "AWS::Region": "us-east-1",
-        "JobProjects": "group/app@main",
-        "ModelRegion": "",
-        "Model": "",
-    } | given
-    return [
-        assertion["AssertDescription"]
-        for rule in rules.values()
-        if "RuleCondition" not in rule or holds(rule["RuleCondition"], chosen)
-        for assertion in rule["Assertions"]
-        if not holds(assertion["Assert"], chosen)
-    ]
 
 
 def accepted(provider: str, region: str, model: str) -> bool:
@@ -53,14 +30,9 @@ def accepted(provider: str, region: str, model: str) -> bool:
 
 def ids() -> list[str]:
     found = [each for release in MODELS.values() for each in (release.anthropic, release.vertex)]
-    return [
-        *found,
-        *(
-            f"{prefix}.anthropic.{each.bedrock}"
-            for prefix in BEDROCK_PROFILES
-            for each in MODELS.values()
-        ),
-    ]
+    for prefix in BEDROCK_PROFILES:
+        found += [f"{prefix}.anthropic.{release.bedrock}" for release in MODELS.values()]
+    return found
 
 
 def pairs() -> Iterator[tuple[str, str]]:
@@ -73,15 +45,12 @@ def test_the_template_accepts_what_the_functions_would_and_nothing_else(provider
     rules = source()["Rules"]
     for region, model in pairs():
         found = refusals(rules, ModelProvider=provider, ModelRegion=region, Model=model)
-        # Stricter than the functions, which overlook a region they do not need and cannot know every dated id.
-        stricter = (provider == "anthropic" and region) or (
-            provider == "vertex" and re.search(r"-\d{8}$", model)
-        )
-        assert accepted(provider, region, model) is not bool(found) or (stricter and found), (
-            region,
-            model,
-            found,
-        )
+        # Stricter than the functions, which overlook a region they do not need and cannot know
+        # every dated id.
+        dated = provider == "vertex" and re.search(r"-\d{8}$", model)
+        stricter = found and (dated or (provider == "anthropic" and region))
+        tried = (region, model, found)
+        assert accepted(provider, region, model) is not bool(found) or stricter, tried
 
 
 def test_without_a_model_only_the_claude_api_chooses_one() -> None:
@@ -94,10 +63,8 @@ def test_without_a_model_only_the_claude_api_chooses_one() -> None:
 def test_a_region_without_function_urls_takes_no_stack() -> None:
     rules = source()["Rules"]
     for region in NO_FUNCTION_URL.split():
-        assert (
-            "no function URLs"
-            in refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})[0]
-        )
+        found = refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})
+        assert "no function URLs" in found[0]
     for region in ("us-east-1", "eu-central-1", "ap-northeast-1", "sa-east-1"):
         assert not refusals(rules, ModelProvider="anthropic", **{"AWS::Region": region})
 
@@ -128,13 +95,23 @@ def test_a_sentence_names_the_regions_of_its_profile() -> None:
         if prefix != "global":
             wrong = "us-east-1" if prefix != "us" else "eu-west-1"
             model = f"{prefix}.anthropic.claude-opus-5-5"
-            said = " ".join(
-                refusals(rules, ModelProvider="bedrock", ModelRegion=wrong, Model=model)
-            )
-            assert set(regions.split()) <= set(re.findall(r"[a-z]+-(?:gov-)?[a-z]+-\d", said))
+            found = refusals(rules, ModelProvider="bedrock", ModelRegion=wrong, Model=model)
+            named = set(re.findall(r"[a-z]+-(?:gov-)?[a-z]+-\d", " ".join(found)))
+            assert set(regions.split()) <= named
 
 
-def test_the_models_that_are_offered_answer_today_s_table() -> None:
-    newest = Model(PROVIDERS["anthropic"], "", next(iter(MODELS)))
-    assert newest.advice(REVIEWED) == (True, "")
-    assert newest.id in source()["Parameters"]["Model"]["Description"]
+def sentences() -> Iterator[str]:
+    template = source()
+    for parameter in template["Parameters"].values():
+        yield parameter["Description"]
+    for rule in template["Rules"].values():
+        yield from (each["AssertDescription"] for each in rule["Assertions"])
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        yield path.read_text()
+
+
+def test_a_model_that_docs_and_sentences_name_answers() -> None:
+    named = set(re.findall(r"claude-[a-z]+-[0-9][a-z0-9@-]*", " ".join(sentences())))
+    assert NEWEST in named
+    for model in named:
+        assert Model(PROVIDERS["vertex"], "", model).advice(REVIEWED) == (True, ""), model

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from functions.local import handlers
+from shared.installation.readers import SettingsError
 from shared.installation.secrets import SecretError
-from shared.installation.settings import SettingsError
 from shared.outcome import messages
 from shared.outcome.reasons import Reason
 from shared.runs.record import ATTEMPTS

@@ -13,9 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from types import SimpleNamespace
 from typing import NamedTuple, Self
-from unittest.mock import patch
 
 from functions.local import handlers
 from job import reply, request
@@ -64,16 +62,12 @@ class Stage:
     def __enter__(self) -> Self:
         self.gitlab = self._stack.enter_context(GitLab(clock=lambda: self.now))
         self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="conversation-")))
-        self._stack.enter_context(
-            patch.object(handlers, "time", SimpleNamespace(time=lambda: self.now))
-        )
-        self._stack.enter_context(
-            patch.object(handlers, "log", lambda *line: self.log.append(line))
-        )
         environment = {"GITLAB_URL": self.gitlab.url, "PORT": "0", "STATE_DIR": str(self._folder)}
         secrets = {"WEBHOOK_SECRETS": WEBHOOK_SECRETS, "GITLAB_SECRETS": GITLAB_SECRETS}
         local = handlers.Local(
-            environment | secrets | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"}
+            environment | secrets | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"},
+            now=lambda: self.now,
+            log=lambda *line: self.log.append(line),
         )
         local.start()
         self._stack.callback(local.stop)

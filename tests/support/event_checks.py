@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
-from functions.gitlab.thread import GitLab as Adapter
+from functions.gitlab import GitLab as Adapter
 from shared.dispatch import dispatch
 from shared.incoming.delivery import VerifiedDelivery
 from shared.incoming.payloads import parse

@@ -43,7 +43,7 @@ def script(**inputs: str) -> str:
 
 
 def test_the_component_holds_the_program_as_it_is() -> None:
-    command = [sys.executable, str(ROOT / "templates" / "generate.py"), "--check"]
+    command = [sys.executable, str(ROOT / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -377,18 +377,3 @@ def test_a_defect_waits_like_a_retry_so_that_its_thread_is_not_blocked_for_long(
     served.send("not a run request", "other")
     assert len(served.dispatch(served.take())["batchItemFailures"]) == 1
     assert 0 < served.hidden()[0] <= 2
-
-
-# Records
-
-
-def test_a_record_carries_its_time_to_live_where_dynamodb_looks_for_it(aws: Aws) -> None:
-    aws.records().write("run/1", "{}", None, 1_772_678_400)
-    assert aws.items() == [
-        {
-            "key": {"S": "run/1"},
-            "version": {"N": "1"},
-            "text": {"S": "{}"},
-            "expires": {"N": "1772678400"},
-        }
-    ]

@@ -5,22 +5,16 @@ import os
 import subprocess
 import sys
 import time
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
-from socket import create_server
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
 
-from functions.gcp import adapters
 from shared.outcome.reasons import Reason
 from shared.runs.record import Record, State, key_of
-from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json
-from shared.runs.store import Queue
 from tests import ROOT
 from tests.support import fakes
 from tests.support.gitlab.server import Fault, GitLab
@@ -31,9 +25,7 @@ from tests.support.platforms.gcp import (
     QUEUE,
     Function,
     Gcp,
-    firestore_records,
     request,
-    tasks_queue,
 )
 from tests.support.platforms.google import SecretManager
 
@@ -134,135 +126,6 @@ def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expecte
         assert "MINIMUM_ROLE: found 'king', expected one of guest" in function.output()
     finally:
         function.stop()
-
-
-# Records.
-
-
-@pytest.fixture
-def project() -> str:
-    return f"p-{uuid4().hex[:8]}"
-
-
-@needs_emulator
-def test_a_record_that_vanished_is_not_written_again(project: str) -> None:
-    records = firestore_records(project)
-    version = records.write("run/1", "{}", None, 1000)
-    assert records.write("run/2", "{}", version, 1000) is None
-    assert records.read("run/2") == (None, None)
-
-
-@needs_emulator
-def test_a_record_carries_its_end_as_a_time_for_the_ttl_policy(project: str) -> None:
-    firestore_records(project).write("run/1", "{}", None, 1000)
-    stored = adapters._firestore(project).collection("claims").document("run:1").get()
-    assert stored.get("expires").timestamp() == 1000
-
-
-def test_a_store_that_never_answers_raises_within_the_limit(
-    project: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapters, "PATIENT", 0.3)
-    with create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
-        hanging = adapters.FirestoreRecords(project, "claims")
-        started = time.monotonic()
-        with pytest.raises(Exception, match=r"504|503"):
-            hanging.read("r")
-        with pytest.raises(Exception, match=r"504|503"):
-            hanging.write("r", "{}", None, 1000)
-        assert time.monotonic() - started < BUDGET
-        adapters._firestore(project).close()
-
-
-# The queue.
-
-
-@pytest.fixture
-def tasks() -> Iterator[CloudTasks]:
-    """A queue that is paused: what is put stays."""
-    service = CloudTasks(QUEUE, Limits(concurrent=0))
-    yield service
-    service.close()
-
-
-@pytest.fixture
-def queue(tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    monkeypatch.setattr("functions.gcp.adapters.time.time", lambda: fakes.NOW)
-    return tasks_queue(tasks, DISPATCH_URL)
-
-
-def test_a_run_put_twice_is_one_task_and_no_error(queue: Queue, tasks: CloudTasks) -> None:
-    with ThreadPoolExecutor(12) as pool:
-        assert list(pool.map(queue.put, [fakes.run()] * 12)) == [None] * 12
-    queue.put(fakes.run())
-    assert [from_json(task.body) for task in tasks.tasks.values()] == [fakes.run()]
-    assert len(tasks.calls) == 13
-
-
-def test_each_status_of_a_pipeline_is_one_task_of_a_name_that_google_takes(
-    queue: Queue, tasks: CloudTasks
-) -> None:
-    looks = [
-        TrackRequest(7, 4711, status) for status in ("running", "waiting_for_resource", "running")
-    ]
-    for look in looks:
-        queue.put(look)
-    assert [from_json(task.body) for task in tasks.tasks.values()] == looks[:2]
-
-
-def test_a_run_can_be_sent_again_although_the_name_of_its_first_task_is_not_free(
-    queue: Queue, tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue.put(fakes.run())
-    monkeypatch.setattr("functions.gcp.adapters.time.time", lambda: fakes.NOW + adapters.SAME)
-    queue.put(fakes.run())
-    assert len(tasks.tasks) == 2
-
-
-def test_the_longest_request_fits_into_a_task(queue: Queue, tasks: CloudTasks) -> None:
-    room = MAX_REQUEST - len(fakes.run(instruction="").to_json())
-    queue.put(fakes.run(instruction="x" * room))
-    queue.put(fakes.run(fakes.NOTE._replace(note_id=102), instruction="\N{SNOWMAN}" * 1_000_000))
-    whole, cut = (from_json(task.body) for task in tasks.tasks.values())
-    assert isinstance(whole, RunRequest)
-    assert isinstance(cut, RunRequest)
-    assert len(next(iter(tasks.tasks.values())).body) == MAX_REQUEST
-    assert whole.instruction == "x" * room
-    assert cut.instruction is None
-
-
-def test_a_task_calls_dispatch_with_an_id_token_for_it(queue: Queue, tasks: CloudTasks) -> None:
-    queue.put(fakes.run())
-    (task,) = tasks.tasks.values()
-    assert task.name.startswith(f"{QUEUE}/tasks/{fakes.run().id}")
-    assert task.request["url"] == DISPATCH_URL
-    assert task.request["httpMethod"] in (1, "POST")
-    assert task.request["headers"] == {"Content-Type": "application/json"}
-    assert task.request["oidcToken"] == {"serviceAccountEmail": INVOKER, "audience": DISPATCH_URL}
-    assert task.deadline == 120
-
-
-def test_a_queue_that_does_not_exist_is_an_error(tasks: CloudTasks) -> None:
-    queue = tasks_queue(tasks, DISPATCH_URL)
-    tasks.queue = "projects/p/locations/europe-west1/queues/other"
-    with pytest.raises(Exception, match="Queue does not exist"):
-        queue.put(fakes.run())
-    assert tasks.tasks == {}
-
-
-def test_the_queue_of_the_stand_in_pauses_as_the_reference_tells() -> None:
-    limits = Limits(min_backoff=10, max_backoff=300, doublings=3)
-    assert [limits.pause(attempt) for attempt in range(1, 9)] == [
-        10,
-        20,
-        40,
-        80,
-        160,
-        240,
-        300,
-        300,
-    ]
 
 
 # `receive`, on its own.
@@ -510,21 +373,3 @@ def test_nothing_is_left_of_an_installation_that_was_stopped(gitlab: GitLab) -> 
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             request(port, "GET", {}, b"")
-
-
-def test_an_id_token_of_the_stand_in_names_account_and_audience() -> None:
-    tasks = CloudTasks(QUEUE)
-    with create_server(("127.0.0.1", 0)) as target:
-        url = f"http://127.0.0.1:{target.getsockname()[1]}/"
-        tasks_queue(tasks, url).put(fakes.run())
-        connection, _ = target.accept()
-        with connection:
-            head = connection.recv(65536).decode()
-            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-        tasks.settle(10)
-    tasks.close()
-    headers = dict(line.split(": ", 1) for line in head.split("\r\n\r\n")[0].split("\r\n")[1:])
-    claims = json.loads(urlsafe_b64decode(headers["Authorization"].split(".")[1] + "=="))
-    assert (claims["email"], claims["aud"]) == (INVOKER, url)
-    assert headers["X-CloudTasks-TaskName"].startswith(fakes.run().id)
-    assert headers["X-CloudTasks-TaskRetryCount"] == "0"

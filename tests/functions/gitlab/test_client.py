@@ -1,110 +1,18 @@
-"""The GitLab port over python-gitlab, against the stand-in; every call is checked against GitLab's OpenAPI file."""
+"""How calls end: what may have reached GitLab, time limits, redirects, rotated tokens, huge answers."""
 
-import json
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
-from functions.gitlab import client
-from functions.gitlab.thread import GitLab
-from shared.gitlab.values import GitLabError, Member, User
-from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets, Secret
-from tests.support.fakes import API_TOKEN, TRIGGER_TOKEN, Clock
-from tests.support.gitlab import contract
+from functions.gitlab import GitLab, client
+from shared.gitlab.values import GitLabError
+from shared.installation.secrets import MIN_AGE, Secret
+from tests.support.fakes import API_TOKEN, NOTE, TRIGGER_TOKEN, Clock
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
-
-BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"id": "0123abcd"}}
-TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
-
-
-@contextmanager
-def installed() -> Iterator[StandIn]:
-    """A stand-in with a project, a developer and our own user; at the end all calls are held against GitLab's API."""
-    with StandIn() as server:
-        server.user(42, "ada")
-        server.user(99, "claude", bot=True)
-        server.project(7, "group/app")
-        server.member(7, 42, 30)
-        server.member(7, 99, 40)
-        server.api_token(API_TOKEN, 99)
-        server.trigger_token(TRIGGER_TOKEN, 7, 99)
-        server.issue(7, 5)
-        yield server
-        assert not server.unknown_calls
-        assert not [
-            problem for call in server.calls if not call.fault for problem in contract.check(call)
-        ]
-
-
-def secrets(*tokens: str, clock: Clock | None = None) -> Cached[GitLabSecrets]:
-    waiting = list(tokens)
-    document = {"trigger_tokens": {"*": TRIGGER_TOKEN}}
-    return Cached(
-        lambda: json.dumps(document | {"api_token": waiting.pop(0)}),
-        GitLabSecrets.parse,
-        clock or Clock(),
-    )
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with installed() as server:
-        yield server
-
-
-@pytest.fixture
-def gitlab(server: StandIn) -> GitLab:
-    return GitLab(server.url, secrets(API_TOKEN))
-
-
-def test_a_user_is_told_from_a_bot(gitlab: GitLab) -> None:
-    assert gitlab.user(42) == User(42, "ada", bot=False, state="active")
-    bot = gitlab.user(99)
-    assert bot
-    assert bot.bot
-    assert gitlab.user(4711) is None
-    assert gitlab.own_id() == 99
-
-
-def test_a_member_is_known_by_id(server: StandIn, gitlab: GitLab) -> None:
-    assert gitlab.member(7, 42) == Member(42, 30, "active", "active", None)
-    server.remove_member(7, 42)
-    assert gitlab.member(7, 42) is None
-
-
-def test_a_project_our_token_cannot_see_is_no_answer_about_the_author(
-    server: StandIn, gitlab: GitLab
-) -> None:
-    server.remove_member(7, 99)
-    with pytest.raises(GitLabError) as error:
-        gitlab.member(7, 42)
-    assert error.value.status == 404
-
-
-def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(
-    server: StandIn, gitlab: GitLab
-) -> None:
-    pipeline = gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
-    assert pipeline.id in server.pipelines
-    assert pipeline.url == f"{server.url}/group/app/-/pipelines/{pipeline.id}"
-    [call] = server.calls
-    assert call.json == BODY | {"token": TRIGGER_TOKEN}
-    assert TRIGGER_TOKEN not in f"{call.path} {call.query} {call.headers}"
-    assert "private-token" not in call.headers
-
-
-def test_a_refusal_brings_gitlab_s_message_for_comparing(gitlab: GitLab) -> None:
-    with pytest.raises(GitLabError) as error:
-        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ref": "gone"})
-    assert (error.value.status, error.value.unsure) == (400, False)
-    assert "Reference not found" in error.value.message
-    with pytest.raises(GitLabError) as error:
-        gitlab.trigger(7, Secret("glptt-other"), BODY)
-    assert error.value.status == 404
+from tests.support.gitlab_adapter import BODY, TRIGGER, secrets
 
 
 @pytest.mark.parametrize(
@@ -186,3 +94,34 @@ def test_an_error_holds_nothing_that_was_sent_or_said(server: StandIn, gitlab: G
     with pytest.raises(GitLabError) as error:
         gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
     assert "canary" not in f"{error.value} {error.value!r} {error.value.__cause__!r}"
+
+
+def test_an_answer_larger_than_a_function_can_hold_is_no_answer(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_LARGEST", 20_000)
+    server.issue(7, 8, description="x" * 10_000)
+    here = NOTE._replace(iid=8)
+    assert len(gitlab.target(here).description) == 10_000
+    server.issue(7, 9, description="x" * 20_000)
+    with pytest.raises(GitLabError) as error:
+        gitlab.target(NOTE._replace(iid=9))
+    assert (error.value.status, error.value.unsure) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("route", "call"),
+    [
+        ("GET /api/v4/users/42", lambda gitlab: gitlab.user(42)),
+        ("GET /api/v4/projects/7/hooks", lambda gitlab: gitlab.hooks(7)),
+        ("GET /api/v4/projects/7/issues/5", lambda gitlab: gitlab.target(NOTE)),
+    ],
+)
+def test_json_of_another_shape_is_no_answer(
+    server: StandIn, gitlab: GitLab, route: str, call: Callable[[GitLab], object]
+) -> None:
+    headers = (("Content-Type", "application/json"),)
+    server.fault(route, Fault("a word", acts=False, answer=(200, headers, b'"down for a moment"')))
+    with pytest.raises(GitLabError) as error:
+        call(gitlab)
+    assert (error.value.status, error.value.unsure) == (0, False)

@@ -172,7 +172,7 @@ class GitLab:
             return self._call(step, look)
         except GitLabError as error:
             if error.status == 404:
-                return None  # as functions/gitlab/thread.py reads it
+                return None  # as functions/gitlab/people.py reads it
             raise
 
     def _helps(self, step: str, look: Callable[[], Value]) -> Value:

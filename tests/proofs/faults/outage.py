@@ -4,7 +4,7 @@ import random
 from contextlib import suppress
 from typing import NamedTuple
 
-from functions.gitlab.thread import GitLab
+from functions.gitlab import GitLab
 from shared.dispatch import dispatch
 from shared.installation.secrets import Cached, GitLabSecrets
 from shared.installation.settings import Settings

@@ -1,12 +1,11 @@
-"""The single faults once more over HTTP: functions/gitlab/thread.py with python-gitlab against the stand-in, time virtual."""
+"""The single faults once more over HTTP: functions/gitlab with python-gitlab against the stand-in, time virtual."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from functions.gitlab import client, reading
-from functions.gitlab.thread import GitLab
+from functions.gitlab import GitLab, client, people, surroundings
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import Diff, GitLabError, Member, Note, Pipeline, Reply, Target, User
 from shared.incoming.event import Branches, Event
@@ -189,7 +188,8 @@ def play(points: tuple[Point, ...], tally: Tally) -> None:
     clock = Clock()
     with ExitStack() as stack:
         stack.enter_context(patch.object(client, "TIMEOUT", LIMITS))
-        stack.enter_context(patch.object(reading, "_BRIEFLY", LIMITS))
+        for module in (people, surroundings):
+            stack.enter_context(patch.object(module, "BRIEFLY", LIMITS))
         server = stack.enter_context(StandIn(clock=clock))
         scene = Scene(server)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from functions.wiring import Installation
 from shared.incoming.delivery import MAX_BODY, Delivery
 from tests.proofs.security.fuzz import Answering, Strict
 from tests.support import fakes
@@ -58,17 +59,15 @@ FRONTS = {"aws": aws, "gcp": gcp}
 def _replace(handlers: Any) -> None:
     started = time.time()
     # A long run must not outlive its signatures: the handlers' clock stands still.
-    handlers.TOKENS = fakes.tokens(now=lambda: started)
-    handlers.QUEUE = Strict()
-    handlers.log = lambda *_: None
-    handlers.time = _Standing(started)
-
-
-class _Standing:
-    """A clock in place of the module `time`."""
-
-    def __init__(self, at: float) -> None:
-        self.time = lambda: at
+    handlers.INSTALLATION = Installation(
+        fakes.settings(),
+        queue=Strict(),
+        records=fakes.Records(),
+        webhook_secrets=lambda: fakes.WEBHOOK_SECRETS,
+        gitlab_secrets=lambda: fakes.GITLAB_SECRETS,
+        log=lambda *_: None,
+        now=lambda: started,
+    )
 
 
 def environ(method: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
 
-from functions.gitlab.thread import GitLab
+from functions.gitlab import GitLab
 from shared.incoming.delivery import Delivery
 from shared.receive import receive
 from tests.proofs.security import journeys

@@ -10,8 +10,8 @@ from shared.contract import marks
 from shared.gitlab.values import GitLabError, Job, Pipeline, Progress
 from shared.incoming.delivery import Delivery, verify
 from shared.incoming.mention import instruction, may_occur, occurs, sanitized
+from shared.installation.readers import ROLES
 from shared.installation.secrets import Secret, WebhookSecrets
-from shared.installation.settings import ROLES
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import payload, refusals, replies

@@ -172,7 +172,7 @@ TRIGGER_THREATS = (
         "The trigger token leaks through an address or a log",
         "It travels in the body of the one call that needs it.",
         (
-            "functions/gitlab/test_client.py::test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body",
+            "functions/gitlab/test_pipelines.py::test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body",
         ),
         ("hosts",),
     ),
@@ -181,7 +181,7 @@ TRIGGER_THREATS = (
         "Confidential comments answered in public",
         "The reply is as internal as the question, in the same discussion; SERVE_CONFIDENTIAL=false ignores them.",
         (
-            "functions/gitlab/test_replies.py::test_a_reply_joins_the_discussion_and_its_confidentiality",
+            "functions/gitlab/test_thread.py::test_a_reply_joins_the_discussion_and_its_confidentiality",
             "shared/test_receive.py::test_confidential_notes_can_be_switched_off",
             "shared/outgoing/test_context.py::test_internal_notes_are_for_internal_requests_only",
             f"{_HOSTILE}::test_a_change_asked_for_in_an_internal_note_says_nothing_in_public",

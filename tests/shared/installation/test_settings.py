@@ -3,7 +3,8 @@ import json
 import pytest
 
 from shared.incoming.mention import may_occur
-from shared.installation.settings import Settings, SettingsError, required
+from shared.installation.readers import SettingsError, Variable, number
+from shared.installation.settings import Settings, required
 from tests.support.fakes import settings
 
 
@@ -240,6 +241,14 @@ def test_a_comment_may_choose_among_models_that_the_provider_has(
 def test_limits_of_a_comment_s_options_are_whole_numbers(value: str) -> None:
     found = settings(MAX_TURNS=value, MAX_MINUTES=value)
     assert found.max_turns == found.max_minutes == int(value)
+
+
+def test_a_number_ends_at_its_own_variable_s_most() -> None:
+    variable = Variable("CALLS", "7", "Spend", most=70, zero="none")
+    assert number(variable, {"CALLS": "70"}) == 70
+    for value in ("71", "070"):
+        with pytest.raises(SettingsError, match="up to 70; 0: none"):
+            number(variable, {"CALLS": value})
 
 
 def test_prompts_are_texts_by_command_or_event() -> None:

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from shared.gitlab.values import Member, User
-from shared.installation.settings import ROLES
+from shared.installation.readers import ROLES
 from shared.outcome.reasons import Reason, Stop
 from shared.runs.access import authorise
 

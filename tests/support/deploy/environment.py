@@ -11,8 +11,8 @@ NOT_OURS = {"_HANDLER", "FUNCTION_TARGET", "SECRET_MANAGER_ENDPOINT", "CLOUD_TAS
 
 
 def needs(cloud: str) -> dict[str, set[str]]:
-    """Return what each handler cannot do without: the settings, and its row of `_NEEDS`."""
-    table: dict[str, dict[str, str]] = import_module(f"functions.{cloud}.handlers")._NEEDS
+    """Return what each handler cannot do without: the settings, and its row of `NEEDS`."""
+    table: dict[str, dict[str, str]] = import_module(f"functions.{cloud}.handlers").NEEDS
     return {name: set(row) | set(VARIABLES) for name, row in table.items()}
 
 
@@ -24,9 +24,7 @@ def read(cloud: str) -> set[str]:
             source = ast.unparse(node)
             if isinstance(node, ast.Subscript) and source.startswith("os.environ["):
                 found |= _names(node.slice)
-            elif isinstance(node, ast.Call) and source.startswith(
-                ("os.environ.get(", "required(os.environ, ")
-            ):
+            elif isinstance(node, ast.Call) and source.startswith("os.environ.get("):
                 found |= set().union(*map(_names, node.args))
     return found - NOT_OURS
 

@@ -148,7 +148,7 @@ class Ministack:
             )
         return self._clients[service]
 
-    def upload(self, bundle: Path) -> tuple[str, str]:
+    def upload(self, bundle: Path, key: str = "bundle.zip") -> None:
         """Put a bundle where the template finds it."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
@@ -156,8 +156,7 @@ class Ministack:
                 archive.write(path, path.relative_to(bundle))
         s3 = self.client("s3")
         s3.create_bucket(Bucket="code-bucket")
-        s3.put_object(Bucket="code-bucket", Key="bundle.zip", Body=packed.getvalue())
-        return "code-bucket", "bundle.zip"
+        s3.put_object(Bucket="code-bucket", Key=key, Body=packed.getvalue())
 
     def create(self, name: str, **parameters: str) -> Stack:
         """Create a stack from the translated template; raise Refused with CloudFormation's reason."""
@@ -167,20 +166,20 @@ class Ministack:
             [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         )
 
-    def update(self, name: str, **parameters: str) -> Stack:
-        """Change parameters of a stack and nothing else, as `sam deploy --parameter-overrides` does."""
-        given = []
-        for key in template.source()["Parameters"]:
-            changed = (
-                {"ParameterValue": parameters[key]}
-                if key in parameters
-                else {"UsePreviousValue": True}
-            )
-            given.append({"ParameterKey": key} | changed)
-        return self._change("update_stack", name, given)
+    def update(self, name: str, key: str = "bundle.zip", **parameters: str) -> Stack:
+        """Change a stack's parameters, or its code; all else stays, as `sam deploy` leaves it."""
+        same = {"UsePreviousValue": True}
+        given = [
+            {"ParameterKey": each}
+            | ({"ParameterValue": parameters[each]} if each in parameters else same)
+            for each in template.source()["Parameters"]
+        ]
+        return self._change("update_stack", name, given, key)
 
-    def _change(self, call: str, name: str, given: list[dict[str, Any]]) -> Stack:
-        body = json.dumps(template.translated())
+    def _change(
+        self, call: str, name: str, given: list[dict[str, Any]], key: str = "bundle.zip"
+    ) -> Stack:
+        body = json.dumps(template.translated(key=key))
         s3, formation = self.client("s3"), self.client("cloudformation")
         s3.put_object(
             Bucket="code-bucket", Key="template.json", Body=body.encode()

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,17 +17,20 @@ Json = dict[str, Any]
 
 
 @cache
-def _source() -> Json:
-    return dict(yaml_parse((ROOT / "template.yaml").read_text()))
+def _source(root: Path) -> Json:
+    return dict(yaml_parse((root / "template.yaml").read_text()))
 
 
-def source() -> Json:
-    """Return the template as a person wrote it, its short functions in long form."""
-    return copy.deepcopy(_source())
+def source(root: Path = ROOT) -> Json:
+    """Return the template as it stands in a tree, its short functions in long form."""
+    return copy.deepcopy(_source(root))
 
 
 def translated(*, bucket: str = "code-bucket", key: str = "bundle.zip", **function: object) -> Json:
-    """Return the CloudFormation template; `function` overrides properties of all functions, such as Runtime."""
+    """Return the CloudFormation template.
+
+    `function` overrides properties of all functions, such as Runtime.
+    """
     template = source()
     common = template["Globals"]["Function"]
     del common["CodeUri"]
@@ -51,3 +55,29 @@ def environment(name: str) -> dict[str, Any]:
         "Environment"
     ]
     return dict(variables["Variables"])
+
+
+def holds(condition: Json, given: dict[str, str]) -> bool:
+    """Evaluate a condition of the section Rules as CloudFormation does."""
+    (function, arguments), *_ = condition.items()
+    if function == "Fn::Not":
+        return not holds(arguments[0], given)
+    values = [given[each["Ref"]] if isinstance(each, dict) else each for each in arguments]
+    return bool(values[0] == values[1] if function == "Fn::Equals" else values[1] in values[0])
+
+
+def refusals(rules: Json, **given: str) -> list[str]:
+    """Return what CloudFormation would say against these parameters."""
+    chosen = {
+        "AWS::Region": "us-east-1",
+        "JobProjects": "group/app@main",
+        "ModelRegion": "",
+        "Model": "",
+    } | given
+    return [
+        assertion["AssertDescription"]
+        for rule in rules.values()
+        if "RuleCondition" not in rule or holds(rule["RuleCondition"], chosen)
+        for assertion in rule["Assertions"]
+        if not holds(assertion["Assert"], chosen)
+    ]

@@ -63,8 +63,9 @@ class Day(Worker):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        for client in (self.adapter._client(), self.adapter._bare):
-            client.session.trust_env = (
+        client = self.adapter._client
+        for each in (client._current(), client._anonymous):
+            each.session.trust_env = (
                 False  # to look for a proxy each time would be a fifth of the test
             )
         return self

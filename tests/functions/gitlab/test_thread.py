@@ -1,28 +1,15 @@
-"""What we write in a thread, over python-gitlab against the stand-in: reactions, replies, their later versions."""
-
-from collections.abc import Iterator
+"""What we write in a thread: reactions, replies, their later versions."""
 
 import pytest
 
-from functions.gitlab.thread import GitLab
+from functions.gitlab import GitLab
 from shared.contract.ai_flow import COMMIT, MERGE_REQUEST, SNIPPET
 from shared.gitlab.values import GitLabError, Reply
 from shared.incoming.event import Event
-from tests.functions.gitlab.test_client import installed, secrets
-from tests.support.fakes import API_TOKEN, NOTE
+from tests.support.fakes import NOTE
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with installed() as server:
-        yield server
-
-
-@pytest.fixture
-def gitlab(server: StandIn) -> GitLab:
-    return GitLab(server.url, secrets(API_TOKEN))
+from tests.support.gitlab_adapter import secrets
 
 
 def comment(server: StandIn, *, internal: bool = False) -> Event:

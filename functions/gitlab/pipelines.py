@@ -1,0 +1,89 @@
+"""Pipelines: started, found again, followed, cancelled."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.gitlab.client import PAGE, Group, integer
+from shared.gitlab.values import GitLabError, Job, Pipeline, Progress
+from shared.incoming.payloads import seconds
+from shared.installation.secrets import Secret
+
+_SKEW = 60  # seconds GitLab's clock may differ from ours
+
+
+class Pipelines(Group):
+    """What becomes of a run in GitLab."""
+
+    def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
+        """`POST /projects/:id/trigger/pipeline`: https://docs.gitlab.com/api/pipeline_triggers/.
+
+        The trigger token goes in the body only, and no other token with it.
+        """
+        path = f"/projects/{project_id}/trigger/pipeline"
+        answer = self._client.post_anonymously(path, {"token": token.reveal(), **body})
+        if not isinstance(answer, dict) or type(answer.get("id")) is not int:
+            raise GitLabError(0, unsure=True)
+        return _pipeline(answer)
+
+    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
+        """`GET …/pipelines?source=trigger`, then the variables of each.
+
+        https://docs.gitlab.com/api/pipelines/#retrieve-pipeline-variables
+        """
+        after = datetime.fromtimestamp(since - _SKEW, UTC).isoformat()
+        path = f"/projects/{project_id}/pipelines"
+        for found in self._client.pages(path, {"source": "trigger", "created_after": after}):
+            variables = self._client.page(f"{path}/{integer(found, 'id')}/variables")
+            if any(_run_id(variable) == run_id for variable in variables):
+                return _pipeline(found)
+        return None
+
+    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
+        """`GET …/pipelines/:id`, then its jobs: https://docs.gitlab.com/api/jobs/."""
+        path = f"/projects/{project_id}/pipelines/{pipeline_id}"
+        pipeline = self._client.find(path)
+        if pipeline is None:
+            return None
+        jobs = self._client.page(f"{path}/jobs", per_page=PAGE)
+        return Progress(
+            status=str(pipeline.get("status")),
+            duration=int(pipeline.get("duration") or 0),
+            created_at=seconds(pipeline.get("created_at")),
+            jobs=tuple(
+                _job(job)
+                for job in jobs
+                if not job.get("allow_failure") or job.get("status") != "failed"
+            ),
+        )
+
+    def cancel(self, project_id: int, pipeline_id: int) -> None:
+        """`POST …/pipelines/:id/cancel`; GitLab answers 200 where nothing is left to do, too."""
+        self._client.post(f"/projects/{project_id}/pipelines/{pipeline_id}/cancel", {})
+
+
+def _pipeline(found: Mapping[str, Any]) -> Pipeline:
+    return Pipeline(integer(found, "id"), str(found.get("web_url", "")))
+
+
+def _job(found: Mapping[str, Any]) -> Job:
+    return Job(
+        id=integer(found, "id"),
+        status=str(found.get("status")),
+        failure_reason=str(found.get("failure_reason") or ""),
+        url=str(found.get("web_url")),
+    )
+
+
+def _run_id(variable: Mapping[str, Any]) -> object:
+    """Return the run id a variable tells; text that merely quotes one does not count."""
+    value = variable.get("value")
+    if variable.get("key") == "AI_FLOW_ID":
+        return value
+    if variable.get("key") != "TRIGGER_PAYLOAD":
+        return None
+    try:
+        return json.loads(str(value))["ai_flow"]["id"]
+    except (ValueError, KeyError, TypeError):
+        return None

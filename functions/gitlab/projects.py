@@ -1,0 +1,100 @@
+"""What a sweep looks at: a project, its comments, its webhooks and what they failed to deliver."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from functions.gitlab.client import Group, integer, is_internal
+from shared.contract.ai_flow import ISSUE, MERGE_REQUEST
+from shared.gitlab.values import Hook, Project, SweptNote
+from shared.incoming.event import Event
+from shared.incoming.payloads import KINDS, position_of, seconds
+
+_ASKING = (
+    "note_events",
+    "confidential_note_events",
+    "issues_events",
+    "confidential_issues_events",
+    "merge_requests_events",
+)
+_MOST_DELIVERIES = 20  # on a page, by GitLab
+
+
+class Projects(Group):
+    """Projects as a whole."""
+
+    def project(self, project_id: str) -> Project | None:
+        """`GET /projects/:id`: https://docs.gitlab.com/api/projects/#retrieve-a-project."""
+        project = self._client.find(f"/projects/{quote(project_id, safe='')}")
+        if project is None:
+            return None
+        return Project(
+            id=integer(project, "id"),
+            path=str(project.get("path_with_namespace")),
+            default_branch=str(project.get("default_branch")),
+            public=project.get("visibility") != "private",
+        )
+
+    def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
+        """`GET /projects/:id/events`: https://docs.gitlab.com/api/events/.
+
+        Its `after` is a day, and that day is left out.
+        """
+        after = (datetime.fromtimestamp(since, UTC) - timedelta(days=1)).date().isoformat()
+        query = {"action": "commented", "after": after, "sort": "asc"}
+        for found in self._client.pages(f"/projects/{project.id}/events", query):
+            note = found.get("note") or {}
+            kind = KINDS.get(str(note.get("noteable_type")))
+            # GitLab does not say which commit; on commits and snippets nothing is started anyway.
+            if kind in (ISSUE, MERGE_REQUEST) and not note.get("system"):
+                yield _comment(project, kind, note)
+
+    def hooks(self, project_id: int) -> list[Hook]:
+        """`GET /projects/:id/hooks`, a Maintainer's right.
+
+        https://docs.gitlab.com/api/project_webhooks/
+        """
+        return [
+            Hook(integer(hook, "id"), disabled=hook.get("alert_status") not in (None, "executable"))
+            for hook in self._client.pages(f"/projects/{project_id}/hooks", {})
+            if any(hook.get(flag) for flag in _ASKING)
+        ]
+
+    def failed_deliveries(self, project_id: int, hook_id: int, since: float) -> Iterator[bytes]:
+        """`GET …/hooks/:id/events`, of the last days, newest first.
+
+        https://docs.gitlab.com/api/project_webhooks/#list-all-events-for-a-project-webhook
+        """
+        path = f"/projects/{project_id}/hooks/{hook_id}/events"
+        for status in ("server_failure", "client_failure"):
+            found = self._client.pages(path, {"status": status}, size=_MOST_DELIVERIES)
+            for delivery in found:
+                if seconds(delivery.get("created_at"), default=since) < since:
+                    break
+                yield json.dumps(delivery.get("request_data")).encode()
+
+
+def _comment(project: Project, kind: str, note: Mapping[str, Any]) -> SweptNote:
+    author = note.get("author") or {}
+    created, updated = seconds(note.get("created_at")), seconds(note.get("updated_at"))
+    event = Event(
+        project_id=project.id,
+        project_path=project.path,
+        default_branch=project.default_branch,
+        kind=kind,
+        iid=integer(note, "noteable_iid"),
+        branches=None,
+        note_id=integer(note, "id"),
+        discussion_id=None,
+        internal=is_internal(note),
+        public=project.public,
+        author_id=integer(author, "id"),
+        author=str(author.get("username")),
+        texts=(str(note.get("body")),),
+        before=("",),
+        position=position_of(note.get("position")),
+        at=created,
+    )
+    return SweptNote(created, updated - created > 1, event)

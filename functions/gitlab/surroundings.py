@@ -1,0 +1,88 @@
+"""What an event stands in: its texts as they are now, its issue or merge request, the comments."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from functions.gitlab.client import BRIEFLY, Group, integer, is_internal, path_of
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import Diff, Note, Target
+from shared.incoming.event import Branches, Event
+from shared.incoming.payloads import seconds
+
+_FEW = 50  # comments at once: each may hold 1 MiB, and too large an answer is left unread
+_CHANGES = (("new_file", "added"), ("deleted_file", "deleted"), ("renamed_file", "renamed"))
+
+
+class Surroundings(Group):
+    """What is read around an event."""
+
+    def texts(self, event: Event) -> tuple[str, ...]:
+        """`GET …/notes/:id`, else as `target`: https://docs.gitlab.com/api/notes/."""
+        if event.note_id:
+            note = self._client.get(f"{path_of(event)}/notes/{event.note_id}")
+            return (str(note.get("body")),)
+        target = self.target(event)
+        return target.title, target.description
+
+    def target(self, event: Event) -> Target:
+        """`GET …/issues/:iid` or `…/merge_requests/:iid`.
+
+        https://docs.gitlab.com/api/issues/, https://docs.gitlab.com/api/merge_requests/
+        """
+        found = self._client.get(path_of(event), timeout=BRIEFLY)
+        return Target(
+            title=str(found.get("title") or ""),
+            description=str(found.get("description") or ""),
+            state=str(found.get("state")),
+            labels=tuple(str(label) for label in found.get("labels") or []),
+            author=_author(found),
+            branches=_branches(found) if event.kind == MERGE_REQUEST else None,
+        )
+
+    def notes(self, event: Event) -> Iterator[Note]:
+        """`GET …/notes`, comments only: https://docs.gitlab.com/api/notes/."""
+        query = {"sort": "desc", "order_by": "created_at", "activity_filter": "only_comments"}
+        path = f"{path_of(event)}/notes"
+        for note in self._client.pages(path, query, size=_FEW, timeout=BRIEFLY):
+            yield Note(
+                id=integer(note, "id"),
+                author=_author(note),
+                created_at=seconds(note.get("created_at")),
+                updated_at=seconds(note.get("updated_at")),
+                internal=is_internal(note),
+                body=str(note.get("body")),
+            )
+
+    def discussion(self, event: Event) -> list[int]:
+        """`GET …/discussions/:id`: https://docs.gitlab.com/api/discussions/."""
+        path = f"{path_of(event)}/discussions/{event.discussion_id}"
+        found = self._client.get(path, timeout=BRIEFLY)
+        return [integer(note, "id") for note in found.get("notes", [])]
+
+    def diffs(self, event: Event) -> Iterator[Diff]:
+        """`GET …/merge_requests/:iid/diffs`.
+
+        https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
+        """
+        for diff in self._client.pages(f"{path_of(event)}/diffs", {}, timeout=BRIEFLY):
+            yield Diff(
+                old_path=str(diff.get("old_path")),
+                new_path=str(diff.get("new_path")),
+                change=next((name for flag, name in _CHANGES if diff.get(flag)), "modified"),
+                diff=str(diff.get("diff") or ""),
+            )
+
+
+def _author(found: Mapping[str, Any]) -> tuple[int, str]:
+    author = found.get("author") or {}
+    return int(author.get("id") or 0), str(author.get("username"))
+
+
+def _branches(found: Mapping[str, Any]) -> Branches:
+    source = found.get("source_project_id")
+    return Branches(
+        source=str(found.get("source_branch")),
+        target=str(found.get("target_branch")),
+        source_project_id=source if type(source) is int else None,
+        sha=str(found.get("sha")),
+    )

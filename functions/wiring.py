@@ -1,0 +1,90 @@
+"""What every platform's handlers share: settings checked at start, the core over the adapters.
+
+It imports what `receive` needs; what stands behind the queue is imported on first need.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
+from shared.installation.settings import Settings, required
+from shared.outcome.reasons import Reason
+from shared.receive import Answer, receive
+from shared.runs.request import from_json
+
+if TYPE_CHECKING:
+    from shared.incoming.delivery import Delivery
+    from shared.runs.store import Queue, Records
+    from shared.services import Log, Services
+
+
+def read_settings(environment: Mapping[str, str], needs: Mapping[str, str]) -> Settings:
+    """Return the settings; `needs` are further variables and what is expected in each.
+
+    Raises SettingsError, which names the first variable that is missing or wrong.
+    """
+    for variable, expected in needs.items():
+        required(environment, variable, expected)
+    return Settings.read(environment)
+
+
+class Installation:
+    """The core over one platform's adapters: its three functions."""
+
+    def __init__(  # noqa: PLR0913  one argument per port
+        self,
+        settings: Settings,
+        *,
+        queue: "Queue",
+        records: "Records",
+        webhook_secrets: Callable[[], str],
+        gitlab_secrets: Callable[[], str],
+        log: "Log",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the adapters; the two secret documents are read on first need."""
+        self._settings, self._queue, self._records = settings, queue, records
+        self._tokens = Cached(webhook_secrets, WebhookSecrets.parse, now)
+        self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now
+
+    def receive(self, delivery: "Delivery") -> Answer:
+        """Answer a request to the public URL."""
+        return receive(
+            delivery,
+            settings=self._settings,
+            secrets=self._tokens,
+            queue=self._queue,
+            now=self._now,
+            log=self._log,
+        )
+
+    def dispatch(self, request: str | bytes, *, last: bool) -> Reason:
+        """Carry out a request of the queue; `last` says that there will be no other attempt.
+
+        Raises Retry where it is to come again, ValueError for what is no request.
+        """
+        from shared.dispatch import dispatch
+
+        return dispatch(from_json(request), self.services, last=last)
+
+    def sweep(self, task: Mapping[str, object]) -> dict[str, object]:
+        """Do what the schedule or an operator asks, as `shared.sweep.carry_out` reads it."""
+        from shared.sweep import carry_out
+
+        return carry_out(task, self.services, self._queue)
+
+    def log_defect(self, error: Exception) -> None:
+        """Log an error nobody foresaw by its class alone: its text may quote the request."""
+        self._log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
+
+    @cached_property
+    def services(self) -> "Services":
+        """What the use cases behind the queue work with."""
+        from functions.gitlab import GitLab
+        from shared.services import Services
+
+        secrets = Cached(self._gitlab_secrets, GitLabSecrets.parse, self._now)
+        gitlab = GitLab(self._settings.gitlab_url, secrets)
+        return Services(self._settings, secrets, self._records, gitlab, self._now, self._log)

@@ -1,0 +1,80 @@
+"""What a sweep looks at, as GitLab tells it."""
+
+import json
+
+import pytest
+
+from functions.gitlab import GitLab
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import GitLabError, Hook, Project
+from shared.incoming.event import Event
+from tests.support.gitlab.server import GitLab as StandIn
+
+PROJECT = Project(7, "group/app", "main", public=False)
+
+
+def test_a_sweep_sees_comments_on_issues_and_merge_requests(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    sha = "c" * 40
+    server.merge_request(7, 3, source_branch="feature")
+    server.snippet(7, 6)
+    server.known_commit(7, sha)
+    server.note(
+        7, "commit", sha, author_id=42, body="@claude on a commit"
+    )  # GitLab does not tell which
+    server.note(7, "snippet", 6, author_id=42, body="@claude on a snippet")
+    server.note(7, "issue", 5, author_id=42, body="said by GitLab", system=True)
+    position = {"new_path": "app.py", "new_line": 3, "head_sha": sha, "position_type": "text"}
+    for kind, iid, more in (
+        ("issue", 5, {"internal": True}),
+        ("merge_request", 3, {"position": position}),
+    ):
+        server.note(7, kind, iid, author_id=42, body=f"@claude in {kind}", **more)
+    first, second = gitlab.comments(PROJECT, server.clock() - 60)
+    assert (first.event.kind, first.event.iid, first.event.internal) == ("issue", 5, True)
+    assert first.event.texts == ("@claude in issue",)
+    assert (second.event.kind, second.event.iid, second.event.internal) == (MERGE_REQUEST, 3, False)
+    assert second.event.position == {"new_path": "app.py", "new_line": 3, "head_sha": sha}
+    assert not first.edited
+    assert abs(first.created_at - server.clock()) < 60
+    assert first.event.at == first.created_at
+    assert isinstance(first.event, Event)
+
+
+def test_a_project_is_found_by_its_id_and_its_path(server: StandIn, gitlab: GitLab) -> None:
+    for name in ("7", "group/app"):
+        assert gitlab.project(name) == PROJECT
+    for name in ("8", "group/other"):
+        assert gitlab.project(name) is None
+    server.project(8, "group/open", visibility="internal")
+    server.member(8, 99, 30)
+    assert gitlab.project("8") == Project(8, "group/open", "main", public=True)
+
+
+def test_webhooks_count_that_may_bring_a_request(server: StandIn, gitlab: GitLab) -> None:
+    asking = server.hook(7, "https://trigger.example/", note_events=True)
+    off = server.hook(7, "https://old.example/", issues_events=True, alert_status="disabled")
+    server.hook(7, "https://chat.example/", push_events=True)
+    assert gitlab.hooks(7) == [Hook(asking["id"], disabled=False), Hook(off["id"], disabled=True)]
+    server.member(7, 99, 30)  # no Maintainer
+    with pytest.raises(GitLabError) as error:
+        gitlab.hooks(7)
+    assert error.value.status == 403
+
+
+def test_deliveries_that_failed_since_are_read_newest_first(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = server.clock()
+    monkeypatch.setattr(server, "clock", lambda: now)
+    hook = server.hook(7, "http://127.0.0.1:1/", note_events=True)  # where nobody listens
+    for number in range(25):  # more than a page
+        now += 60
+        note = server.note(7, "issue", 5, author_id=42, body=f"number {number}")
+        server.deliver(hook["id"], server.note_hook(note))
+    server.hook_events[max(server.hook_events)]["response_status"] = "200"
+    found = [json.loads(body) for body in gitlab.failed_deliveries(7, hook["id"], now - 21.5 * 60)]
+    assert [body["object_attributes"]["note"] for body in found] == [
+        f"number {number}" for number in range(23, 2, -1)
+    ]

@@ -1,0 +1,153 @@
+"""What stands around an event, as GitLab tells it."""
+
+from typing import Any
+
+import pytest
+from gitlab import Gitlab
+
+from functions.gitlab import GitLab, client, surroundings
+from shared.contract.ai_flow import MERGE_REQUEST
+from shared.gitlab.values import Diff, GitLabError, Note, Target
+from shared.incoming.event import Branches
+from tests.support.fakes import NOTE
+from tests.support.gitlab import diffs
+from tests.support.gitlab.server import GitLab as StandIn
+
+HERE = NOTE._replace(kind=MERGE_REQUEST, iid=3)
+
+
+def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
+    server.issue(
+        7,
+        6,
+        title="It breaks",
+        description="Since Monday.",
+        state="closed",
+        labels=["bug", "p1"],
+        author_id=42,
+    )
+    found = gitlab.target(NOTE._replace(iid=6))
+    assert found == Target("It breaks", "Since Monday.", "closed", ("bug", "p1"), (42, "ada"), None)
+    with pytest.raises(GitLabError) as error:
+        gitlab.target(NOTE._replace(iid=4711))
+    assert error.value.status == 404
+
+
+@pytest.mark.parametrize("source", [7, 8])
+def test_a_merge_request_is_told_with_its_branches(
+    server: StandIn, gitlab: GitLab, source: int
+) -> None:
+    server.merge_request(
+        7,
+        3,
+        source_branch="feature",
+        source_project_id=source,
+        sha="a" * 40,
+        title="Draft: it",
+        author_id=42,
+    )
+    found = gitlab.target(HERE)
+    assert found == Target(
+        "Draft: it", "", "opened", (), (42, "ada"), Branches("feature", "main", source, "a" * 40)
+    )
+
+
+def test_comments_come_newest_first_and_gitlab_s_own_notes_not_at_all(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    texts = [
+        server.note(7, "issue", 5, author_id=42, body=f"number {number}") for number in range(3)
+    ]
+    server.note(7, "issue", 5, author_id=42, body="changed the title", system=True)
+    secret = server.note(7, "issue", 5, author_id=99, body="among us", internal=True)
+    found = list(gitlab.notes(NOTE))
+    assert [note.body for note in found] == ["among us", "number 2", "number 1", "number 0"]
+    assert [note.internal for note in found] == [True, False, False, False]
+    last = found[-1]
+    assert last == Note(
+        texts[0]["id"],
+        (42, "ada"),
+        last.created_at,
+        last.updated_at,
+        internal=False,
+        body="number 0",
+    )
+    assert abs(last.created_at - texts[0]["created_at"]) < 0.01
+    assert found[0].id == secret["id"]
+    server.notes[texts[0]["id"]]["updated_at"] += 5
+    assert 4.9 < list(gitlab.notes(NOTE))[-1].updated_at - last.updated_at < 5.1
+
+
+def test_notes_and_diffs_are_read_as_far_as_somebody_wants_them(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PAGE", 2)
+    monkeypatch.setattr(surroundings, "_FEW", 2)
+    server.merge_request(7, 3, source_branch="feature", diffs=diffs.many(5))
+    for number in range(5):
+        server.note(7, "merge_request", 3, author_id=42, body=f"number {number}")
+    for read in (gitlab.notes, gitlab.diffs):
+        server.calls.clear()
+        first = next(iter(read(HERE)))
+        assert first
+        assert len(server.calls) == 1
+        assert len(list(read(HERE))) == 5
+        assert len(server.calls) == 4
+
+
+def test_the_notes_of_a_discussion_are_known_by_id(server: StandIn, gitlab: GitLab) -> None:
+    first = server.note(7, "issue", 5, author_id=42, body="why?")
+    server.note(7, "issue", 5, author_id=42, body="elsewhere")
+    second = server.note(
+        7, "issue", 5, author_id=99, body="because", discussion_id=first["discussion_id"]
+    )
+    assert gitlab.discussion(NOTE._replace(discussion_id=first["discussion_id"])) == [
+        first["id"],
+        second["id"],
+    ]
+    with pytest.raises(GitLabError) as error:
+        gitlab.discussion(NOTE)
+    assert error.value.status == 404
+
+
+def test_changed_files_say_what_became_of_them(server: StandIn, gitlab: GitLab) -> None:
+    changes = [
+        diffs.file("app.py", lines=2),
+        diffs.file("new.py", new_file=True),
+        diffs.file("old.py", deleted_file=True),
+        diffs.file("b.py", was="a.py"),
+        diffs.file("huge.py", too_large=True),
+    ]
+    server.merge_request(7, 3, source_branch="feature", diffs=changes)
+    found = list(gitlab.diffs(HERE))
+    assert [(each.old_path, each.new_path, each.change) for each in found] == [
+        ("app.py", "app.py", "modified"),
+        ("new.py", "new.py", "added"),
+        ("old.py", "old.py", "deleted"),
+        ("a.py", "b.py", "renamed"),
+        ("huge.py", "huge.py", "modified"),
+    ]
+    assert found[0] == Diff("app.py", "app.py", "modified", changes[0]["diff"])
+    assert found[-1].diff == ""
+
+
+@pytest.mark.parametrize("read", ["target", "notes", "discussion", "roles", "diffs"])
+def test_what_the_context_reads_has_a_short_limit(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    seen: list[object] = []
+    send = Gitlab.http_request
+
+    def limited(self: Gitlab, *args: Any, **options: Any) -> object:
+        seen.append(options.get("timeout"))
+        return send(self, *args, **options)
+
+    monkeypatch.setattr(Gitlab, "http_request", limited)
+    server.merge_request(7, 3, source_branch="feature")
+    note = server.note(7, "merge_request", 3, author_id=42, body="@claude")
+    here = HERE._replace(discussion_id=note["discussion_id"])
+    call = getattr(gitlab, read)
+    found = call(7, [42]) if read == "roles" else call(here)
+    assert found is not None
+    list(found)
+    assert seen == [client.BRIEFLY]

@@ -1,0 +1,167 @@
+"""The local platform as one process: its settings, its start after a kill, its one task, its end."""
+
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.local.adapters import SqliteRecords, Store
+from functions.local.handlers import Local, main
+from shared.installation.readers import SettingsError
+from shared.installation.secrets import SecretError
+from shared.runs.record import LEASE, Record, State, key_of
+from tests.support import fakes
+
+LATER = int(fakes.NOW) + 10_000
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "GITLAB_URL": "http://127.0.0.1:1",
+        "WEBHOOK_SECRETS": fakes.WEBHOOK_SECRETS,
+        "GITLAB_SECRETS": fakes.GITLAB_SECRETS,
+        "STATE_DIR": str(tmp_path / "state"),
+        "PORT": "0",
+    }
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def local(environment: Mapping[str, str]) -> Local:
+    return Local(environment, now=lambda: fakes.NOW, log=fakes.Log())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"WEBHOOK_SECRETS": ""},
+            SettingsError,
+            "WEBHOOK_SECRETS: found '', expected JSON such as",
+        ),
+        (
+            {"GITLAB_SECRETS": " "},
+            SettingsError,
+            "GITLAB_SECRETS: found ' ', expected JSON such as",
+        ),
+        ({"WEBHOOK_SECRETS": "{}"}, SecretError, "WEBHOOK_SECRETS holds no token"),
+        ({"GITLAB_SECRETS": "{}"}, SecretError, "GITLAB_SECRETS: api_token must be"),
+        ({"MINIMUM_ROLE": "king"}, SettingsError, "MINIMUM_ROLE: found 'king'"),
+        ({"PORT": "65536"}, SettingsError, "PORT: found '65536', expected a TCP port"),
+        ({"PORT": "http"}, SettingsError, "PORT: found 'http', expected a TCP port"),
+        ({"PORT": "-1"}, SettingsError, "PORT: found '-1', expected a TCP port"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_before_anything_is_made(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    environment |= change
+    with pytest.raises(error, match=message):
+        local(environment)
+    assert not Path(environment["STATE_DIR"]).exists()
+    set_all(monkeypatch, environment)
+    assert main() == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_folder_in_use_is_told_with_its_cure(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = Store(Path(environment["STATE_DIR"]))
+    set_all(monkeypatch, environment)
+    assert main() == 2
+    assert "is in use by another process; give each its own" in capsys.readouterr().err
+    store.close()
+
+
+def test_it_answers_until_it_is_stopped_and_can_be_started_again(
+    environment: dict[str, str],
+) -> None:
+    for _ in range(2):
+        running = local(environment)
+        running.start()
+        connection = HTTPConnection(running.url.removeprefix("http://").rstrip("/"), timeout=5)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+        connection.close()
+        running.stop()
+        with pytest.raises(ConnectionRefusedError):
+            connection.request("GET", "/")
+
+
+def stored(environment: Mapping[str, str], *records: Record | tuple[str, str]) -> None:
+    """Put records into the store as a process would that was killed then."""
+    store = Store(Path(environment["STATE_DIR"]))
+    rows = SqliteRecords(store, fakes.NOW)
+    for record in records:
+        key, text = (record.key, record.to_json()) if isinstance(record, Record) else record
+        assert rows.write(key, text, None, LATER)
+    store.close()
+
+
+def read(environment: Mapping[str, str], run_id: str) -> str | None:
+    store = Store(Path(environment["STATE_DIR"]))
+    text, _ = SqliteRecords(store, fakes.NOW).read(key_of(run_id))
+    store.close()
+    return text
+
+
+def test_leases_of_a_process_that_was_killed_end_with_the_next_start(
+    environment: dict[str, str],
+) -> None:
+    leased = Record(fakes.run(), State.CLAIMED, until=fakes.NOW + LEASE, expires=LATER)
+    over = Record(
+        fakes.run(fakes.NOTE._replace(note_id=102)), State.FINISHED, until=0.0, expires=LATER
+    )
+    stored(environment, (key_of("unreadable"), '{"version": 99}'), leased, over)
+    local(environment).carry_out({"replay": []})
+    freed = read(environment, leased.request.id)
+    assert freed
+    assert Record.from_json(freed) == leased._replace(until=fakes.NOW)
+    assert read(environment, over.request.id) == over.to_json()
+    assert read(environment, "unreadable") == '{"version": 99}'
+
+
+@pytest.mark.parametrize(
+    ("task", "done"),
+    [
+        ({"replay": ["unknown"]}, {"replayed": []}),
+        ({}, {"projects": 0, "failed": 0, "found": 0, "disabled_hooks": 0}),
+    ],
+)
+def test_one_task_is_carried_out_and_its_outcome_printed(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: dict[str, Any],
+    done: dict[str, Any],
+) -> None:
+    set_all(monkeypatch, environment)
+    assert main(json.dumps(task)) == 0
+    assert json.loads(capsys.readouterr().out) == done
+
+
+@pytest.mark.parametrize("task", ["no JSON", '{"since": "yesterday"}'])
+def test_a_task_that_cannot_be_read_is_an_error_of_who_wrote_it(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+) -> None:
+    set_all(monkeypatch, environment)
+    assert main(task) == 2
+    assert capsys.readouterr().err

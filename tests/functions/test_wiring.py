@@ -1,0 +1,123 @@
+"""What the handlers of all platforms share, over fakes; and that it costs `receive` nothing."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from functions import wiring
+from functions.gitlab import GitLab
+from functions.wiring import Installation, read_settings
+from shared.installation.readers import SettingsError
+from shared.outcome.reasons import Reason
+from tests import ROOT
+from tests.support import fakes
+
+WHAT = {"QUEUE_URL": "the queue's URL", "TABLE": "the table's name"}
+
+
+class Stage:
+    """An installation on fakes whose secrets count how often they are read."""
+
+    def __init__(self) -> None:
+        self.queue, self.records = fakes.Queue(), fakes.Records()
+        self.clock, self.log, self.read = fakes.Clock(), fakes.Log(), list[str]()
+        self.installation = Installation(
+            fakes.settings(),
+            queue=self.queue,
+            records=self.records,
+            webhook_secrets=lambda: self._secret("webhook", fakes.WEBHOOK_SECRETS),
+            gitlab_secrets=lambda: self._secret("gitlab", fakes.GITLAB_SECRETS),
+            log=self.log,
+            now=self.clock,
+        )
+
+    def _secret(self, name: str, document: str) -> str:
+        self.read.append(name)
+        return document
+
+
+@pytest.mark.parametrize("missing", WHAT)
+def test_a_function_s_own_variable_that_is_missing_is_named_first(missing: str) -> None:
+    environment = {name: "set" for name in WHAT if name != missing} | {"MINIMUM_ROLE": "king"}
+    with pytest.raises(SettingsError, match=f"^{missing}: found None, expected {WHAT[missing]}"):
+        read_settings(environment, WHAT)
+
+
+def test_settings_are_read_where_nothing_is_missing() -> None:
+    environment = dict.fromkeys(WHAT, "set") | {"GITLAB_URL": "https://gitlab.example"}
+    assert read_settings(environment, WHAT).gitlab_url == "https://gitlab.example"
+    with pytest.raises(SettingsError, match="MINIMUM_ROLE"):
+        read_settings(environment | {"MINIMUM_ROLE": "king"}, WHAT)
+
+
+def test_receive_answers_by_the_core_and_reads_the_secret_when_one_is_needed() -> None:
+    stage = Stage()
+    unsigned = fakes.delivery(fakes.payload())._replace(headers={})
+    assert stage.installation.receive(unsigned).status == 401
+    assert stage.read == []
+    assert stage.installation.receive(fakes.delivery(fakes.payload())).status == 202
+    assert stage.queue.runs == [fakes.run()]
+    assert stage.read == ["webhook"]
+    assert [fields["reason"] for _, fields in stage.log.lines] == ["queued"]
+
+
+def test_dispatch_reads_the_request_and_tells_the_core_whether_it_is_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage, given = Stage(), list[Any]()
+
+    def dispatch(*arguments: object, **options: object) -> Reason:
+        given.append((*arguments, options))
+        return Reason.TRIGGERED
+
+    monkeypatch.setattr("shared.dispatch.dispatch", dispatch)
+    for last in (False, True):
+        body = fakes.run().to_json()
+        assert stage.installation.dispatch(body, last=last) is Reason.TRIGGERED
+        assert stage.installation.dispatch(body.encode(), last=last) is Reason.TRIGGERED
+    services = stage.installation.services
+    assert given == [(fakes.run(), services, {"last": last}) for last in (0, 0, 1, 1)]
+    with pytest.raises(json.JSONDecodeError):
+        stage.installation.dispatch("no request", last=False)
+
+
+def test_sweep_carries_out_a_task() -> None:
+    assert Stage().installation.sweep({"replay": ["unknown"]}) == {"replayed": []}
+
+
+def test_services_are_made_once_of_what_the_platform_gave() -> None:
+    stage = Stage()
+    services = stage.installation.services
+    assert services is stage.installation.services
+    assert isinstance(services.gitlab, GitLab)
+    assert (services.records, services.now, services.log) == (
+        stage.records,
+        stage.clock,
+        stage.log,
+    )
+    assert stage.read == []
+    assert services.secrets.get().api_token.reveal() == fakes.API_TOKEN
+
+
+def test_a_defect_is_logged_by_its_class_alone() -> None:
+    stage = Stage()
+    stage.installation.log_defect(KeyError("canary"))
+    assert stage.log.lines == [("ERROR", {"reason": "defect", "error": "KeyError"})]
+
+
+def test_what_stands_behind_the_queue_is_not_loaded_at_cold_start() -> None:
+    program = (
+        "import json, sys; known = set(sys.modules); import functions.wiring;"
+        "print(json.dumps(sorted(set(sys.modules) - known)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(ran.stdout))
+    assert wiring.__name__ in loaded
+    assert not loaded & {"shared.dispatch", "shared.sweep", "shared.services", "functions.gitlab"}
+    roots = {name.partition(".")[0] for name in loaded}
+    assert roots - sys.stdlib_module_names == {"functions", "shared"}

@@ -1,0 +1,42 @@
+"""The real GitLab adapter in front of the stand-in, and what its tests send."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.installation.secrets import Cached, GitLabSecrets
+from tests.support.fakes import API_TOKEN, TRIGGER_TOKEN, Clock
+from tests.support.gitlab import contract
+from tests.support.gitlab.server import GitLab as StandIn
+
+BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"id": "0123abcd"}}
+TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
+
+
+@contextmanager
+def installed() -> Iterator[StandIn]:
+    """A stand-in with a project, a developer and our own user; at the end all calls are held against GitLab's API."""
+    with StandIn() as server:
+        server.user(42, "ada")
+        server.user(99, "claude", bot=True)
+        server.project(7, "group/app")
+        server.member(7, 42, 30)
+        server.member(7, 99, 40)
+        server.api_token(API_TOKEN, 99)
+        server.trigger_token(TRIGGER_TOKEN, 7, 99)
+        server.issue(7, 5)
+        yield server
+        assert not server.unknown_calls
+        assert not [
+            problem for call in server.calls if not call.fault for problem in contract.check(call)
+        ]
+
+
+def secrets(*tokens: str, clock: Clock | None = None) -> Cached[GitLabSecrets]:
+    waiting = list(tokens)
+    document = {"trigger_tokens": {"*": TRIGGER_TOKEN}}
+    return Cached(
+        lambda: json.dumps(document | {"api_token": waiting.pop(0)}),
+        GitLabSecrets.parse,
+        clock or Clock(),
+    )
