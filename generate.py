@@ -28,7 +28,9 @@ from shared.outcome.reasons import Outcome, Reason
 
 ROOT = Path(__file__).parent
 COMPONENT = ROOT / "templates" / "claude.yml"
-BEGIN, END = "# The program, written by generate.py from job/: begin", "# The program: end"
+PROGRAM = ("job/*.py", "shared/__init__.py", "shared/contract/*.py")
+BEGIN = "# The program, written by generate.py from job/ and shared/contract/: begin"
+END = "# The program: end"
 _LAST = "END_OF_FILE"
 
 _PART = re.compile(
@@ -296,17 +298,20 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 
 
 def program() -> str:
-    """Return the shell lines that write job/'s files into the folder `$program`."""
-    parts = []
-    for path in sorted((ROOT / "job").glob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if _LAST in text or "$[[" in text or "\t" in text:
-            message = (
-                f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
-            )
-            raise ValueError(message)
-        parts.append(f"cat > \"$program/job/{path.name}\" <<'{_LAST}'\n{text}{_LAST}\n")
-    return "".join(parts)
+    """Return the shell lines that write the program into the folder `$program`."""
+    paths = [path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern))]
+    folders = dict.fromkeys(path.parent.relative_to(ROOT).as_posix() for path in paths)
+    made = " ".join(f'"$program/{folder}"' for folder in folders)
+    return f"mkdir -p {made}\n" + "".join(_embedded(path) for path in paths)
+
+
+def _embedded(path: Path) -> str:
+    """Return the shell lines that write one file; raise ValueError if none can."""
+    name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+    if _LAST in text or "$[[" in text or "\t" in text:
+        message = f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
+        raise ValueError(message)
+    return f"cat > \"$program/{name}\" <<'{_LAST}'\n{text}{_LAST}\n"
 
 
 def component(current: str) -> str:

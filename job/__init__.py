@@ -1,1 +1,1 @@
-"""The program that runs inside the CI job: standard library only, for the Python (3.9 or later) that images bring."""
+"""The program that runs inside the CI job. It needs Python 3.9 and its standard library only."""

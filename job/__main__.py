@@ -1,4 +1,4 @@
-"""Start the job and end with its exit code; it holds no logic."""
+"""Start the job and end with its exit code."""
 
 import sys
 

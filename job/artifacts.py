@@ -1,4 +1,4 @@
-"""The job's folders: a private one Claude cannot reach, the CI cache, the artifacts; their content is others'."""
+"""The job's folders: a private one out of Claude's reach, the CI cache and the artifacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from job.claude import Result
-    from job.log import Log
+    from job.job_log import Log
 
 
 class Folders(NamedTuple):
@@ -27,7 +27,10 @@ class Folders(NamedTuple):
 
 @contextmanager
 def folders(workspace: Path) -> Iterator[Folders]:
-    """Make the private folder and take the cache out of the work tree, where Claude could change it, and back."""
+    """Make the private folder, and keep the CI cache in it, out of Claude's reach, until the end.
+
+    `workspace` is the work tree, where GitLab's runner puts the cache and looks for it afterwards.
+    """
     cached = workspace / FOLDER / "cache"
     private = _private(workspace)
     cache = private / "cache"
@@ -37,13 +40,34 @@ def folders(workspace: Path) -> Iterator[Folders]:
         cache.mkdir(exist_ok=True)
         yield Folders(private, cache)
     finally:
-        anew(workspace / FOLDER)
+        _clean(workspace / FOLDER)
         with suppress(OSError):
             shutil.move(str(cache), str(cached))
         shutil.rmtree(private, ignore_errors=True)
 
 
-def anew(folder: Path) -> None:
+def leave(
+    workspace: Path,
+    log: Log,
+    run_id: str,
+    result: Result | None,
+    transcript: list[str],
+    patch: bytes,
+) -> None:
+    """Write the artifacts, with secrets masked: result and transcript if Claude ran, the patch."""
+    folder = workspace / FOLDER
+    _clean(folder)
+    (folder / ".ours").touch()
+    if result:
+        failure = result.failure.reason.name.lower() if result.failure else None
+        shown = json.dumps({**result._asdict(), "failure": failure, "run": run_id}, indent=1)
+        (folder / "result.json").write_text(f"{log.masked(shown)}\n", encoding="utf-8")
+        (folder / "transcript.jsonl").write_text(log.masked("".join(transcript)), encoding="utf-8")
+    if patch:
+        (folder / "changes.patch").write_bytes(patch)
+
+
+def _clean(folder: Path) -> None:
     """Make the folder anew unless it is ours: a branch may have put a link or files there."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
@@ -52,29 +76,8 @@ def anew(folder: Path) -> None:
         folder.mkdir()
 
 
-def leave(
-    workspace: Path, log: Log, run: str, result: Result | None, transcript: list[str], patch: bytes
-) -> None:
-    """Write what the job keeps, with secrets masked."""
-    folder = workspace / FOLDER
-    anew(folder)
-    (folder / ".ours").touch()
-    if result:
-        told = {
-            **result._asdict(),
-            "failure": result.failure and result.failure.ending.name.lower(),
-            "run": run,
-        }
-        (folder / "result.json").write_text(
-            log.masked(json.dumps(told, indent=1)) + "\n", encoding="utf-8"
-        )
-        (folder / "transcript.jsonl").write_text(log.masked("".join(transcript)), encoding="utf-8")
-    if patch:
-        (folder / "changes.patch").write_bytes(patch)
-
-
 def _private(workspace: Path) -> Path:
-    """Beside the work tree if possible: on its disk the cached command is moved and not copied."""
+    """Make the folder beside the work tree if we may: on one disk, the cache moves at once."""
     try:
         return Path(tempfile.mkdtemp(prefix=".claude-job-", dir=workspace.resolve().parent))
     except OSError:

@@ -1,27 +1,43 @@
-"""Which code a run works on and where its changes go: it checks out, publishes, and runs no Claude."""
+"""Choose the code that a run works on, and publish what Claude changed in it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from job import merge_request
+from job import merge_request, messages
+from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
-from job.outcome import Ending, Failure
-from job.request import MERGE_REQUEST, Request
 from job.workspace import CI_FILES, Author, Change, Workspace
+from shared.contract.ai_flow import MERGE_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from job.log import Log
-    from job.merge_request import Words
-    from job.settings import Settings
+    from job.inputs import Inputs
+    from job.job_log import Log
+    from job.merge_request import Summary
+    from job.request import Request
+
+
+class Context(NamedTuple):
+    """What choosing and publishing both need; `user` is GitLab's answer about the token's user."""
+
+    gitlab: GitLab
+    request: Request
+    inputs: Inputs
+    user: Mapping[str, object]
+    environment: Mapping[str, str]
+    log: Log
 
 
 class Branch(NamedTuple):
-    """Where changes go: a branch, what it is merged into, and the open merge request for it, if there is one."""
+    """Where changes go: a branch, what it is merged into, its open merge request if it has one.
+
+    `diff` is that of the merge request a run was asked in. `moved`: it has commits that the person
+    who asked has not seen.
+    """
 
     name: str
     target: str
@@ -31,127 +47,138 @@ class Branch(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What became of the changes: the URL of a merge request, or the commit on the one that was asked in."""
+    """What became of the changes: the first 8 characters of their commit, and what to remark.
+
+    `url` is that of the merge request, or "" if the run was asked for in one.
+    """
 
     url: str
     commit: str
     remarks: tuple[str, ...]
 
 
-class Course(NamedTuple):
-    """What choosing and publishing both need."""
+def choose(workspace: Workspace, context: Context) -> Branch:
+    """Check out what the request is about; raise Failure if that cannot be had.
 
-    gitlab: GitLab
-    request: Request
-    settings: Settings
-    user: Mapping[str, object]
-    given: Mapping[str, str]
-    log: Log
-
-
-def choose(place: Workspace, course: Course) -> Branch:
-    """Check out the merge request's branch, our open merge request's for this issue, or the default branch."""
-    default = course.given.get("CI_DEFAULT_BRANCH", "main")
+    It is the merge request's branch, the one of our open merge request for the issue, or the
+    default branch.
+    """
+    environment = context.environment
+    default = environment.get("CI_DEFAULT_BRANCH", "main")
     try:
-        place.open(default, course.given.get("CI_COMMIT_REF_NAME", default))
-        if course.request.kind == MERGE_REQUEST:
-            return _of_merge_request(place, course)
-        return _of_issue(place, course, default)
+        workspace.open(default, environment.get("CI_COMMIT_REF_NAME", default))
+        if context.request.kind == MERGE_REQUEST:
+            return _of_merge_request(workspace, context)
+        return _of_issue(workspace, context, default)
     except GitError as error:
-        course.log.line(str(error))
-        raise Failure(Ending.NOT_FETCHED, name=course.settings.token_variable) from None
+        context.log.line(str(error))
+        raise Failure(Reason.NOT_FETCHED, name=context.inputs.token_variable) from None
     except GitLabError as error:
-        course.log.line(str(error))
-        raise Failure(
-            Ending.GITLAB_REFUSED, what="show the merge request", status=error.status
-        ) from None
+        raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
 
 
-def _of_merge_request(place: Workspace, course: Course) -> Branch:
-    found = merge_request.current(course.gitlab, course.request.iid, course.given["CI_PROJECT_ID"])
+def _of_merge_request(workspace: Workspace, context: Context) -> Branch:
+    found = _current(context)
     name, target = str(found["source_branch"]), str(found["target_branch"])
-    head, base = place.fetch(name), place.fetch(target)
-    moved = bool(course.request.sha) and head != course.request.sha
-    if moved and course.settings.branch_moved == "stop":
-        raise Failure(Ending.BRANCH_MOVED)
-    _go(place, head, base, course)
-    return Branch(name, target, found, place.diff(base), moved)
+    head, base = workspace.fetch(name), workspace.fetch(target)
+    moved = bool(context.request.sha) and head != context.request.sha
+    if moved and context.inputs.branch_moved == "stop":
+        raise Failure(Reason.BRANCH_MOVED)
+    _check_out(workspace, head, base, context)
+    return Branch(name, target, found, workspace.diff(base), moved)
 
 
-def _of_issue(place: Workspace, course: Course, default: str) -> Branch:
-    prefix = f"{course.settings.branch_prefix}{course.request.target or 'run'}-"
-    known = (
-        merge_request.ours(course.gitlab, prefix, course.user.get("id"))
-        if course.request.kind
-        else None
-    )
+def _of_issue(workspace: Workspace, context: Context, default: str) -> Branch:
+    prefix = f"{context.inputs.branch_prefix}{context.request.target or 'run'}-"
+    known = None
+    if context.request.kind:
+        known = merge_request.ours(context.gitlab, prefix, context.user.get("id"))
     if known is None:
-        _go(place, place.trusted, place.trusted, course)
-        return Branch(f"{prefix}{course.given.get('CI_JOB_ID', '0')}", default, None)
+        _check_out(workspace, workspace.trusted, workspace.trusted, context)
+        return Branch(f"{prefix}{context.environment.get('CI_JOB_ID', '0')}", default, None)
     name = str(known["source_branch"])
-    _go(place, place.fetch(name), place.trusted, course)
+    _check_out(workspace, workspace.fetch(name), workspace.trusted, context)
     return Branch(name, str(known["target_branch"]), known)
 
 
-def _go(place: Workspace, commit: str, target: str, course: Course) -> None:
-    for path in place.go(commit, target):
-        course.log.line(f"while Claude works, {path} is the target branch's")
-    course.log.line(f"at {commit}")
+def _check_out(workspace: Workspace, commit: str, target: str, context: Context) -> None:
+    for path in workspace.go(commit, target):
+        context.log.line(messages.RESTORED.format(path=path))
+    context.log.line(messages.CHECKED_OUT.format(commit=commit))
 
 
-def keep(place: Workspace, changes: list[Change], title: str, course: Course) -> str:
-    """Commit the changes in the name of the token's user; return the commit, which nobody else has yet."""
-    host = urlsplit(course.given["CI_PROJECT_URL"]).hostname or "localhost"
-    user = course.user
-    address = str(
-        user.get("commit_email") or f"{user.get('id')}-{user.get('username')}@users.noreply.{host}"
+def keep(workspace: Workspace, changes: list[Change], title: str, context: Context) -> str:
+    """Commit the changes in the name of the token's user; return the commit, not yet pushed."""
+    host = urlsplit(context.environment["CI_PROJECT_URL"]).hostname or "localhost"
+    user = context.user
+    no_reply = f"{user.get('id')}-{user.get('username')}@users.noreply.{host}"
+    author = Author(
+        name=str(user.get("name") or user.get("username") or "Claude"),
+        email=str(user.get("commit_email") or no_reply),
     )
-    author = Author(str(user.get("name") or user.get("username") or "Claude"), address)
-    return place.commit(changes, merge_request.commit_message(title, course.request, host), author)
+    message = merge_request.commit_message(title, context.request, host)
+    return workspace.commit(changes, message, author)
 
 
 def publish(
-    place: Workspace,
+    workspace: Workspace,
     branch: Branch,
     commit: str,
     changes: list[Change],
-    words: Words,
+    summary: Summary,
     link: str,
-    course: Course,
+    context: Context,
 ) -> Published:
-    """Push the commit and open or update the merge request."""
-    asked_in_it = course.request.kind == MERGE_REQUEST
+    """Push the commit, and open or update the merge request unless it was asked in one.
+
+    `link` is Markdown that leads to the job. Raise Failure if GitLab refuses, or if the merge
+    request was closed meanwhile.
+    """
+    asked_in_it = context.request.kind == MERGE_REQUEST
     if asked_in_it:
-        _still_open(course)
-    configuration = any(CI_FILES.fullmatch(change.path) for change in changes)
-    try:
-        place.push(commit, branch.name, skip_ci=configuration)
-    except GitError as error:
-        course.log.line(str(error))
-        if "fetch first" in str(error) or "non-fast-forward" in str(error):
-            raise Failure(Ending.PUSHED_MEANWHILE, branch=branch.name) from None
-        raise Failure(
-            Ending.PUSH_REJECTED, branch=branch.name, name=course.settings.token_variable
-        ) from None
-    said = (
-        "CI configuration was changed, so the push started no pipeline: read it first."
-        if configuration
-        else ""
-    )
-    remarks = (said,) if said else ()
+        try:
+            _current(context)
+        except GitLabError as error:
+            raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
+    changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
+    _push(workspace, commit, branch.name, context, skip_ci=changes_ci)
+    remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()
     if asked_in_it:
         return Published("", commit[:8], remarks)
-    url = merge_request.publish(
-        course.gitlab, course.request, course.settings, branch=branch.name, target=branch.target, words=words,
-        link=link, known=branch.known,
-    )  # fmt: skip
+    try:
+        url = merge_request.publish(
+            context.gitlab,
+            context.request,
+            context.inputs,
+            branch=branch.name,
+            target=branch.target,
+            summary=summary,
+            link=link,
+            known=branch.known,
+        )
+    except GitLabError as error:
+        what = messages.UPDATE_MERGE_REQUEST if branch.known else messages.OPEN_MERGE_REQUEST
+        raise _refused(what, error, context) from None
     return Published(url, commit[:8], remarks)
 
 
-def _still_open(course: Course) -> None:
+def _push(workspace: Workspace, commit: str, name: str, context: Context, *, skip_ci: bool) -> None:
     try:
-        merge_request.current(course.gitlab, course.request.iid, course.given["CI_PROJECT_ID"])
-    except GitLabError as error:
-        raise Failure(
-            Ending.GITLAB_REFUSED, what="show the merge request", status=error.status
-        ) from None
+        workspace.push(commit, name, skip_ci=skip_ci)
+    except GitError as error:
+        said = str(error)
+        context.log.line(said)
+        if "fetch first" in said or "non-fast-forward" in said:
+            raise Failure(Reason.PUSHED_MEANWHILE, branch=name) from None
+        token = context.inputs.token_variable
+        raise Failure(Reason.PUSH_REJECTED, branch=name, name=token) from None
+
+
+def _current(context: Context) -> Mapping[str, object]:
+    project = context.environment["CI_PROJECT_ID"]
+    return merge_request.current(context.gitlab, context.request.iid, project)
+
+
+def _refused(what: str, error: GitLabError, context: Context) -> Failure:
+    context.log.line(str(error))
+    return Failure(Reason.GITLAB_REFUSED, what=what, status=error.status)

@@ -1,4 +1,4 @@
-"""Run Claude Code once: fixed arguments, a chosen environment, hard limits; it reads no request and no GitLab."""
+"""Run Claude Code once: fixed arguments, a chosen environment, hard limits."""
 
 from __future__ import annotations
 
@@ -11,37 +11,42 @@ from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
-from job.outcome import Ending, Failure
-from job.settings import TOOLS
+from job.failures import Failure, Reason
+from job.inputs import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from job.settings import Settings
+    from job.inputs import Inputs
 
-# All that passes from the job's environment to Claude, besides what signs it in and the input `environment`.
+# What passes from the job's environment to Claude, besides what signs it in and the names in the
+# input `environment`.
 PASSED_ON = (
-    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy",
-    "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "USE_BUILTIN_RIPGREP", "API_TIMEOUT_MS",
-    "CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS",
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
+    "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+    "USE_BUILTIN_RIPGREP", "API_TIMEOUT_MS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS",
 )  # fmt: skip
 _FIXED = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_ENABLE_TASKS": "0",  # the to-do list as one tool, which the reply shows
-    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",  # no `@file`: the second lock beside prompt.as_data
-    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",  # the frame has the default branch's CLAUDE.md
+    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",  # no `@file`, even if prompt.as_data let one through
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",  # the system prompt has the default branch's CLAUDE.md
     "CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS": "1",  # no commit messages of strangers in the prompt
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
     "DISABLE_AUTOUPDATER": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
 _GRACE = 5.0  # seconds from SIGTERM to SIGKILL
-_LONGEST_STDERR = 4000
 
 
 class Result(NamedTuple):
-    """What a run of Claude ended with; `failure` is None where it finished."""
+    """What a run of Claude ended with; `failure` is None if it finished.
+
+    `cost` is in US dollars; `denied` counts the refused calls of each tool.
+    """
 
     answer: str
     turns: int
@@ -52,7 +57,11 @@ class Result(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Where Claude runs and what it is given."""
+    """Where Claude runs and what it is given; `deadline` is in seconds from its start.
+
+    `extra` is a second folder to read, `system` the file with our part of the system prompt,
+    `mcp` the configuration of an MCP server, `resume` the session to go on with.
+    """
 
     program: str
     folder: Path
@@ -61,41 +70,45 @@ class Run(NamedTuple):
     system: Path
     message: str
     sign_in: Mapping[str, str]
-    mcp: Path | None
-    mcp_tools: tuple[str, ...]
-    resume: str
     deadline: float
+    mcp: Path | None = None
+    mcp_tools: tuple[str, ...] = ()
+    resume: str = ""
 
 
-def arguments(run: Run, settings: Settings) -> list[str]:
-    """Return the command line: nothing of it comes from a comment; the prompt goes to standard input."""
-    bash = ["Bash"] if any(tool.startswith("Bash(") for tool in settings.allowed_tools) else []
-    others = [
-        tool.partition("(")[0]
-        for tool in settings.allowed_tools
-        if not tool.startswith(("Bash(", "mcp__"))
-    ]
-    allowed = [*settings.allowed_tools, *run.mcp_tools]
+def arguments(run: Run, inputs: Inputs) -> list[str]:
+    """Return the command line. Nothing in it comes from a comment: that goes to standard input."""
+    commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
+    named = [tool for tool in inputs.allowed_tools if not tool.startswith(("Bash(", "mcp__"))]
+    tools = [*TOOLS, *(["Bash"] if commands else []), *(tool.partition("(")[0] for tool in named)]
     command = [
-        run.program, "--print", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits",
-        "--setting-sources", "user", "--strict-mcp-config", "--max-turns", str(settings.max_turns),
-        "--max-budget-usd", f"{settings.max_budget_usd:g}", "--add-dir", str(run.extra),
-        "--append-system-prompt-file", str(run.system), "--tools", ",".join(dict.fromkeys([*TOOLS, *bash, *others])),
+        run.program, "--print",
+        "--output-format", "stream-json", "--verbose",
+        "--permission-mode", "acceptEdits",
+        "--setting-sources", "user",
+        "--strict-mcp-config",
+        "--max-turns", str(inputs.max_turns),
+        "--max-budget-usd", f"{inputs.max_budget_usd:g}",
+        "--add-dir", str(run.extra),
+        "--append-system-prompt-file", str(run.system),
+        "--tools", ",".join(dict.fromkeys(tools)),
     ]  # fmt: skip
     if run.mcp:
         command += ["--mcp-config", str(run.mcp)]
     if run.resume:
         command += ["--resume", run.resume]
-    # The last one: it takes every argument that follows.
-    return [*command, "--allowedTools", *allowed] if allowed else command
+    allowed = [*inputs.allowed_tools, *run.mcp_tools]
+    if allowed:  # at the end: it takes every argument that follows
+        command += ["--allowedTools", *allowed]
+    return command
 
 
-def environment(run: Run, settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+def variables(run: Run, inputs: Inputs, environment: Mapping[str, str]) -> dict[str, str]:
     """Return Claude's whole environment: no token of GitLab's, no variable that nobody named."""
-    names = (*PASSED_ON, *settings.environment)
+    names = (*PASSED_ON, *inputs.environment)
     return {
         "CLAUDE_CODE_MAX_RETRIES": "3",
-        **{name: given[name] for name in names if name in given},
+        **{name: environment[name] for name in names if name in environment},
         **_FIXED,
         **run.sign_in,
         "HOME": str(run.home),
@@ -112,76 +125,77 @@ class Claude:
         """Start nothing yet."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped: Failure | None = None
-        self._ended = threading.Event()
 
     def stop(self, why: Failure) -> None:
-        """End the run, its children too; the first reason is the one told."""
+        """End the run and what it started; of several reasons the first is told."""
         self._stopped = self._stopped or why
         self._signal(signal.SIGTERM)
 
     def run(
         self,
         command: Sequence[str],
-        variables: Mapping[str, str],
+        environment: Mapping[str, str],
         run: Run,
-        settings: Settings,
+        inputs: Inputs,
         on_event: Callable[[Mapping[str, Any]], None],
         on_line: Callable[[str], None],
         stderr: IO[bytes],
     ) -> Result:
         """Run to the end or the deadline; each event goes to `on_event`, each line to `on_line`."""
-        limit = Failure(Ending.TIME_LIMIT, limit=f"{settings.timeout_minutes:g}")
-        self._process = subprocess.Popen(
-            list(command), cwd=run.folder, env=dict(variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=stderr, start_new_session=True,
-        )  # fmt: skip
+        process = self._process = subprocess.Popen(
+            list(command),
+            cwd=run.folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
         if self._stopped:  # canceled in the moment between
             self._signal(signal.SIGTERM)
-        timers = [threading.Timer(max(run.deadline, 0.0), self.stop, [limit])]
-        timers.append(
-            threading.Timer(max(run.deadline, 0.0) + _GRACE, self._signal, [signal.SIGKILL])
-        )
-        feeder = threading.Thread(
-            target=_feed, args=(self._process.stdin, run.message), daemon=True
-        )
+        late = Failure(Reason.TIME_LIMIT, limit=f"{inputs.timeout_minutes:g}")
+        seconds = max(run.deadline, 0.0)
+        timers = [
+            threading.Timer(seconds, self.stop, [late]),
+            threading.Timer(seconds + _GRACE, self._signal, [signal.SIGKILL]),
+        ]
+        feeder = threading.Thread(target=_feed, args=(process.stdin, run.message))
         for thread in (*timers, feeder):
             thread.daemon = True
             thread.start()
         last: Mapping[str, Any] = {}
         try:
-            assert self._process.stdout  # noqa: S101  it is a pipe
-            for raw in self._process.stdout:
+            assert process.stdout  # noqa: S101  it is a pipe
+            for raw in process.stdout:
                 line = raw.decode("utf-8", "replace")
                 on_line(line)
                 event = _event(line)
                 if event.get("type") == "result":
                     last = event
                 on_event(event)
-            code = self._process.wait()
+            code = process.wait()
         finally:
             for timer in timers:
                 timer.cancel()
             self._signal(signal.SIGKILL)  # whatever it left running
-            self._process.wait()
+            process.wait()
             feeder.join()
-            for pipe in (self._process.stdin, self._process.stdout):
+            for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):
                     pipe.close()  # type: ignore[union-attr]
-        return self._result(last, code, settings)
+        return self._result(last, code, inputs)
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
-            try:
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
-            except (ProcessLookupError, PermissionError):
-                return
 
-    def _result(self, last: Mapping[str, Any], code: int, settings: Settings) -> Result:
-        denials = last.get("permission_denials")
-        names = [str(each.get("tool_name")) for each in denials or [] if isinstance(each, dict)]
-        failure = self._stopped or _failure(last, code, settings)
+    def _result(self, last: Mapping[str, Any], code: int, inputs: Inputs) -> Result:
+        denials = last.get("permission_denials") or []
+        names = [str(each.get("tool_name")) for each in denials if isinstance(each, dict)]
+        failure = self._stopped or _failure(last, code, inputs)
         return Result(
-            answer=str(last.get("result") or "") if not failure else "",
+            answer="" if failure else str(last.get("result") or ""),
             turns=int(last.get("num_turns") or 0),
             cost=float(last.get("total_cost_usd") or 0.0),
             denied=dict(Counter(names)),
@@ -190,37 +204,35 @@ class Claude:
         )
 
 
-def _failure(last: Mapping[str, Any], code: int, settings: Settings) -> Failure | None:
+def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:
     """Judge by exit code and `is_error`: `subtype` says success for an API error too."""
     if not last:
-        return Failure(Ending.CLAUDE_FAILED, status=code)
+        return Failure(Reason.CLAUDE_FAILED, status=code)
     if code == 0 and last.get("is_error") is False:
         return None
     if last.get("subtype") == "error_max_turns":
-        return Failure(Ending.MAX_TURNS, limit=settings.max_turns)
+        return Failure(Reason.MAX_TURNS, limit=inputs.max_turns)
     if last.get("subtype") == "error_max_budget_usd":
-        return Failure(Ending.MAX_BUDGET, limit=f"{settings.max_budget_usd:g}")
+        return Failure(Reason.MAX_BUDGET, limit=f"{inputs.max_budget_usd:g}")
     status = last.get("api_error_status")
     if status in (401, 403) or "Not logged in" in str(last.get("result")):
-        return Failure(Ending.NOT_SIGNED_IN, provider=settings.provider)
+        return Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider)
     if status == 404:  # noqa: PLR2004
-        return Failure(Ending.MODEL_UNKNOWN)
+        return Failure(Reason.MODEL_UNKNOWN)
     if status == 429:  # noqa: PLR2004
-        return Failure(Ending.RATE_LIMITED)
+        return Failure(Reason.RATE_LIMITED)
     if isinstance(status, int) and status >= 500:  # noqa: PLR2004
-        return Failure(Ending.OVERLOADED, status=status)
+        return Failure(Reason.OVERLOADED, status=status)
     if isinstance(status, int):
-        return Failure(Ending.API_REFUSED, status=status)
-    return Failure(Ending.CLAUDE_FAILED, status=code)
+        return Failure(Reason.API_REFUSED, status=status)
+    return Failure(Reason.CLAUDE_FAILED, status=code)
 
 
 def _feed(pipe: IO[bytes] | None, message: str) -> None:
     assert pipe  # noqa: S101  it is a pipe
-    try:
+    with suppress(OSError):  # Claude may end before it has read
         pipe.write(message.encode("utf-8", "replace"))
         pipe.close()
-    except OSError:  # Claude ended before it read
-        return
 
 
 def _event(line: str) -> Mapping[str, Any]:

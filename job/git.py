@@ -1,4 +1,7 @@
-"""Git as the job runs it: nobody's configuration but ours, no hooks, no prompts, no secret in arguments or URLs."""
+"""Git as the job runs it: no configuration but ours, no hooks, no prompts.
+
+No secret is in an argument or a URL.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import base64
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from job.outcome import Ending, Failure
+from job.failures import Failure, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 _PASSED_ON = (
-    "PATH", "LANG", "LC_ALL", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-    "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "PATH", "LANG", "LC_ALL", "TMPDIR",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _CONFIG = {
     "safe.directory": "*",  # the clone belongs to the runner's user, the job may run as another
@@ -36,7 +40,7 @@ class GitError(Exception):
 
 
 class Login(NamedTuple):
-    """The URL of the project and the token that may push to it."""
+    """The URL of the project's repository and the token that may push to it."""
 
     url: str
     token: str
@@ -61,12 +65,16 @@ class Git:
     def run(
         self,
         *arguments: str,
-        given: bytes | None = None,
+        stdin: bytes = b"",
         login: Login | None = None,
         index: Path | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Run a git command and return its output; raise GitError with git's words."""
+        """Run a git command and return its output; raise GitError with git's words.
+
+        `index` stands in for the index file; `variables` are added to git's environment.
+        """
+        config = {**_CONFIG, **(login.config if login else {})}
         environment = {
             **self._environment,
             "GIT_DIR": str(self.directory),
@@ -74,11 +82,10 @@ class Git:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LITERAL_PATHSPECS": "1",
+            "GIT_CONFIG_COUNT": str(len(config)),
             **({"GIT_INDEX_FILE": str(index)} if index else {}),
             **(variables or {}),
         }
-        config = {**_CONFIG, **(login.config if login else {})}
-        environment["GIT_CONFIG_COUNT"] = str(len(config))
         for number, (name, value) in enumerate(config.items()):
             environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
         try:
@@ -86,18 +93,18 @@ class Git:
                 ["git", *arguments],  # noqa: S607  the image's
                 cwd=self.work_tree,
                 env=environment,
-                input=given if given is not None else b"",
+                input=stdin,
                 capture_output=True,
                 check=False,
             )
         except FileNotFoundError:
-            raise Failure(Ending.TOOL_MISSING, name="git") from None
+            raise Failure(Reason.TOOL_MISSING, name="git") from None
         if done.returncode:
             raise GitError(done.stderr.decode("utf-8", "replace").strip())
         return done.stdout
 
     def text(self, *arguments: str) -> str:
-        """Run a git command and return its output as one line of text."""
+        """Run a git command and return its output as text, without blanks around it."""
         return self.run(*arguments).decode("utf-8", "surrogateescape").strip()
 
     def knows(self, *arguments: str) -> bool:

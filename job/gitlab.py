@@ -1,4 +1,4 @@
-"""GitLab's REST API as the job needs it: one project, one token, no redirects; it decides nothing."""
+"""GitLab's REST API as the job needs it: one project, one token, no redirects."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from urllib.parse import quote, urlencode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TIMEOUT = 20.0
+_TIMEOUT = 20.0  # seconds
 _ATTEMPTS = 4
 _MESSAGE = 500  # characters of GitLab's own words that go to the log
-_AGAIN = (429, 502, 503, 504)
+_LONGEST_PAUSE = 60.0  # seconds
+_TOO_MANY = 429
+_AGAIN = (_TOO_MANY, 502, 503, 504)
 
 
 class GitLabError(Exception):
@@ -24,10 +26,9 @@ class GitLabError(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         """Keep the status and the beginning of the message."""
-        super().__init__(
-            f"GitLab answered {status}: {message[:_MESSAGE]}" if status else "GitLab did not answer"
-        )
         self.status, self.message = status, message[:_MESSAGE]
+        answered = f"GitLab answered {status}: {self.message}"
+        super().__init__(answered if status else "GitLab did not answer")
 
 
 class GitLab:
@@ -42,15 +43,17 @@ class GitLab:
         ca_file: str | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Take `CI_API_V4_URL`, `CI_PROJECT_ID` and a token with the scope api; a CA file adds to the system's own."""
+        """Take `CI_API_V4_URL`, `CI_PROJECT_ID` and a token with the scope api.
+
+        A CA file adds to the system's own; `pause` waits for so many seconds.
+        """
         self._url, self._token, self._pause = url.rstrip("/"), token, pause
         self._project = f"/projects/{quote(project_id, safe='')}"
         context = ssl.create_default_context()
         if ca_file:
             context.load_verify_locations(ca_file)
-        self._opener = urllib.request.build_opener(
-            _NoRedirect, urllib.request.HTTPSHandler(context=context)
-        )
+        https = urllib.request.HTTPSHandler(context=context)
+        self._opener = urllib.request.build_opener(_NoRedirect, https)
 
     def user(self) -> Mapping[str, Any]:
         """`GET /user`: whose token this is."""
@@ -59,9 +62,8 @@ class GitLab:
 
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401  JSON as it comes
         """`GET` below the project; segments of the path are ids, never names."""
-        return self._call(
-            "GET", f"{self._project}/{path}" + (f"?{urlencode(query)}" if query else "")
-        )
+        parameters = f"?{urlencode(query)}" if query else ""
+        return self._call("GET", f"{self._project}/{path}{parameters}")
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """`POST` below the project."""
@@ -74,23 +76,24 @@ class GitLab:
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         data = None if body is None else json.dumps(body).encode()
         headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
-        for attempt in range(_ATTEMPTS):
+        # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
+        again = (_TOO_MANY,) if method == "POST" else _AGAIN
+        for attempt in range(1, _ATTEMPTS + 1):
             request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310
+            pause = 2.0 ** (attempt - 1)
             try:
                 with self._opener.open(request, timeout=_TIMEOUT) as response:
                     return _parsed(response.read())
             except urllib.error.HTTPError as error:
                 message = error.read().decode("utf-8", "replace")
-                # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
-                again = error.code == 429 if method == "POST" else error.code in _AGAIN  # noqa: PLR2004
-                if not again or attempt == _ATTEMPTS - 1:
+                if error.code not in again or attempt == _ATTEMPTS:
                     raise GitLabError(error.code, message) from None
-                wait = error.headers.get("Retry-After", "")
-                self._pause(min(float(wait), 60.0) if wait.isdecimal() else 2.0**attempt)
+                asked = error.headers.get("Retry-After", "")
+                pause = min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else pause
             except (OSError, ValueError):  # no answer, or none that is HTTP
-                if method == "POST" or attempt == _ATTEMPTS - 1:
+                if method == "POST" or attempt == _ATTEMPTS:
                     raise GitLabError(0, "") from None
-                self._pause(2.0**attempt)
+            self._pause(pause)
         return None
 
 

@@ -1,121 +1,137 @@
-"""Merge requests of the run: the one it works on, the one it opens; words and calls, no git."""
+"""Merge requests of a run: the one it was asked in, the one it opens, and their texts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job.gitlab import GitLab, GitLabError
-from job.markdown import plain, quiet
-from job.outcome import Ending, Failure
-from job.request import ISSUE, Request
+from job import messages
+from job.failures import Failure, Reason
+from job.harmless import plain, quiet
+from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from job.settings import Settings
+    from job.gitlab import GitLab
+    from job.inputs import Inputs
+    from job.request import Request
 
 _TITLE = "title:"
-_BLANK = 255
+_LONGEST_TITLE = 255  # characters, as GitLab has it
+_LONGEST_STATE = 20
 
 
-class Words(NamedTuple):
-    """What a change is called: for the commit, the merge request and the reply."""
+class Summary(NamedTuple):
+    """Claude's answer, and the title of what it changed: for commit, merge request and reply."""
 
     title: str
     answer: str
 
 
-def words(answer: str, request: Request) -> Words:
-    """Split `Title: …` off Claude's answer; what was asked internally is named by its number only."""
+def summary(answer: str, request: Request) -> Summary:
+    """Split `Title: …` off the answer's first line.
+
+    Without one, and for what was asked internally, the title has the issue's number only.
+    """
     first, _, rest = answer.strip().partition("\n")
-    titled = first.strip().strip("*# ").lower().startswith(_TITLE)
-    body = rest.strip() if titled else answer.strip()
-    title = (
-        plain(first.strip().strip("*# ")[len(_TITLE) :]) if titled and not request.internal else ""
-    )
-    about = (
-        f"{'#' if request.kind == ISSUE else '!'}{request.iid}" if request.kind else "the project"
-    )
-    return Words(title or f"Changes for {about}", body)
+    first = first.strip().strip("*# ")
+    titled = first.lower().startswith(_TITLE)
+    title = plain(first[len(_TITLE) :]) if titled and not request.internal else ""
+    untitled = messages.CHANGES_FOR.format(target=_target(request) or messages.PROJECT)
+    return Summary(title or untitled, rest.strip() if titled else answer.strip())
 
 
 def commit_message(title: str, request: Request, host: str) -> str:
-    """Return the commit's message: title, what it is for, who asked."""
-    about = (
-        f"\nAsked for in {'#' if request.kind == ISSUE else '!'}{request.iid}.\n"
-        if request.kind
-        else ""
-    )
-    asked = ""
+    """Return the commit's message: title, what it is for, who asked.
+
+    `host` is GitLab's, whose own address of each user is at `users.noreply.<host>`:
+    https://docs.gitlab.com/user/profile/#use-an-automatically-generated-private-commit-email
+    """
+    target = _target(request)
+    lines = [title, ""]
+    if target:
+        lines += [messages.ASKED_FOR_IN.format(target=target), ""]
     if request.author and request.author_id:
-        # The address GitLab itself gives each user: https://docs.gitlab.com/user/profile/#use-an-automatically-generated-private-commit-email
         address = f"{request.author_id}-{request.author}@users.noreply.{host}"
-        asked = f"Co-authored-by: {request.author} <{address}>\n"
-    return f"{title}\n{about}\n{asked}Co-authored-by: Claude <noreply@anthropic.com>\n"
+        lines += [f"Co-authored-by: {request.author} <{address}>"]
+    return "\n".join([*lines, "Co-authored-by: Claude <noreply@anthropic.com>", ""])
 
 
 def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
-    """Return the merge request as it is now; raise Failure where it takes no changes."""
+    """Return the merge request as it is now.
+
+    Raise Failure if it takes no changes, or GitLabError if GitLab does not show it.
+    """
     found: Mapping[str, Any] = gitlab.get(f"merge_requests/{iid}")
     if str(found.get("source_project_id")) != project_id:
-        raise Failure(Ending.FORK)
+        raise Failure(Reason.FORK)
     if found.get("state") != "opened":
-        raise Failure(Ending.MERGE_REQUEST_CLOSED, state=str(found.get("state"))[:20])
+        state = str(found.get("state"))[:_LONGEST_STATE]
+        raise Failure(Reason.MERGE_REQUEST_CLOSED, state=state)
     return found
 
 
 def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
-    """Return our open merge request whose branch begins so: a second ask in an issue goes on where the first ended."""
+    """Return our open merge request whose branch begins with `prefix`, or None.
+
+    A second request in an issue goes on where the first ended. `own` is our user's id. Raise
+    GitLabError if GitLab does not list them.
+    """
     found = gitlab.get("merge_requests", state="opened", author_id=own, per_page=100)
-    return next(
-        (
-            each
-            for each in found or []
-            if str(each.get("source_branch", "")).startswith(prefix)
-            and (each.get("author") or {}).get("id") == own
-        ),
-        None,
-    )
+    for each in found or []:
+        by_us = (each.get("author") or {}).get("id") == own
+        if by_us and str(each.get("source_branch", "")).startswith(prefix):
+            return dict(each)
+    return None
 
 
 def publish(
     gitlab: GitLab,
     request: Request,
-    settings: Settings,
+    inputs: Inputs,
     *,
     branch: str,
     target: str,
-    words: Words,
+    summary: Summary,
     link: str,
     known: Mapping[str, Any] | None,
 ) -> str:
-    """Open the merge request, or bring the known one's description up to date; return its URL."""
-    description = _description(request, words.answer, link)
+    """Open the merge request, or update the known one's description; return its URL.
+
+    `link` is Markdown that leads to the job. Raise GitLabError if GitLab refuses.
+    """
+    description = _description(request, summary.answer, link)
     if known:
         found = gitlab.put(f"merge_requests/{known['iid']}", {"description": description})
         return str((found or known).get("web_url", ""))
+    draft = "Draft: " if inputs.draft else ""
     body: dict[str, object] = {
         "source_branch": branch,
         "target_branch": target,
-        "title": ("Draft: " if settings.draft else "") + words.title[:_BLANK],
+        "title": draft + summary.title[:_LONGEST_TITLE],
         "description": description,
         "remove_source_branch": True,
     }
-    body |= {"labels": settings.labels} if settings.labels else {}
-    body |= {"assignee_id": request.author_id} if request.author_id else {}
-    try:
-        made = gitlab.post("merge_requests", body)
-    except GitLabError as error:
-        raise Failure(
-            Ending.GITLAB_REFUSED, what="open the merge request", status=error.status
-        ) from error
-    return str(made.get("web_url", ""))
+    if inputs.labels:
+        body["labels"] = inputs.labels
+    if request.author_id:
+        body["assignee_id"] = request.author_id
+    return str(gitlab.post("merge_requests", body).get("web_url", ""))
 
 
 def _description(request: Request, answer: str, link: str) -> str:
-    closes = f"Closes #{request.iid}" if request.kind == ISSUE else ""
-    # A merge request is as public as the project; an internal question is not.
-    told = "" if request.internal else quiet(answer)
-    return "\n\n".join(
-        part for part in ("Claude made these changes.", told, closes, f"Job: {link}.") if part
-    )
+    parts = [
+        messages.DESCRIPTION,
+        # A merge request is as public as the project; an internal question is not.
+        "" if request.internal else quiet(answer),
+        f"Closes {_target(request)}" if request.kind == ISSUE else "",
+        messages.JOB.format(job=link),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _target(request: Request) -> str:
+    """Return GitLab's reference of what a request is about: `#5`, `!3`, or "" for a project."""
+    if not request.kind:
+        return ""
+    return f"#{request.iid}" if request.kind == ISSUE else f"!{request.iid}"

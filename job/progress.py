@@ -1,4 +1,4 @@
-"""Show what Claude is doing: a line per step in the job's log, its to-do list on the reply; it stops nothing."""
+"""Show what Claude is doing: each step in the job's log, its to-do list in the reply."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from job import reply
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from job.log import Log
+    from job.job_log import Log
 
-_LONGEST = 300
-_TELLING = ("file_path", "path", "pattern", "command", "query", "url")
+_LONGEST = 300  # characters of a line about a tool
+_TELLING = ("file_path", "path", "pattern", "command", "query", "url")  # what a tool works on
 
 
 class Progress:
@@ -21,14 +21,14 @@ class Progress:
     def __init__(
         self, log: Log, clock: Callable[[], float], show: Callable[[str], object], link: str
     ) -> None:
-        """`show` edits the reply; it is called at most every `reply.EVERY` seconds."""
+        """Take what edits the reply, `show`; it is called at most every `reply.EVERY` seconds."""
         self._log, self._clock, self._show, self._link = log, clock, show, link
         self._shown = clock()
         self._todos: list[Mapping[str, str]] = []
         self._new = False
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Note one event."""
+        """Note one event of Claude Code's `stream-json`."""
         for block in _blocks(event):
             if block.get("type") == "text" and event.get("type") == "assistant":
                 self._log.line(str(block.get("text", "")))
@@ -40,22 +40,20 @@ class Progress:
             self._shown, self._new = self._clock(), False
             self._show(reply.working(self._link, self._todos))
 
-    def _tool(self, name: str, given: object) -> None:
-        details = given if isinstance(given, dict) else {}
+    def _tool(self, name: str, details: object) -> None:
+        details = details if isinstance(details, dict) else {}
         if name == "TodoWrite":
-            todos = details.get("todos")
-            self._todos = (
-                [_todo(each) for each in todos if isinstance(each, dict)]
-                if isinstance(todos, list)
-                else []
-            )
-            self._new = True
+            self._todos, self._new = _todos(details.get("todos")), True
         about = next((str(details[key]) for key in _TELLING if details.get(key)), "")
         self._log.line(f"→ {name} {about[:_LONGEST]}".rstrip())
 
 
-def _todo(given: Mapping[str, object]) -> Mapping[str, str]:
-    return {"content": str(given.get("content", "")), "status": str(given.get("status", "pending"))}
+def _todos(listed: object) -> list[Mapping[str, str]]:
+    return [
+        {"content": str(each.get("content", "")), "status": str(each.get("status", "pending"))}
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, dict)
+    ]
 
 
 def _blocks(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

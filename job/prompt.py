@@ -1,4 +1,7 @@
-"""Build what Claude is told: our frame, the team's guidance, and strangers' text as one JSON value; it does no I/O."""
+"""Build what Claude is told: our frame, the team's guidance, and strangers' text as one JSON value.
+
+It does no I/O.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,28 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from job.outcome import Ending, Failure
-from job.prompts import COMMANDS, CONTEXT_IN_FILE, FRAME
-from job.request import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MENTION, MERGE_REQUEST, Request
+from job import prompts
+from job.failures import Failure, Reason
+from job.prompts import COMMANDS
+from shared.contract.ai_flow import MENTION, MERGE_REQUEST, REVIEW, command_of
+from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.request import Request
+
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
-_LARGEST_CONTEXT = (
-    40_000  # characters that travel in the prompt; more is a file, read only where it is needed
-)
-_LARGEST_GUIDE = 60_000
-# Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves long lines out (seen
-# with 2.1.330): a long text on one line might be neither shown nor found.
+_LARGEST_CONTEXT = 40_000  # characters in the prompt; more is a file, read as far as it is needed
+_LARGEST_GUIDE = 60_000  # characters
+# Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves
+# long lines out (seen with 2.1.330): a long text on one line might be neither shown nor found.
 _LONGEST_LINE = 300
 _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
-# @ at a word's start makes Claude Code read a file; < could close a frame; the others are invisible.
-_ESCAPED = re.compile(
-    "[@<>\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
-)
+# Claude Code reads a file that follows an @, and < could close a frame. The others cannot be seen.
+_ESCAPED = re.compile(f"[@<>\u2028-\u202f{CHARACTERS}]")
 
 File = Callable[[str], "str | None"]
 
@@ -43,51 +46,50 @@ class Prompt(NamedTuple):
 def build(
     request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes
 ) -> Prompt:
-    """Put the prompt together. `file` returns a file of the default branch, which is trusted, or None.
+    """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
 
-    The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the installation or ours.
+    The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the
+    installation or ours. Raise Failure if a `prompt_file` without `*` is not there.
     """
-    target = (
-        f"{request.kind.replace('_', ' ')} {request.iid}"
-        if request.kind
-        else "a pipeline started by hand"
-    )
-    guide = file("CLAUDE.md") or ""
-    system = FRAME.format(project=project, target=target)
+    target = prompts.BY_HAND
+    if request.kind:
+        target = f"{request.kind.replace('_', ' ')} {request.iid}"
+    system = prompts.FRAME.format(project=project, target=target)
+    guide = file("CLAUDE.md")
     if guide:
-        system += (
-            f"\nThe project's CLAUDE.md, from its default branch:\n\n{guide[:_LARGEST_GUIDE]}\n"
-        )
+        system += prompts.GUIDE.format(guide=guide[:_LARGEST_GUIDE])
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
-    files: dict[str, bytes] = {DIFF: diff} if diff else {}
+    files: dict[str, bytes] = {}
     if diff:
-        parts.append(
-            f"The merge request's diff is in the file {DIFF} of the second working directory."
-        )
+        files[DIFF] = diff
+        parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))
     data: dict[str, Any] = {"request": request.input}
-    shown = as_data(request.context)
-    if len(shown) > _LARGEST_CONTEXT:
+    if len(as_data(request.context)) > _LARGEST_CONTEXT:
         files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
-        parts.append(CONTEXT_IN_FILE.format(file=CONTEXT))
+        parts.append(prompts.CONTEXT_IN_FILE.format(file=CONTEXT))
     else:
         data["context"] = request.context
-    return Prompt(system, "\n\n".join([*parts, "The request:", as_data(data)]) + "\n", files)
+    parts += [prompts.REQUEST_FOLLOWS, as_data(data)]
+    return Prompt(system, "\n\n".join(parts) + "\n", files)
 
 
 def as_data(value: object) -> str:
-    """Return JSON that reads back as the value and in which Claude Code finds neither a file to read nor a command.
+    r"""Return JSON that reads back as the value and in which nothing acts or hides.
 
-    Nothing is lost: what could act or hide is spelled as an escape.
+    Claude Code finds neither a file to read nor a command in it: what could be one, and what no
+    reader sees, is spelled as an escape.
+
+    >>> print(as_data(["@README.md"]))
+    [
+     "\u0040README.md"
+    ]
     """
-    text = json.dumps(value, ensure_ascii=False, indent=1)
-    safe = _ESCAPED.sub(_escape, text)
-    return safe.encode(
-        "utf-8", "backslashreplace"
-    ).decode()  # half a surrogate pair, which JSON can spell
+    return _ESCAPED.sub(_escape, json.dumps(value, ensure_ascii=False, indent=1))
 
 
 def _escape(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1] if ord(found[0]) > 0x7E else f"\\u{ord(found[0]):04x}"  # noqa: PLR2004
+    char = found[0]
+    return f"\\u{ord(char):04x}" if char in "@<>" else json.dumps(char)[1:-1]
 
 
 def _in_pieces(value: object) -> object:
@@ -105,18 +107,18 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
     """Return the words for the command: of a file, else of the installation, else ours."""
     word, command = _chosen(request)
     if "*" in prompt_file:
-        names = dict.fromkeys(name for name in (word, command, "default") if name)
-        found = (file(prompt_file.replace("*", name)) for name in names)
-        if chosen := next((text for text in found if text), ""):
-            return chosen
+        for name in dict.fromkeys([word, command, "default"]):
+            text = file(prompt_file.replace("*", name)) if name else None
+            if text:
+                return text
     elif prompt_file:
         text = file(prompt_file)
         if text is None:
-            raise Failure(Ending.PROMPT_FILE_MISSING, name=prompt_file)
+            raise Failure(Reason.PROMPT_FILE_MISSING, name=prompt_file)
         return text
     if request.prompt:
         return request.prompt
-    if command == "review" and request.kind != MERGE_REQUEST:
+    if command == REVIEW and request.kind != MERGE_REQUEST:
         return ""
     return COMMANDS.get(command, "")
 
@@ -124,17 +126,13 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
 def _chosen(request: Request) -> tuple[str, str]:
     """Return the word that may name a file of the team's, and the command.
 
-    A comment chooses among files that exist, nothing else; what an event brings along is no comment.
+    Only a comment's first word can choose, and only among files that exist; the text that stands in
+    for one after another event cannot.
     """
     begins = _COMMAND.match(request.input)
-    first = begins[1] if begins and (request.command is None or request.event == MENTION) else ""
+    may_choose = request.command is None or request.event == MENTION
+    first = begins[1] if begins and may_choose else ""
     command = first if request.command is None else request.command
     if command not in COMMANDS:
-        command = _of_event(request)
+        command = command_of(request.event, request.kind)
     return request.command or first, command
-
-
-def _of_event(request: Request) -> str:
-    if request.event == ASSIGN_REVIEWER:
-        return "review"
-    return "implement" if request.event in (ASSIGN, LABEL) and request.kind == ISSUE else ""

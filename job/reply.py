@@ -1,32 +1,26 @@
-"""The one reply of a run: found by its marker, edited, never doubled; its words are written here and nowhere else."""
+"""The one reply of a run: find it, edit it, never write a second; and what it says."""
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from job import messages
 from job.gitlab import GitLab, GitLabError
-from job.markdown import plain, quiet
+from job.harmless import plain, quiet
+from shared.contract import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from job.outcome import Failure
+    from job.failures import Failure
     from job.request import Request
 
 EVERY = 15.0  # seconds between two edits that only show progress
 
-# The trigger function overwrites what still says working once the pipeline has ended, and never what says ended.
-_WORKING, _ENDED = "working", "ended"
-_JOB = re.compile(r"<!-- gitlab-claude-job pipeline=([0-9]+)(?: state=[a-z]+)? -->")
 _BOXES = {"completed": "[x]", "in_progress": "[ ] ▶", "pending": "[ ]"}
 _MOST_TODOS = 20
-
-
-def marker(run_id: str) -> str:
-    """Return the hidden mark of a run's reply, as the trigger function writes it."""
-    return f"<!-- gitlab-claude-trigger run={run_id} -->"
+_LONGEST_TODO, _LONGEST_TOOL = 120, 40  # characters
 
 
 class Thread:
@@ -40,7 +34,10 @@ class Thread:
         author: str,
         pipeline_id: str,
     ) -> None:
-        """Take the token's own user and the user name of the trigger function's, where that is another."""
+        """Take GitLab's answer about our token's user, and the trigger function's user name.
+
+        `author` is that name, or "" if it is the same user.
+        """
         self._gitlab, self._request, self._pipeline = gitlab, request, pipeline_id
         self._own, self._author = user.get("id"), author
         self._noteable = f"{request.kind}s/{request.iid}"
@@ -48,44 +45,43 @@ class Thread:
         self.taken_by = ""
 
     def find(self) -> None:
-        """Look for the reply; `taken_by` tells the pipeline that has already worked on this run."""
+        """Look for the reply; `taken_by` is the pipeline that has already worked on this run."""
         for note in self._notes():
-            body, author = str(note.get("body", "")), note.get("author") or {}
-            ours = author.get("id") == self._own or (
-                self._author and author.get("username") == self._author
-            )
-            if ours and body.rstrip().endswith(marker(self._request.id)):
+            body = str(note.get("body", ""))
+            if self._is_ours(note) and body.rstrip().endswith(marks.of_run(self._request.id)):
                 self._note = int(note["id"])
-                marks = _JOB.findall(
-                    body
-                )  # the last is ours: an answer above it may show one in a code block
-                self.taken_by = marks[-1] if marks and marks[-1] != self._pipeline else ""
+                pipeline = marks.pipeline_of(body)
+                self.taken_by = pipeline if pipeline != self._pipeline else ""
                 return
 
     def update(self, text: str) -> None:
         """Show progress: only ever an edit, and no reason to fail."""
         if self._note:
             with suppress(GitLabError):
-                self._gitlab.put(
-                    f"{self._noteable}/notes/{self._note}", {"body": self._body(text, _WORKING)}
-                )
+                self._edit(self._body(text, marks.WORKING))
 
     def say(self, text: str) -> None:
-        """Put down the last word: edit the reply, or write it where there is none that can be edited."""
+        """Write the last word: into the reply, or as a new one if none can be edited.
+
+        Raise GitLabError if GitLab refuses that as well.
+        """
         if not self._request.kind:
             return
-        body = self._body(text, _ENDED)
+        body = self._body(text, marks.ENDED)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
             try:
-                self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": body})
+                self._edit(body)
             except GitLabError as error:
                 if error.status not in (401, 403, 404):
                     raise
             else:
                 return
         self._write(body)
+
+    def _edit(self, body: str) -> None:
+        self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": body})
 
     def _write(self, body: str) -> None:
         if self._request.discussion_id:
@@ -98,31 +94,38 @@ class Thread:
             else:
                 return
         # A note of its own inherits nothing: what was asked internally is answered internally.
-        note = self._gitlab.post(
-            f"{self._noteable}/notes", {"body": body, "internal": self._request.internal}
-        )
-        self._note = int(note["id"])
+        note = {"body": body, "internal": self._request.internal}
+        self._note = int(self._gitlab.post(f"{self._noteable}/notes", note)["id"])
 
     def _notes(self) -> Sequence[Mapping[str, Any]]:
+        """Return the discussion's notes, or the newest of the thread; none if GitLab refuses."""
         found: object = None
         if self._request.discussion_id:
+            path = f"{self._noteable}/discussions/{self._request.discussion_id}"
             with suppress(GitLabError):
-                found = self._gitlab.get(
-                    f"{self._noteable}/discussions/{self._request.discussion_id}"
-                ).get("notes")
+                found = self._gitlab.get(path).get("notes")
         if not found and self._request.kind:
             with suppress(GitLabError):
                 found = self._gitlab.get(f"{self._noteable}/notes", sort="desc", per_page=100)
         return [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
 
+    def _is_ours(self, note: Mapping[str, Any]) -> bool:
+        author = note.get("author") or {}
+        named = bool(self._author) and author.get("username") == self._author
+        return named or author.get("id") == self._own
+
     def _body(self, text: str, state: str) -> str:
-        mark = f"<!-- gitlab-claude-job pipeline={self._pipeline} state={state} -->\n"
-        job = mark if self._pipeline.isdecimal() else ""
-        return f"{text}\n\n{job}{marker(self._request.id)}"
+        mark = marks.of_run(self._request.id)
+        if self._pipeline.isdecimal():
+            mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
+        return f"{text}\n\n{mark}"
 
 
 class Report(NamedTuple):
-    """What a reply tells about a run of Claude that ended."""
+    """What a reply tells about a run of Claude that ended; `cost` is in US dollars.
+
+    `merge_request` is its URL, `pushed` the commit, `denied` the refused calls of each tool.
+    """
 
     answer: str
     turns: int
@@ -135,47 +138,53 @@ class Report(NamedTuple):
 
 
 def working(link: str, todos: Iterable[Mapping[str, str]]) -> str:
-    """Return the reply while Claude works: the job's link and the to-do list."""
+    """Return the reply while Claude works: the job's link and the to-do list.
+
+    A to-do has `content` and `status`: completed, in_progress or pending.
+    """
     lines = [
-        f"- {_BOXES.get(todo['status'], '[ ]')} {plain(todo['content'], 120)}" for todo in todos
+        f"- {_BOXES.get(todo['status'], '[ ]')} {plain(todo['content'], _LONGEST_TODO)}"
+        for todo in todos
     ]
-    more = [f"- … and {len(lines) - _MOST_TODOS} more"] if len(lines) > _MOST_TODOS else []
-    return "\n".join([f"Claude is at work: {link}.", "", *lines[:_MOST_TODOS], *more]).rstrip()
+    hidden = len(lines) - _MOST_TODOS
+    if hidden > 0:
+        lines[_MOST_TODOS:] = [messages.MORE_TODOS.format(count=hidden)]
+    return "\n".join([messages.WORKING.format(job=link), "", *lines]).rstrip()
 
 
 def finished(link: str, report: Report) -> str:
-    """Return the reply with Claude's answer, where the changes are and what the run took."""
-    where = []
+    """Return the reply with Claude's answer, where the changes are, and what the run took."""
+    parts = [messages.FINISHED]
     if report.merge_request:
-        where.append(f"**Merge request: {report.merge_request}**")
+        parts.append(messages.MERGE_REQUEST.format(url=report.merge_request))
     elif report.pushed:
-        where.append(f"**Pushed to this merge request: {report.pushed}**")
-    answer = quiet(report.answer) or "Claude gave no answer."
-    return "\n\n".join(
-        ["Claude has finished.", *where, answer, "---", *report.remarks, _took(link, report)]
-    )
+        parts.append(messages.PUSHED.format(commit=report.pushed))
+    parts += [quiet(report.answer) or messages.NO_TEXT, "---", *report.remarks]
+    return "\n\n".join([*parts, _took(link, report)])
 
 
 def failed(link: str, failure: Failure, report: Report | None = None) -> str:
-    """Return the reply for a failure: its cause in plain words, and the answer where Claude had one."""
-    parts = [f"Claude could not finish. {failure.text}"]
+    """Return the reply for a failure: its cause in plain words, and Claude's answer if any."""
+    parts = [messages.FAILED.format(failure=failure.text)]
     if report and report.answer:
-        parts += ["What Claude answered:", quiet(report.answer), "---"]
-    told = [*report.remarks, _took(link, report)] if report else [f"Job: {link}."]
-    return "\n\n".join([*parts, *told])
+        parts += [messages.ANSWERED, quiet(report.answer), "---"]
+    if report:
+        parts += [*report.remarks, _took(link, report)]
+    else:
+        parts.append(messages.JOB.format(job=link))
+    return "\n\n".join(parts)
 
 
 def _took(link: str, report: Report) -> str:
     minutes, seconds = divmod(round(report.seconds), 60)
-    turns = f"{report.turns} turn{'' if report.turns == 1 else 's'}"
+    turns = messages.TURN if report.turns == 1 else messages.TURNS
+    duration = messages.MINUTES if minutes else messages.SECONDS
     parts = [
-        turns,
+        turns.format(count=report.turns),
         f"${report.cost:.2f}",
-        f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
+        duration.format(minutes=minutes, seconds=seconds),
     ]
     if report.denied:
-        parts.append(
-            "not allowed: "
-            + ", ".join(f"{plain(name, 40)} ({n})" for name, n in report.denied.items())
-        )
-    return f"{' · '.join(parts)} · {link}"
+        tools = [f"{plain(name, _LONGEST_TOOL)} ({n})" for name, n in report.denied.items()]
+        parts.append(messages.DENIED.format(tools=", ".join(tools)))
+    return " · ".join([*parts, link])

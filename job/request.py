@@ -1,33 +1,39 @@
-"""What the pipeline was started for: `ai_flow` from TRIGGER_PAYLOAD, else AI_FLOW_*. Its texts stay data."""
+"""What the pipeline was started for: `ai_flow` from TRIGGER_PAYLOAD, else AI_FLOW_* variables.
+
+`docs/trigger-call.md` describes both. What people wrote stays data: `input` and `context`.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job.outcome import Ending, Failure
+from job import messages
+from job.failures import Failure, Reason
 from job.prompts import COMMANDS
+from shared.contract.ai_flow import (
+    DISCUSSION_ID,
+    ISSUE,
+    MENTION,
+    MERGE_REQUEST,
+    RUN_ID,
+    SHA,
+    USERNAME,
+    VERSION,
+)
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
     from pathlib import Path
 
-VERSION = 1
-ISSUE, MERGE_REQUEST = "issue", "merge_request"
-MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"
-
-_RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-_DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
-
 
 class Request(NamedTuple):
-    """One run: ids that were checked, and the two things that are only ever shown to Claude: `input`, `context`.
+    """One run: ids that were checked, and two things that are only ever shown to Claude.
 
-    `command` is None where the sender knows no commands, else what it chose. `prompt` is the installation's own text.
-    `turns` and `minutes` are what the comment asked for, 0 where it did not.
+    Those are `input` and `context`. `command` is None if the sender knows no commands, else what it
+    chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
+    for, or 0.
     """
 
     id: str
@@ -49,28 +55,35 @@ class Request(NamedTuple):
 
     @property
     def target(self) -> str:
-        """`issue-5`, `merge_request-3`, or nothing for a request that belongs to neither."""
+        """`issue-5`, `merge_request-3`, or "" for a request that belongs to neither."""
         return f"{self.kind}-{self.iid}" if self.kind else ""
 
 
 def read(environment: Mapping[str, str], payload: Path | None) -> Request:
-    """Return the request; raise Failure where there is none or it is not for this project or version."""
+    """Return the request in the file TRIGGER_PAYLOAD, or in variables.
+
+    Raise Failure if there is none, or if it is for another project or of another version.
+    """
     sent = _json(payload.read_text(encoding="utf-8", errors="replace")) if payload else {}
     if sent is None:
-        raise Failure(Ending.REQUEST_INVALID, what="TRIGGER_PAYLOAD holds no JSON object")
+        raise Failure(Reason.REQUEST_INVALID, what=messages.NO_JSON)
     flow = sent.get("ai_flow")
     if flow is None:
         flow = _from_variables({**environment, **_object(sent, "variables")}, environment)
     if not isinstance(flow, dict) or flow.get("version") != VERSION:
-        raise Failure(Ending.REQUEST_INVALID, what="ai_flow is not of version 1")
+        what = messages.OTHER_VERSION.format(version=VERSION)
+        raise Failure(Reason.REQUEST_INVALID, what=what)
     return _request(flow, environment.get("CI_PROJECT_ID", ""))
 
 
 def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read what other senders set. Without a run id the pipeline's stands in: one pipeline is one run."""
+    """Read what other senders set. One without a run id gets the pipeline's: one pipeline, one run.
+
+    `variables` are those of the payload and of the environment.
+    """
     instruction = variables.get("AI_FLOW_INPUT")
     if not isinstance(instruction, str) or not instruction.strip():
-        raise Failure(Ending.REQUEST_MISSING)
+        raise Failure(Reason.REQUEST_MISSING)
     context = _json(str(variables.get("AI_FLOW_CONTEXT", ""))) or {}
     thread = {"discussion_id": variables.get("AI_FLOW_DISCUSSION_ID")}
     return {
@@ -84,34 +97,32 @@ def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]
 
 def _request(flow: Mapping[str, Any], project_id: str) -> Request:
     context, run_id = _object(flow, "context"), flow.get("id")
-    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
-        raise Failure(Ending.REQUEST_INVALID, what="its id is no run id")
-    told = _object(context, "project").get("id")
-    if told is not None and str(told) != project_id:
-        raise Failure(Ending.REQUEST_INVALID, what="it is for another project")
-    kind = next(
-        (name for name in (MERGE_REQUEST, ISSUE) if _number(_object(context, name).get("iid"))), ""
-    )
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+        raise Failure(Reason.REQUEST_INVALID, what=messages.NO_RUN_ID)
+    project = _object(context, "project").get("id")
+    if project is not None and str(project) != project_id:
+        raise Failure(Reason.REQUEST_INVALID, what=messages.OTHER_PROJECT)
+    kinds = (kind for kind in (MERGE_REQUEST, ISSUE) if _number(_object(context, kind), "iid"))
+    kind = next(kinds, "")
     target, author = _object(context, kind), _object(context, "author")
-    instruction, command, prompt = flow.get("input"), flow.get("command"), flow.get("prompt")
-    options = _object(flow, "options")
+    options, command = _object(flow, "options"), flow.get("command")
     return Request(
         id=run_id,
         event=str(flow.get("event") or MENTION),
-        input=instruction if isinstance(instruction, str) else "",
+        input=_text(flow, "input"),
         context=context,
         kind=kind,
-        iid=_number(target.get("iid")),
-        sha=_match(_SHA, target.get("sha")),
-        discussion_id=_match(_DISCUSSION_ID, _object(context, "thread").get("discussion_id")),
+        iid=_number(target, "iid"),
+        sha=_match(SHA, target, "sha"),
+        discussion_id=_match(DISCUSSION_ID, _object(context, "thread"), "discussion_id"),
         internal=_object(context, "note").get("internal") is True,
-        author_id=_number(author.get("id")),
-        author=_match(_USERNAME, author.get("username")),
+        author_id=_number(author, "id"),
+        author=_match(USERNAME, author, "username"),
         model=_object(flow, "model"),
         command=(command if command in COMMANDS else "") if isinstance(command, str) else None,
-        prompt=prompt.strip() if isinstance(prompt, str) else "",
-        turns=_number(options.get("turns")),
-        minutes=_number(options.get("minutes")),
+        prompt=_text(flow, "prompt").strip(),
+        turns=_number(options, "turns"),
+        minutes=_number(options, "minutes"),
     )
 
 
@@ -128,9 +139,16 @@ def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: object) -> int:
+def _text(parent: Mapping[str, Any], key: str) -> str:
+    value = parent.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(parent: Mapping[str, Any], key: str) -> int:
+    value = parent.get(key)
     return value if type(value) is int and value > 0 else 0
 
 
-def _match(pattern: re.Pattern[str], value: object) -> str:
-    return value if isinstance(value, str) and pattern.fullmatch(value) else ""
+def _match(pattern: re.Pattern[str], parent: Mapping[str, Any], key: str) -> str:
+    value = _text(parent, key)
+    return value if pattern.fullmatch(value) else ""

@@ -1,4 +1,4 @@
-"""The work tree Claude edits and, out of its reach, the git directory the job commits with; it knows no GitLab."""
+"""The work tree Claude edits and, out of its reach, the git directory the job commits with."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from job import messages
+from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
-from job.outcome import Ending, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FOLDER = ".gitlab-claude"  # in the work tree: the CI cache and the artifacts, both taken away while Claude works
+# In the work tree: the CI cache and the artifacts. The cache is taken away while Claude works.
+FOLDER = ".gitlab-claude"
 
-# What configures an agent or the git and search tools it uses, at any depth: facts of claude-code-action, threat T4.
+# Whatever has one of these names, at any depth, configures an agent, or git and the search tools
+# that an agent uses.
 AGENT_FILES = frozenset(
     [
-        ".claude",
-        ".mcp.json",
-        ".claude.json",
-        ".gitmodules",
-        ".ripgreprc",
-        "CLAUDE.md",
-        "CLAUDE.local.md",
-        ".husky",
-    ],
-)
+        ".claude", ".claude.json", ".mcp.json", "CLAUDE.md", "CLAUDE.local.md",
+        ".gitmodules", ".husky", ".ripgreprc",
+    ]
+)  # fmt: skip
 # A push that changes these would run what was changed.
 CI_FILES = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/.*", re.DOTALL)
 
+# Keys of a clone's configuration that can hold a secret or lead to another host.
 _CREDENTIALS = re.compile(
     r"http\..*\.?extraheader|credential\..*|url\..*|include.*|remote\..*", re.IGNORECASE
 )
 _DEPTH = 200  # commits of a shallow clone that are enough to find where a merge request began
 _LARGEST_DIFF = 400_000  # bytes
-_GITLINK = "160000"
+_CUT = b"\n[cut here: the diff is longer]\n"
+_FETCHED = "refs/gitlab-claude/fetched"
+_SUBMODULE = "160000"  # the mode
 
 
 class Change(NamedTuple):
-    """One path that differs: mode and object now (mode 000000: gone)."""
+    """One path that differs: its mode and object now; mode 000000 if it is gone."""
 
     mode: str
     object: str
@@ -56,18 +56,17 @@ class Author(NamedTuple):
 
 
 class Workspace:
-    """The runner's clone. `open` it, go to a commit, `guard` it while Claude works, then see what changed."""
+    """The runner's clone.
+
+    `open` it, `go` to a commit, `guard` it before Claude works, then see the `changes`.
+    """
 
     def __init__(
         self, start: Path, private: Path, environment: Mapping[str, str], login: Login
     ) -> None:
         """Take the clone around `start`; `private` is a folder that Claude cannot reach."""
         self.folder = self.around(start)
-        self._directory = self.folder / ".git"
-        if self._directory.is_file():  # a worktree
-            self._directory = Path(
-                self._directory.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
-            )
+        self._directory = _git_directory(self.folder)
         self._clone = Git(self._directory, self.folder, environment)
         self._own = Git(private / "repository", self.folder, environment)
         self._index, self._private, self._login = private / "index", private, login
@@ -77,16 +76,21 @@ class Workspace:
 
     @staticmethod
     def around(start: Path) -> Path:
-        """Return the folder of the clone that `start` is in; not every runner's CI_PROJECT_DIR is that."""
+        """Return the folder of the clone that `start` is in.
+
+        CI_PROJECT_DIR is not that of every runner.
+        """
         return next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
 
     def open(self, default_branch: str, ref: str) -> None:
-        """Take the job token out of the clone's configuration; find the default branch's commit."""
+        """Take the job token out of the clone's configuration; find the default branch's commit.
+
+        `ref` is the branch that was cloned. Raise Failure if there is no clone, or GitError.
+        """
         if not self._directory.is_dir():
-            raise Failure(Ending.TOOL_MISSING, name="clone of the project (GIT_STRATEGY: none)")
-        for key in self._clone.text(
-            "config", "--local", "--no-includes", "--name-only", "--list"
-        ).splitlines():
+            raise Failure(Reason.TOOL_MISSING, name=messages.CLONE)
+        keys = self._clone.text("config", "--local", "--no-includes", "--name-only", "--list")
+        for key in keys.splitlines():
             if _CREDENTIALS.fullmatch(key):
                 with suppress(GitError):
                     self._clone.run("config", "--local", "--unset-all", key)
@@ -95,112 +99,104 @@ class Workspace:
         self.trusted = self.head if ref == default_branch else self.fetch(default_branch)
 
     def fetch(self, branch: str) -> str:
-        """Fetch a branch and return its commit; its name is a name, never an option or a refspec."""
+        """Fetch a branch and return its commit; raise GitError.
+
+        Its name is taken as a name, never as an option or a refspec.
+        """
         if not self._clone.knows("check-ref-format", f"refs/heads/{branch}"):
             raise GitError("not a branch name")  # noqa: TRY003
         depth = [f"--depth={_DEPTH}"] if self._shallow.exists() else []
-        where = "refs/gitlab-claude/fetched"
-        refspec = f"+refs/heads/{branch}:{where}"
-        self._clone.run(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *depth, self._login.url, refspec,
-            login=self._login,
-        )  # fmt: skip
-        return self._clone.text("rev-parse", "--verify", where)
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *depth]
+        refspec = f"+refs/heads/{branch}:{_FETCHED}"
+        self._clone.run("fetch", *options, self._login.url, refspec, login=self._login)
+        return self._clone.text("rev-parse", "--verify", _FETCHED)
 
     def go(self, commit: str, target: str) -> list[str]:
-        """Check a commit out; put files that configure the agent back to the target's version, and name them."""
+        """Check a commit out, with the target's version of all files that configure an agent.
+
+        Return the paths of those that were put back.
+        """
         self._clone.run("checkout", "--quiet", "--force", "--detach", commit)
         self.head = commit
         ours, theirs = self._agent_files(commit), self._agent_files(target)
-        for path in sorted(path for path, entry in ours.items() if theirs.get(path) != entry):
+        for path in [path for path, entry in ours.items() if theirs.get(path) != entry]:
             (self.folder / path).unlink()
             self._restored.add(path)
-        back = sorted(path for path, entry in theirs.items() if ours.get(path) != entry)
+        back = [path for path, entry in theirs.items() if ours.get(path) != entry]
         if back:
+            options = ["--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"]
             paths = "\0".join(back).encode("utf-8", "surrogateescape")
-            options = (
-                "--worktree",
-                f"--source={target}",
-                "--pathspec-from-file=-",
-                "--pathspec-file-nul",
-            )
-            self._clone.run("restore", *options, given=paths)
+            self._clone.run("restore", *options, f"--source={target}", stdin=paths)
         self._restored.update(back)
         return sorted(self._restored)
 
     def file(self, path: str) -> str | None:
-        """Return a file of the default branch; a link is not followed."""
+        """Return a file of the default branch, or None; a link is not followed."""
         try:
-            return self._clone.run("cat-file", "blob", f"{self.trusted}:{path}").decode(
-                "utf-8", "replace"
-            )
+            content = self._clone.run("cat-file", "blob", f"{self.trusted}:{path}")
         except GitError:
             return None
+        return content.decode("utf-8", "replace")
 
     def diff(self, target: str) -> bytes:
-        """Return the merge request's diff from where it left the target, or nothing where that is unknown."""
+        """Return the diff from where the branch left its target, or nothing if that is unknown."""
+        options = ["--no-ext-diff", "--no-textconv", "--no-color"]
         try:
             base = self._clone.text("merge-base", target, self.head)
-            whole = self._clone.run(
-                "diff", "--no-ext-diff", "--no-textconv", "--no-color", base, self.head
-            )
+            whole = self._clone.run("diff", *options, base, self.head)
         except GitError:
             return b""
-        cut = b"\n[cut here: the diff is longer]\n" if len(whole) > _LARGEST_DIFF else b""
-        return whole[:_LARGEST_DIFF] + cut
+        return whole if len(whole) <= _LARGEST_DIFF else whole[:_LARGEST_DIFF] + _CUT
 
     def guard(self) -> None:
-        """Prepare the git directory the job commits with, and remember what the work tree holds before Claude.
+        """Make the git directory that the job commits with, and note what the work tree holds.
 
-        Claude may change anything in `.git`: none of its configuration, hooks or filters will be used.
+        Claude may then change anything in `.git`: no configuration, hook or filter in it is used.
         """
         kind = self._clone.text("rev-parse", "--show-object-format")
         self._own.run("init", "--quiet", "--template=", f"--object-format={kind}")
-        objects = self.folder / self._clone.text("rev-parse", "--git-path", "objects")
-        info = self._own.directory / "info"
+        info, objects = self._own.directory / "info", self._own.directory / "objects"
         info.mkdir(exist_ok=True)
-        (self._own.directory / "objects" / "info").mkdir(exist_ok=True)
-        (self._own.directory / "objects" / "info" / "alternates").write_text(
-            f"{objects}\n", encoding="utf-8"
-        )
+        (objects / "info").mkdir(exist_ok=True)
+        borrowed = self.folder / self._clone.text("rev-parse", "--git-path", "objects")
+        (objects / "info" / "alternates").write_text(f"{borrowed}\n", encoding="utf-8")
         if self._shallow.exists():
             shutil.copy(self._shallow, self._own.directory / "shallow")
         exclude = self._directory / "info" / "exclude"
         known = exclude.read_text(encoding="utf-8") if exclude.is_file() else ""
-        (info / "exclude").write_text(
-            f"{known}\n/{FOLDER}/\n/.gitlab-ci-local/\n", encoding="utf-8"
-        )
+        excluded = f"{known}\n/{FOLDER}/\n/.gitlab-ci-local/\n"
+        (info / "exclude").write_text(excluded, encoding="utf-8")
         shutil.copy2(self._directory / "index", self._index)
         self._before = self._tree()
 
     def changes(self) -> list[Change]:
-        """Return what Claude changed since `guard`, without the files that were put back before it began."""
+        """Return what Claude changed since `guard`, without the files that `go` put back."""
         after = self._tree()
         raw = self._own.run("diff-tree", "-r", "-z", "--raw", "--no-renames", self._before, after)
         fields = raw.decode("utf-8", "surrogateescape").split("\0")
         found = []
         for about, path in zip(fields[0::2], fields[1::2]):
             _, mode, _, sha, _ = about.split(" ")
-            if path not in self._restored and mode != _GITLINK:
+            if path not in self._restored and mode != _SUBMODULE:
                 found.append(Change(mode, sha, path))
         return found
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
-        """Put the changes, and nothing else, on top of the commit Claude saw; return the new commit."""
+        """Put these changes alone on top of the commit Claude saw; return the new commit."""
         index = self._private / "commit-index"
         self._own.run("read-tree", self.head, index=index)
         lines = "".join(f"{change.mode} {change.object}\t{change.path}\0" for change in changes)
-        self._own.run(
-            "update-index", "-z", "--index-info", given=lines.encode("utf-8", "surrogateescape"), index=index,
-        )  # fmt: skip
+        entries = lines.encode("utf-8", "surrogateescape")
+        self._own.run("update-index", "-z", "--index-info", stdin=entries, index=index)
         tree = self._own.run("write-tree", index=index).decode().strip()
         who = {
-            f"GIT_{role}_{part}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for part, value in _identity(author)
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": author.name,
+            "GIT_COMMITTER_EMAIL": author.email,
         }
         made = self._own.run(
-            "commit-tree", tree, "-p", self.head, given=message.encode(), variables=who
+            "commit-tree", tree, "-p", self.head, stdin=message.encode(), variables=who
         )
         return made.decode().strip()
 
@@ -219,9 +215,8 @@ class Workspace:
         return self._directory / "shallow"
 
     def _tree(self) -> str:
-        with suppress(
-            GitError
-        ):  # what cannot be added, such as a repository in the repository, is not ours to commit
+        # What cannot be added, such as a repository in the repository, is not ours to commit.
+        with suppress(GitError):
             self._own.run("add", "--all", "--ignore-errors", index=self._index)
         return self._own.run("write-tree", index=self._index).decode().strip()
 
@@ -233,10 +228,14 @@ class Workspace:
             path = name.decode("utf-8", "surrogateescape")
             if AGENT_FILES.intersection(path.split("/")):
                 mode, _, sha = about.decode().split(" ")
-                if mode != _GITLINK:
+                if mode != _SUBMODULE:
                     found[path] = mode, sha
         return found
 
 
-def _identity(author: Author) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("NAME", author.name), ("EMAIL", author.email)
+def _git_directory(folder: Path) -> Path:
+    directory = folder / ".git"
+    if not directory.is_file():
+        return directory
+    pointer = directory.read_text(encoding="utf-8")  # of a worktree: `gitdir: <path>`
+    return Path(pointer.partition("gitdir:")[2].strip())

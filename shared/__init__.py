@@ -1,1 +1,1 @@
-"""The core: rules and use cases without I/O and without cloud SDKs, the same on AWS, Google Cloud and one machine."""
+"""The core: rules and use cases, the same on every platform; no I/O, no cloud SDK."""

@@ -19,27 +19,17 @@ NEW_SINCE_3_9 = {"tomllib"}  # of the standard library
 CORE, FUNCTIONS, JOB, DEPLOY = (
     sorted((ROOT / folder).rglob("*.py")) for folder in ("shared", "functions", "job", "deploy")
 )
+CONTRACT = [path for path in CORE if path.parent.name == "contract"]
 LONGEST = 40  # lines of a function of the core, its decorators and docstring counted
 
 # Modules whose tests stand elsewhere.
 _BY_MASK = "seen through shared.markdown.visible, which has the tests"
-_BY_JOB = "its tests stand in tests/job/test_parts.py"
 TESTED_ELSEWHERE = {
     "shared/markdown/blocks.py": _BY_MASK,
     "shared/markdown/inlines.py": _BY_MASK,
     "shared/markdown/syntax.py": _BY_MASK,
     "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
     "deploy/check.py": "run as the build runs it, in tests/deploy/test_cloudbuild.py",
-    "job/artifacts.py": _BY_JOB,
-    "job/branch.py": "seen from test_workspace and tests/templates",
-    "job/git.py": "seen from test_workspace",
-    "job/gitlab.py": "seen from test_reply",
-    "job/install.py": _BY_JOB,
-    "job/mcp.py": _BY_JOB,
-    "job/merge_request.py": "seen from tests/templates",
-    "job/outcome.py": "seen from test_reply",
-    "job/progress.py": _BY_JOB,
-    "job/session.py": _BY_JOB,
 }
 # Tests of no one module.
 OF_SEVERAL = {
@@ -49,7 +39,6 @@ OF_SEVERAL = {
     "functions/test_platforms.py": "what platforms promise alike",
     "functions/test_ports.py": "the adapters of all platforms against the ports",
     "functions/test_rates.py": "how often GitLab is called",
-    "job/test_parts.py": "the small modules of the job",
 }
 
 
@@ -100,12 +89,11 @@ def test_no_rule_imports_a_use_case(path: Path) -> None:
     assert not names & USE_CASES or path.parent.name == "shared"
 
 
-@of(sorted((ROOT / "shared" / "contract").glob("*.py")))
+@of(CONTRACT)
 def test_the_contract_needs_python_3_9_and_its_standard_library_only(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 9))
-    names = set(imports(path))
-    ours = {each for each in names if each.startswith("shared.contract")}
-    roots = {each.partition(".")[0] for each in names - ours}
+    others = {each for each in imports(path) if not each.startswith("shared.contract")}
+    roots = {each.partition(".")[0] for each in others}
     assert roots <= sys.stdlib_module_names - NEW_SINCE_3_9
 
 

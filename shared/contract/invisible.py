@@ -1,7 +1,7 @@
 """Characters that no reader sees: the one list. They reach neither a prompt nor a note of ours.
 
-Cc but newline, tab and carriage return; Cf; Cs; the Hangul and Mongolian blanks; variation selectors;
-tags. `tests/shared/contract/test_invisible.py` holds the list against Python's `unicodedata`.
+Cc but newline, tab and carriage return; Cf; Cs; the Hangul and Mongolian blanks; variation
+selectors; tags. `tests/shared/contract/test_invisible.py` holds the list against `unicodedata`.
 """
 
 from __future__ import annotations

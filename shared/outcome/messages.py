@@ -1,4 +1,4 @@
-"""Every sentence that the trigger writes in GitLab; the job's own stand in `job/`.
+"""Every sentence that the trigger writes in GitLab; the job's own stand in `job/messages.py`.
 
 To speak another language, replace this file as a whole.
 

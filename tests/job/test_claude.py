@@ -1,61 +1,73 @@
-"""Claude Code as it is started: fixed arguments, a chosen environment, limits; a shell script stands in for the command."""
+"""Claude Code as it is started: fixed arguments, a chosen environment, limits.
 
-import io
+A shell script stands in for the command.
+"""
+
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from job.claude import Claude, Result, Run, arguments, environment
-from job.outcome import Ending, Failure
-from job.settings import Settings
-from job.settings import tools as parse_tools
+from job.claude import Claude, Result, Run, arguments, variables
+from job.failures import Failure, Reason
+from job.inputs import Inputs
+from job.inputs import tools as parse_tools
+from tests.support.job.programs import program
 
-DONE = '{"type":"result","subtype":"success","is_error":false,"result":"Yes.","num_turns":2,"total_cost_usd":0.5,"session_id":"s"}'
+DONE = json.dumps(
+    {
+        "type": "result", "subtype": "success", "is_error": False, "result": "Yes.",
+        "num_turns": 2, "total_cost_usd": 0.5, "session_id": "s",
+    }
+)  # fmt: skip
 
 
 def run(folder: Path, script: str = "", **changes: Any) -> Run:
-    program = folder / "claude"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
     (folder / "home").mkdir(exist_ok=True)
     made = Run(
-        str(program),
-        folder,
-        folder / "home",
-        folder / "extra",
-        folder / "system",
-        "the request\n",
-        {"KEY": "k"},
-        None,
-        (),
-        "",
-        30.0,
+        program=str(program(folder / "claude", script)),
+        folder=folder,
+        home=folder / "home",
+        extra=folder / "extra",
+        system=folder / "system",
+        message="the request\n",
+        sign_in={"KEY": "k"},
+        deadline=30.0,
     )
     return made._replace(**changes)
 
 
-def started(folder: Path, script: str, **changes: Any) -> Result:
-    settings = Settings()
-    made = run(folder, script, **changes)
-    errors = (folder / "stderr").open("wb")
-    with errors:
-        variables = {"PATH": "/usr/bin:/bin"}
-        return Claude().run(
-            arguments(made, settings),
-            variables,
+def started(
+    folder: Path,
+    script: str,
+    claude: Claude | None = None,
+    on_event: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    **changes: Any,
+) -> Result:
+    """Run the script to its end."""
+    made, inputs = run(folder, script, **changes), Inputs()
+    with (folder / "stderr").open("wb") as stderr:
+        return (claude or Claude()).run(
+            arguments(made, inputs),
+            {"PATH": "/usr/bin:/bin"},
             made,
-            settings,
+            inputs,
+            on_event,
             lambda _: None,
-            lambda _: None,
-            errors,
+            stderr,
         )
 
 
+def reason(result: Result) -> Reason:
+    assert result.failure
+    return result.failure.reason
+
+
 def test_nothing_of_the_request_is_an_argument(tmp_path: Path) -> None:
-    command = arguments(run(tmp_path, message="--settings={}"), Settings())
+    command = arguments(run(tmp_path, message="--settings={}"), Inputs())
     assert "--settings={}" not in command
     assert command[command.index("--permission-mode") + 1] == "acceptEdits"
     assert command[command.index("--setting-sources") + 1] == "user"
@@ -65,36 +77,27 @@ def test_nothing_of_the_request_is_an_argument(tmp_path: Path) -> None:
 
 
 def test_only_named_commands_bring_bash(tmp_path: Path) -> None:
-    settings = Settings(allowed_tools=parse_tools("Bash(npm test), WebFetch(domain:a.b)"))
-    command = arguments(
-        run(tmp_path, mcp=tmp_path / "mcp.json", mcp_tools=("mcp__gitlab__get_issue",), resume="s"),
-        settings,
-    )
+    inputs = Inputs(allowed_tools=parse_tools("Bash(npm test), WebFetch(domain:a.b)"))
+    made = run(tmp_path, mcp=tmp_path / "mcp.json", mcp_tools=("mcp__gitlab__get_issue",))
+    command = arguments(made._replace(resume="s"), inputs)
     assert command[command.index("--tools") + 1].endswith("TodoWrite,Bash,WebFetch")
-    assert command[command.index("--allowedTools") + 1 :] == [
-        "Bash(npm test)",
-        "WebFetch(domain:a.b)",
-        "mcp__gitlab__get_issue",
-    ]
+    allowed = ["Bash(npm test)", "WebFetch(domain:a.b)", "mcp__gitlab__get_issue"]
+    assert command[command.index("--allowedTools") + 1 :] == allowed
+    assert command[command.index("--mcp-config") + 1] == str(tmp_path / "mcp.json")
     assert command[command.index("--resume") + 1] == "s"
 
 
 def test_the_environment_is_chosen_name_by_name(tmp_path: Path) -> None:
-    given = {
+    secrets = ("GITLAB_ACCESS_TOKEN", "CI_JOB_TOKEN", "AWS_SECRET_ACCESS_KEY")
+    environment = {
         "PATH": "p",
-        "GITLAB_ACCESS_TOKEN": "canary",
-        "CI_JOB_TOKEN": "canary",
-        "AWS_SECRET_ACCESS_KEY": "canary",
         "TEAM": "t",
         "NODE_OPTIONS": "x",
+        **dict.fromkeys(secrets, "canary"),
     }
-    made = environment(run(tmp_path), Settings(environment=("TEAM",)), given)
-    assert (made["PATH"], made["TEAM"], made["KEY"], made["CLAUDE_CODE_MAX_RETRIES"]) == (
-        "p",
-        "t",
-        "k",
-        "3",
-    )
+    made = variables(run(tmp_path), Inputs(environment=("TEAM",)), environment)
+    assert (made["PATH"], made["TEAM"], made["KEY"]) == ("p", "t", "k")
+    assert made["CLAUDE_CODE_MAX_RETRIES"] == "3"
     assert "canary" not in made.values()
     assert "NODE_OPTIONS" not in made
 
@@ -105,83 +108,52 @@ def test_the_request_comes_by_standard_input(tmp_path: Path) -> None:
     assert (tmp_path / "stdin").read_text() == "the request\n"
 
 
-def ending(result: Result) -> Ending:
-    assert result.failure
-    return result.failure.ending
-
-
 @pytest.mark.parametrize(
     ("fields", "code", "expected"),
     [
-        ('"subtype":"error_max_turns","is_error":true', 1, Ending.MAX_TURNS),
-        ('"subtype":"error_max_budget_usd","is_error":true', 1, Ending.MAX_BUDGET),
-        ('"subtype":"success","is_error":true,"api_error_status":401', 1, Ending.NOT_SIGNED_IN),
-        (
-            '"subtype":"success","is_error":true,"result":"Not logged in · Please run /login"',
-            1,
-            Ending.NOT_SIGNED_IN,
-        ),
-        ('"subtype":"success","is_error":true,"api_error_status":404', 1, Ending.MODEL_UNKNOWN),
-        ('"subtype":"success","is_error":true,"api_error_status":429', 1, Ending.RATE_LIMITED),
-        ('"subtype":"success","is_error":true,"api_error_status":500', 1, Ending.OVERLOADED),
-        ('"subtype":"success","is_error":true,"api_error_status":400', 1, Ending.API_REFUSED),
-        ('"subtype":"success","is_error":true', 1, Ending.CLAUDE_FAILED),
-        ('"subtype":"success","is_error":false', 3, Ending.CLAUDE_FAILED),
+        ({"subtype": "error_max_turns"}, 1, Reason.MAX_TURNS),
+        ({"subtype": "error_max_budget_usd"}, 1, Reason.MAX_BUDGET),
+        ({"api_error_status": 401}, 1, Reason.NOT_SIGNED_IN),
+        ({"result": "Not logged in · Please run /login"}, 1, Reason.NOT_SIGNED_IN),
+        ({"api_error_status": 404}, 1, Reason.MODEL_UNKNOWN),
+        ({"api_error_status": 429}, 1, Reason.RATE_LIMITED),
+        ({"api_error_status": 500}, 1, Reason.OVERLOADED),
+        ({"api_error_status": 400}, 1, Reason.API_REFUSED),
+        ({}, 1, Reason.CLAUDE_FAILED),
+        ({"is_error": False}, 3, Reason.CLAUDE_FAILED),
     ],
 )
 def test_the_end_is_judged_by_exit_code_and_is_error(
-    tmp_path: Path, fields: str, code: int, expected: Ending
+    tmp_path: Path, fields: dict[str, Any], code: int, expected: Reason
 ) -> None:
-    result = started(tmp_path, f"""echo '{{"type":"result",{fields}}}'; exit {code}""")
-    assert ending(result) is expected
+    event = {"type": "result", "subtype": "success", "is_error": True} | fields
+    result = started(tmp_path, f"echo '{json.dumps(event)}'; exit {code}")
+    assert reason(result) is expected
     assert result.answer == ""
 
 
 @pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2", "kill -9 $$"])
 def test_an_end_without_a_result_is_a_failure(tmp_path: Path, script: str) -> None:
-    assert ending(started(tmp_path, script)) is Ending.CLAUDE_FAILED
+    assert reason(started(tmp_path, script)) is Reason.CLAUDE_FAILED
 
 
 def test_at_the_deadline_claude_and_its_children_end(tmp_path: Path) -> None:
     began = time.monotonic()
     result = started(tmp_path, "tail -f /dev/null & wait", deadline=0.2)
-    assert ending(result) is Ending.TIME_LIMIT
+    assert reason(result) is Reason.TIME_LIMIT
     assert time.monotonic() - began < 5
 
 
 def test_a_run_that_was_stopped_before_it_began_ends_at_once(tmp_path: Path) -> None:
-    made = run(tmp_path, "tail -f /dev/null")
     claude = Claude()
-    claude.stop(Failure(Ending.CANCELED))
-    with (tmp_path / "stderr").open("wb") as errors:
-        result = claude.run(
-            [made.program],
-            {"PATH": "/usr/bin:/bin"},
-            made,
-            Settings(),
-            lambda _: None,
-            lambda _: None,
-            errors,
-        )
-    assert ending(result) is Ending.CANCELED
+    claude.stop(Failure(Reason.CANCELED))
+    assert reason(started(tmp_path, "tail -f /dev/null", claude)) is Reason.CANCELED
 
 
 def test_denied_tools_are_counted(tmp_path: Path) -> None:
+    denials = [{"tool_name": "Bash"}, {"tool_name": "Bash"}, 7]
+    event = {"type": "result", "is_error": False, "permission_denials": denials}
     events: list[Mapping[str, Any]] = []
-    made = run(
-        tmp_path,
-        'echo \'{"type":"result","is_error":false,"permission_denials":[{"tool_name":"Bash"},{"tool_name":"Bash"},7]}\'',
-    )
-    with (tmp_path / "stderr").open("wb") as errors:
-        result = Claude().run(
-            [made.program],
-            {"PATH": "/usr/bin:/bin"},
-            made,
-            Settings(),
-            events.append,
-            lambda _: None,
-            errors,
-        )
+    result = started(tmp_path, f"echo '{json.dumps(event)}'", on_event=events.append)
     assert result.denied == {"Bash": 2}
-    assert len(events) == 1
-    assert isinstance(errors, io.BufferedWriter)
+    assert events == [event]

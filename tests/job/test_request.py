@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from job.outcome import Failure
+from job.failures import Failure
 from job.request import read
 
 RUN = "ab" * 16
@@ -15,10 +15,14 @@ PROJECT = {"CI_PROJECT_ID": "7", "CI_PIPELINE_ID": "31"}
 
 def payload(folder: Path, **flow: Any) -> Path:
     context = {
-        "version": 1, "project": {"id": 7, "path": "group/app"}, "merge_request": {"iid": 3, "sha": "c" * 40},
-        "note": {"id": 101, "internal": True}, "thread": {"discussion_id": "d" * 40}, "author": {"id": 42, "username": "ada"},
+        "version": 1,
+        "project": {"id": 7, "path": "group/app"},
+        "merge_request": {"iid": 3, "sha": "c" * 40},
+        "note": {"id": 101, "internal": True},
+        "thread": {"discussion_id": "d" * 40},
+        "author": {"id": 42, "username": "ada"},
         "something": {"new": "of a later version"},
-    }  # fmt: skip
+    }
     whole = {
         "version": 1,
         "id": RUN,
@@ -107,18 +111,16 @@ def test_a_payload_that_is_no_json_is_refused(tmp_path: Path) -> None:
 
 def test_ids_that_are_none_are_as_good_as_missing(tmp_path: Path) -> None:
     context = {
-        "issue": {"iid": "5; rm"}, "author": {"id": True, "username": "a b\n"}, "thread": {"discussion_id": "../x"},
-        "merge_request": {"iid": -1, "sha": "HEAD"}, "note": [],
-    }  # fmt: skip
+        "issue": {"iid": "5; rm"},
+        "author": {"id": True, "username": "a b\n"},
+        "thread": {"discussion_id": "../x"},
+        "merge_request": {"iid": -1, "sha": "HEAD"},
+        "note": [],
+    }
     request = read(PROJECT, payload(tmp_path, context=context))
-    assert (request.kind, request.iid, request.sha, request.author_id, request.author) == (
-        "",
-        0,
-        "",
-        0,
-        "",
-    )
-    assert (request.discussion_id, request.internal, request.target) == ("", False, "")
+    assert (request.kind, request.iid, request.sha, request.target) == ("", 0, "", "")
+    assert (request.author_id, request.author) == (0, "")
+    assert (request.discussion_id, request.internal) == ("", False)
 
 
 def test_other_senders_variables_do(tmp_path: Path) -> None:
@@ -128,12 +130,8 @@ def test_other_senders_variables_do(tmp_path: Path) -> None:
         "AI_FLOW_DISCUSSION_ID": "d" * 40,
     }
     request = read(given, None)
-    assert (request.input, request.target, request.id, request.discussion_id) == (
-        "fix it",
-        "issue-5",
-        "pipeline-31",
-        "d" * 40,
-    )
+    assert (request.id, request.input) == ("pipeline-31", "fix it")
+    assert (request.target, request.discussion_id) == ("issue-5", "d" * 40)
     path = tmp_path / "payload"
     path.write_text(json.dumps({"ref": "main", "variables": {"AI_FLOW_INPUT": "raw $5"}}))
     assert read(given, path).input == "raw $5"
@@ -146,6 +144,5 @@ def test_no_request_is_said(given: dict[str, str]) -> None:
 
 
 def test_a_context_that_is_no_json_is_nothing() -> None:
-    assert (
-        read(PROJECT | {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}, None).target == ""
-    )
+    given = {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}
+    assert read(PROJECT | given, None).target == ""

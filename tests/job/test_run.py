@@ -1,72 +1,73 @@
-"""The order of the job where no tool is needed: what ends it before it begins, and the time it has."""
+"""The job where no tool is needed: what ends it before it begins, and the time it has."""
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from job.log import Log
-from job.outcome import SETTINGS, Failure
+from job.failures import ExitCode, Failure
+from job.inputs import Inputs
+from job.job_log import Log
 from job.run import Job, main
-from job.settings import Settings
 
-GIVEN = {
-    "AI_FLOW_INPUT": "fix it", "GITLAB_ACCESS_TOKEN": "glpat-x", "CI_API_V4_URL": "http://127.0.0.1:1/api/v4", "CI_PROJECT_ID": "7",
+ENVIRONMENT = {
+    "AI_FLOW_INPUT": "fix it",
+    "GITLAB_ACCESS_TOKEN": "glpat-x",
+    "CI_API_V4_URL": "http://127.0.0.1:1/api/v4",
+    "CI_PROJECT_ID": "7",
     "CI_PROJECT_URL": "http://127.0.0.1:1/group/app",
-}  # fmt: skip
+}
 
 
-def job(settings: Settings, **given: str) -> Job:
-    return Job(settings, GIVEN | given, Log(lambda _: None, lambda: 0.0))
+def job(inputs: Inputs, **variables: str) -> Job:
+    return Job(inputs, ENVIRONMENT | variables, Log(lambda _: None, lambda: 0.0))
 
 
 def test_claude_gets_the_input_s_minutes_less_what_is_used() -> None:
-    assert 1790 < job(Settings())._deadline() <= 1800
+    assert 1790 < job(Inputs())._deadline() <= 1800
 
 
 def test_the_minutes_and_turns_of_a_comment_hold_where_they_are_fewer(tmp_path: Path) -> None:
     flow = {"version": 1, "id": "r", "input": "fix it", "options": {"turns": 7, "minutes": 60}}
     (tmp_path / "payload").write_text(json.dumps({"ai_flow": flow}))
-    made = job(Settings(), TRIGGER_PAYLOAD=str(tmp_path / "payload"))
-    assert made._chosen == Settings(max_turns=7)
+    made = job(Inputs(), TRIGGER_PAYLOAD=str(tmp_path / "payload"))
+    assert made._inputs == Inputs(max_turns=7)
     assert made._deadline() > 1790
 
 
 def test_time_is_kept_for_the_reply_where_gitlab_s_limit_is_the_shorter() -> None:
-    assert 530 < job(Settings(), CI_JOB_TIMEOUT="600")._deadline() <= 540
+    assert 530 < job(Inputs(), CI_JOB_TIMEOUT="600")._deadline() <= 540
 
 
 def test_what_the_runner_used_for_the_clone_counts() -> None:
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120))
-    assert 1670 < job(Settings(), CI_JOB_STARTED_AT=begun)._deadline() < 1690
-    assert job(Settings(), CI_JOB_STARTED_AT="yesterday")._deadline() > 1790
+    assert 1670 < job(Inputs(), CI_JOB_STARTED_AT=begun)._deadline() < 1690
+    assert job(Inputs(), CI_JOB_STARTED_AT="yesterday")._deadline() > 1790
 
 
 def test_without_a_token_the_variable_is_named() -> None:
     with pytest.raises(Failure, match="GITLAB_ACCESS_TOKEN"):
-        job(Settings(), GITLAB_ACCESS_TOKEN=" ")
+        job(Inputs(), GITLAB_ACCESS_TOKEN=" ")
     with pytest.raises(Failure, match="OUR_BOT"):
-        job(Settings(token_variable="OUR_BOT"))
+        job(Inputs(token_variable="OUR_BOT"))
 
 
-@pytest.mark.parametrize("settings", ["provider=openai\n", "allowed_tools=Bash\n"])
+@pytest.mark.parametrize("inputs", ["provider=openai\n", "allowed_tools=Bash\n"])
 def test_a_wrong_input_ends_the_job_with_its_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], inputs: str
 ) -> None:
-    file = tmp_path / "settings"
-    file.write_text(settings)
-    assert main([str(file)]) == SETTINGS
+    file = tmp_path / "inputs"
+    file.write_text(inputs)
+    assert main([str(file)]) == ExitCode.SETTINGS
     assert "Claude could not start. The component's input `" in capsys.readouterr().out
 
 
 def test_a_secret_is_masked_from_the_first_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_variable: Callable[[str, str], None] = monkeypatch.setenv
-    set_variable("GITLAB_ACCESS_TOKEN", "canary-token")
-    file = tmp_path / "settings"
+    monkeypatch.setenv("GITLAB_ACCESS_TOKEN", "canary-token")
+    file = tmp_path / "inputs"
     file.write_text("model=canary-token --x\n")
-    assert main([str(file)]) == SETTINGS
+    assert main([str(file)]) == ExitCode.SETTINGS
     assert "canary-token" not in capsys.readouterr().out

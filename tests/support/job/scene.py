@@ -1,4 +1,4 @@
-"""One installation for the job's end-to-end tests: GitLab stand-in, local platform, model stand-in, runner.
+"""One installation for the job's end-to-end tests: stand-ins, local platform, runner.
 
 Every test gets a project of its own; nothing is started twice that can be shared.
 """
@@ -24,6 +24,7 @@ BOT, ADA, MALLORY = 1, 42, 43
 JOB_TOKEN = "glpat-canary-of-the-job"
 MODEL_KEY = "sk-ant-canary-of-the-model"
 IDENTITY = "canary-header.canary-claims.canary-signature"
+POOL = "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab"
 CHANGE: list[Turn] = [
     [say("I write it."), use("Write", file_path="hello.txt", content="hello\n")],
     [say("Title: Add a greeting\n\nI added `hello.txt`.")],
@@ -64,7 +65,7 @@ class Installation:
 
 
 class Scene:
-    """One project with one issue, a model with a script, and the runner of the project's pipelines."""
+    """One project with one issue, a model with a script, and the project's runner."""
 
     def __init__(
         self, installation: Installation, turns: list[Turn], inputs: Mapping[str, Any] | None = None
@@ -81,11 +82,8 @@ class Scene:
         gitlab.member(number, ADA, 30)
         gitlab.trigger_token(f"glptt-{number}", number, BOT)
         gitlab.issue(number, 5, title="Greet", author_id=ADA)
-        gitlab.commit(
-            number,
-            "main",
-            {"templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"},
-        )
+        files = {"templates/claude.yml": COMPONENT.read_text(), "README.md": "An app.\n"}
+        gitlab.commit(number, "main", files)
         self.include(self.inputs)
 
     def include(self, inputs: Mapping[str, Any]) -> None:
@@ -104,39 +102,38 @@ class Scene:
 
     def variables(self) -> dict[str, str]:
         """The project's CI/CD variables, as the set-up pages name them."""
-        given = {
+        url = self.model.url
+        by_provider = {
+            "anthropic": {"ANTHROPIC_API_KEY": MODEL_KEY, "ANTHROPIC_BASE_URL": url},
+            "anthropic-oidc": {
+                "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_1",
+                "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-0000-0000-000000000001",
+                "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
+                "ANTHROPIC_BASE_URL": url,
+            },
+            "bedrock": {
+                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
+                "AWS_ENDPOINT_URL_STS": f"{url}/sts",
+                "ANTHROPIC_BEDROCK_BASE_URL": f"{url}/bedrock",
+            },
+            "vertex": {
+                "GCP_WORKLOAD_IDENTITY_PROVIDER": POOL,
+                "GCP_SERVICE_ACCOUNT": "claude@project.iam.gserviceaccount.com",
+                "GCP_PROJECT_ID": "project",
+                "GCP_STS_URL": f"{url}/google/v1/token",
+                "GCP_IAM_URL": f"{url}/google",
+                "ANTHROPIC_VERTEX_BASE_URL": f"{url}/vertex/v1",
+            },
+        }
+        return {
             "GITLAB_ACCESS_TOKEN": JOB_TOKEN,
             "CLAUDE_CODE_MAX_RETRIES": "0",
             "CLAUDE_IDENTITY_TOKEN": IDENTITY,
+            **by_provider[self.inputs.get("provider", "anthropic")],
         }
-        return (
-            given
-            | {
-                "anthropic": {"ANTHROPIC_API_KEY": MODEL_KEY, "ANTHROPIC_BASE_URL": self.model.url},
-                "anthropic-oidc": {
-                    "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_1",
-                    "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-0000-0000-000000000001",
-                    "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
-                    "ANTHROPIC_BASE_URL": self.model.url,
-                },
-                "bedrock": {
-                    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
-                    "AWS_ENDPOINT_URL_STS": f"{self.model.url}/sts",
-                    "ANTHROPIC_BEDROCK_BASE_URL": f"{self.model.url}/bedrock",
-                },
-                "vertex": {
-                    "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab",
-                    "GCP_SERVICE_ACCOUNT": "claude@project.iam.gserviceaccount.com",
-                    "GCP_PROJECT_ID": "project",
-                    "GCP_STS_URL": f"{self.model.url}/google/v1/token",
-                    "GCP_IAM_URL": f"{self.model.url}/google",
-                    "ANTHROPIC_VERTEX_BASE_URL": f"{self.model.url}/vertex/v1",
-                },
-            }[self.inputs.get("provider", "anthropic")]
-        )
 
     def ask(self, text: str, kind: str = "issue", iid: int = 5, **note: Any) -> Record:
-        """Write a comment, deliver it, let the local platform do its part; return the new pipeline."""
+        """Write a comment, deliver it, let the local platform work; return the new pipeline."""
         written = self.gitlab.note(self.number, kind, iid, author_id=ADA, body=text, **note)
         self.note = written
         before = set(self.gitlab.pipelines)
@@ -178,7 +175,10 @@ class Scene:
     def script(
         self, pipeline: Record, during: Callable[["subprocess.Popen[bytes]"], None] | None = None
     ) -> Ended:
-        """Run the component's script alone; `during` runs beside it, once Claude has called the model."""
+        """Run the component's script alone.
+
+        `during` runs beside it, once Claude has called the model.
+        """
 
         def wait(process: "subprocess.Popen[bytes]") -> None:
             self.model.called.wait(30)
@@ -207,6 +207,17 @@ class Scene:
             for (project, _), record in self.gitlab.merge_requests.items()
             if project == self.number
         ]
+
+    def posted(self, path: str) -> dict[str, Any]:
+        """The body of the one POST below the project to this path."""
+        whole = f"/projects/{self.number}/{path}"
+        calls = [call for call in self.gitlab.calls if call.method == "POST"]
+        (body,) = [call.json for call in calls if call.path.endswith(whole)]
+        return dict(body)
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the project's repository."""
+        return self.gitlab.git(self.gitlab.repository(self.number), *arguments)
 
     def everything_said(self, ended: Ended) -> str:
         """All that a reader may ever see of a run: log, artifacts, notes, merge requests."""

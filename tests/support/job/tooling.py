@@ -1,4 +1,7 @@
-"""The real tools of the end-to-end tests, installed once under .venv/ from a lock: Claude Code, gitlab-ci-local, rsync."""
+"""The real tools of the end-to-end tests: Claude Code, gitlab-ci-local, rsync.
+
+They are installed once under .venv/, from a lock.
+"""
 
 import fcntl
 import hashlib
@@ -13,12 +16,10 @@ from typing import NamedTuple
 from tests import ROOT
 
 LOCK = Path(__file__).parent / "tools"
+_LOCKED = ("package.json", "package-lock.json")
 _INSTALL_SECONDS = 600
-_RSYNC = (
-    "rsync",
-    "libpopt0",
-    "libxxhash0",
-)  # gitlab-ci-local copies with it; no root is needed to unpack it
+# gitlab-ci-local copies with it; no root is needed to unpack it.
+_RSYNC = ("rsync", "libpopt0", "libxxhash0")
 
 
 class Tools(NamedTuple):
@@ -52,9 +53,8 @@ def tools() -> Tools:
 
 @cache
 def _installed() -> Tools:
-    digest = hashlib.sha256(
-        b"".join((LOCK / name).read_bytes() for name in ("package.json", "package-lock.json"))
-    )
+    locked = b"".join((LOCK / name).read_bytes() for name in _LOCKED)
+    digest = hashlib.sha256(locked)
     folder = ROOT / ".venv" / f"job-tools-{digest.hexdigest()[:12]}"
     folder.parent.mkdir(exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:  # two test runs may begin at once
@@ -71,17 +71,14 @@ def _installed() -> Tools:
 def _install(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
-    for name in ("package.json", "package-lock.json"):
+    for name in _LOCKED:
         shutil.copy(LOCK / name, folder)
+    kept = ("npm_config_", "https_proxy", "http_proxy", "no_proxy")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "npm_config_cache": str(folder / "npm"),
-    }
-    environment |= {
-        name: value
-        for name, value in os.environ.items()
-        if name.lower().startswith(("npm_config_", "https_proxy", "http_proxy", "no_proxy"))
+        **{name: value for name, value in os.environ.items() if name.lower().startswith(kept)},
     }
     _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], folder, environment)
     shutil.rmtree(folder / "npm", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The job's log: lines and GitLab's collapsible sections, with secrets masked and control characters removed."""
+"""The job's log: lines, and sections that GitLab folds; secrets are masked in both."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ class Log:
         clock: Callable[[], float],
         secrets: Iterable[str] = (),
     ) -> None:
-        """Take where lines go, the time in seconds, and the values to mask."""
+        """Take where text goes, the time in seconds, and the values to mask."""
         self._write, self._clock = write, clock
         self._secrets: list[str] = []
         self._sections = 0
         self.hide(*secrets)
 
     def hide(self, *secrets: str) -> None:
-        """Mask these values from now on, the longest first."""
-        self._secrets = sorted(
-            {*self._secrets, *(s for s in secrets if len(s) >= _SHORTEST_SECRET)}, key=len
-        )[::-1]
+        """Mask these values from now on, and longer ones before the shorter ones in them."""
+        known = {*self._secrets, *(each for each in secrets if len(each) >= _SHORTEST_SECRET)}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
         """Return the text without any of the hidden values."""
@@ -47,16 +46,15 @@ class Log:
             self._write(_CONTROLS.sub("", line)[:_LONGEST_LINE] + "\n")
 
     @contextmanager
-    def section(self, title: str, *, collapsed: bool = True) -> Iterator[None]:
-        """Open a section that GitLab can fold.
+    def section(self, title: str) -> Iterator[None]:
+        """Open a section that GitLab shows folded.
 
         Source: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
         """
         self._sections += 1
-        name, options = f"claude_{self._sections}", "[collapsed=true]" if collapsed else ""
-        self._write(
-            f"\x1b[0Ksection_start:{int(self._clock())}:{name}{options}\r\x1b[0K{_CONTROLS.sub('', title)}\n"
-        )
+        name = f"claude_{self._sections}"
+        start = f"section_start:{int(self._clock())}:{name}[collapsed=true]"
+        self._write(f"\x1b[0K{start}\r\x1b[0K{_CONTROLS.sub('', title)}\n")
         try:
             yield
         finally:

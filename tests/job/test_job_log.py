@@ -2,7 +2,7 @@
 
 import pytest
 
-from job.log import Log
+from job.job_log import Log
 
 
 def logged(*lines: str) -> str:

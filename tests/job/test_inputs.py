@@ -2,25 +2,26 @@
 
 import pytest
 
-from job.outcome import SETTINGS, Failure
-from job.settings import Settings, lowered, parse, tools
+from job.failures import ExitCode, Failure
+from job.inputs import Inputs, lowered, parse, tools
 
 
 def test_nothing_given_is_the_defaults() -> None:
-    assert parse("provider=\nmodel=\n") == Settings()
+    assert parse("provider=\nmodel=\n") == Inputs()
 
 
 def test_each_kind_of_input_is_read() -> None:
-    settings = parse(
-        "provider=bedrock\nmax_turns=7\nmax_budget_usd=0.5\ntimeout_minutes=2\ndraft=false\nresume=true\n"
-        "allowed_tools=Bash(npm test), Bash(git log --oneline *) WebFetch\nenvironment=A, B_2\n",
+    inputs = parse(
+        "provider=bedrock\nmax_turns=7\nmax_budget_usd=0.5\ntimeout_minutes=2\n"
+        "draft=false\nresume=true\nenvironment=A, B_2\n"
+        "allowed_tools=Bash(npm test), Bash(git log --oneline *) WebFetch\n",
         "Be brief.\n",
     )
-    assert settings.provider == "bedrock"
-    assert (settings.max_turns, settings.max_budget_usd, settings.timeout_minutes) == (7, 0.5, 2.0)
-    assert (settings.draft, settings.resume, settings.prompt) == (False, True, "Be brief.")
-    assert settings.allowed_tools == ("Bash(npm test)", "Bash(git log --oneline *)", "WebFetch")
-    assert settings.environment == ("A", "B_2")
+    assert inputs.provider == "bedrock"
+    assert (inputs.max_turns, inputs.max_budget_usd, inputs.timeout_minutes) == (7, 0.5, 2.0)
+    assert (inputs.draft, inputs.resume, inputs.prompt) == (False, True, "Be brief.")
+    assert inputs.allowed_tools == ("Bash(npm test)", "Bash(git log --oneline *)", "WebFetch")
+    assert inputs.environment == ("A", "B_2")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_each_kind_of_input_is_read() -> None:
 def test_a_wrong_input_is_named(line: str) -> None:
     with pytest.raises(Failure) as failure:
         parse(line)
-    assert failure.value.code == SETTINGS
+    assert failure.value.code == ExitCode.SETTINGS
     assert f"`{line.partition('=')[0]}`" in failure.value.text
 
 
@@ -60,10 +61,8 @@ def test_an_input_nobody_knows_is_named() -> None:
 
 
 def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
-    assert tools("Bash(make a, b), mcp__gitlab__get_issue") == (
-        "Bash(make a, b)",
-        "mcp__gitlab__get_issue",
-    )
+    found = tools("Bash(make a, b), mcp__gitlab__get_issue")
+    assert found == ("Bash(make a, b)", "mcp__gitlab__get_issue")
 
 
 @pytest.mark.parametrize(
@@ -79,5 +78,5 @@ def test_a_rule_with_commas_and_blanks_is_one_tool() -> None:
 def test_what_a_comment_asks_for_only_lowers_a_limit(
     turns: int, minutes: int, limits: tuple[int, float]
 ) -> None:
-    settings = lowered(Settings(), turns, minutes)
-    assert (settings.max_turns, settings.timeout_minutes) == limits
+    inputs = lowered(Inputs(), turns, minutes)
+    assert (inputs.max_turns, inputs.timeout_minutes) == limits

@@ -1,19 +1,19 @@
-"""The component's inputs as the program uses them, checked once; it reads no environment."""
+"""The component's inputs as the program uses them, checked once."""
 
 from __future__ import annotations
 
 import re
 from typing import Callable, NamedTuple
 
-from job.outcome import Ending, Failure
+from job.failures import Failure, Reason
 
 PROVIDERS = ("anthropic", "anthropic-oidc", "bedrock", "vertex")
 
-# What Claude may use without asking. Bash is not among them: it sees every variable of its own environment.
+# What Claude may use without asking. Bash is not among them: it sees every variable it is given.
 TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
 
 
-class Settings(NamedTuple):
+class Inputs(NamedTuple):
     """The inputs; an empty text stands for `not given`."""
 
     provider: str = "anthropic"
@@ -43,6 +43,7 @@ class _Check(NamedTuple):
 
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PREFIX = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 _CHECKS = {
     "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
     "region": _Check(r"[a-z0-9-]*", "a region such as eu-central-1"),
@@ -53,67 +54,73 @@ _CHECKS = {
     "max_budget_usd": _Check(r"[0-9]+(\.[0-9]+)?", "an amount in US dollars such as 5 or 0.5"),
     "timeout_minutes": _Check(r"[0-9]+(\.[0-9]+)?", "a number of minutes"),
     "mcp": _Check("none|gitlab", "none or gitlab"),
-    "branch_prefix": _Check(
-        r"[A-Za-z0-9][A-Za-z0-9._/-]*", "the beginning of a branch name such as claude/"
-    ),
+    "branch_prefix": _Check(_PREFIX, "the beginning of a branch name such as claude/"),
     "branch_moved": _Check("stop|continue", "stop or continue"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
     "environment": _Check(rf"({_NAME}[, ]*)*", "names of CI/CD variables"),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
+_UNKNOWN = "no such input"
+_TOOLS_EXPECTED = "expected tools such as Bash(npm test)"
+_PLAIN_BASH = (
+    "Bash without a command would let anything run; name the command, as in Bash(npm test)"
+)
 # A tool, or a tool with a rule in parentheses that may hold commas and blanks: `Bash(npm test)`.
 _TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_*-]*(?:\([^()]*\))?")
 
 
-def parse(text: str, prompt: str = "") -> Settings:
+def parse(text: str, prompt: str = "") -> Inputs:
     """Read `name=value` lines; raise Failure for the first that cannot be used."""
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
     given = {name.strip(): value.strip() for name, _, value in lines}
     for name, value in given.items():
-        if name not in Settings._fields:
-            raise Failure(Ending.INPUT_INVALID, name=name, expected="no such input")
+        if name not in Inputs._fields:
+            raise Failure(Reason.INPUT_INVALID, name=name, expected=_UNKNOWN)
         check = _CHECKS.get(name)
         if check and value and not re.fullmatch(check.pattern, value):
-            raise Failure(Ending.INPUT_INVALID, name=name, expected=f"expected {check.expected}")
-    values: dict[str, object] = {name: value for name, value in given.items() if value}
-    for name, read in _READERS.items():
-        if name in values:
-            values[name] = read(str(values[name]))
-    return Settings(**{**values, "prompt": prompt.strip()})  # type: ignore[arg-type]
+            expected = f"expected {check.expected}"
+            raise Failure(Reason.INPUT_INVALID, name=name, expected=expected)
+    values = {name: _READERS.get(name, str)(value) for name, value in given.items() if value}
+    return Inputs(**{**values, "prompt": prompt.strip()})  # type: ignore[arg-type]
 
 
-def lowered(settings: Settings, turns: int, minutes: int) -> Settings:
-    """Return the settings with the limits a comment asked for; it can only lower them, and 0 asks for nothing."""
-    return settings._replace(
-        max_turns=min(settings.max_turns, turns or settings.max_turns),
-        timeout_minutes=min(settings.timeout_minutes, minutes or settings.timeout_minutes),
+def lowered(inputs: Inputs, turns: int, minutes: int) -> Inputs:
+    """Return the inputs with the limits a comment asked for, if they are lower; 0 asks for none."""
+    return inputs._replace(
+        max_turns=min(inputs.max_turns, turns or inputs.max_turns),
+        timeout_minutes=min(inputs.timeout_minutes, minutes or inputs.timeout_minutes),
     )
 
 
 def tools(text: str) -> tuple[str, ...]:
-    """Return the tools of a comma or blank list; a rule may hold both: `Bash(npm test), WebFetch(domain:a.b)`."""
+    """Return the tools of a list with commas or blanks; raise Failure for any that is none.
+
+    >>> tools("Bash(npm test), WebFetch(domain:a.b)")
+    ('Bash(npm test)', 'WebFetch(domain:a.b)')
+    """
     found = tuple(_TOOL.findall(text))
     if _TOOL.sub("", text).strip(", "):
-        raise Failure(
-            Ending.INPUT_INVALID,
-            name="allowed_tools",
-            expected="expected tools such as Bash(npm test)",
-        )
+        raise Failure(Reason.INPUT_INVALID, name="allowed_tools", expected=_TOOLS_EXPECTED)
     if any(tool in ("Bash", "Bash(*)", "Bash()", "Bash(:*)") for tool in found):
-        expected = (
-            "Bash without a command would let anything run; name the command, as in Bash(npm test)"
-        )
-        raise Failure(Ending.INPUT_INVALID, name="allowed_tools", expected=expected)
+        raise Failure(Reason.INPUT_INVALID, name="allowed_tools", expected=_PLAIN_BASH)
     return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _flag(text: str) -> bool:
+    return text == "true"
 
 
 _READERS: dict[str, Callable[[str], object]] = {
     "max_turns": int,
     "max_budget_usd": float,
     "timeout_minutes": float,
-    "draft": lambda value: value == "true",
-    "resume": lambda value: value == "true",
+    "draft": _flag,
+    "resume": _flag,
     "allowed_tools": tools,
-    "environment": lambda value: tuple(value.replace(",", " ").split()),
+    "environment": _names,
 }

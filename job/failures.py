@@ -1,0 +1,73 @@
+"""Every way the job can fail, each with its exit code; the sentences stand in `job/messages.py`."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+from job import messages
+
+
+class ExitCode(IntEnum):
+    """What the job ends with if not with 0; `docs/job.md` has the same table."""
+
+    CLAUDE = 1  # Claude did not finish
+    SETTINGS = 2  # of the project, of the include, or of the image
+    GITLAB = 3  # GitLab said no
+    CHANGED = 4  # the merge request or its branch is not what it was
+    TIME = 5
+    DEFECT = 70  # ours: EX_SOFTWARE of sysexits.h
+
+
+class Reason(Enum):
+    """Why the job failed: `code`, a `sentence` for the person who asked, and the `cure`."""
+
+    INPUT_INVALID = ExitCode.SETTINGS, messages.INPUT_INVALID
+    VARIABLE_MISSING = ExitCode.SETTINGS, messages.VARIABLE_MISSING
+    IDENTITY_TOKEN_MISSING = ExitCode.SETTINGS, messages.IDENTITY_TOKEN_MISSING
+    REQUEST_MISSING = ExitCode.SETTINGS, messages.REQUEST_MISSING
+    REQUEST_INVALID = ExitCode.SETTINGS, messages.REQUEST_INVALID
+    PROMPT_FILE_MISSING = ExitCode.SETTINGS, messages.PROMPT_FILE_MISSING
+    TOOL_MISSING = ExitCode.SETTINGS, messages.TOOL_MISSING
+    INSTALL_FAILED = ExitCode.SETTINGS, messages.INSTALL_FAILED
+
+    TOKEN_REJECTED = ExitCode.GITLAB, messages.TOKEN_REJECTED
+    GITLAB_REFUSED = ExitCode.GITLAB, messages.GITLAB_REFUSED
+    GITLAB_UNAVAILABLE = ExitCode.GITLAB, messages.GITLAB_UNAVAILABLE
+    NOT_FETCHED = ExitCode.GITLAB, messages.NOT_FETCHED
+    PUSH_REJECTED = ExitCode.GITLAB, messages.PUSH_REJECTED
+
+    MERGE_REQUEST_CLOSED = ExitCode.CHANGED, messages.MERGE_REQUEST_CLOSED
+    FORK = ExitCode.CHANGED, messages.FORK
+    BRANCH_MOVED = ExitCode.CHANGED, messages.BRANCH_MOVED
+    PUSHED_MEANWHILE = ExitCode.CHANGED, messages.PUSHED_MEANWHILE
+
+    NOT_SIGNED_IN = ExitCode.CLAUDE, messages.NOT_SIGNED_IN
+    MODEL_UNKNOWN = ExitCode.CLAUDE, messages.MODEL_UNKNOWN
+    RATE_LIMITED = ExitCode.CLAUDE, messages.RATE_LIMITED
+    OVERLOADED = ExitCode.CLAUDE, messages.OVERLOADED
+    API_REFUSED = ExitCode.CLAUDE, messages.API_REFUSED
+    MAX_TURNS = ExitCode.CLAUDE, messages.MAX_TURNS
+    MAX_BUDGET = ExitCode.CLAUDE, messages.MAX_BUDGET
+    CLAUDE_FAILED = ExitCode.CLAUDE, messages.CLAUDE_FAILED
+
+    TIME_LIMIT = ExitCode.TIME, messages.TIME_LIMIT
+    CANCELED = ExitCode.TIME, messages.CANCELED
+
+    DEFECT = ExitCode.DEFECT, messages.DEFECT
+
+    def __init__(self, code: ExitCode, explanation: messages.Explanation) -> None:
+        """Name the columns."""
+        self.code, (self.sentence, self.cure) = code, explanation
+
+
+class Failure(Exception):
+    """The one error of the job: a reason and what fills its blanks.
+
+    A value is a text of ours, a name, or a number of GitLab's, never what somebody wrote.
+    """
+
+    def __init__(self, reason: Reason, **values: object) -> None:
+        """Fill in the blanks of the reason's sentence and cure."""
+        self.reason, self.code = reason, reason.code
+        self.text = f"{reason.sentence} {reason.cure}".rstrip().format(**values)
+        super().__init__(f"{reason.name.lower()}: {self.text}")

@@ -1,0 +1,190 @@
+"""Every sentence that a person reads from the job; to speak another language, replace this file.
+
+`{names}` in braces are filled in where a message is used. What an input may look like is said
+beside its pattern in `job/inputs.py`; what Claude is told stands in `job/prompts.py`.
+"""
+
+from typing import NamedTuple
+
+
+class Explanation(NamedTuple):
+    """Why the job failed, and what to change."""
+
+    sentence: str
+    cure: str
+
+
+INPUT_INVALID = Explanation(
+    "The component's input `{name}` is not usable: {expected}.",
+    "Correct it in the include.",
+)
+VARIABLE_MISSING = Explanation(
+    "The CI/CD variable {name} is not set, so {purpose}.",
+    "A maintainer sets it under Settings > CI/CD > Variables; a protected one reaches protected "
+    "branches only.",
+)
+IDENTITY_TOKEN_MISSING = Explanation(
+    "GitLab handed the job no identity token ({name}).",
+    "Include the component unchanged: its id_tokens asks for it; GitLab 15.7 or later.",
+)
+REQUEST_MISSING = Explanation(
+    "The pipeline carries no request: neither TRIGGER_PAYLOAD with ai_flow nor AI_FLOW_INPUT.",
+    "Write a comment that mentions Claude, or fill in AI_FLOW_INPUT where you start the pipeline "
+    "by hand.",
+)
+REQUEST_INVALID = Explanation(
+    "The request is not one this job understands: {what}.",
+    "Bring the component and the trigger function to the same major version.",
+)
+PROMPT_FILE_MISSING = Explanation(
+    "The default branch has no file {name}.",
+    "Add it, or remove the input prompt_file.",
+)
+TOOL_MISSING = Explanation(
+    "The job's image has no {name}.",
+    "Choose an image that has git, Python 3.9 and npm or the claude command.",
+)
+INSTALL_FAILED = Explanation(
+    "The npm package {name} {version} could not be installed.",
+    "The job's log has npm's words; with no way to the npm registry, use an image that brings the "
+    "claude command.",
+)
+TOKEN_REJECTED = Explanation(
+    "GitLab does not accept the token in {name}.",
+    "It needs the scopes api and write_repository, must not have expired, and its user must be a "
+    "Developer here.",
+)
+GITLAB_REFUSED = Explanation(
+    "GitLab refused to {what} (HTTP {status}).",
+    "The job's log has GitLab's own message.",
+)
+GITLAB_UNAVAILABLE = Explanation("GitLab did not answer.", "Retry the job.")
+NOT_FETCHED = Explanation(
+    "The branch could not be fetched.",
+    "Check that the branch still exists and that the token in {name} may read the repository.",
+)
+PUSH_REJECTED = Explanation(
+    "GitLab did not take the push to `{branch}`.",
+    "The artifacts have the changes. The token in {name} needs write_repository and a user who may "
+    "push there.",
+)
+MERGE_REQUEST_CLOSED = Explanation(
+    "The merge request is {state}, so nothing was pushed.",
+    "Reopen it and ask again.",
+)
+FORK = Explanation(
+    "The merge request comes from another project, whose code must not meet this project's "
+    "secrets.",
+    "Push the branch to this project and open the merge request from there.",
+)
+BRANCH_MOVED = Explanation(
+    "The branch has moved on since you asked.",
+    "Look at the new commits, then ask again; the input `branch_moved: continue` goes on "
+    "regardless.",
+)
+PUSHED_MEANWHILE = Explanation(
+    "Somebody pushed to `{branch}` while Claude worked, so nothing was pushed.",
+    "Ask again. The changes are in the job's artifacts.",
+)
+NOT_SIGNED_IN = Explanation(
+    "The model provider did not accept the job's identity.",
+    "Check the key or the role for provider `{provider}`; its set-up page has a table for this.",
+)
+MODEL_UNKNOWN = Explanation(
+    "The provider does not know the model.",
+    "Check the inputs model and region.",
+)
+RATE_LIMITED = Explanation(
+    "The provider's rate limit is used up (429).",
+    "Ask again later, or raise the limit.",
+)
+OVERLOADED = Explanation(
+    "The provider is overloaded or out of order ({status}).",
+    "Ask again later.",
+)
+API_REFUSED = Explanation(
+    "The provider refused the call ({status}).",
+    "The job's log has its message.",
+)
+MAX_TURNS = Explanation(
+    "Claude stopped at the limit of {limit} turns.",
+    "Ask for less at once, or raise the limit: the comment's own, else the input max_turns.",
+)
+MAX_BUDGET = Explanation(
+    "Claude stopped at the limit of ${limit}.",
+    "Ask for less at once, or raise the input max_budget_usd.",
+)
+CLAUDE_FAILED = Explanation(
+    "Claude Code ended without a result (exit code {status}).",
+    "The job's log says more.",
+)
+TIME_LIMIT = Explanation(
+    "Claude was stopped at the time limit of {limit} minutes.",
+    "Ask for less at once, or raise the limit: the comment's own, else the input timeout_minutes.",
+)
+CANCELED = Explanation("The job was canceled.", "")
+DEFECT = Explanation(
+    "The job met a defect of its own ({name}).",
+    "Please report the end of the job's log.",
+)
+
+# What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
+NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
+OTHER_VERSION = "ai_flow is not of version {version}"
+NO_RUN_ID = "its id is no run id"
+OTHER_PROJECT = "it is for another project"
+SHOW_MERGE_REQUEST = "show the merge request"
+OPEN_MERGE_REQUEST = "open the merge request"
+UPDATE_MERGE_REQUEST = "update the merge request"
+# `purpose` of VARIABLE_MISSING,
+NO_ANSWER = "nothing can be pushed or answered"
+NO_CLAUDE_API = "Claude cannot be called"
+NO_EXCHANGE = "GitLab's identity token cannot be exchanged for a Claude API token"
+NO_BEDROCK = "Amazon Bedrock cannot be called"
+NO_VERTEX = "Vertex AI cannot be called"
+NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)"  # noqa: S105
+# `expected` of INPUT_INVALID, besides those of `job/inputs.py`,
+MODEL_EXPECTED = "{provider} needs a full model id"
+AWS_REGION_EXPECTED = "bedrock needs an AWS region"
+LOCATION_EXPECTED = "vertex needs a location such as global or eu"
+# and `name` of TOOL_MISSING.
+CLONE = "clone of the project (GIT_STRATEGY: none)"
+CLAUDE_COMMAND = "claude command, and the input claude_version is empty"
+
+# The reply.
+WORKING = "Claude is at work: {job}."
+MORE_TODOS = "- … and {count} more"
+FINISHED = "Claude has finished."
+FAILED = "Claude could not finish. {failure}"
+NO_TEXT = "Claude gave no answer."
+ANSWERED = "What Claude answered:"
+MERGE_REQUEST = "**Merge request: {url}**"
+PUSHED = "**Pushed to this merge request: {commit}**"
+JOB = "Job: {job}."
+JOB_NAME = "job {id}"
+TURN, TURNS = "{count} turn", "{count} turns"
+SECONDS, MINUTES = "{seconds} s", "{minutes} min {seconds} s"
+DENIED = "not allowed: {tools}"
+CUT = "(cut here: the whole answer is in the job's artifacts)"
+
+# Remarks below an answer.
+REMARK_PUSH_SKIPPED_CI = (
+    "CI configuration was changed, so the push started no pipeline: read it first."
+)
+REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
+
+# The commit and the merge request.
+CHANGES_FOR = "Changes for {target}"
+PROJECT = "the project"
+ASKED_FOR_IN = "Asked for in {target}."
+DESCRIPTION = "Claude made these changes."
+
+# The job's log, besides git's, npm's and GitLab's own words.
+SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
+NOT_STARTED = "Claude could not start. {failure}"
+TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
+REPLY_FAILED = "The reply could not be written. {error}"
+RESTORED = "while Claude works, {path} is the target branch's"
+CHECKED_OUT = "at {commit}"
+UNCHANGED = "Nothing was changed."

@@ -1,0 +1,197 @@
+"""Which branch a run works on, and what becomes of the changes: against the stand-in, with git."""
+
+from typing import Any
+
+import pytest
+
+from job import branch
+from job.branch import Branch, Context
+from job.failures import Failure
+from job.git import GitError
+from job.gitlab import GitLab
+from job.inputs import Inputs
+from job.job_log import Log
+from job.merge_request import Summary
+from job.request import Request
+from tests.support.gitlab.faults import Fault
+from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
+
+SUMMARY = Summary("Add a file", "I added it.")
+
+
+class Case:
+    """A run in a clone; `lines` is the job's log."""
+
+    def __init__(self, clone: Clone, inputs: Inputs | None = None, **request: Any) -> None:
+        self.clone, self.gitlab = clone, clone.gitlab
+        self.lines: list[str] = []
+        self.workspace = clone.make()
+        environment = {
+            "CI_PROJECT_ID": str(PROJECT),
+            "CI_PROJECT_URL": "https://gitlab.example.com/group/app",
+            "CI_DEFAULT_BRANCH": "main",
+            "CI_COMMIT_REF_NAME": "main",
+            "CI_JOB_ID": "9",
+        }
+        self.context = Context(
+            gitlab=GitLab(f"{clone.gitlab.url}/api/v4", str(PROJECT), TOKEN, pause=lambda _: None),
+            request=Request("r", "mention", "x", {}, **request),
+            inputs=inputs or Inputs(),
+            user={"id": OWN, "username": "claude", "name": "Claude Bot"},
+            environment=environment,
+            log=Log(self.lines.append, lambda: 0.0),
+        )
+
+    def choose(self) -> Branch:
+        return branch.choose(self.workspace, self.context)
+
+    def publish(self, chosen: Branch, files: dict[str, str]) -> branch.Published:
+        """Change files as Claude would, commit and publish."""
+        self.workspace.guard()
+        for name, text in files.items():
+            (self.clone.folder / name).write_text(text)
+        changes = self.workspace.changes()
+        commit = branch.keep(self.workspace, changes, SUMMARY.title, self.context)
+        return branch.publish(
+            self.workspace, chosen, commit, changes, SUMMARY, "[job 9](u)", self.context
+        )
+
+
+def merge_request(clone: Clone, **fields: Any) -> str:
+    """Open merge request 3 for the branch `feature`, which changes a file; return its commit."""
+    head = clone.gitlab.commit(PROJECT, "feature", {"app.py": "2\n"}, parent="main")
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="feature", author_id=OWN, **fields)
+    clone.gitlab.merge_requests[PROJECT, 3]["sha"] = head
+    return head
+
+
+def test_an_issue_gets_a_branch_of_its_own_from_the_default_branch(clone: Clone) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    assert case.choose() == Branch("claude/issue-5-9", "main", None)
+    assert case.workspace.head == clone.main
+
+
+def test_a_pipeline_by_hand_gets_a_branch_too(clone: Clone) -> None:
+    assert Case(clone, Inputs(branch_prefix="bot/")).choose().name == "bot/run-9"
+
+
+def test_a_second_request_in_an_issue_goes_on_where_the_first_ended(clone: Clone) -> None:
+    first = Case(clone, kind="issue", iid=5)
+    made = first.publish(first.choose(), {"new.txt": "n\n"})
+    assert made.url.endswith("/merge_requests/1")
+    again = first.choose()
+    assert (again.name, again.known and again.known["iid"]) == ("claude/issue-5-9", 1)
+    assert first.workspace.head.startswith(made.commit)
+
+
+def test_a_merge_request_is_worked_on_with_its_diff(clone: Clone) -> None:
+    head = merge_request(clone)
+    chosen = Case(clone, kind="merge_request", iid=3, sha=head).choose()
+    assert (chosen.name, chosen.target, chosen.moved) == ("feature", "main", False)
+    assert b"+2" in chosen.diff
+
+
+def test_commits_that_the_person_has_not_seen_end_the_run(clone: Clone) -> None:
+    merge_request(clone)
+    with pytest.raises(Failure, match="branch_moved"):
+        Case(clone, kind="merge_request", iid=3, sha="c" * 40).choose()
+
+
+def test_where_the_include_says_so_they_are_worked_on_and_remembered(clone: Clone) -> None:
+    head = merge_request(clone)
+    inputs = Inputs(branch_moved="continue")
+    case = Case(clone, inputs, kind="merge_request", iid=3, sha="c" * 40)
+    assert case.choose().moved
+    assert case.workspace.head == head
+
+
+def test_what_gitlab_does_not_show_is_said_with_its_status(clone: Clone) -> None:
+    case = Case(clone, kind="merge_request", iid=4)
+    with pytest.raises(Failure, match=r"show the merge request \(HTTP 404\)"):
+        case.choose()
+    assert "GitLab answered 404" in "".join(case.lines)
+
+
+def test_a_branch_that_is_gone_is_said(clone: Clone) -> None:
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="gone", author_id=OWN)
+    with pytest.raises(Failure, match="could not be fetched"):
+        Case(clone, kind="merge_request", iid=3).choose()
+
+
+def test_a_change_in_a_merge_request_is_pushed_to_its_branch(clone: Clone) -> None:
+    merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    made = case.publish(case.choose(), {"new.txt": "n\n"})
+    assert made.url == ""
+    assert clone.gitlab.head(PROJECT, "feature").startswith(made.commit)
+    shown = clone.gitlab.show(PROJECT, "feature")
+    assert "Author: Claude Bot <1-claude@users.noreply.gitlab.example.com>" in shown
+    assert "Asked for in !3." in shown
+
+
+def test_the_commit_has_the_address_that_the_user_chose(clone: Clone) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    case.context = case.context._replace(user={"name": "Bot", "commit_email": "bot@example.com"})
+    case.publish(case.choose(), {"new.txt": "n\n"})
+    assert "Author: Bot <bot@example.com>" in clone.gitlab.show(PROJECT, "claude/issue-5-9")
+
+
+def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clone: Clone) -> None:
+    merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    options: list[bool] = []
+    case.workspace.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
+    made = case.publish(case.choose(), {".gitlab-ci.yml": "a: {script: b}\n"})
+    assert options == [True]
+    assert made.remarks == (
+        "CI configuration was changed, so the push started no pipeline: read it first.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("! [rejected] (fetch first)", "pushed_meanwhile"),
+        ("! [rejected] (non-fast-forward)", "pushed_meanwhile"),
+        ("! [remote rejected] (pre-receive hook declined)", "push_rejected"),
+    ],
+)
+def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason: str) -> None:
+    case = Case(clone, kind="issue", iid=5)
+
+    def push(*_: object, **__: object) -> None:
+        raise GitError(said)
+
+    case.workspace.push = push  # type: ignore[method-assign]
+    with pytest.raises(Failure, match=reason):
+        case.publish(case.choose(), {"new.txt": "n\n"})
+    assert said in "".join(case.lines)
+
+
+@pytest.mark.parametrize(
+    ("known", "fault", "what"),
+    [
+        (None, "POST */merge_requests", "open the merge request"),
+        ({"iid": 1}, "PUT */merge_requests/1", "update the merge request"),
+    ],
+    ids=["open", "update"],
+)
+def test_a_merge_request_that_gitlab_refuses_is_said_with_its_words_in_the_log(
+    clone: Clone, known: dict[str, object] | None, fault: str, what: str
+) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    chosen = case.choose()._replace(known=known)
+    clone.gitlab.fault(fault, Fault.status(403, message="not here"))
+    with pytest.raises(Failure, match=rf"{what} \(HTTP 403\)"):
+        case.publish(chosen, {"new.txt": "n\n"})
+    assert "not here" in "".join(case.lines)
+
+
+def test_a_merge_request_that_was_closed_meanwhile_gets_no_push(clone: Clone) -> None:
+    head = merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    chosen = case.choose()
+    clone.gitlab.merge_requests[PROJECT, 3]["state"] = "closed"
+    with pytest.raises(Failure, match="merge_request_closed"):
+        case.publish(chosen, {"new.txt": "n\n"})
+    assert clone.gitlab.head(PROJECT, "feature") == head

@@ -1,0 +1,152 @@
+"""Merge requests of a run: their titles and texts, and which one is ours."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from job import merge_request
+from job.failures import Failure
+from job.gitlab import GitLab as Client
+from job.inputs import Inputs
+from job.merge_request import Summary
+from job.request import Request
+from tests.support.gitlab.git import GitLabWithGit
+
+OWN, ADA = 1, 42
+ISSUE = Request("r", "mention", "x", {}, kind="issue", iid=5, author_id=ADA, author="ada")
+MERGE_REQUEST = ISSUE._replace(kind="merge_request", iid=3)
+
+
+@pytest.fixture
+def gitlab() -> Iterator[GitLabWithGit]:
+    with GitLabWithGit() as made:
+        made.user(OWN, "claude")
+        made.user(ADA, "ada")
+        made.project(7, "group/app")
+        made.member(7, OWN, 30)
+        made.member(7, ADA, 30)
+        made.api_token("glpat-own", OWN)
+        yield made
+
+
+def client(gitlab: GitLabWithGit) -> Client:
+    return Client(f"{gitlab.url}/api/v4", "7", "glpat-own", pause=lambda _: None)
+
+
+def publish(
+    gitlab: GitLabWithGit,
+    request: Request = ISSUE,
+    inputs: Inputs | None = None,
+    known: dict[str, Any] | None = None,
+) -> str:
+    gitlab.projects[7].branches["claude/issue-5-9"] = "a" * 40
+    return merge_request.publish(
+        client(gitlab),
+        request,
+        inputs or Inputs(),
+        branch="claude/issue-5-9",
+        target="main",
+        summary=Summary("Mend it", "Mended for @all."),
+        link="[job 9](u)",
+        known=known,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "body"),
+    [
+        ("Title: Mend it\n\nMended.", "Mend it", "Mended."),
+        ("**Title:** Mend it\n\nMended.", "Mend it", "Mended."),
+        ("Mended.", "Changes for #5", "Mended."),
+        ("Title: \n\nx", "Changes for #5", "x"),
+        ("", "Changes for #5", ""),
+    ],
+)
+def test_the_title_is_claude_s_if_it_gave_one(answer: str, title: str, body: str) -> None:
+    assert merge_request.summary(answer, ISSUE) == (title, body)
+
+
+def test_without_a_title_what_it_was_asked_in_names_the_change() -> None:
+    by_hand = Request("r", "mention", "x", {})
+    assert merge_request.summary("Mended.", MERGE_REQUEST).title == "Changes for !3"
+    assert merge_request.summary("Mended.", by_hand).title == "Changes for the project"
+
+
+def test_what_was_asked_internally_is_named_by_its_number() -> None:
+    internal = ISSUE._replace(internal=True)
+    assert merge_request.summary("Title: The secret\n\nx", internal).title == "Changes for #5"
+
+
+def test_the_commit_names_who_asked() -> None:
+    assert merge_request.commit_message("Mend it", ISSUE, "gitlab.example.com") == (
+        "Mend it\n"
+        "\n"
+        "Asked for in #5.\n"
+        "\n"
+        "Co-authored-by: ada <42-ada@users.noreply.gitlab.example.com>\n"
+        "Co-authored-by: Claude <noreply@anthropic.com>\n"
+    )
+
+
+def test_a_commit_that_nobody_in_particular_asked_for_says_less() -> None:
+    message = merge_request.commit_message("Mend it", Request("r", "mention", "x", {}), "g")
+    assert message == "Mend it\n\nCo-authored-by: Claude <noreply@anthropic.com>\n"
+
+
+def test_a_merge_request_that_takes_no_changes_is_a_failure(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 3, source_branch="a", state="merged")
+    gitlab.merge_request(7, 4, source_branch="b", source_project_id=8)
+    gitlab.merge_request(7, 5, source_branch="c")
+    with pytest.raises(Failure, match="The merge request is merged"):
+        merge_request.current(client(gitlab), 3, "7")
+    with pytest.raises(Failure, match="comes from another project"):
+        merge_request.current(client(gitlab), 4, "7")
+    assert merge_request.current(client(gitlab), 5, "7")["source_branch"] == "c"
+
+
+def test_only_our_own_open_merge_request_for_the_issue_is_ours(gitlab: GitLabWithGit) -> None:
+    others = [("claude/issue-5-1", ADA, "opened"), ("claude/issue-5-2", OWN, "closed")]
+    others.append(("claude/issue-55-1", OWN, "opened"))
+    for iid, (branch, author, state) in enumerate(others, 1):
+        gitlab.merge_request(7, iid, source_branch=branch, author_id=author, state=state)
+    assert merge_request.ours(client(gitlab), "claude/issue-5-", OWN) is None
+    gitlab.merge_request(7, 9, source_branch="claude/issue-5-7", author_id=OWN)
+    found = merge_request.ours(client(gitlab), "claude/issue-5-", OWN)
+    assert found
+    assert found["iid"] == 9
+
+
+def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(
+    gitlab: GitLabWithGit,
+) -> None:
+    url = publish(gitlab, inputs=Inputs(labels="claude,ai"))
+    record = gitlab.merge_requests[7, 1]
+    assert url.endswith("/group/app/-/merge_requests/1")
+    assert record["title"] == "Draft: Mend it"
+    assert record["description"] == (
+        "Claude made these changes.\n\nMended for @\u200ball.\n\nCloses #5\n\nJob: [job 9](u)."
+    )
+    (call,) = [call for call in gitlab.calls if call.method == "POST"]
+    assert (call.json["labels"], call.json["assignee_id"]) == ("claude,ai", ADA)
+
+
+def test_no_draft_no_labels_where_the_include_says_so(gitlab: GitLabWithGit) -> None:
+    publish(gitlab, inputs=Inputs(draft=False))
+    (call,) = [call for call in gitlab.calls if call.method == "POST"]
+    assert call.json["title"] == "Mend it"
+    assert "labels" not in call.json
+
+
+def test_an_internal_question_is_not_told_in_public(gitlab: GitLabWithGit) -> None:
+    publish(gitlab, ISSUE._replace(internal=True))
+    assert "Mended" not in gitlab.merge_requests[7, 1]["description"]
+
+
+def test_a_known_merge_request_gets_a_new_description(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 3, source_branch="claude/issue-5-9", title="Old", author_id=OWN)
+    known = {"iid": 3, "web_url": "https://known"}
+    publish(gitlab, known=known)
+    record = gitlab.merge_requests[7, 3]
+    assert record["title"] == "Old"
+    assert record["description"].startswith("Claude made these changes.")

@@ -1,0 +1,54 @@
+"""The catalogue: what could be a sentence of ours stands in it and nowhere else."""
+
+import ast
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from job import messages
+
+JOB = Path(messages.__file__).parent
+ELSEWHERE = ("messages.py", "prompts.py")  # one for people, one for Claude
+NAMES = [name for name in vars(messages) if name.isupper()]
+
+
+def written(path: Path) -> list[str]:
+    """The texts of a file, without docstrings."""
+    tree = ast.parse(path.read_text())
+    documented = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documented
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in JOB.glob("*.py") if path.name not in ELSEWHERE], ids=lambda p: p.stem
+)
+def test_no_sentence_stands_elsewhere(path: Path) -> None:
+    sentences = [text for text in written(path) if text[:1].isupper() and text.endswith(".")]
+    assert sentences == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_message_is_used(name: str) -> None:
+    used = re.compile(rf"\bmessages\.{name}\b")
+    assert any(used.search(path.read_text()) for path in JOB.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blanks_have_names(name: str) -> None:
+    message = getattr(messages, name)
+    for text in message if isinstance(message, tuple) else (message,):
+        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+        assert all(field.isidentifier() for field in fields)

@@ -1,0 +1,71 @@
+"""What Claude is doing, as log and reply show it."""
+
+from typing import Any
+
+import pytest
+
+from job.job_log import Log
+from job.progress import Progress
+
+
+class Watched:
+    """Progress with a clock to set; `lines` is the log, `shown` every text for the reply."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.lines: list[str] = []
+        self.shown: list[str] = []
+        log = Log(self.lines.append, lambda: 0.0)
+        self.progress = Progress(log, lambda: self.now, self.shown.append, "job 9")
+
+    def at(self, seconds: float, event: dict[str, Any]) -> None:
+        self.now = seconds
+        self.progress.event(event)
+
+
+def said(*blocks: object, by: str = "assistant") -> dict[str, Any]:
+    return {"type": by, "message": {"content": list(blocks)}}
+
+
+def tool(name: str, given: object) -> dict[str, Any]:
+    return said({"type": "tool_use", "name": name, "input": given})
+
+
+def todo(content: str) -> dict[str, Any]:
+    return tool("TodoWrite", {"todos": [{"content": content, "status": "pending"}]})
+
+
+def test_the_to_do_list_is_shown_at_most_every_fifteen_seconds() -> None:
+    watched = Watched()
+    watched.at(0.0, todo("one"))
+    assert watched.shown == []
+    watched.at(15.0, {"type": "system"})
+    watched.at(29.0, todo("two"))
+    watched.at(31.0, todo("three"))
+    watched.at(60.0, {"type": "system"})
+    assert [text.rpartition(" ")[2] for text in watched.shown] == ["one", "three"]
+
+
+def test_each_step_is_a_line_of_the_log() -> None:
+    watched = Watched()
+    watched.at(0.0, said({"type": "text", "text": "I look."}))
+    watched.at(0.0, tool("Read", {"file_path": "app.py", "limit": 5}))
+    watched.at(0.0, tool("TodoWrite", {"todos": []}))
+    failed = {"type": "tool_result", "is_error": True, "content": "no such file"}
+    watched.at(0.0, said(failed, {"type": "text", "text": "a person's"}, by="user"))
+    assert watched.lines == ["I look.\n", "→ Read app.py\n", "→ TodoWrite\n", "  ✗ no such file\n"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"message": 5},
+        {"message": {"content": "x"}},
+        said(5, {"type": "tool_use", "input": 5}),
+        tool("TodoWrite", {"todos": "x"}),
+        tool("TodoWrite", {"todos": [5, {}]}),
+    ],
+)
+def test_an_event_of_another_shape_disturbs_nothing(event: dict[str, Any]) -> None:
+    Watched().at(20.0, event)
