@@ -29,7 +29,6 @@ VERTEX = {"_MODEL_PROVIDER": "vertex", "_MODEL_REGION": "europe-west4", "_MODEL"
 pytestmark = [
     pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available())),
     pytest.mark.timeout(600),  # the first time the packages are installed
-    pytest.mark.xdist_group("gcp"),
 ]
 
 

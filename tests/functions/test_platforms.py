@@ -49,16 +49,13 @@ from tests.support.platforms.gcp import Gcp
 from tests.support.platforms.local import Local
 
 UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
-PLATFORMS = [  # one worker a platform: what it starts is started once
-    pytest.param(Local, id="local", marks=pytest.mark.xdist_group("local")),
-    pytest.param(Aws, id="aws", marks=pytest.mark.xdist_group("aws")),
+PLATFORMS = [
+    pytest.param(Local, id="local"),
+    pytest.param(Aws, id="aws"),
     pytest.param(
         Gcp,
         id="gcp",
-        marks=[
-            pytest.mark.xdist_group("gcp"),
-            pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available())),
-        ],
+        marks=pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available())),
     ),
 ]
 

@@ -40,7 +40,6 @@ RECEIVE = {
 DISPATCH = {"GOOGLE_CLOUD_PROJECT": "p", "GITLAB_SECRETS_ID": "projects/p/secrets/gitlab"}
 CANARIES = (fakes.SIGNING_TOKEN, fakes.SECRET_TOKEN, fakes.API_TOKEN, fakes.TRIGGER_TOKEN)
 
-pytestmark = pytest.mark.xdist_group("gcp")  # one emulator for all who need it
 needs_emulator = pytest.mark.skipif(Gcp.available() is not None, reason=str(Gcp.available()))
 
 
