@@ -41,12 +41,13 @@ class Limits(NamedTuple):
 
 @dataclass
 class Task:
-    """A task as it was created, and the status of each attempt (0: no answer)."""
+    """A task as it was created, the status of each attempt (0: no answer), the seconds that it asked for."""
 
     name: str
     request: Json
     deadline: float
     attempts: list[int] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     state: str = "waiting"  # then done, or dead: Cloud Tasks itself would have deleted it
 
     @property
@@ -166,11 +167,14 @@ class CloudTasks(Service):
             with self._changed:
                 self._running -= 1
                 task.attempts.append(status)
+                task.asked.append(asked)
                 if 200 <= status < 300:
                     task.state = "done"
                 elif len(task.attempts) >= self.limits.attempts:
                     task.state = "dead"
                 else:
+                    # What an answer asks for is shortened like the queue's own pauses.
+                    asked = min(asked, self.limits.max_backoff)
                     self._schedule(task, max(self.limits.pause(len(task.attempts)), asked))
                 self._changed.notify_all()
 
