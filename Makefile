@@ -58,7 +58,7 @@ $(BIN)/python:
 
 faults: $(VENV)/.test  ## what breaks and what is lost: schedules, kills, load, every case on each cloud; writes docs/reliability.md
 	$(BIN)/python -m tests.proofs.faults
-	$(PYTEST) --whole tests/functions/test_platforms.py
+	$(PYTEST) --whole tests/functions/test_platforms.py tests/functions/test_rates.py
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
 	$(BIN)/python -m tests.proofs.security

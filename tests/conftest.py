@@ -5,10 +5,13 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support import canaries
 
 pytest_plugins = ["pytester"]
+# By the wall's clock, and the workers share the processors. Growth is tested by the processor's.
+settings.register_profile("default", deadline=2000)
 
 # What takes long begins first, so that no worker is left alone with it at the end.
 _LONG = ("deploy", "functions", "templates", "proofs", "docs")
@@ -16,7 +19,9 @@ _BUNDLE = ("tests/deploy/test_bundle.py", "tests/deploy/test_deploy_aws.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="play every case on every cloud")
+    parser.addoption(
+        "--whole", action="store_true", help="play all cases on the clouds, as make faults does"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
