@@ -110,7 +110,7 @@ class Aws(Platform):
 
     def settle(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
-        while waiting := self._depth():
+        while waiting := len(self._messages()):
             if time.monotonic() > deadline:
                 message = f"{waiting} message(s) in the queue or under way after {seconds} s"
                 raise TimeoutError(message)
@@ -189,6 +189,7 @@ class Aws(Platform):
             message.visible_at -= seconds * 1000
 
     def _messages(self) -> list[Any]:
+        # The numbers that moto tells by HTTP miss a message that becomes visible while it counts.
         queue = sqs_backends["123456789012"]["us-east-1"].queues[self._queue_arn.rpartition(":")[2]]
         return list(queue._messages)
 
@@ -248,13 +249,6 @@ class Aws(Platform):
     def _arn(self, url: str) -> str:
         found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return str(found["Attributes"]["QueueArn"])
-
-    def _depth(self) -> int:
-        names = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
-        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)[
-            "Attributes"
-        ]
-        return sum(int(found[name]) for name in names)
 
     def _function(self, name: str, seconds: float, sandboxes: int, **environment: str) -> Function:
         common = {
