@@ -56,7 +56,7 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-faults: $(VENV)/.test  ## what breaks and what is lost: schedules, kills, load, every case on each cloud; writes docs/reliability.md
+faults: $(VENV)/.test  ## what breaks and what is lost, all of it on all clouds; writes docs/reliability.md
 	$(BIN)/python -m tests.proofs.faults
 	$(PYTEST) --whole tests/functions/test_platforms.py tests/functions/test_rates.py
 

@@ -1,4 +1,4 @@
-"""What `deploy/bundle.py` ships to each cloud: only what runs there, the same bytes each time, small and quick to start."""
+"""What `deploy/bundle.py` ships: only what runs there, the same bytes each time, quick to start."""
 
 import ast
 import sys
@@ -31,7 +31,7 @@ ENVIRONMENT = {"QUEUE_URL": "http://127.0.0.1:9/q", "WEBHOOK_SECRETS_ID": "webho
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle for Lambda itself, another processor and perhaps another Python than this machine's."""
+    """The bundle for Lambda itself: another processor, perhaps another Python than here."""
     return bundles.build("aws", tmp_path_factory.mktemp("aws"))
 
 
@@ -125,7 +125,7 @@ def test_lambda_s_bundle_is_small(
 
 
 def cold_start(folder: Path, handler: str, monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
-    """Return the milliseconds from a process's start to its first answer under the real runtime client, and of CPU."""
+    """Return the milliseconds from a process's start to its first answer, by the clock and of CPU."""
     monkeypatch.setattr(aws_runtime, "ROOT", folder)
     unwritten = {"PYTHONDONTWRITEBYTECODE": "1"}
     spent = getrusage(RUSAGE_CHILDREN)

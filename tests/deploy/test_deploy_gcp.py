@@ -1,4 +1,4 @@
-"""What `cloudbuild.yaml` stages and sets, started as Google's buildpack starts it, and a mention's way through it."""
+"""What `cloudbuild.yaml` stages and sets, started as the buildpack does; a mention's way through."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ pytestmark = [
 
 
 class Service(Process):
-    """A function in the image that the buildpack makes: the staged sources, its packages and no others."""
+    """A function in the image that the buildpack makes: the staged sources and their packages."""
 
     def __init__(
         self, target: str, source: Path, python: Path, folder: Path, **variables: str
@@ -53,7 +53,7 @@ class Service(Process):
 
 
 class Installation:
-    """The three services as the build's own files describe them, before Google's stand-ins and a GitLab."""
+    """The three services as the build's own files describe them, before stand-ins and a GitLab."""
 
     def __init__(self, folder: Path, python: Path, gitlab: GitLab) -> None:
         self.gitlab, self.secrets, self.tasks = gitlab, SecretManager(), CloudTasks(QUEUE, Limits())
@@ -102,7 +102,7 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """A Python with the packages of `functions/gcp/requirements.txt` and no others; kept in the cache."""
+    """A Python with the packages of `functions/gcp/requirements.txt` only; kept in the cache."""
     lock = ROOT / "functions" / "gcp" / "requirements.txt"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     cache = (

@@ -1,8 +1,8 @@
-"""The same deliveries through the real front ends of all three platforms: the same answers, the same trigger calls.
+"""The same deliveries through the real front ends of all platforms: the same answers and calls.
 
-Every case is played on the local platform. A cloud's own code sees methods, headers, bytes, and how a run ends, but not
-what people write: there it is every odd request, every way to ask, and of what is written the first case of each kind.
-`make faults` plays all of them on the clouds too (`--whole`).
+Every case is played on the local platform. A cloud's own code sees methods, headers, bytes, and how
+a run ends, but not what people write: there it is every odd request, every way to ask, and of what
+is written the first case of each kind. `make faults` plays all of them on the clouds (`--whole`).
 """
 
 import json
@@ -76,9 +76,8 @@ def seed(gitlab: GitLab) -> None:
     gitlab.snippet(PROJECT, SNIPPET)
     for path in (DATA / "payloads").rglob("*.json"):
         number = json.loads(path.read_text()).get("project_id")
-        if (
-            number and number not in gitlab.projects
-        ):  # our user sees it, the recorded authors are no members
+        # Our user sees it, the recorded authors are no members.
+        if number and number not in gitlab.projects:
             gitlab.project(number, f"recorded/{number}")
             gitlab.member(number, OURS, 40)
 
@@ -116,11 +115,8 @@ class Installation(NamedTuple):
     def told(self, run_id: str) -> list[str]:
         """Return our replies to a run."""
         notes = list(self.gitlab.notes.values())
-        return [
-            each["body"]
-            for each in notes
-            if each["author_id"] == OURS and f"run={run_id} " in each["body"]
-        ]
+        ours = [each["body"] for each in notes if each["author_id"] == OURS]
+        return [body for body in ours if f"run={run_id} " in body]
 
     def triggered(self) -> dict[str, Any]:
         """Return the bodies of the trigger calls that created a pipeline, by run id."""

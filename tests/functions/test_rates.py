@@ -1,4 +1,4 @@
-"""GitLab.com's rate limits: what one run costs, that a steady day meets no 429, and that a burst waits all of them out."""
+"""GitLab.com's rate limits: what a run costs, a steady day without 429, a burst that waits."""
 
 import heapq
 import itertools
@@ -48,7 +48,7 @@ _LIMITS = {"users": "users", "members": "members", "discussions": "notes"}
 
 
 class Day(Worker):
-    """A queue and its clock: what is due is carried out in order, one request of a thread after the other."""
+    """A queue and its clock: what is due is done in order, one request of a thread at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Day(Worker):
             self.follow(pipeline)
 
     def check(self) -> None:
-        """No run is lost or doubled, and each has its one reply, which says that it has finished."""
+        """No run is lost or doubled, and each has its one reply: it has finished."""
         gitlab = self.gitlab
         runs = Counter(
             call.json["ai_flow"]["id"]
@@ -150,7 +150,7 @@ class Day(Worker):
         assert not [problem for call in gitlab.calls[::50] for problem in contract.check(call)]
 
     def refusals(self) -> Counter[str]:
-        """Count GitLab's refusals by limit: 400 for pipelines, plain text for all calls together, else the endpoint's."""
+        """Count refusals by limit: 400 is for pipelines, plain text for all calls, else one's own."""
         found: Counter[str] = Counter()
         for call in self.gitlab.calls:
             if call.status == 400:

@@ -1,4 +1,4 @@
-"""What only AWS has: the cold path, the function URL's events, batches, visibility, CloudWatch lines."""
+"""What only AWS has: the cold path, the function URL's events, batches, visibility, log lines."""
 
 import json
 import subprocess

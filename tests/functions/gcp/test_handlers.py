@@ -1,4 +1,4 @@
-"""What only Google Cloud has: its cold start, its clients and their time limits, its claims, its tasks, its logs."""
+"""What only Google Cloud has: its cold start, its clients' time limits, its tasks, its logs."""
 
 import json
 import os
@@ -62,7 +62,7 @@ print(json.dumps([answer[1], sorted(roots - sys.stdlib_module_names), sorted(sys
 
 
 def cold(headers: dict[str, str], body: str, **environment: str) -> tuple[int, set[str], set[str]]:
-    """Answer one delivery in a fresh interpreter; return the status, the foreign packages and all modules loaded."""
+    """Answer a delivery in a fresh interpreter; return status, foreign packages, all modules."""
     command = [sys.executable, "-c", COLD, json.dumps(list(headers.items())), body]
     given = (
         {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FUNCTION_TARGET": "receive"}
@@ -329,7 +329,7 @@ def test_what_heals_is_answered_503_and_the_task_comes_again(gitlab: GitLab, gcp
 
 @needs_emulator
 def test_a_task_that_cannot_be_read_is_not_taken_for_done(gcp: Gcp) -> None:
-    """A newer `receive` may have written it: the `dispatch` that is about to be deployed can read it."""
+    """A newer `receive` may have written it: the `dispatch` about to be deployed can read it."""
     name = f"{QUEUE}/tasks/{uuid4().hex}"
     body = {
         "task": {

@@ -29,8 +29,8 @@ PROJECT = {
 }
 _REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 
-# Notes its words; a command that begins like one of the test's answers prints it, and what has none is not there to
-# describe. A script calls it some 60 times, so it is made of the shell's own words and starts no other process.
+# Notes its words; a command that begins like one of the test's answers prints it, and what has none
+# is not there to describe. A script calls it some 60 times: it starts no process but the shell.
 _GCLOUD = r"""#!/bin/sh
 command= missing=0
 for word; do

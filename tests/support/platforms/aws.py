@@ -1,4 +1,4 @@
-"""The AWS installation for tests: our handlers under the real Lambda runtime client, moto for AWS's services."""
+"""AWS for tests: our handlers under the real Lambda runtime client, moto for AWS's services."""
 
 import json
 import os
@@ -36,7 +36,7 @@ _KEYS = {
 
 
 class Aws(Platform):
-    """Function URL → receive → SQS FIFO → event source mapping → dispatch; Secrets Manager and DynamoDB beside them.
+    """Function URL → receive → SQS FIFO → event source mapping → dispatch, secrets and table beside.
 
     The attributes below may be set before the start.
     """
@@ -137,7 +137,10 @@ class Aws(Platform):
 
     @contextmanager
     def faulty(self, dependency: str, fault: str) -> Iterator[None]:
-        """While entered, "queue" or "secrets" has a fault of `Relay` for `receive`. May be entered before the start."""
+        """While entered, "queue" or "secrets" has a fault of `Relay` for `receive`.
+
+        It may be entered before the start.
+        """
         self._set_fault(dependency, fault)
         try:
             yield
@@ -168,7 +171,7 @@ class Aws(Platform):
         return str(sent["MessageId"])
 
     def take(self, count: int = 10) -> list[dict[str, Any]]:
-        """Take messages out of the queue as the records of an event (with `polls = False`, or a poller is faster)."""
+        """Take messages out of the queue as an event's records; a poller (`polls`) is faster."""
         return take(self._sqs, self._queue_url, self._queue_arn, count)
 
     def dead_letters(self) -> list[str]:
@@ -180,7 +183,7 @@ class Aws(Platform):
         return list(self._dynamodb.scan(TableName=self._table)["Items"])
 
     def hidden(self) -> list[float]:
-        """Return for how many seconds each message in the queue stays invisible: AWS tells nobody, moto does."""
+        """Return for how many seconds each message stays invisible: AWS tells nobody."""
         return [message.visible_at / 1000 - time.time() for message in self._messages()]
 
     def pass_time(self, seconds: float) -> None:
@@ -291,7 +294,7 @@ class Aws(Platform):
         return client
 
     def _adopt(self) -> None:
-        """Let the adapters in this process use our moto, until the platform stops or another one is adopted."""
+        """Let the adapters here use our moto, until this stops or another one is adopted."""
         adapters.client.cache_clear()
         self._stack.callback(adapters.client.cache_clear)
         with pytest.MonkeyPatch.context() as environment:
@@ -303,7 +306,7 @@ class Aws(Platform):
 
 
 class _Moto:
-    """AWS's services by moto on a free port; it answers one request at a time, as its queues are not made for threads."""
+    """AWS's services by moto on a free port, one request at a time: it is not made for threads."""
 
     def __init__(self) -> None:
         application, lock = DomainDispatcherApplication(create_backend_app), Lock()

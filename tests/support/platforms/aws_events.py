@@ -159,9 +159,7 @@ class Poller:
                 pause = min(pause * 2, 0.2)
 
     def _carry(self, records: list[dict[str, Any]]) -> None:
-        with suppress(
-            FunctionError
-        ):  # the messages come again when their visibility timeout is over
+        with suppress(FunctionError):  # the messages come again when their timeout is over
             failed = failures(
                 self._function.invoke({"Records": records}), {each["messageId"] for each in records}
             )

@@ -24,7 +24,7 @@ CANARY = "canary-of-what-people-write"
 
 
 class Case(NamedTuple):
-    """One request to the front end; `headers` are made when it is sent, so that its signature is fresh."""
+    """One request to the front end; its headers are made when it is sent: the signature is fresh."""
 
     name: str
     body: bytes
@@ -161,7 +161,7 @@ def written() -> list[Case]:
 
 
 def odd() -> list[Case]:
-    """Other places and people, and requests whose method, headers, bytes or size are not the usual ones."""
+    """Other places and people, and requests of another method, with other headers or bytes."""
     return [
         Case("merge request", encoded(merge_request(4000))),
         Case("fork", encoded(merge_request(4001, 8))),

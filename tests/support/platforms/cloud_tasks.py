@@ -41,7 +41,7 @@ class Limits(NamedTuple):
 
 @dataclass
 class Task:
-    """A task as it was created, the status of each attempt (0: no answer), the seconds that it asked for."""
+    """A task as created; of each attempt the status (0: no answer) and the seconds it asked for."""
 
     name: str
     request: Json

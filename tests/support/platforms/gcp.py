@@ -67,9 +67,8 @@ class Process:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OSError, HTTPException):
-                request(
-                    self.port, "GET", {}, b"", path="/robots.txt"
-                )  # functions-framework itself answers this one
+                # functions-framework itself answers this one.
+                request(self.port, "GET", {}, b"", path="/robots.txt")
                 return
             time.sleep(0.02)
         message = f"{self._process.args!r} does not answer:\n{self.output()}"
