@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 
-VERSION = 1  # of `ai_flow`: a job refuses any other
+# Of `ai_flow`; a job refuses any other. WITHHELD: `input` is null where a person wrote it and
+# `context` holds ids only, since whoever watches the project's pipelines reads both. The job reads
+# the texts from GitLab.
+VERSION = 1
+WITHHELD = 2
 
 # What a run can be about: `kind`.
 ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"

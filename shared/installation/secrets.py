@@ -1,9 +1,11 @@
 """The two secret documents and a value that cannot leak by accident. It reads no store itself."""
 
+import hmac
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from shared.outcome.reasons import Reason, Retry
@@ -98,6 +100,11 @@ class GitLabSecrets(NamedTuple):
             message = 'GITLAB_SECRETS: trigger_tokens must be an object with at least one token: {"*": "glptt-…"}'
             raise SecretError(message)
         return cls(Secret(api_token), {key: Secret(value) for key, value in tokens.items()})
+
+    def nonce(self, seed: str) -> str:
+        """Return 32 hex digits that only a holder of the API token can make of a seed."""
+        key = self.api_token.reveal().encode()
+        return hmac.new(key, seed.encode(), sha256).hexdigest()[:32]
 
     def trigger_token(self, project_id: int, project_path: str) -> Secret | None:
         """Return the token for the project: by id, by path, or the one under `*`."""

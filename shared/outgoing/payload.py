@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from shared.contract.ai_flow import VERSION, command_of
+from shared.contract.ai_flow import MENTION, VERSION, WITHHELD, command_of
 from shared.incoming.event import Event
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Stop
@@ -33,18 +33,23 @@ def ref(event: Event, pipeline_ref: str) -> str:
     return branch
 
 
-def body(
+def body(  # noqa: PLR0913  what a run is made of
     run: RunRequest,
     options: Options,
     instruction: str,
     context: Mapping[str, object],
     settings: Settings,
+    *,
+    nonce: str,
 ) -> dict[str, object]:
     """Return the trigger call's body, token excepted; raise Stop as `ref` does.
 
     `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for
     jobs that others wrote; GitLab and its runner expand them, so each value is made safe and short
-    enough.
+    enough. By the `nonce` a pipeline is known to be ours: nobody else can tell it before.
+
+    Of an internal request neither holds a text: GitLab tells both to every webhook with pipeline
+    events, and to whoever may see the project's pipelines.
     """
     event, model = run.event, settings.model
     model = model._replace(id=options.model or model.id)
@@ -53,23 +58,28 @@ def body(
         "AI_FLOW_INPUT": instruction,
         "AI_FLOW_EVENT": event.name,
         "AI_FLOW_ID": run.id,
+        "AI_FLOW_NONCE": nonce,
         "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
         "AI_FLOW_PROJECT_PATH": event.project_path,
         "AI_FLOW_GITLAB_HOSTNAME": settings.host,
         "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
         **model.variables(),
     }
+    made_safe = {"AI_FLOW_CONTEXT": safe_json(context)}
+    made_safe |= {name: safe(value) for name, value in variables.items()}
+    if event.internal:
+        del made_safe["AI_FLOW_INPUT"], made_safe["AI_FLOW_CONTEXT"]
+    # What was asked by no text is asked in our own words.
+    withheld = event.internal and event.name == MENTION
     return {
         "ref": ref(event, settings.pipeline_ref),
-        "variables": {
-            "AI_FLOW_CONTEXT": safe_json(context),
-            **{name: safe(value) for name, value in variables.items()},
-        },
+        "variables": made_safe,
         "ai_flow": {
-            "version": VERSION,
+            "version": WITHHELD if event.internal else VERSION,
             "id": run.id,
+            "nonce": nonce,
             "event": event.name,
-            "input": instruction,
+            "input": None if withheld else instruction,
             "command": command or None,
             "prompt": settings.prompts.get(command, ""),
             "options": {"turns": options.turns or None, "minutes": options.minutes or None},

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from shared.contract import marks
 from shared.contract.ai_flow import LABEL
 from shared.incoming import mention
+from shared.incoming.changes import new_lines
+from shared.incoming.digests import digest
 from shared.incoming.event import Event, PipelineEvent
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
-from shared.runs.request import RunRequest, TrackRequest, digest, run_id
+from shared.runs.request import RunRequest, TrackRequest, run_id
 
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
@@ -74,14 +76,27 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
 
 
 def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
-    """Return the instruction if a text mentions us that did not before; it is read once."""
+    """Return the instruction if a text mentions us that did not before.
+
+    Of a change by somebody else than the author only what the change brought is an instruction:
+    the rest was written by others, and nobody asked for it.
+    """
     if event.texts == event.before:
         return None
-    asked = [mention.instruction(text, phrases) for text in event.texts]
-    for part, text, before in zip(asked, event.texts, event.before, strict=True):
-        if part is not None and text != before and not mention.occurs(before, phrases):
-            return _joined(event.texts, asked)
-    return None
+    written: list[str] = []
+    asked: list[str | None] = []
+    new = False
+    for text, before in zip(event.texts, event.before, strict=True):
+        changed, own = text != before, event.own or not before
+        part = mention.instruction(text, phrases) if changed or own else None
+        if part is not None and changed and not mention.occurs(before, phrases):
+            new = True
+        words = text if own else new_lines(text, before)
+        if part is not None and not own:
+            part = mention.instruction(words, phrases)
+        written.append(words)
+        asked.append(part)
+    return _joined(tuple(written), asked) if new else None
 
 
 def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:

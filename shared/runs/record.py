@@ -47,7 +47,8 @@ class Record(NamedTuple):
     """What is stored of a run; times in Unix seconds.
 
     `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
-    `since` is the start of a trigger call whose end is not known, `until` the end of the lease.
+    `since` is the start of a trigger call whose end is not known, `until` the end of the lease. By
+    the `nonce` GitLab's pipeline is known to be ours.
     """
 
     request: RunRequest
@@ -62,6 +63,7 @@ class Record(NamedTuple):
     reply_id: int = 0
     reason: str = ""
     hint: str = ""
+    nonce: str = ""
 
     @property
     def key(self) -> str:
@@ -87,21 +89,27 @@ class Record(NamedTuple):
         return _read(_json(text))
 
     def taken(self, request: RunRequest, now: float) -> "Record":
-        """Return the record with the lease of one more attempt."""
-        return self._replace(request=request, until=now + LEASE, attempt=self.attempt + 1)
+        """Return the record with the lease of one more attempt.
 
-    def triggering(self, now: float, options: Options, carried_out: RunRequest) -> "Record":
+        The request stays as an earlier attempt confirmed it.
+        """
+        known = self.request._replace(replay=request.replay)
+        return self._replace(request=known, until=now + LEASE, attempt=self.attempt + 1)
+
+    def understood(
+        self, request: RunRequest, options: Options, carried_out: RunRequest
+    ) -> "Record":
+        """Return the record once GitLab has confirmed the request and its text was read."""
+        repeats = None if carried_out == request else carried_out
+        return self._replace(request=request, options=options, repeats=repeats)
+
+    def triggering(self, now: float) -> "Record":
         """Return the record as it must be stored before the trigger call leaves.
 
         The lease holds until GitLab has settled: nobody may call again before.
         """
-        return self._replace(
-            state=State.TRIGGERING,
-            since=now,
-            until=max(self.until, now + SETTLE),
-            options=options,
-            repeats=None if carried_out == self.request else carried_out,
-        )
+        until = max(self.until, now + SETTLE)
+        return self._replace(state=State.TRIGGERING, since=now, until=until)
 
     def not_triggered(self) -> "Record":
         """Return the record after GitLab said that no pipeline was created."""

@@ -100,11 +100,6 @@ def run_id(host: str, project_id: int, kind: str, subject: object) -> str:
     return sha256(f"{host}|{project_id}|{kind}|{subject}".encode()).hexdigest()[:32]
 
 
-def digest(instruction: str) -> str:
-    """Return the hex SHA-256 of an instruction."""
-    return sha256(instruction.encode("utf-8", "replace")).hexdigest()
-
-
 def _dump(run: RunRequest) -> str:
     event = run.event._asdict() | {"branches": run.event.branches and run.event.branches._asdict()}
     for name in ("texts", "before", "added"):

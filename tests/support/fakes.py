@@ -117,6 +117,8 @@ class GitLab:
         self.users = {42: User(42, "ada", bot=False, state="active")}
         self.members = {(7, 42): Member(42, 30, "active", "active", None)}
         self.text = "@claude fix it"
+        self.said: dict[int, str] = {}  # what other notes than that say
+        self.wrote: dict[int, Note] = {}  # notes that are not as their deliveries tell
         self.awards: list[str] = []
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.thread: list[Note] = []
@@ -149,9 +151,12 @@ class GitLab:
         self._meet("member")
         return self.members.get((project_id, user_id))
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        self._meet("texts")
-        return (self.text,) if event.note_id else (self.described.title, self.text)
+    def note(self, event: Event) -> Note:
+        self._meet("note")
+        author, at = (event.author_id, event.author), event.at or NOW
+        body = self.said.get(event.note_id, self.text)
+        as_told = Note(event.note_id, author, at, at, internal=False, body=body)
+        return self.wrote.get(event.note_id, as_told)
 
     def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
         self._meet("award")
@@ -231,10 +236,10 @@ class GitLab:
         self.moves(len(self.triggered), "pending")
         return self._pipeline(len(self.triggered))
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:  # noqa: ARG002
         self._meet("find_pipeline")
-        ids = [body["ai_flow"]["id"] for _, _, body in self.triggered]
-        return self._pipeline(ids.index(run_id) + 1) if run_id in ids else None
+        marked = [body["ai_flow"]["nonce"] for _, _, body in self.triggered]
+        return self._pipeline(marked.index(mark) + 1) if mark in marked else None
 
     def project(self, project_id: str) -> Project | None:
         self._meet("project")
