@@ -54,26 +54,13 @@ def body(  # noqa: PLR0913  what a run is made of
     event, model = run.event, settings.model
     model = model._replace(id=options.model or model.id)
     command = options.command or command_of(event.name, event.kind)
-    variables = {
-        "AI_FLOW_INPUT": instruction,
-        "AI_FLOW_EVENT": event.name,
-        "AI_FLOW_ID": run.id,
-        "AI_FLOW_NONCE": nonce,
-        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
-        "AI_FLOW_PROJECT_PATH": event.project_path,
-        "AI_FLOW_GITLAB_HOSTNAME": settings.host,
-        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
-        **model.variables(),
-    }
-    made_safe = {"AI_FLOW_CONTEXT": safe_json(context)}
-    made_safe |= {name: safe(value) for name, value in variables.items()}
-    if event.internal:
-        del made_safe["AI_FLOW_INPUT"], made_safe["AI_FLOW_CONTEXT"]
+    variables = _variables(run, instruction, context, settings.host) | {"AI_FLOW_NONCE": nonce}
+    variables |= {name: safe(value) for name, value in model.variables().items()}
     # What was asked by no text is asked in our own words.
     withheld = event.internal and event.name == MENTION
     return {
         "ref": ref(event, settings.pipeline_ref),
-        "variables": made_safe,
+        "variables": variables,
         "ai_flow": {
             "version": WITHHELD if event.internal else VERSION,
             "id": run.id,
@@ -91,6 +78,25 @@ def body(  # noqa: PLR0913  what a run is made of
             },
         },
     }
+
+
+def _variables(
+    run: RunRequest, instruction: str, context: Mapping[str, object], host: str
+) -> dict[str, str]:
+    event = run.event
+    told = {
+        "AI_FLOW_EVENT": event.name,
+        "AI_FLOW_ID": run.id,
+        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
+        "AI_FLOW_PROJECT_PATH": event.project_path,
+        "AI_FLOW_GITLAB_HOSTNAME": host,
+        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
+    }
+    variables = {name: safe(value) for name, value in told.items()}
+    if not event.internal:
+        variables["AI_FLOW_INPUT"] = safe(instruction)
+        variables["AI_FLOW_CONTEXT"] = safe_json(context)
+    return variables
 
 
 def safe(text: str) -> str:
