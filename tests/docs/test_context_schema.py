@@ -15,7 +15,7 @@ from shared.outgoing import context as source
 from shared.outgoing.context import SECONDS, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
 from tests import ROOT
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, services
+from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, confirmed, services
 
 PAGE = 100  # the most that GitLab gives at once
 SCHEMA = json.loads((ROOT / "docs" / "ai-flow-context.schema.json").read_text())
@@ -84,7 +84,8 @@ def gitlab() -> GitLab:
 
 def made(event: Event, gitlab: GitLab, clock: Clock | None = None) -> dict[str, Any]:
     """Return the context as a job reads it."""
-    found = context(run(event), 30, services(gitlab, Records(), clock or Clock(), Log()))
+    here = services(gitlab, Records(), clock or Clock(), Log())
+    found = context(confirmed(gitlab, event), 30, here)
     return dict(json.loads(safe_json(found)))
 
 
@@ -93,7 +94,7 @@ def wrong(found: object) -> list[str]:
 
 
 def size(event: Event, gitlab: GitLab) -> int:
-    return len(safe_json(context(run(event), 30, services(gitlab, Records(), Clock(), Log()))))
+    return len(safe_json(made(event, gitlab)))
 
 
 # --- what is made is what is told ---

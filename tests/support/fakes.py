@@ -26,6 +26,7 @@ from shared.incoming.delivery import Delivery
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret, WebhookSecrets
 from shared.installation.settings import Settings
+from shared.runs.confirm import Confirmed
 from shared.runs.detect import request
 from shared.runs.record import Record, key_of
 from shared.runs.request import RunRequest, TrackRequest
@@ -132,6 +133,11 @@ class GitLab:
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
         self.faults: dict[str, list[Exception | None]] = {}
+
+    def hears(self, asked: RunRequest | TrackRequest) -> None:
+        """Have the comment of a request, if it is not there yet."""
+        if isinstance(asked, RunRequest) and asked.instruction is not None:
+            self.said.setdefault(asked.event.note_id, f"@claude {asked.instruction}")
 
     def _meet(self, method: str) -> None:
         waiting = self.faults.get(method)
@@ -289,6 +295,13 @@ def tokens(
     document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW
 ) -> Cached[WebhookSecrets]:
     return Cached(lambda: document, WebhookSecrets.parse, now)
+
+
+def confirmed(
+    gitlab: GitLab, event: Event = NOTE, instruction: str = "fix it", *, unchanged: bool = True
+) -> Confirmed:
+    asked, target = run(event, instruction), gitlab.target(event)
+    return Confirmed(asked, target, gitlab.notes(event), unchanged)
 
 
 def run(event: Event = NOTE, instruction: str = "fix it") -> RunRequest:

@@ -7,7 +7,17 @@ from unittest.mock import patch
 
 from functions.gitlab import GitLab, client, people, surroundings
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, GitLabError, Member, Note, Pipeline, Reply, Target, User
+from shared.gitlab.values import (
+    Diff,
+    GitLabError,
+    Member,
+    Note,
+    Pipeline,
+    Project,
+    Reply,
+    Target,
+    User,
+)
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 from shared.runs.detect import request
@@ -60,8 +70,11 @@ class _Wired(GitLab):
     def member(self, project_id: int, user_id: int) -> Member | None:
         return self._meet("member", lambda there: there.member(project_id, user_id))
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        return self._meet("texts", lambda there: there.texts(event))
+    def note(self, event: Event) -> Note:
+        return self._meet("note", lambda there: there.note(event))
+
+    def project(self, project_id: str) -> Project | None:
+        return self._meet("project", lambda there: there.project(project_id))
 
     def award(self, event: Event, emoji: str) -> None:
         self._meet("award", lambda there: there.award(event, emoji))

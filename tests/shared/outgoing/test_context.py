@@ -11,7 +11,7 @@ from shared.incoming.event import Branches, Event
 from shared.outgoing.context import DESCRIPTION, FILES, HUNK, NOTE, SHORT, THREAD, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
 from tests.support import fakes, stages
-from tests.support.fakes import NOW, run
+from tests.support.fakes import NOW
 
 ISSUE = fakes.NOTE
 MERGE_REQUEST = ISSUE._replace(
@@ -24,7 +24,7 @@ DIFF = "@@ -1,3 +1,3 @@\n-a\n+b\n c\n@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\
 
 class Stage(stages.Stage):
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
-        found = context(run(event), 30, self.services)
+        found = context(fakes.confirmed(self.gitlab, event), 30, self.services)
         assert len(safe_json(found)) <= MAX_VALUE
         read: dict[str, Any] = json.loads(json.dumps(found))
         return read

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.incoming.digests import digest
 from shared.incoming.event import Branches
 from shared.runs.detect import request
-from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, digest, from_json, run_id
+from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json, run_id
 from tests.support.fakes import NOTE, run
 
 
