@@ -91,13 +91,21 @@ def text_of(request: RunRequest, gitlab: GitLab, settings: Settings) -> str:
 def _find(event: Event, gitlab: GitLab, notes: Iterator[Note]) -> tuple[Note, Iterator[Note]]:
     """Return the comment, and all comments again: it is nearly always among the newest."""
     read: list[Note] = []
-    for note in notes:
-        read.append(note)
-        if note.id == event.note_id:
-            return note, chain(read, notes)
-        if len(read) == _LOOKED_AT:
-            break
+    try:
+        for note in notes:
+            read.append(note)
+            if note.id == event.note_id:
+                return note, chain(read, notes)
+            if len(read) == _LOOKED_AT:
+                break
+    except GitLabError as error:
+        notes = _fails(error)  # the job can do without the others
     return gitlab.note(event), chain(read, notes)
+
+
+def _fails(error: GitLabError) -> Iterator[Note]:
+    yield from ()
+    raise error
 
 
 def _check_note(request: RunRequest, note: Note, settings: Settings, now: float) -> None:

@@ -81,22 +81,28 @@ def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
     Of a change by somebody else than the author only what the change brought is an instruction:
     the rest was written by others, and nobody asked for it.
     """
-    if event.texts == event.before:
+    texts, befores = event.texts, event.before
+    if texts == befores:
         return None
-    written: list[str] = []
-    asked: list[str | None] = []
-    new = False
-    for text, before in zip(event.texts, event.before, strict=True):
-        changed, own = text != before, event.own or not before
-        part = mention.instruction(text, phrases) if changed or own else None
-        if part is not None and changed and not mention.occurs(before, phrases):
-            new = True
-        words = text if own else new_lines(text, before)
-        if part is not None and not own:
-            part = mention.instruction(words, phrases)
-        written.append(words)
-        asked.append(part)
-    return _joined(tuple(written), asked) if new else None
+    own = [event.own or not before for before in befores]
+    asked = [
+        mention.instruction(text, phrases) if mine or text != before else None
+        for text, before, mine in zip(texts, befores, own, strict=True)
+    ]
+    if not any(
+        part is not None and text != before and not mention.occurs(before, phrases)
+        for part, text, before in zip(asked, texts, befores, strict=True)
+    ):
+        return None
+    written = [
+        text if mine else new_lines(text, before)
+        for text, before, mine in zip(texts, befores, own, strict=True)
+    ]
+    asked = [
+        part if mine or part is None else mention.instruction(words, phrases)
+        for part, words, mine in zip(asked, written, own, strict=True)
+    ]
+    return _joined(tuple(written), asked)
 
 
 def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:

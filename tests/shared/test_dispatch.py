@@ -125,7 +125,8 @@ def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> 
     }
     assert stage.dispatch() is Reason.TRIGGERED
     stage.clock.time += 365 * 24 * 3600
-    assert stage.dispatch(run(NOTE._replace(note_id=102))) is Reason.MODEL_RETIRED
+    later = NOTE._replace(note_id=102, at=stage.clock.time)
+    assert stage.dispatch(run(later)) is Reason.MODEL_RETIRED
     assert len(stage.gitlab.triggered) == 1
 
 
@@ -231,7 +232,7 @@ def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
 
 
 def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
-    stage.gitlab.faults["texts"] = [GitLabError(502)]
+    stage.gitlab.faults["note"] = [GitLabError(502)]
     with pytest.raises(Retry):
         stage.dispatch(long_request())
 

@@ -153,7 +153,10 @@ def test_what_was_asked_internally_is_not_repeated_in_public(stage: Stage) -> No
     assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "public matter"
     stage.says("internal matter", internal=True)
     stage.says("retry", internal=True)
-    assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "internal matter"
+    repeated = stage.records.run(stage.asked.id)
+    assert repeated
+    assert repeated.carried_out.instruction == "internal matter"
+    assert len(stage.gitlab.triggered) == 5
 
 
 def test_a_long_request_is_read_again_to_be_repeated(stage: Stage) -> None:

@@ -125,6 +125,7 @@ class GitLab:
         self.thread: list[Note] = []
         self.changed: list[Diff] = []
         self.described = Target("It breaks", "Since Monday.", "opened", ("bug",), (42, "ada"), None)
+        self.branches: Branches | None = None  # where they are not as deliveries tell
         self.statuses: dict[int, Progress] = {}
         self.cancelled: list[int] = []
         self.triggered: list[Any] = []
@@ -211,8 +212,8 @@ class GitLab:
 
     def target(self, event: Event) -> Target:
         self._meet("target")
-        branches = Branches("feature", "main", 7, "abc") if event.kind == "merge_request" else None
-        return self.described._replace(branches=branches)
+        there = self.branches or event.branches or Branches("feature", "main", 7, "abc")
+        return self.described._replace(branches=there if event.kind == "merge_request" else None)
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         self._meet("notes")

@@ -278,3 +278,11 @@ def test_only_a_branch_is_run_on(branch: str) -> None:
     with pytest.raises(Stop) as stop:
         payload.ref(NOTE._replace(default_branch=branch), "default")
     assert stop.value.reason is Reason.REF_NOT_FOUND
+
+
+@pytest.mark.parametrize(("name", "told"), [("mention", None), ("assign", "do it")])
+def test_of_an_internal_request_no_text_leaves(name: str, told: str | None) -> None:
+    sent = body(NOTE._replace(internal=True, name=name))
+    assert (sent["ai_flow"]["version"], sent["ai_flow"]["input"]) == (2, told)
+    assert not {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"} & set(sent["variables"])
+    assert set(body()["variables"]) - set(sent["variables"]) == {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"}
