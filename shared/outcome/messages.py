@@ -120,7 +120,7 @@ REASONS = {
         "Push the branch to this project and open the merge request from there.",
     ),
     "NOTE_CHANGED": (
-        "The comment changed after it was sent, so it was not run.",
+        "What was asked changed after it was sent, or is gone, so it was not run.",
         "Write a new comment.",
     ),
     "USER_LIMIT": (
