@@ -88,7 +88,7 @@ def _verify(
 def _detect(
     verified: delivery.VerifiedDelivery, settings: "Settings"
 ) -> request.RunRequest | request.TrackRequest:
-    if not mention.may_occur(verified.body, settings.marks):
+    if not mention.may_occur(verified.body, settings.prefilter):
         raise Stop(Reason.NO_MENTION)
     asked = detect.ask(payloads.parse(verified), settings)
     if not settings.enabled:

@@ -10,7 +10,6 @@ import pytest
 
 from tests import ROOT
 
-USE_CASES = {"receive", "dispatch", "sweep", "track", "thread_commands"}
 # What the core would need to wait, to reach out, or to know where it runs.
 OUTSIDE = {"asyncio", "http", "logging", "os", "pathlib", "socket", "subprocess", "threading"}
 OUTSIDE |= {"time"}
@@ -73,7 +72,7 @@ def behaves(path: Path) -> bool:
     )
 
 
-# Imports.
+# Imports: what import-linter does not see. The layers stand in pyproject.toml.
 
 
 @of(CORE)
@@ -83,27 +82,12 @@ def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
     assert not roots & OUTSIDE
 
 
-@of(CORE)
-def test_no_rule_imports_a_use_case(path: Path) -> None:
-    names = {each.split(".")[1] for each in imports(path) if each.startswith("shared.")}
-    assert not names & USE_CASES or path.parent.name == "shared"
-
-
 @of(CONTRACT)
 def test_the_contract_needs_python_3_9_and_its_standard_library_only(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 9))
     others = {each for each in imports(path) if not each.startswith("shared.contract")}
     roots = {each.partition(".")[0] for each in others}
     assert roots <= sys.stdlib_module_names - NEW_SINCE_3_9
-
-
-@pytest.mark.parametrize("platform", ["aws", "gcp", "local"])
-def test_no_platform_imports_another(platform: str) -> None:
-    for path in (ROOT / "functions" / platform).glob("*.py"):
-        others = {f"functions.{each}" for each in ("aws", "gcp", "local") if each != platform}
-        names = set(imports(path))
-        assert not {each for each in names if each.startswith(tuple(others))}
-        assert not {each.partition(".")[0] for each in names} & {"tests", "job", "cli"}
 
 
 # Files.
