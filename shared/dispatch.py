@@ -139,7 +139,8 @@ class Attempt:
     def _answer(self, work: Work) -> Reason:
         """Answer what needs no pipeline."""
         services, record = self._services, self._lease.record
-        limits.count_command(work.request, services.records, services.now())
+        if work.options.command != command.STOP:  # it is free, and must always work
+            limits.count_command(work.request, services.records, services.now())
         try:
             text = thread_commands.answer(
                 work.request, work.options, services, again=record.attempt > 1
@@ -160,7 +161,7 @@ class Attempt:
         decided = lease.record.reason
         if not decided and why.reason.outcome is not Outcome.IGNORED:
             try:
-                limits.count_command(request, services.records, services.now())
+                limits.count_refusal(request, services.records, services.now())
             except Stop as limit:  # the thread has heard too much of us
                 why = limit
         if why.reason.outcome is not Outcome.IGNORED:
@@ -268,12 +269,21 @@ class Attempt:
             raise refusals.unavailable(error) from error
 
     def _start(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
-        """Count the run, show 👀, gather what the job is to know, and trigger."""
+        """Count the run and trigger; what GitLab refuses to start has cost nothing."""
         request, services, settings = work.request, self._services, self._services.settings
         model = settings.model._replace(id=work.options.model or settings.model.id)
         if not model.advice(self._today())[0]:
             raise Stop(Reason.MODEL_RETIRED)
         limits.count(request, settings, services.records, services.now())
+        try:
+            return self._trigger_counted(work, confirmed, role)
+        except Stop:
+            limits.give_back(request, settings, services.records, services.now())
+            raise
+
+    def _trigger_counted(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
+        """Show 👀, gather what the job is to know, and trigger."""
+        request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
         self._award("eyes")
         known = context(confirmed._replace(request=request), role, services)

@@ -32,7 +32,7 @@ def answer(
 
 
 def last_of(request: RunRequest, services: Services) -> Record:
-    """Return the run that `retry` repeats: the thread's last one; raise Stop where there is none."""
+    """Return the run that `retry` repeats, the thread's last; raise Stop where there is none."""
     former = next(_runs_of_thread(request, services), None)
     if former is None:
         raise Stop(Reason.NOTHING_TO_RETRY)

@@ -404,3 +404,12 @@ def test_the_first_request_over_a_limit_is_answered_and_later_ones_are_not(stage
     assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
     assert len(stage.gitlab.triggered) == 1
     assert len(stage.gitlab.replies) == 2
+
+
+def test_runs_that_gitlab_refuses_to_start_leave_the_day_to_others(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_DAY": "2"}
+    stage.gitlab.faults["trigger"] = [EMPTY] * 10
+    for number in range(10):
+        asked = run(NOTE._replace(note_id=200 + number, iid=300 + number))
+        assert stage.dispatch(asked) is Reason.NO_JOB
+    assert stage.dispatch() is Reason.TRIGGERED
