@@ -51,7 +51,7 @@ def receive(  # noqa: PLR0913  one argument per port
             log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
         return _answer(error.reason)
     try:
-        asked = _detect(verified, settings)
+        asked = _detect(verified, settings, log)
     except Stop as error:
         return _answer(error.reason)
     except Exception as error:  # noqa: BLE001  see above: whatever is in it
@@ -86,14 +86,23 @@ def _verify(
 
 
 def _detect(
-    verified: delivery.VerifiedDelivery, settings: "Settings"
+    verified: delivery.VerifiedDelivery, settings: "Settings", log: "Log"
 ) -> request.RunRequest | request.TrackRequest:
     if not mention.may_occur(verified.body, settings.marks):
         raise Stop(Reason.NO_MENTION)
-    asked = detect.ask(payloads.parse(verified), settings)
+    event = payloads.parse(verified)
+    try:
+        bound = detect.bound(event, verified.names)
+    except Stop as error:
+        reason = error.reason
+        fields = {"outcome": str(reason.outcome), "reason": str(reason)}
+        log(severity(reason), fields | {"project_id": event.project_id})
+        raise
+    asked = detect.ask(event, settings)
     if not settings.enabled:
         raise Stop(Reason.DISABLED)
-    return asked
+    # A look at a pipeline says what GitLab says, whoever asked for it.
+    return asked._replace(bound=bound) if isinstance(asked, request.RunRequest) else asked
 
 
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:

@@ -159,6 +159,7 @@ class Lease:
             stored, self._version = _load(request.id, records, request)
         except RecordError as error:
             raise Retry(Reason.RECORD_UNREADABLE) from error
+        self._found = stored
         if stored is None:
             stored = Record(request, State.CLAIMED, until=at + LEASE, expires=int(at) + KEPT)
             self.write(stored)
@@ -181,6 +182,11 @@ class Lease:
         if version is None:
             raise Retry(Reason.BUSY)
         self.record, self._version = record, version
+
+    def undo(self) -> None:
+        """Leave the record as it was found, for a request that was not to be; then as nobody's."""
+        with suppress(Retry):
+            self.write(self._found or self.record._replace(until=0.0))
 
     def release(self) -> None:
         """Let the next attempt begin when it may; a lease that another attempt took stays theirs."""

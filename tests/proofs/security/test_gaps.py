@@ -11,7 +11,7 @@ from shared.gitlab.values import GitLabError, Job, Pipeline, Progress
 from shared.incoming.delivery import Delivery, verify
 from shared.incoming.mention import instruction, may_occur, occurs, sanitized
 from shared.installation.readers import ROLES
-from shared.installation.secrets import Secret, WebhookSecrets
+from shared.installation.secrets import WebhookSecrets, WebhookToken
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import payload, refusals, replies
@@ -53,7 +53,7 @@ def test_what_is_missing_is_nothing_and_no_letter_either(name: str | None) -> No
 
 @pytest.mark.parametrize("token", ["X", ""])
 def test_no_token_is_no_token(token: str) -> None:
-    secrets = WebhookSecrets((), (Secret(token),))
+    secrets = WebhookSecrets((), (WebhookToken(token),))
     for headers in ({}, {"x-gitlab-token": ""}):
         with pytest.raises(Stop):
             verify(Delivery("POST", headers, b"{}"), secrets, fakes.NOW)

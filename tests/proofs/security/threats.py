@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about each, and which tests prove it. The page is made from this list.
 
-T1 to T21 are the threats of a trigger, known from what happened to others; J1 to J10, those of the job, stand apart.
+T1 to T22 are the threats of a trigger, known from what happened to others; J1 to J10, those of the job, stand apart.
 """
 
 from tests.proofs.security.job_threats import JOB_THREATS, Threat
@@ -227,6 +227,18 @@ TRIGGER_THREATS = (
             "job/test_workspace.py::test_a_branch_called_like_a_command_is_fetched_as_any_other",
         ),
         ("hosts",),
+    ),
+    Threat(
+        "T22",
+        "Who set up one project's webhook makes up deliveries for another project",
+        "WEBHOOK_SECRETS binds tokens to projects by id, path or group; the id that is acted upon must be the token's, or GitLab "
+        "must say that it is at the token's path. A lie leaves the true run as it was.",
+        (
+            "functions/test_bound_tokens.py::test_a_hand_made_note_for_another_project_starts_nothing",
+            "shared/test_receive.py::test_a_token_for_other_projects_starts_nothing_and_the_operator_sees_it",
+            "shared/test_dispatch.py::test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one",
+            "shared/installation/test_secrets.py::test_a_name_is_an_id_a_path_or_a_group",
+        ),
     ),
 )
 

@@ -66,6 +66,24 @@ def test_a_new_signing_token_is_accepted_beside_the_old_one() -> None:
     assert verdict({"signing_tokens": [other, SIGNING_TOKEN]}, sign(b"{}"), b"{}", NOW) == "accept"
 
 
+def test_a_delivery_speaks_for_what_all_its_tokens_may() -> None:
+    other = "whsec_" + base64.b64encode(bytes(32)).decode()
+
+    def names(signing: object, secret: object = ()) -> tuple[str, ...] | None:
+        document = {"signing_tokens": signing, "secret_tokens": secret or []}
+        secrets = WebhookSecrets.parse(json.dumps(document))
+        headers = sign(b"{}") | {"x-gitlab-token": SECRET_TOKEN}
+        return verify(Delivery("POST", headers, b"{}"), secrets, NOW).names
+
+    assert names({"7": SIGNING_TOKEN, "8": other}) == ("7",)
+    assert names({"7": SIGNING_TOKEN, "group": [other, SIGNING_TOKEN]}) == ("7", "group")
+    assert names({"7": SIGNING_TOKEN, "*": SIGNING_TOKEN}) is None
+    assert names([SIGNING_TOKEN]) is None
+    assert names({"7": SIGNING_TOKEN}, {"8": SECRET_TOKEN}) == ("7",)
+    assert names([], {"8": SECRET_TOKEN, "9": "other"}) == ("8",)
+    assert names([], [SECRET_TOKEN]) is None
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [
