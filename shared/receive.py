@@ -41,15 +41,19 @@ def receive(  # noqa: PLR0913  one argument per port
 
     202 means stored, 503 that it could not be verified or stored. A verified delivery is never
     answered 4xx or 5xx for what is in it: GitLab switches off hooks that answer with errors.
+    Whatever is refused goes to `log`, which has to bear floods (`functions.wiring.Sparing`).
     """
     if request.method in ("GET", "HEAD"):
         return Answer(200, "text/plain; charset=utf-8", HEALTH)
     try:
         verified = _verify(request, secrets, now)
     except TriggerError as error:
-        if error.reason.outcome is Outcome.ERROR:
-            log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
-        return _answer(error.reason)
+        reason = error.reason
+        if reason.outcome is Outcome.ERROR:
+            log("ERROR", {"reason": str(reason), "error": str(error.__cause__)})
+        else:
+            log("WARNING", {"outcome": str(reason.outcome), "reason": str(reason)})
+        return _answer(reason)
     try:
         asked = _detect(verified, settings, log)
     except Stop as error:

@@ -175,7 +175,7 @@ def test_an_unverified_delivery_is_401_before_any_parsing(
     monkeypatch.setattr(payloads, "parse", lambda _: pytest.fail("parsed"))
     answer = front.answer(Delivery("POST", headers, b"{}"))
     assert (answer.status, json.loads(answer.body)["reason"]) == (401, reason)
-    assert front.log.lines == []
+    assert front.log.lines == [("WARNING", {"outcome": "refused", "reason": reason})]
 
 
 def bound_to(*names: str) -> Front:
