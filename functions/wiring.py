@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.services import Log, Services
 
 
+_REFUSED = str(Outcome.REFUSED)
 # What anybody's stray request is refused for, before a secret is read.
 _STRAY = {str(Reason.METHOD_NOT_ALLOWED), str(Reason.BODY_TOO_LARGE), str(Reason.UNSIGNED)}
 _PAUSE = 1.0  # seconds between two lines about what was refused
@@ -52,27 +53,22 @@ class Sparing:
 
     def __call__(self, severity: str, fields: Mapping[str, object]) -> None:
         """Write the line, count it, or write what was counted."""
-        refused = fields.get("outcome") == Outcome.REFUSED
-        line = self._counted(str(fields["reason"])) if refused else fields
-        if line:
-            self._log(severity, line)
+        if fields.get("outcome") != _REFUSED:
+            self._log(severity, fields)
+        elif line := self._counted(str(fields["reason"])):
+            self._log("WARNING", line)
 
     def _counted(self, reason: str) -> Mapping[str, object] | None:
         """Count one more; return the line that is due."""
         now = self._now()
         with self._lock:
-            self._counts[reason] = self._counts.get(reason, 0) + 1
+            count = self._counts[reason] = self._counts.get(reason, 0) + 1
             # One stray request is no news, and loads no logger into a new instance.
-            stray = reason in _STRAY and self._counts[reason] == 1
-            if stray or now < self._next:
+            if now < self._next or (count == 1 and reason in _STRAY):
                 return None
             self._next = now + _PAUSE
             first = min(self._counts, key=_STRAY.__contains__)
-            return {
-                "outcome": str(Outcome.REFUSED),
-                "reason": first,
-                "count": self._counts.pop(first),
-            }
+            return {"outcome": _REFUSED, "reason": first, "count": self._counts.pop(first)}
 
 
 class Installation:

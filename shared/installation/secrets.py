@@ -4,6 +4,7 @@ import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from shared.outcome.reasons import Reason, Retry
@@ -63,14 +64,14 @@ class SecretError(ValueError):
 
 
 class WebhookToken(Secret):
-    """A webhook's token, and the names of the projects that it may speak for."""
+    """A webhook's token, its SHA-256, and the names of the projects that it may speak for."""
 
-    __slots__ = ("names",)
+    __slots__ = ("digest", "names")
 
     def __init__(self, value: str, names: Names = None) -> None:
         """Keep the value and the names."""
         super().__init__(value)
-        self.names = names
+        self.digest, self.names = sha256(value.encode()).digest(), names
 
 
 class WebhookSecrets(NamedTuple):
