@@ -5,7 +5,12 @@ BIN := $(VENV)/bin
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-.PHONY: demo run test check format docs bench faults security lock clean
+# More workers than processors: what waits leaves room. `make test WORKERS=16` for a larger machine.
+WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+unexport PYTHONDONTWRITEBYTECODE  # each worker would compile all tests anew
+
+.PHONY: demo run quick test check format docs bench faults security lock clean
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -13,13 +18,17 @@ demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud,
 run: $(VENV)/.local  ## serve on 127.0.0.1:PORT with the settings of the environment
 	@$(BIN)/python -m functions.local
 
-test: check  ## lint, types, what is generated, and every test
-	$(BIN)/python -m pytest
+quick: check  ## lint, types, what is generated, and the tests of core and job: half a minute
+	$(PYTEST) tests/shared tests/job tests/test_architecture.py
+
+test: check  ## the same, and every test
+	$(PYTEST)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check --no-cache --quiet .
 	$(BIN)/ruff format --no-cache --check --quiet .
 	$(BIN)/mypy --no-error-summary
+	@told=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$told"; exit 1; }
 	$(BIN)/python generate.py --check
 
 format: $(VENV)/.test  ## put code and what is generated in order
@@ -47,8 +56,9 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-faults: $(VENV)/.test  ## what breaks and what is lost: all schedules, kills and load; writes docs/reliability.md
+faults: $(VENV)/.test  ## what breaks and what is lost: schedules, kills, load, every case on each cloud; writes docs/reliability.md
 	$(BIN)/python -m tests.proofs.faults
+	$(PYTEST) --whole tests/functions/test_platforms.py
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
 	$(BIN)/python -m tests.proofs.security

@@ -183,7 +183,7 @@ class Attempt:
         return why
 
     def _give_up(self, cause: Reason) -> Reason:
-        """Raise the alarm, keep the request for a replay, and say so in the thread if that works."""
+        """Raise the alarm, keep the request for a replay, say so in the thread if that works."""
         request, lease, services = self._request, self._lease, self._services
         attempt = lease.record.attempt
         fields = entry(Reason.DEAD_LETTER, request, attempt=attempt, error=str(cause))

@@ -92,7 +92,7 @@ def _verify(
 def _detect(
     verified: delivery.VerifiedDelivery, settings: "Settings", log: "Log"
 ) -> request.RunRequest | request.TrackRequest:
-    if not mention.may_occur(verified.body, settings.marks):
+    if not mention.may_occur(verified.body, settings.prefilter):
         raise Stop(Reason.NO_MENTION)
     event = payloads.parse(verified)
     try:

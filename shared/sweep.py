@@ -139,7 +139,7 @@ def _sweep_hooks(
 
 
 def _queue_missed(event: Event | PipelineEvent, services: Services, queue: Queue) -> int:
-    """Queue the event's run if it asks for one that nobody works on; return how many were queued."""
+    """Queue the event's run if it asks for one that nobody works on; return how many."""
     try:
         request = ask(event, services.settings)
     except Stop:
@@ -156,7 +156,7 @@ def _queue_missed(event: Event | PipelineEvent, services: Services, queue: Queue
 
 
 def _is_under_way(request: RunRequest, services: Services) -> bool:
-    """Tell whether a run has ended, or is still worked on; one that cannot be told is left alone."""
+    """Tell whether a run has ended or is worked on; one that cannot be read is left alone."""
     try:
         record = run_record.load(request.id, services.records, request)
     except RecordError as error:

@@ -1,6 +1,7 @@
-"""A whole conversation, from the first question on: `python -m tests.conversation` writes it into docs/conversation.md.
+"""A whole conversation: `python -m tests.conversation` writes it into docs/conversation.md.
 
-What people and runners do stands here, and what the model answers; the rest is read from the stand-in.
+What people and runners do stands here, and what the model answers; the rest is read from the
+stand-in.
 """
 
 import sys

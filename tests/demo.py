@@ -1,4 +1,4 @@
-"""`make demo`: a recorded GitLab comment becomes a pipeline on this machine, over HTTP, with nothing outside it."""
+"""`make demo`: a recorded GitLab comment becomes a pipeline, with nothing outside this machine."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ class Demo:
     def send(
         self, text: str | None = None, author: int | None = None, *, forged: bool = False
     ) -> tuple[int, str]:
-        """Deliver the recorded comment, with another text or author where given; return status and reason."""
+        """Deliver the recorded comment, or another text or author; return status and reason."""
         payload = json.loads(json.dumps(self.recorded))
         note = payload["object_attributes"]
         author = author or note["author_id"]

@@ -1,4 +1,4 @@
-"""Imports run one way: functions to shared; inside shared from use cases to rules; and the core knows no library."""
+"""How the house is built: which way imports run, what each file is, and where its tests stand."""
 
 import ast
 import re
@@ -10,8 +10,44 @@ import pytest
 
 from tests import ROOT
 
-USE_CASES = {"receive", "dispatch", "sweep", "track", "thread_commands"}
-CORE = sorted((ROOT / "shared").rglob("*.py"))
+# What the core would need to wait, to reach out, or to know where it runs.
+OUTSIDE = {"asyncio", "http", "logging", "os", "pathlib", "socket", "subprocess", "threading"}
+OUTSIDE |= {"time"}
+NEW_SINCE_3_9 = {"tomllib"}  # of the standard library
+
+CORE, FUNCTIONS, JOB, DEPLOY = (
+    sorted((ROOT / folder).rglob("*.py")) for folder in ("shared", "functions", "job", "deploy")
+)
+CONTRACT = [path for path in CORE if path.parent.name == "contract"]
+LONGEST = 40  # lines of a function of the core, its decorators and docstring counted
+
+# Modules whose tests stand elsewhere.
+_BY_MASK = "seen through shared.markdown.visible, which has the tests"
+TESTED_ELSEWHERE = {
+    "shared/markdown/blocks.py": _BY_MASK,
+    "shared/markdown/inlines.py": _BY_MASK,
+    "shared/markdown/syntax.py": _BY_MASK,
+    "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
+    "deploy/check.py": "run as the build runs it, in tests/deploy/test_cloudbuild.py",
+}
+# Tests of no one module.
+OF_SEVERAL = {
+    "shared/test_examples.py": "the examples in all docstrings",
+    "functions/test_bound_tokens.py": "one hook against the other projects, on the local platform",
+    "functions/test_events.py": "the events of the field, on every platform",
+    "functions/test_large.py": "projects of GitLab's largest size",
+    "functions/test_platforms.py": "what platforms promise alike",
+    "functions/test_ports.py": "the adapters of all platforms against the ports",
+    "functions/test_rates.py": "how often GitLab is called",
+}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def of(*files: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", [path for each in files for path in each], ids=name)
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -23,51 +59,82 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def behaves(path: Path) -> bool:
+    """Tell whether a module does anything: values, constants and protocols have no tests."""
+    bodies = (statement for function in functions(path) for statement in function.body)
+    return not all(
+        isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) for each in bodies
+    )
+
+
+# Imports: what import-linter does not see. The layers stand in pyproject.toml.
+
+
+@of(CORE)
 def test_the_core_imports_the_standard_library_and_itself(path: Path) -> None:
-    roots = {name.partition(".")[0] for name in imports(path)}
+    roots = {each.partition(".")[0] for each in imports(path)}
     assert roots <= sys.stdlib_module_names | {"shared"}
-    assert not roots & {
-        "asyncio",
-        "http",
-        "logging",
-        "os",
-        "pathlib",
-        "socket",
-        "subprocess",
-        "threading",
-        "time",
-    }
+    assert not roots & OUTSIDE
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_rule_imports_a_use_case(path: Path) -> None:
-    names = {name.split(".")[1] for name in imports(path) if name.startswith("shared.")}
-    assert not names & USE_CASES or path.parent.name == "shared"
+@of(CONTRACT)
+def test_the_contract_needs_python_3_9_and_its_standard_library_only(path: Path) -> None:
+    ast.parse(path.read_text(), feature_version=(3, 9))
+    others = {each for each in imports(path) if not each.startswith("shared.contract")}
+    roots = {each.partition(".")[0] for each in others}
+    assert roots <= sys.stdlib_module_names - NEW_SINCE_3_9
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+# Files.
+
+
+@of(CORE, FUNCTIONS, JOB, DEPLOY)
+def test_a_file_opens_with_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@of(CORE)
+def test_no_function_is_longer_than_a_reader_can_hold(path: Path) -> None:
+    lines = []
+    for each in functions(path):
+        first = min([each.lineno, *(decorator.lineno for decorator in each.decorator_list)])
+        lines.append((each.name, (each.end_lineno or first) - first + 1))
+    assert [(each, count) for each, count in lines if count > LONGEST] == []
+
+
+@of(CORE)
 def test_no_pattern_has_a_possessive_group(path: Path) -> None:
-    # Python before 3.11.5 matches them wrongly (gh-106052); Debian 12 has 3.11.2. Atomic groups are right everywhere.
+    # Python before 3.11.5 matches them wrongly (gh-106052); Debian 12 has 3.11.2. Atomic groups are
+    # right everywhere.
     assert not re.search(r"\)(?:[*+?]|\{+[0-9,]+\}+)\+", path.read_text())
 
 
-@pytest.mark.parametrize("platform", ["aws", "gcp", "local"])
-def test_no_platform_imports_another(platform: str) -> None:
-    for path in (ROOT / "functions" / platform).glob("*.py"):
-        others = {f"functions.{name}" for name in ("aws", "gcp", "local") if name != platform}
-        assert not {name for name in imports(path) if name.startswith(tuple(others))}
-        assert not {
-            name for name in imports(path) if name.partition(".")[0] in ("tests", "job", "cli")
-        }
+# Tests.
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted((ROOT / "functions").rglob("*.py")) + CORE,
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_a_file_opens_with_what_it_is_for_and_stays_readable(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
-    most = 400 if path.name == "messages.py" else 320  # a catalogue of sentences is data
-    assert len(path.read_text().splitlines()) <= most
+@of([path for path in (*CORE, *FUNCTIONS, *JOB, *DEPLOY) if behaves(path)])
+def test_a_module_has_its_tests_where_one_looks_for_them(path: Path) -> None:
+    mirrored = ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.stem}.py")
+    assert mirrored.is_file() != (name(path) in TESTED_ELSEWHERE), mirrored
+
+
+@of([
+    path
+    for folder in ("shared", "functions", "job")
+    for path in sorted((ROOT / "tests" / folder).rglob("test_*.py"))
+])  # fmt: skip
+def test_a_test_file_is_named_after_its_module(path: Path) -> None:
+    module = path.relative_to(ROOT / "tests").with_name(path.name.removeprefix("test_"))
+    named = str(path.relative_to(ROOT / "tests")) in OF_SEVERAL
+    assert (ROOT / module).is_file() != named, module
+
+
+def test_no_exception_outlives_its_file() -> None:
+    assert [each for each in TESTED_ELSEWHERE if not (ROOT / each).is_file()] == []
+    assert [each for each in OF_SEVERAL if not (ROOT / "tests" / each).is_file()] == []

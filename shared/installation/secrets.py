@@ -12,7 +12,8 @@ from shared.outcome.reasons import Reason, Retry
 Document = TypeVar("Document")
 
 MAX_AGE = 300.0  # seconds a document is used without asking the store again
-MIN_AGE = 30.0  # seconds before a mismatch may cause another read: forged deliveries must not cost a call each
+# Seconds before a mismatch may cause another read: forged deliveries must not cost a call each.
+MIN_AGE = 30.0
 
 # Names that a webhook's token is bound to: project ids, and paths of projects and groups in lower
 # case; None stands for every project.
@@ -24,7 +25,7 @@ _OF_PATHS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
 
 class Secret:
-    """A string that shows itself only through `reveal()`: not in logs, errors, formats or comparisons."""
+    """A string that shows itself only through `reveal()`, not in logs, errors or comparisons."""
 
     __slots__ = ("_value",)
 
@@ -75,7 +76,7 @@ class WebhookToken(Secret):
 
 
 class WebhookSecrets(NamedTuple):
-    """What `receive` needs: signing keys (base64) and secret tokens, several of each for rotation."""
+    """What `receive` needs: signing keys (base64) and secret tokens, several for rotation."""
 
     signing_keys: tuple[WebhookToken, ...]
     secret_tokens: tuple[WebhookToken, ...]
@@ -103,27 +104,42 @@ class WebhookSecrets(NamedTuple):
             for token, names in _tokens(data, key)
         )
         if not signing and not tokens:
-            message = "WEBHOOK_SECRETS holds no token: give signing_tokens or secret_tokens at least one entry"
+            message = (
+                "WEBHOOK_SECRETS holds no token: give signing_tokens or secret_tokens at least one"
+                " entry"
+            )
             raise SecretError(message)
         return cls(signing, tokens)
 
 
 class GitLabSecrets(NamedTuple):
-    """What `dispatch` needs: a token for GitLab's API and pipeline trigger tokens by project id, path or `*`."""
+    """What `dispatch` needs: a token for GitLab's API, and pipeline trigger tokens.
+
+    Trigger tokens stand under a project's id, its path, or `*` for all others.
+    """
 
     api_token: Secret
     trigger_tokens: Mapping[str, Secret]
 
     @classmethod
     def parse(cls, document: str) -> "GitLabSecrets":
-        """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; both required; raise SecretError."""
+        """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; raise SecretError.
+
+        Both are required.
+        """
         data = _object(document, "GITLAB_SECRETS", ("api_token", "trigger_tokens"))
         api_token, tokens = data.get("api_token"), data.get("trigger_tokens")
         if not isinstance(api_token, str) or not _is_token(api_token):
-            message = "GITLAB_SECRETS: api_token must be a non-empty string: without it nobody can be authorised"
+            message = (
+                "GITLAB_SECRETS: api_token must be a non-empty string: without it nobody can be"
+                " authorised"
+            )
             raise SecretError(message)
         if not isinstance(tokens, dict) or not tokens or not all(map(_is_token, tokens.values())):
-            message = 'GITLAB_SECRETS: trigger_tokens must be an object with at least one token: {"*": "glptt-…"}'
+            message = (
+                "GITLAB_SECRETS: trigger_tokens must be an object with at least one token:"
+                ' {"*": "glptt-…"}'
+            )
             raise SecretError(message)
         return cls(Secret(api_token), {key: Secret(value) for key, value in tokens.items()})
 
@@ -134,7 +150,10 @@ class GitLabSecrets(NamedTuple):
 
 
 class Cached(Generic[Document]):
-    """A document kept for MAX_AGE; a failed read is never kept, and does not take away the copy at hand."""
+    """A document kept for MAX_AGE.
+
+    A failed read is never kept, and does not take away the copy at hand.
+    """
 
     def __init__(
         self, read: Callable[[], str], parse: Callable[[str], Document], now: Callable[[], float]
@@ -145,8 +164,9 @@ class Cached(Generic[Document]):
         self._read_at = self._tried_at = 0.0
 
     def get(self, *, fresh: bool = False) -> Document:
-        """Return the document; `fresh` (after a mismatch) asks the store again once MIN_AGE has passed.
+        """Return the document.
 
+        `fresh`, after a mismatch, asks the store again once MIN_AGE has passed.
         Raises Retry(SECRETS_UNAVAILABLE) when there is no copy and the store gives none.
         """
         now = self._now()
@@ -283,6 +303,9 @@ def _signing_key(token: str) -> str:
     except Base64Error:
         size = 0
     if not 24 <= size <= 64:  # noqa: PLR2004
-        message = "WEBHOOK_SECRETS: signing_tokens must be whsec_ and the base64 of 24 to 64 bytes, as GitLab shows them"
+        message = (
+            "WEBHOOK_SECRETS: signing_tokens must be whsec_ and the base64 of 24 to 64 bytes, as"
+            " GitLab shows them"
+        )
         raise SecretError(message)
     return key

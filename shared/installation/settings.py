@@ -24,14 +24,14 @@ _NO_OPTION = "none may be asked for"
 
 
 def _row(read: Callable[[Variable, Texts], T], variable: Variable, meaning: str) -> T:
-    """Declare a field by its row: its reader, its variable and what it means in a sentence or two."""
+    """Declare a field by its row: its reader, its variable, what it means in a sentence or two."""
     return cast("T", (read, variable, meaning))
 
 
 class Settings(NamedTuple):
     """All settings, valid; read in this order, which is that of the docs and of the consoles."""
 
-    marks: tuple[str, ...]
+    prefilter: tuple[str, ...]
     gitlab_url: str = _row(
         readers.url,
         Variable(
@@ -198,7 +198,7 @@ class Settings(NamedTuple):
         values: dict[str, Any] = {
             field: read(variable, found) for field, (read, variable, _) in ROWS.items()
         }
-        return cls(**values, marks=_marks(values["phrases"], values["labels"]))
+        return cls(**values, prefilter=_prefilter(values["phrases"], values["labels"]))
 
 
 ROWS: Mapping[str, tuple[Callable[[Variable, Texts], object], Variable, str]] = (
@@ -227,7 +227,7 @@ def _names(phrases: tuple[str, ...]) -> frozenset[str]:
     return frozenset(phrase.removeprefix("@").lower() for phrase in phrases)
 
 
-def _marks(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
+def _prefilter(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
     """Return what each delivery that concerns us holds one of.
 
     A phrase, a name or the label as JSON has them, or what a run of ours has.

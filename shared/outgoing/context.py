@@ -154,21 +154,23 @@ def _thread(event: Event, room: int, reader: _Reader, services: Services) -> dic
         roles = reader.read("roles", lambda: services.gitlab.roles(event.project_id, authors))
     if kept and event.discussion_id:
         discussion = reader.read("discussion", lambda: services.gitlab.discussion(event))
-    notes = [
-        {
-            "id": note.id,
-            "author": {
-                "id": note.author[0],
-                "username": note.author[1],
-                "access_level": None if roles is None else roles.get(note.author[0], 0),
-            },
-            "created_at": _iso(note.created_at),
-            "in_discussion": note.id in (discussion or []),
-            "text": texts[note.id],
-        }
-        for note in reversed(kept)
-    ]
+    notes = [_comment(note, texts[note.id], roles, discussion or []) for note in reversed(kept)]
     return {"notes": notes, "cut": cut or read == _NOTES}
+
+
+def _comment(
+    note: Note, text: str, roles: dict[int, int] | None, discussion: list[int]
+) -> dict[str, object]:
+    """Return what the job is told of a comment; `roles` are levels by user id, None: unread."""
+    user_id, username = note.author
+    level = None if roles is None else roles.get(user_id, 0)
+    return {
+        "id": note.id,
+        "author": {"id": user_id, "username": username, "access_level": level},
+        "created_at": _iso(note.created_at),
+        "in_discussion": note.id in discussion,
+        "text": text,
+    }
 
 
 def _belongs(note: Note, event: Event, asked: float) -> bool:

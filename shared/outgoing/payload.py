@@ -49,16 +49,7 @@ def body(
     event, model = run.event, settings.model
     model = model._replace(id=options.model or model.id)
     command = options.command or command_of(event.name, event.kind)
-    variables = {
-        "AI_FLOW_INPUT": instruction,
-        "AI_FLOW_EVENT": event.name,
-        "AI_FLOW_ID": run.id,
-        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
-        "AI_FLOW_PROJECT_PATH": event.project_path,
-        "AI_FLOW_GITLAB_HOSTNAME": settings.host,
-        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
-        **model.variables(),
-    }
+    variables = _texts(run, instruction, settings.host) | model.variables()
     return {
         "ref": ref(event, settings.pipeline_ref),
         "variables": {
@@ -80,6 +71,19 @@ def body(
                 "id": model.id,
             },
         },
+    }
+
+
+def _texts(run: RunRequest, instruction: str, host: str) -> dict[str, str]:
+    event = run.event
+    return {
+        "AI_FLOW_INPUT": instruction,
+        "AI_FLOW_EVENT": event.name,
+        "AI_FLOW_ID": run.id,
+        "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
+        "AI_FLOW_PROJECT_PATH": event.project_path,
+        "AI_FLOW_GITLAB_HOSTNAME": host,
+        "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
     }
 
 

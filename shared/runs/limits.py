@@ -1,4 +1,7 @@
-"""The spend guards: how many runs a person, a thread, a day may start. Runs are counted by id: a retry is free."""
+"""Limits: how many runs a person, a thread and a day may start.
+
+Runs are counted by id, so that another attempt at one costs nothing.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,9 +10,8 @@ from shared.outcome.reasons import Reason, Stop
 from shared.runs.request import RunRequest
 from shared.runs.store import Records, change
 
-_COMMANDS = (
-    30  # answers per thread within ten minutes: people need fewer, two bots would need no end
-)
+# Answers per thread within ten minutes: people need fewer, two bots would need no end.
+_COMMANDS = 30
 
 
 class _Limit(NamedTuple):
@@ -22,7 +24,8 @@ class _Limit(NamedTuple):
 def count(run: RunRequest, settings: Settings, records: Records, now: float) -> None:
     """Count the run in every window it falls into; raise Stop where one is full.
 
-    The first run beyond a limit is told so; those after it in the same window get Stop(OVER_LIMIT), which tells nobody.
+    The first run beyond a limit is told so. Those after it in the same window get
+    Stop(OVER_LIMIT), which tells nobody.
     """
     for limit in (
         _Limit(
@@ -36,7 +39,7 @@ def count(run: RunRequest, settings: Settings, records: Records, now: float) -> 
 
 
 def count_command(run: RunRequest, records: Records, now: float) -> None:
-    """Count a run that is answered without a pipeline; these have a limit of their own, so that `stop` always works."""
+    """Count a run that is answered without a pipeline: these have a limit of their own."""
     _count(
         run.id, _Limit(f"command/{run.thread}", _COMMANDS, 600, Reason.COMMAND_LIMIT), records, now
     )

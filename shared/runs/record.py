@@ -189,7 +189,7 @@ class Lease:
             self.write(self._found or self.record._replace(until=0.0))
 
     def release(self) -> None:
-        """Let the next attempt begin when it may; a lease that another attempt took stays theirs."""
+        """Let the next attempt begin when it may; a lease that another one took stays theirs."""
         with suppress(Retry):
             self.write(self.record.released(self._now()))
 
@@ -310,8 +310,8 @@ def _from_version_1(
 ) -> dict[str, Any]:
     """Return a record of version 1 as one of version 2.
 
-    Version 1 (0.1.0 before 2026-12) kept a claim under `run/…`, request, options, pipeline and
-    reply of a run with a pipeline under `started/…`, and the request of a dead letter under `dead/…`.
+    Version 1 (0.1.0 before 2026-12) kept a claim under `run/…`; request, options, pipeline and
+    reply of a run with a pipeline under `started/…`; the request of a dead letter under `dead/…`.
     """
     run_id = data["run"]
     started = json.loads(records.read(f"started/{run_id}")[0] or "{}")

@@ -1,4 +1,4 @@
-"""What outlives an attempt: the protocols of the queue and the records, and the four indexes over runs.
+"""What outlives an attempt: queue and records as protocols, and the four indexes over runs.
 
 A record is one text under a key, changed by compare-and-set. The indexes hold ids only:
 
@@ -69,7 +69,7 @@ def change(key: str, records: Records, expires: int, after: Callable[[Any], Any]
 
 
 def add_pipeline(request: RunRequest, pipeline_id: int, records: Records, now: float) -> None:
-    """List a run that has a pipeline under its thread, and the pipeline under its project as live."""
+    """List a run that has a pipeline under its thread, and the pipeline as live."""
     number, run_id = str(pipeline_id), request.id
 
     def with_pipeline(live: dict[str, str] | None) -> dict[str, str]:

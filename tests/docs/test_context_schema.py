@@ -1,4 +1,4 @@
-"""`docs/ai-flow-context.schema.json` held against the contexts that `shared.outgoing.context` makes, up to the largest ones."""
+"""`docs/ai-flow-context.schema.json` held against contexts as they are made, up to the largest."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from shared.outgoing import context as source
 from shared.outgoing.context import SECONDS, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
 from tests import ROOT
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, world
+from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, services
 
 PAGE = 100  # the most that GitLab gives at once
 SCHEMA = json.loads((ROOT / "docs" / "ai-flow-context.schema.json").read_text())
@@ -84,7 +84,7 @@ def gitlab() -> GitLab:
 
 def made(event: Event, gitlab: GitLab, clock: Clock | None = None) -> dict[str, Any]:
     """Return the context as a job reads it."""
-    found = context(run(event), 30, world(gitlab, Records(), clock or Clock(), Log()))
+    found = context(run(event), 30, services(gitlab, Records(), clock or Clock(), Log()))
     return dict(json.loads(safe_json(found)))
 
 
@@ -93,7 +93,7 @@ def wrong(found: object) -> list[str]:
 
 
 def size(event: Event, gitlab: GitLab) -> int:
-    return len(safe_json(context(run(event), 30, world(gitlab, Records(), Clock(), Log()))))
+    return len(safe_json(context(run(event), 30, services(gitlab, Records(), Clock(), Log()))))
 
 
 # --- what is made is what is told ---
@@ -316,7 +316,7 @@ class Counting(GitLab):
 
 
 def crowded(text: str, path: str) -> Counting:
-    """Return a GitLab with 5,000 notes and 3,000 changed files, and every other text as long as GitLab takes it."""
+    """Return a GitLab with 5,000 notes, 3,000 changed files, and texts as long as it takes."""
     gitlab = Counting()
     gitlab.described = gitlab.described._replace(
         title=(text * 255)[:255],

@@ -1,4 +1,4 @@
-"""The conversation of docs/conversation.md is acted out; the page shows what really happened, and is up to date."""
+"""The conversation of docs/conversation.md is acted out; the page shows what happened."""
 
 import re
 from collections import Counter

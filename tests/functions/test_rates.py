@@ -89,7 +89,9 @@ class Day(Worker):
         if (project, issue) not in self.gitlab.issues:
             self.gitlab.issue(project, issue, author_id=author)
         note = self.gitlab.note(project, "issue", issue, author_id=author, body="@claude fix it")
-        request = ask(parse(VerifiedDelivery(self.gitlab.note_hook(note)[1])), self.world.settings)
+        request = ask(
+            parse(VerifiedDelivery(self.gitlab.note_hook(note)[1])), self.services.settings
+        )
         assert isinstance(request, RunRequest)
         self.asked.append(request)
         self.put(request)
@@ -110,7 +112,8 @@ class Day(Worker):
         self.gitlab.set_pipeline(pipeline, status)
         self.put(
             ask(
-                parse(VerifiedDelivery(self.gitlab.pipeline_hook(pipeline)[1])), self.world.settings
+                parse(VerifiedDelivery(self.gitlab.pipeline_hook(pipeline)[1])),
+                self.services.settings,
             )
         )
 
@@ -119,7 +122,7 @@ class Day(Worker):
         self._attempts[request.id] += 1
         attempt = self._attempts[request.id]
         try:
-            dispatch(request, self.world, last=attempt >= ATTEMPTS)
+            dispatch(request, self.services, last=attempt >= ATTEMPTS)
         except Retry as error:
             self.later(max(error.after, pause(attempt)), lambda: self._carry(waiting))
         else:

@@ -1,4 +1,4 @@
-"""`make bench`: what a hostile note, a delivery that starts nothing and a cold start cost on this machine."""
+"""`make bench`: what a hostile note, an ignored delivery and a cold start cost on this machine."""
 
 import json
 import statistics
@@ -12,47 +12,21 @@ from shared.incoming.delivery import Delivery
 from shared.incoming.mention import instruction
 from shared.receive import receive
 from tests import ROOT
+from tests.proofs.security import families
+from tests.proofs.security.families import SIZE
 from tests.support import fakes
 
-SIZE = 1_000_000  # characters: GitLab's limit for a note
-# The families of tests/data/redos.json, then more of our own.
-HOSTILE = (
-    "<!--",
-    "![ ",
-    "[a](",
-    "[]( ",
-    "@",
-    "@claud",
-    "`",
-    "> ",
-    " ",
-    "\u200b",
-    "&#",
-    "${",
-    "%A",
-    "[",
-    '{"a":',
-    "9",
-)
+HOSTILE = (*families.TEXTS, *families.JSON)
+# More of our own.
 MORE = (
-    "`a",
-    "`` ` ",
-    "[a](b) ",
-    "<a b='",
-    "](<",
-    "- ",
-    ">>>\n",
-    "~~~\n",
-    "[x]: y\n",
-    "\\",
-    "http://",
-    "> a\nb\n",
-    "**",
-    "_",
-    "|",
+    *("`a", "`` ` ", "[a](b) ", "<a b='", "](<", "- ", ">>>\n", "~~~\n", "[x]: y\n", "\\"),
+    *("http://", "> a\nb\n", "**", "_", "|"),
 )
 BAR = 100  # milliseconds
-COLD = "import time; began = time.perf_counter(); import functions.aws.handlers; print((time.perf_counter() - began) * 1000)"
+COLD = (
+    "import time; began = time.perf_counter(); import functions.aws.handlers; "
+    "print((time.perf_counter() - began) * 1000)"
+)
 
 
 def say(line: str) -> None:
@@ -70,7 +44,7 @@ def milliseconds(work: Callable[[], object], times: int = 3) -> float:
 
 
 def hostile() -> bool:
-    """Time detection on hostile notes, each with a mention in front and behind, so that all of it must be read."""
+    """Time detection on hostile notes, mention in front and behind, so that all is read."""
     say(
         f"hostile notes of {SIZE:,} characters, detection (bar: {BAR} ms for each of the first {len(HOSTILE)})"
     )

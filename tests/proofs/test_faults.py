@@ -13,8 +13,9 @@ from tests.proofs.faults import (
     stalls,
 )
 from tests.proofs.faults.catalogue import STEPS
-from tests.proofs.faults.parts import PARTS, Row
+from tests.proofs.faults.parts import PARTS
 from tests.proofs.faults.schedules import SEED, Tally
+from tests.proofs.rows import Row
 
 
 def shown(tally: Tally) -> None:

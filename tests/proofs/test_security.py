@@ -1,4 +1,4 @@
-"""The proofs of `make security` in small: the same code, fewer deliveries, and the page it writes."""
+"""The proofs of `make security` in small: the same code, fewer deliveries, and its page."""
 
 import ast
 import json
@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from shared.receive import receive
 from tests import ROOT
 from tests.proofs.security import (
     clouds,
@@ -33,6 +32,7 @@ from tests.proofs.security.mutants import mutants
 from tests.proofs.security.threats import TESTS, THREATS
 from tests.shared.outgoing import test_payload
 from tests.support import fakes
+from tests.support.stages import Stage
 
 LOCKS = [
     path
@@ -255,27 +255,19 @@ def test_the_method_finds_a_comparison_that_tells() -> None:
     "document", [fakes.WEBHOOK_SECRETS, json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]})]
 )
 def test_a_recorded_delivery_starts_one_run_however_often_it_is_sent(document: str) -> None:
-    gitlab, records, clock = fakes.GitLab(), fakes.Records(), fakes.Clock()
+    stage = Stage()
     recorded = fakes.delivery()
     recorded = recorded._replace(headers={**recorded.headers, "x-gitlab-token": fakes.SECRET_TOKEN})
     statuses = []
     for after in (0, 1, 299, 301, 29 * 24 * 3600):
-        clock.time = fakes.NOW + after
-        queue, tokens = fakes.Queue(), fakes.tokens(document, clock)
-        answer = receive(
-            recorded,
-            settings=fakes.settings(),
-            secrets=tokens,
-            queue=queue,
-            now=clock,
-            log=fakes.Log(),
-        )
-        statuses.append(answer.status)
-        for run in queue.runs:
-            journeys.carry(run, gitlab, clock, records)
+        stage.clock.time = fakes.NOW + after
+        stage.queue, stage.tokens = fakes.Queue(), fakes.tokens(document, stage.clock)
+        statuses.append(stage.receive(recorded).status)
+        for run in stage.queue.runs:
+            stage.dispatch(run)
     signed = "signing_tokens" in document
     assert statuses == [202, 202, 202, 401, 401] if signed else [202] * 5
-    assert len(gitlab.triggered) == 1
+    assert len(stage.gitlab.triggered) == 1
 
 
 # The supply chain (T20).

@@ -11,40 +11,14 @@ from shared.outcome.reasons import Reason, Retry
 from shared.runs.detect import request
 from shared.runs.record import LEASE, SETTLE, Lease, Record, State
 from shared.runs.request import RunRequest
-from tests.support.fakes import (
-    GITLAB_SECRETS,
-    NOTE,
-    TRIGGER_TOKEN,
-    Clock,
-    GitLab,
-    Log,
-    Records,
-    run,
-    world,
-)
+from tests.support import stages
+from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
 
 
-class Stage:
-    """`dispatch` with fakes around it."""
-
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
-        self.environment: dict[str, str] = {}
-
-    def dispatch(self, asked: RunRequest | None = None) -> Reason:
-        return dispatch(
-            asked or run(),
-            world(self.gitlab, self.records, self.clock, self.log, **self.environment),
-        )
-
-    def retried(self) -> Retry:
-        with pytest.raises(Retry) as retry:
-            self.dispatch()
-        return retry.value
-
+class Stage(stages.Stage):
     def record(self) -> Record:
         record = self.records.run(run().id)
         assert record
@@ -104,7 +78,7 @@ def test_where_variables_are_forbidden_the_call_is_repeated_without_them(stage: 
 def test_a_job_that_needs_variables_where_they_are_forbidden_is_explained(stage: Stage) -> None:
     stage.gitlab.faults["trigger"] = [FORBIDDEN, EMPTY]
     assert stage.dispatch() is Reason.VARIABLES_FORBIDDEN
-    assert Reason.VARIABLES_FORBIDDEN.cure in stage.gitlab.replies[0]
+    assert "no job of it runs without them. Include the claude component, or" in stage.reply
 
 
 def test_any_other_refusal_of_the_repeated_call_is_told_as_it_is(stage: Stage) -> None:
@@ -194,7 +168,7 @@ def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> 
     assert len(stage.gitlab.triggered) == 1
 
 
-def test_the_bar_is_the_installation_s(stage: Stage) -> None:
+def test_the_installation_sets_the_minimum_role(stage: Stage) -> None:
     stage.environment = {"MINIMUM_ROLE": "maintainer"}
     assert stage.dispatch() is Reason.ROLE_TOO_LOW
 
@@ -239,7 +213,7 @@ def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
 
 def test_a_project_without_a_trigger_token_is_told_so(stage: Stage) -> None:
     asked = run()
-    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = stage.services
     only = here.secrets.get()._replace(trigger_tokens={})
     here.secrets.get = lambda **_: only  # type: ignore[method-assign]
     assert dispatch(asked, here) is Reason.TRIGGER_TOKEN_MISSING
@@ -249,7 +223,7 @@ def test_a_trigger_token_rotated_in_the_store_is_read_when_gitlab_rejects_the_ol
     stage: Stage,
 ) -> None:
     documents = [GITLAB_SECRETS.replace("glptt-", "glptt-old-"), GITLAB_SECRETS]
-    here = world(stage.gitlab, stage.records, stage.clock, stage.log)
+    here = stage.services
     here = here._replace(secrets=Cached(lambda: documents.pop(0), GitLabSecrets.parse, stage.clock))
     here.secrets.get()
     stage.clock.time += MIN_AGE
@@ -302,7 +276,7 @@ def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("status", [0, 403, 404, 500])
-def test_missing_eyes_stop_nobody(stage: Stage, status: int) -> None:
+def test_a_run_goes_on_without_its_reaction(stage: Stage, status: int) -> None:
     stage.gitlab.faults["award"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
 
@@ -459,10 +433,10 @@ def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -
     stage.clock.time += SETTLE
     assert stage.dispatch() is Reason.UNCERTAIN
     assert len(stage.gitlab.triggered) == 1
-    assert Reason.UNCERTAIN.sentence in stage.gitlab.replies[0]
+    assert "GitLab did not say whether the pipeline started" in stage.reply
 
 
-def test_over_a_limit_one_is_told_and_the_next_hear_nothing(stage: Stage) -> None:
+def test_the_first_request_over_a_limit_is_answered_and_later_ones_are_not(stage: Stage) -> None:
     stage.environment = {"RUNS_PER_THREAD": "1"}
     ends = [stage.dispatch(run(NOTE._replace(note_id=number))) for number in range(4)]
     assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]

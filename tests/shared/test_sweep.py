@@ -4,40 +4,25 @@ from typing import Any
 import pytest
 
 from shared.contract import marks
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Hook, SweptNote
 from shared.incoming.event import Branches, Event
 from shared.outcome.reasons import Reason
 from shared.runs import store
 from shared.runs.record import Record, State
 from shared.runs.store import KEPT
-from shared.services import Services
-from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out, sweep
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, payload, run, world
+from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW, Records, payload, run
 
 
-class Stage:
-    """A sweep with fakes around it; project 7 has been served before, and swept an hour ago."""
+class Stage(stages.Stage):
+    """Project 7 has been served before, and swept an hour ago."""
 
     def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log, self.queue = (
-            GitLab(),
-            Records(),
-            Clock(),
-            Log(),
-            Queue(),
-        )
-        self.environment: dict[str, str] = {}
+        super().__init__()
         store.add_project(7, self.records, NOW)
         self.sweep()
         self.clock.time += 3600
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log, **self.environment)
-
-    def sweep(self, since: float | None = None) -> Swept:
-        return sweep(self.world, self.queue, since=since)
 
     def wrote(
         self,
@@ -61,11 +46,11 @@ def test_a_mention_whose_delivery_never_arrived_is_found(stage: Stage) -> None:
     stage.wrote()
     assert stage.sweep() == Swept(projects=1, failed=0, found=1, disabled_hooks=0)
     assert [asked.id for asked in stage.queue.runs] == [run().id]
-    assert dispatch(stage.queue.runs[0], stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.queue.runs[0]) is Reason.TRIGGERED
 
 
 def test_a_mention_that_has_had_its_run_is_left_alone(stage: Stage) -> None:
-    dispatch(run(), stage.world)
+    stage.dispatch()
     stage.wrote()
     assert stage.sweep().found == 0
 
@@ -134,7 +119,7 @@ def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:
 
 
 def test_a_reply_whose_pipeline_moved_on_unheard_is_brought_up_to_date(stage: Stage) -> None:
-    dispatch(run(), stage.world)
+    stage.dispatch()
     stage.gitlab.moves(1, "success")
     stage.sweep()
     assert "has finished" in stage.gitlab.replies[0]
@@ -144,7 +129,7 @@ def test_a_reply_whose_pipeline_moved_on_unheard_is_brought_up_to_date(stage: St
 
 
 def test_a_reply_that_cannot_be_brought_up_to_date_holds_no_sweep_up(stage: Stage) -> None:
-    dispatch(run(), stage.world)
+    stage.dispatch()
     stage.gitlab.faults["progress"] = [GitLabError(503)]
     stage.wrote(note_id=102)
     assert stage.sweep() == Swept(1, 0, 1, 0)
@@ -181,22 +166,24 @@ def test_what_the_queue_did_not_take_is_found_by_the_next_sweep(stage: Stage) ->
     assert stage.sweep().found == 1
 
 
-def test_switched_off_it_serves_only_on_request(stage: Stage) -> None:
+def test_a_disabled_installation_sweeps_only_when_an_operator_asks(stage: Stage) -> None:
     stage.environment = {"ENABLED": "false"}
     stage.wrote()
     assert stage.sweep().found == 0
     stage.environment = {}
     stage.clock.time += 3600
     assert stage.sweep().found == 0
-    assert carry_out({"since": "2026-02-01T00:00:00Z"}, stage.world, stage.queue)["found"] == 1
+    assert carry_out({"since": "2026-02-01T00:00:00Z"}, stage.services, stage.queue)["found"] == 1
 
 
 def test_projects_named_in_the_settings_are_swept_too(stage: Stage) -> None:
-    assert store.known_projects(stage.world.settings, stage.world.secrets.get(), stage.records) == [
-        "7"
-    ]
+    assert store.known_projects(
+        stage.services.settings, stage.services.secrets.get(), stage.records
+    ) == ["7"]
     stage.environment = {"ALLOWED_PROJECTS": "group/app, other/*, 9"}
-    assert store.known_projects(stage.world.settings, stage.world.secrets.get(), stage.records) == [
+    assert store.known_projects(
+        stage.services.settings, stage.services.secrets.get(), stage.records
+    ) == [
         "7",
         "group/app",
         "9",
@@ -228,12 +215,14 @@ def test_projects_learnt_at_once_are_all_remembered(monkeypatch: pytest.MonkeyPa
 def test_an_operator_replays_all_or_some(stage: Stage) -> None:
     for number in (1, 2):
         stage.gitlab.faults["user"] = [GitLabError(0)]
-        dispatch(run(NOTE._replace(note_id=number)), stage.world, last=True)
+        stage.dispatch(run(NOTE._replace(note_id=number)), last=True)
     one = run(NOTE._replace(note_id=1)).id
-    assert carry_out({"replay": [one, "unknown"]}, stage.world, stage.queue) == {"replayed": [one]}
-    assert len(carry_out({"replay": "all"}, stage.world, stage.queue)["replayed"]) == 1  # type: ignore[arg-type]
+    assert carry_out({"replay": [one, "unknown"]}, stage.services, stage.queue) == {
+        "replayed": [one]
+    }
+    assert len(carry_out({"replay": "all"}, stage.services, stage.queue)["replayed"]) == 1  # type: ignore[arg-type]
 
 
-def test_a_time_that_is_none_is_refused(stage: Stage) -> None:
+def test_a_since_that_is_no_time_is_refused(stage: Stage) -> None:
     with pytest.raises(ValueError, match="isoformat"):
-        carry_out({"since": "yesterday"}, stage.world, stage.queue)
+        carry_out({"since": "yesterday"}, stage.services, stage.queue)

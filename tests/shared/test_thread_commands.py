@@ -6,38 +6,23 @@ from typing import Any
 
 import pytest
 
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, User
-from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry, Stop
-from shared.outgoing import replies
 from shared.runs import limits, store
 from shared.runs.detect import request
-from shared.services import Services
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, world
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW
 
 NUMBERS = itertools.count(1000)
 
 
-class Stage:
+class Stage(stages.Stage):
     """A thread on an issue; `says` is a member's comment, taken to its end."""
-
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
-        self.environment: dict[str, str] = {}
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log, **self.environment)
 
     def says(self, instruction: str, **changes: Any) -> Reason:
         event = NOTE._replace(note_id=next(NUMBERS), **changes)
         self.asked = request(event, instruction, "gitlab.com")
-        return dispatch(self.asked, self.world)
-
-    @property
-    def reply(self) -> str:
-        return self.gitlab.replies[-1]
+        return self.dispatch(self.asked)
 
 
 @pytest.fixture
@@ -48,15 +33,17 @@ def stage() -> Stage:
 @pytest.mark.parametrize("text", ["", "help"])
 def test_a_call_for_help_is_answered_without_a_pipeline(stage: Stage, text: str) -> None:
     assert stage.says(text) is Reason.ANSWERED
-    assert stage.reply == replies.help_text(stage.asked.id, stage.world.settings)
+    assert stage.reply.startswith("Write `@claude` and what you want, in a comment on an issue or")
+    assert "| `@claude stop` | cancels this thread's runs |" in stage.reply
+    assert stage.reply.endswith(f"\n<!-- gitlab-claude-trigger run={stage.asked.id} -->")
     assert (stage.gitlab.triggered, stage.gitlab.awards) == ([], [])
-    assert dispatch(stage.asked, stage.world) is Reason.DUPLICATE
+    assert stage.dispatch(stage.asked) is Reason.DUPLICATE
     assert len(stage.gitlab.replies) == 1
 
 
 def test_status_tells_the_thread_s_runs_newest_first(stage: Stage) -> None:
     assert stage.says("status") is Reason.ANSWERED
-    assert messages.STATUS_NONE in stage.reply
+    assert stage.reply.startswith("No run of this thread is known.")
     stage.says("one")
     stage.says("two")
     stage.says("elsewhere", iid=6)
@@ -79,7 +66,7 @@ def test_stop_cancels_what_runs_in_this_thread_and_nothing_else(stage: Stage) ->
         "Cancelled: [pipeline 2]"
     )  # the run's own reply, at once
     stage.says("stop")
-    assert stage.reply.startswith(messages.STOP_NONE)
+    assert stage.reply.startswith("Nothing is running in this thread.")
 
 
 def test_stop_says_which_pipelines_it_may_not_cancel(stage: Stage) -> None:
@@ -95,7 +82,7 @@ def test_stop_waits_for_a_gitlab_that_does_not_work(stage: Stage) -> None:
     with pytest.raises(Retry):
         stage.says("stop")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.ANSWERED
+    assert stage.dispatch(stage.asked) is Reason.ANSWERED
     assert stage.gitlab.cancelled == [1]
 
 
@@ -121,14 +108,23 @@ def test_retry_repeats_the_last_request_in_the_name_of_who_repeats_it(stage: Sta
     assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "fix the parser"
 
 
-@pytest.mark.parametrize("name", ["assign", "assign_reviewer", "label"])
-def test_what_nobody_worded_is_worded_by_the_installation(stage: Stage, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("assign", "Work on this."),
+        ("assign_reviewer", "Review this merge request."),
+        ("label", "Work on this."),
+    ],
+)
+def test_the_installation_chooses_the_words_where_nobody_wrote_any(
+    stage: Stage, name: str, words: str
+) -> None:
     stage.environment = {"PROMPTS": json.dumps({name: "Do as agreed."})}
-    stage.says(messages.PROMPTS[name], name=name)
+    stage.says(words, name=name)
     stage.environment = {}
-    stage.says(messages.PROMPTS[name], name=name)
+    stage.says(words, name=name)
     asked = [body["ai_flow"]["input"] for _, _, body in stage.gitlab.triggered]
-    assert asked == ["Do as agreed.", messages.PROMPTS[name]]
+    assert asked == ["Do as agreed.", words]
 
 
 def test_what_no_reader_saw_is_no_part_of_what_is_asked(stage: Stage) -> None:
@@ -147,7 +143,7 @@ def test_what_a_cut_brings_to_light_is_no_mention(stage: Stage) -> None:
 
 def test_retry_of_nothing_says_so(stage: Stage) -> None:
     assert stage.says("retry") is Reason.NOTHING_TO_RETRY
-    assert Reason.NOTHING_TO_RETRY.sentence in stage.reply
+    assert "This thread has no earlier run to repeat. Ask in words." in stage.reply
 
 
 def test_what_was_asked_internally_is_not_repeated_in_public(stage: Stage) -> None:
@@ -174,7 +170,7 @@ def test_a_wrong_option_is_told_once_with_its_hint(stage: Stage, text: str) -> N
     with pytest.raises(Retry):
         stage.says(text)
     stage.clock.time += 200
-    reason = dispatch(stage.asked, stage.world)
+    reason = stage.dispatch(stage.asked)
     assert reason in (Reason.OPTION_UNKNOWN, Reason.OPTION_VALUE, Reason.MODEL_NOT_OFFERED)
     assert len(stage.gitlab.replies) == 1
     assert reason is not Reason.OPTION_UNKNOWN or "Did you mean `--turns`?" in stage.reply
@@ -183,7 +179,7 @@ def test_a_wrong_option_is_told_once_with_its_hint(stage: Stage, text: str) -> N
 @pytest.mark.parametrize("kind", ["commit", "snippet"])
 def test_comments_on_commits_and_snippets_are_told_no(stage: Stage, kind: str) -> None:
     assert stage.says("fix it", kind=kind, iid=0, commit="a" * 40) is Reason.TARGET_NOT_SERVED
-    assert Reason.TARGET_NOT_SERVED.sentence in stage.reply
+    assert "Comments on commits and snippets start nothing." in stage.reply
     assert stage.gitlab.triggered == []
 
 
@@ -195,7 +191,7 @@ def test_who_may_not_ask_may_not_stop_either(stage: Stage) -> None:
     assert stage.gitlab.cancelled == []
 
 
-def test_the_thread_hears_so_much_of_us_and_no_more(stage: Stage) -> None:
+def test_a_thread_gets_thirty_answers_in_ten_minutes(stage: Stage) -> None:
     ends = [stage.says("help") for _ in range(40)]
     assert ends == [Reason.ANSWERED] * 30 + [Reason.COMMAND_LIMIT] + [Reason.OVER_LIMIT] * 9
     assert len(stage.gitlab.replies) == 31
@@ -235,7 +231,7 @@ def test_a_repeated_request_whose_answer_was_lost_is_remembered_as_what_it_was(
     with pytest.raises(Retry):
         stage.says("retry --turns 3")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.asked) is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 2
     assert "Understood: a fix (at most 3 turns)" in stage.reply
     stage.says("retry")
@@ -249,7 +245,7 @@ def test_a_pipeline_that_exists_is_told_of_although_its_request_is_gone(stage: S
         stage.says("x" * 70_000)
     stage.clock.time += 200
     stage.gitlab.text = "never mind"
-    assert dispatch(stage.asked._replace(instruction=None), stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.asked._replace(instruction=None)) is Reason.TRIGGERED
     assert "To stop it" in stage.reply
 
 
@@ -259,7 +255,7 @@ def test_what_an_earlier_attempt_cancelled_is_told_by_the_next(stage: Stage) -> 
     with pytest.raises(Retry):
         stage.says("stop")
     stage.clock.time += 200
-    assert dispatch(stage.asked, stage.world) is Reason.ANSWERED
+    assert stage.dispatch(stage.asked) is Reason.ANSWERED
     assert stage.reply.startswith("Cancelled: [pipeline 1]")
 
 

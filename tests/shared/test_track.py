@@ -5,36 +5,28 @@ import itertools
 import pytest
 
 from shared.contract import marks
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
 from shared.runs.record import key_of
 from shared.runs.request import TrackRequest
-from shared.services import Services
 from shared.track import track
-from tests.support.fakes import NOW, Clock, GitLab, Log, Records, run, world
+from tests.support import stages
+from tests.support.fakes import NOW, run
 
 JOB = "<!-- gitlab-claude-job pipeline=1 state={} -->"
 
 
-class Stage:
+class Stage(stages.Stage):
     """A run that has been dispatched: pipeline 1, reply 1."""
 
     def __init__(self) -> None:
-        self.gitlab, self.records, self.clock, self.log = GitLab(), Records(), Clock(), Log()
-        assert dispatch(run(), self.world) is Reason.TRIGGERED
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log)
-
-    def look(self, pipeline_id: int = 1, *, last: bool = False) -> Reason:
-        return track(TrackRequest(7, pipeline_id), self.world, last=last)
+        super().__init__()
+        assert self.dispatch() is Reason.TRIGGERED
 
     def moves(self, status: str, failure_reason: str = "") -> str:
         self.gitlab.moves(1, status, failure_reason)
-        self.look()
+        self.track()
         return self.reply
 
     @property
@@ -91,12 +83,12 @@ def test_events_in_any_order_leave_the_reply_as_the_pipeline_is() -> None:
         stage = Stage()
         stage.gitlab.moves(1, "success")
         for _ in order:
-            stage.look()
+            stage.track()
         assert "has finished" in stage.reply
         assert stage.gitlab.awards == ["white_check_mark"]
 
 
-def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
+def test_a_pipeline_that_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
     stage.gitlab.moves(1, "running")
     edit = stage.gitlab.edit_reply
 
@@ -105,14 +97,14 @@ def test_what_moves_on_while_we_write_is_written_again(stage: Stage) -> None:
         stage.gitlab.moves(1, "success")
 
     stage.gitlab.edit_reply = edited_slowly  # type: ignore[method-assign,assignment]
-    stage.look()
+    stage.track()
     assert "has finished" in stage.reply
 
 
-def test_the_same_look_again_writes_nothing(stage: Stage) -> None:
+def test_tracking_again_without_a_change_writes_nothing(stage: Stage) -> None:
     stage.moves("running")
     stage.gitlab.faults["edit_reply"] = [AssertionError("edited again")]
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
 
 
 def test_a_job_of_ours_speaks_for_itself(stage: Stage) -> None:
@@ -139,22 +131,22 @@ def test_a_job_that_died_at_work_is_spoken_for(stage: Stage) -> None:
 def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None:
     stage.moves("success")
     stage.gitlab.faults["progress"] = [AssertionError("asked")]
-    assert stage.look() is Reason.NOT_OUR_PIPELINE
-    assert stage.look(99) is Reason.NOT_OUR_PIPELINE
-    assert track(TrackRequest(8, 1), stage.world) is Reason.NOT_OUR_PIPELINE
+    assert stage.track() is Reason.NOT_OUR_PIPELINE
+    assert stage.track(99) is Reason.NOT_OUR_PIPELINE
+    assert track(TrackRequest(8, 1), stage.services) is Reason.NOT_OUR_PIPELINE
 
 
 def test_a_deleted_pipeline_is_forgotten_and_its_reply_left(stage: Stage) -> None:
     before = stage.reply
     del stage.gitlab.statuses[1]
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
     assert (stage.live, stage.reply) == (False, before)
 
 
 def test_a_deleted_reply_is_not_written_again(stage: Stage) -> None:
     stage.gitlab.replies.clear()
     stage.gitlab.moves(1, "success")
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
     assert stage.gitlab.replies == []
 
 
@@ -166,7 +158,7 @@ def test_a_reply_whose_id_was_never_told_is_found_by_its_mark(stage: Stage) -> N
     assert "has finished" in stage.moves("success")
     store.add_pipeline(run(), 1, stage.records, NOW)
     stage.gitlab.replies.clear()
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
 
 
 @pytest.mark.parametrize("method", ["progress", "read_reply", "edit_reply"])
@@ -176,10 +168,10 @@ def test_gitlab_out_of_order_is_tried_again_and_at_last_left_to_the_sweep(
     stage.gitlab.moves(1, "success")
     stage.gitlab.faults[method] = [GitLabError(503, after=9)]
     with pytest.raises(Retry) as retry:
-        stage.look()
+        stage.track()
     assert retry.value.after == 9
     stage.gitlab.faults[method] = [GitLabError(503)]
-    assert stage.look(last=True) is Reason.GITLAB_UNAVAILABLE
+    assert stage.track(last=True) is Reason.GITLAB_UNAVAILABLE
     assert stage.live
     assert "has finished" in stage.moves("success")
 
@@ -192,15 +184,15 @@ def test_a_missing_reaction_stops_nothing(stage: Stage, method: str) -> None:
     assert stage.log.lines[-1][0] == "WARNING"
 
 
-def test_dispatch_carries_a_look(stage: Stage) -> None:
+def test_dispatch_passes_a_track_request_on(stage: Stage) -> None:
     stage.gitlab.moves(1, "success")
-    assert dispatch(TrackRequest(7, 1, "success"), stage.world) is Reason.TRACKED
+    assert stage.dispatch(TrackRequest(7, 1, "success")) is Reason.TRACKED
     assert "has finished" in stage.reply
 
 
 def test_records_lost_half_way_lose_no_more(stage: Stage) -> None:
     del stage.records.stored[key_of(run().id)]
-    assert stage.look() is Reason.NOT_OUR_PIPELINE
+    assert stage.track() is Reason.NOT_OUR_PIPELINE
     assert stage.live
 
 
@@ -215,7 +207,7 @@ def test_a_pipeline_that_never_rests_is_left_to_the_next_look(stage: Stage) -> N
         return progress(project_id, pipeline_id)
 
     stage.gitlab.progress = restless  # type: ignore[method-assign,assignment]
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
     assert len(asked) == 5
     assert stage.live
 
@@ -229,7 +221,7 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
         stage.gitlab.statuses.clear()
 
     stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign,assignment]
-    assert stage.look() is Reason.TRACKED
+    assert stage.track() is Reason.TRACKED
     assert not stage.live
 
 

@@ -11,7 +11,7 @@ SECRETS = (API_TOKEN, SECRET_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN)
 
 
 def spellings(secret: str) -> set[str]:
-    """Return the secret raw, as base64 at each of its three alignments, URL-encoded, in JSON, and in halves."""
+    """Return the secret raw, as base64 at its three alignments, URL-encoded, in JSON, in halves."""
     encoded = {
         base64.b64encode(b"x" * shift + secret.encode()).decode()[4:-4] for shift in range(3)
     }

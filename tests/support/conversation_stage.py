@@ -1,7 +1,7 @@
-"""The stage of `tests/conversation.py`: the GitLab stand-in, the real local platform, and a page that tells what is seen.
+"""The stage of `tests/conversation.py`: stand-in, real local platform, and what is seen there.
 
-After each step all comes to rest and the stand-in's threads are looked at. The clock moves only between steps, and
-numbers are given by order of appearance: the page is the same every time.
+After each step all comes to rest and the stand-in's threads are looked at. The clock moves only
+between steps, and numbers are given by order of appearance: the page is the same every time.
 """
 
 import re
@@ -92,7 +92,7 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- what happens -----------------------------------------------------------------------------
 
     def scene(self, title: str, sentence: str) -> None:
         """Begin a scene."""
@@ -143,7 +143,7 @@ class Stage:
         ends: bool,
         minutes: float = 1,
     ) -> None:
-        """Let the job of a pipeline write into its reply, in the words and by the code of `job/`."""
+        """Let the job of a pipeline write into its reply, by the code and words of `job/`."""
         pipeline = self.pipeline(number)
         payload = self._folder / "payload"
         payload.write_text(
@@ -168,7 +168,7 @@ class Stage:
         return list(self.gitlab.pipelines.values())[number - 1]
 
     def step(self, action: Callable[[], object], caption: str = "", minutes: float = 1) -> None:
-        """Let time pass, something happen, everything come to rest, and write down what has changed."""
+        """Let time pass, something happen, all come to rest, and write down what changed."""
         self.now += 60 * minutes
         action()
         self._settle()
@@ -192,10 +192,10 @@ class Stage:
             store.close()
         raise TimeoutError("\n".join(map(str, self.log)))
 
-    # --- how it looks ------------------------------------------------------------------------------------------------
+    # --- how it looks -----------------------------------------------------------------------------
 
     def _changes(self) -> list[str]:
-        """Render what differs from the last look: people's words, Claude's edits and replies, then reactions."""
+        """Render what differs from the last look: words, edits and replies, reactions."""
         with self.gitlab.lock:
             things = [
                 ("noteable", each)
@@ -264,7 +264,7 @@ class Stage:
         return f"to {self.gitlab.users[first['author_id']].username}"
 
     def _plain(self, text: str) -> str:
-        """Return what a reader sees of a text, with an address and numbers that do not depend on the day."""
+        """Return what a reader sees of a text, with an address and numbers that never change."""
         text = re.sub(r"\n*<!--.*?-->", "", text, flags=re.DOTALL).strip()
         text = text.replace(self.gitlab.url, "https://gitlab.example.com")
         numbers = {

@@ -1,4 +1,6 @@
-"""How each case of data/events.json comes about on the GitLab stand-in, and what becomes of it; it delivers nothing."""
+"""How each case of data/events.json comes about on the GitLab stand-in, and what becomes of it; it
+delivers nothing.
+"""
 
 import itertools
 import json
@@ -10,18 +12,8 @@ from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import Delivery, Fault, GitLab
 
 PROJECT, PUBLIC, OURS_ONLY, NO_VARIABLES, NO_BRANCH, ARCHIVED = 7, 8, 9, 10, 11, 12
-OURS, ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = (
-    99,
-    42,
-    43,
-    44,
-    45,
-    46,
-    47,
-    48,
-    49,
-    50,
-)
+OURS = 99
+ADA, ABBOT, REPORTER, STRANGER, BLOCKED, RENOVATE, *BOTS = range(42, 51)
 API_TOKEN = "glpat-canary-api-token"
 TRIGGER_TOKENS = {str(each): f"glptt-canary-{each}" for each in range(PROJECT, ARCHIVED + 1)}
 SETTINGS = {
@@ -31,11 +23,8 @@ SETTINGS = {
     "RUNS_PER_DAY": "0",
 }
 ASKING = "@claude fix it"
-RUN, NOTHING, NO_ENTRY = (
-    "run",
-    "nothing",
-    "no_entry_sign",
-)  # other ends are the reason that the reply tells
+# Other ends are the reason that the reply tells.
+RUN, NOTHING, NO_ENTRY = "run", "nothing", "no_entry_sign"
 ALL, NEWEST = vintages.VINTAGES, ("19",)
 
 
@@ -136,7 +125,9 @@ class Scene:
         ]
 
     def otherwise(self, *changes: tuple[str, object], text: str = ASKING) -> list[Delivery]:
-        """Return the delivery of a comment with parts of its body changed (`a.b`), or left out (Ellipsis)."""
+        """Return the delivery of a comment with parts of its body changed (`a.b`), or left out
+        (Ellipsis).
+        """
         [(headers, body)] = self.said(text=text)
         payload = json.loads(body)
         for path, value in changes:
@@ -154,7 +145,9 @@ class Scene:
 
 
 class Play(NamedTuple):
-    """What happens, the reason in each answer of the front end, the end of the run, and the vintages that send it."""
+    """What happens, the reason in each answer of the front end, the end of the run, and the
+    vintages that send it.
+    """
 
     make: Callable[[Scene], list[Delivery]]
     answered: str = "queued"

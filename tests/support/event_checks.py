@@ -1,4 +1,6 @@
-"""A platform after all plays of `event_cases`, what must be true of some beyond their end, and dispatch by itself."""
+"""A platform after all plays of `event_cases`, what must be true of some beyond their end, and
+dispatch by itself.
+"""
 
 import json
 import time
@@ -27,7 +29,9 @@ TRIGGER = f"POST /api/v4/projects/{PROJECT}/trigger/pipeline"
 
 
 class Told(NamedTuple):
-    """What became of one delivery or several: the answers, and by run the calls that started a pipeline, our notes."""
+    """What became of one delivery or several: the answers, and by run the calls that started a
+    pipeline, our notes.
+    """
 
     play: cases.Play
     answers: list[dict[str, Any]]
@@ -63,7 +67,7 @@ class Played:
         return sign(headers, body, SIGNING_TOKEN, time.time()), body
 
     def told(self, case: str) -> list[Told]:
-        """Return what became of a case: one entry for each play, and vintage where all are shown."""
+        """Return what became of a case: an entry for each play, and vintage where all are shown."""
         return [self._told(play, answers) for each, play, answers in self._scenes if each == case]
 
     def _told(self, play: cases.Play, answers: list[dict[str, Any]]) -> Told:
@@ -173,7 +177,7 @@ MORE: dict[str, Callable[[Played, Told], None]] = {
 
 
 class Worker:
-    """`dispatch` on the stand-in, as a queue calls it: it comes again after the wait it asked for."""
+    """`dispatch` on the stand-in, as a queue calls it: again after the wait it asked for."""
 
     def __init__(self, **environment: str) -> None:
         self.clock, self.log, self.waits = fakes.Clock(), fakes.Log(), list[float]()
@@ -186,7 +190,7 @@ class Worker:
         secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, self.clock)
         settings = fakes.settings(GITLAB_URL=self.gitlab.url, **self.environment)
         self.adapter = Adapter(self.gitlab.url, secrets)
-        self.world = Services(
+        self.services = Services(
             settings, secrets, fakes.Records(), self.adapter, self.clock, self.log
         )
         return self
@@ -197,10 +201,10 @@ class Worker:
 
     def carry(self, delivery: Delivery) -> Reason:
         """Carry out what a delivery asks for, to its end."""
-        run = ask(parse(VerifiedDelivery(delivery[1])), self.world.settings)
+        run = ask(parse(VerifiedDelivery(delivery[1])), self.services.settings)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return dispatch(run, self.world, last=attempt == ATTEMPTS)
+                return dispatch(run, self.services, last=attempt == ATTEMPTS)
             except Retry as error:
                 self.waits.append(error.after)
                 self.clock.time += error.after

@@ -62,8 +62,8 @@ NOTE = Event(
 class Clock:
     """A clock that moves when told."""
 
-    def __init__(self) -> None:
-        self.time = NOW
+    def __init__(self, time: float = NOW) -> None:
+        self.time = time
 
     def __call__(self) -> float:
         return self.time
@@ -87,7 +87,7 @@ class Queue:
 
 
 class Records:
-    """Records in a dictionary; `before_write` is called with each run's record about to be written."""
+    """Records in a dictionary; `before_write` is called with each run's record to be written."""
 
     def __init__(self) -> None:
         self.stored: dict[str, tuple[str, int]] = {}
@@ -111,7 +111,7 @@ class Records:
 
 
 class GitLab:
-    """A GitLab where user 42 is a developer of project 7; `faults[method]` are raised, one per call."""
+    """A GitLab where user 42 is a developer of project 7; `faults[method]` are raised in turn."""
 
     def __init__(self) -> None:
         self.users = {42: User(42, "ada", bot=False, state="active")}
@@ -273,7 +273,9 @@ def settings(**environment: str) -> Settings:
     return Settings.read(environment)
 
 
-def world(gitlab: GitLab, records: Records, clock: Clock, log: Log, **environment: str) -> Services:
+def services(
+    gitlab: GitLab, records: Records, clock: Clock, log: Log, **environment: str
+) -> Services:
     secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, clock)
     return Services(settings(**environment), secrets, records, gitlab, clock, log)
 
@@ -289,7 +291,7 @@ def run(event: Event = NOTE, instruction: str = "fix it") -> RunRequest:
 
 
 def payload(text: object = "@claude fix it", **changes: Any) -> dict[str, Any]:
-    """Return a Note Hook's body as GitLab 19 sends it, in the shape of its docs; `changes` go into object_attributes."""
+    """Return a Note Hook's body as GitLab 19 sends it; `changes` go into object_attributes."""
     return {
         "object_kind": "note",
         "event_type": "note",

@@ -15,7 +15,7 @@ TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
 
 @contextmanager
 def installed() -> Iterator[StandIn]:
-    """A stand-in with a project, a developer and our own user; at the end all calls are held against GitLab's API."""
+    """A stand-in with a project, a developer and our user; all calls keep to GitLab's API file."""
     with StandIn() as server:
         server.user(42, "ada")
         server.user(99, "claude", bot=True)

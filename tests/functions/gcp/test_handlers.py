@@ -19,7 +19,7 @@ from tests import ROOT
 from tests.support import fakes
 from tests.support.gitlab.server import Fault, GitLab
 from tests.support.platforms import Answer
-from tests.support.platforms.cloud_tasks import CloudTasks, Limits
+from tests.support.platforms.cloud_tasks import CloudTasks, Limits, Task
 from tests.support.platforms.gcp import (
     INVOKER,
     QUEUE,
@@ -287,9 +287,9 @@ def mention(gitlab: GitLab, gcp: Gcp, text: str = "@claude fix it") -> str:
     return str(json.loads(answer.body)["run"])
 
 
-def attempts(gcp: Gcp, run: str) -> list[int]:
+def task_of(gcp: Gcp, run: str) -> Task:
     (task,) = (task for name, task in gcp.tasks.tasks.items() if run in name)
-    return task.attempts
+    return task
 
 
 @needs_emulator
@@ -301,7 +301,7 @@ def test_a_mention_becomes_a_pipeline_and_a_finished_claim(gitlab: GitLab, gcp: 
     record = Record.from_json(str(text))
     assert (record.state, record.reason) == (State.FINISHED, str(Reason.TRIGGERED))
     assert len(gitlab.pipelines) == before + 1
-    assert attempts(gcp, run) == [200]
+    assert task_of(gcp, run).attempts == [200]
 
 
 @needs_emulator
@@ -312,7 +312,7 @@ def test_a_task_that_comes_twice_starts_one_pipeline(gitlab: GitLab, gcp: Gcp) -
     gcp.tasks.run(next(name for name in gcp.tasks.tasks if run in name))
     gcp.settle()
     assert len(gitlab.pipelines) == before
-    assert attempts(gcp, run) == [200, 200]
+    assert task_of(gcp, run).attempts == [200, 200]
 
 
 @needs_emulator
@@ -321,7 +321,8 @@ def test_what_heals_is_answered_503_and_the_task_comes_again(gitlab: GitLab, gcp
     before = len(gitlab.pipelines)
     run = mention(gitlab, gcp)
     gcp.settle()
-    assert attempts(gcp, run) == [503, 200]
+    assert task_of(gcp, run).attempts == [503, 200]
+    assert task_of(gcp, run).asked == [6, 0]
     assert len(gitlab.pipelines) == before + 1
     assert gitlab.pending_faults == []
 

@@ -22,7 +22,7 @@ class Stage:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.store, self.clock, self.log = Store(folder), fakes.Clock(), fakes.Log()
         self.queue, self._patch = SqliteQueue(self.store), patch
-        services = fakes.world(fakes.GitLab(), fakes.Records(), self.clock, self.log)
+        services = fakes.services(fakes.GitLab(), fakes.Records(), self.clock, self.log)
         self.workers = Workers(self.queue, services)
         self.lasts: list[bool] = []
 

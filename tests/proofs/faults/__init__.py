@@ -1,1 +1,1 @@
-"""The proof that nothing is lost and nothing doubled: `make faults` runs all of it, `tests/proofs/test_faults.py` a part."""
+"""The proof that nothing is lost and nothing doubled: `make faults`; in part, test_faults.py."""

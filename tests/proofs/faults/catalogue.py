@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from itertools import product
 from typing import NamedTuple
 
-GRIEF = 45.0  # seconds after which GitLab may still do what a caller has given up on: its workers stop at 60
+# seconds after which GitLab may still do what a caller has given up on: its workers stop at 60
+GRIEF = 45.0
 
 
 class Fault(NamedTuple):
     """One call's fate.
 
-    `acts`: GitLab (or the store) does what was asked; `late`: only GRIEF seconds after the call. `status`: its error
-    (0: none came), None: the right answer. `killed`: the process ends, after the act if it acts. `twin`: at this moment
-    another worker gets the same request, `paused` seconds after this one stopped moving.
+    `acts`: GitLab (or the store) does what was asked; `late`: only GRIEF seconds after the call.
+    `status`: its error (0: none came), None: the right answer. `killed`: the process ends, after
+    the act if it acts. `twin`: at this moment another worker gets the same request, `paused`
+    seconds after this one stopped moving.
     """
 
     name: str
@@ -163,7 +165,7 @@ PREAMBLES: dict[str, tuple[tuple[Point, ...], ...]] = {
 
 
 def with_preamble(points: tuple[Point, ...]) -> Iterable[tuple[Point, ...]]:
-    """Yield the points, each with every combination of what they need first and do not bring themselves."""
+    """Yield the points, each with every combination of what must come before it."""
     steps = {step for step, _ in points}
     needed = [((), *PREAMBLES[step]) for step in PREAMBLES if step in steps]
     seen = set()
@@ -175,7 +177,7 @@ def with_preamble(points: tuple[Point, ...]) -> Iterable[tuple[Point, ...]]:
 
 
 class Schedule:
-    """The faults of one journey: each step meets its own, one per call, in order; then all is well."""
+    """The faults of one journey: each step meets its own, one per call; then all is well."""
 
     def __init__(self, points: Iterable[Point] = ()) -> None:
         """Take the points in order."""

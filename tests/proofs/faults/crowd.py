@@ -1,4 +1,4 @@
-"""Thousands of mentions, each delivered ten times by two hooks, to eight workers at once on one SQLite file."""
+"""Thousands of mentions, each delivered ten times, to eight workers on one SQLite file."""
 
 import json
 import random
@@ -107,7 +107,9 @@ class Crowd:
         settings = Settings.read(UNLIMITED)
         secrets = Cached(lambda: fakes.GITLAB_SECRETS, GitLabSecrets.parse, time.time)
         records = SqliteRecords(self.store, time.time())
-        self.world = Services(settings, secrets, records, self.gitlab, time.time, lambda *_: None)
+        self.services = Services(
+            settings, secrets, records, self.gitlab, time.time, lambda *_: None
+        )
         self._tokens = fakes.tokens(now=time.time)
         self._draw, self._sent = random.Random(seed), threading.Event()  # noqa: S311
         self.redelivered = 0
@@ -121,11 +123,11 @@ class Crowd:
             answers[
                 receive(
                     delivery,
-                    settings=self.world.settings,
+                    settings=self.services.settings,
                     secrets=self._tokens,
                     queue=self.queue,
                     now=time.time,
-                    log=self.world.log,
+                    log=self.services.log,
                 ).status
             ] += 1
         return answers
@@ -152,7 +154,7 @@ class Crowd:
             return int(db.execute("SELECT count(*) FROM requests").fetchone()[0])
 
     def _carry(self, taken: Taken) -> None:
-        """Serve one; now and then the queue forgets that it was served, or two workers have it at once."""
+        """Serve one; now and then the queue forgets that it was, or two workers have it at once."""
         fate = self._draw.random()
         twin = Thread(target=self._serve, args=(taken,))
         if fate < 0.02:
@@ -168,7 +170,7 @@ class Crowd:
 
     def _serve(self, taken: Taken) -> float | None:
         try:
-            dispatch(taken.request, self.world)
+            dispatch(taken.request, self.services)
         except Retry as error:
             return error.after
         return None

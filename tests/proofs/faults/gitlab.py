@@ -1,4 +1,4 @@
-"""A GitLab in memory: each call meets the fault of its schedule, and what a job is told to lack is what it lacks."""
+"""A GitLab in memory, whose calls meet the faults of a schedule, and a job that may lack things."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ from tests.support.fakes import NOW
 
 
 class GitLab:
-    """A GitLab with one project and one thread; `forbids` variables, does not `know` the author, as its scene says."""
+    """A GitLab with one project and one thread; its scene says what it `forbids` and `knows`."""
 
     def __init__(
         self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True
@@ -184,7 +184,7 @@ class GitLab:
             raise
 
     def _compare(self, context: Mapping[str, Any]) -> None:
-        """Hold what the job is told to lack against what it lacks; beyond its time a context lacks more."""
+        """Hold what the job is told to lack against what it lacks, more if time was short."""
         told = {name if name != "issue" else UNREAD["target"] for name in context["unread"]} - {
             "hunk"
         }

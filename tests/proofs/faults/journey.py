@@ -1,4 +1,4 @@
-"""One mention's way through a queue that fails and is served again, to its end; and the judgement of that end."""
+"""One mention's way through a queue that fails and is served again, and its end judged."""
 
 import re
 from collections.abc import Callable
@@ -33,16 +33,18 @@ def _configured(path: str, pattern: str) -> int:
 
 
 class Queue(NamedTuple):
-    """How a queue behaves: seconds until a message whose worker died comes again; how it ends by itself."""
+    """How a queue behaves: after how long it offers a message again, and how it gives up."""
 
     name: str
     visibility: float
     heeds: bool  # the wait that dispatch asks for
-    spare: int  # how often it still offers a message after the attempt that dispatch takes for the last
+    # how often it still offers a message after the attempt that dispatch takes for the last
+    spare: int
     ends: str  # what becomes of it then
 
 
-# As functions/local, template.yaml and deploy/bootstrap-gcp.sh (whose back-off is that of shared.runs.record.pause) set them.
+# As functions/local, template.yaml and deploy/bootstrap-gcp.sh (whose back-off is that of
+# shared.runs.record.pause) set them.
 LOCAL = Queue("local", 0.3, heeds=True, spare=1000, ends="")
 SQS = Queue(
     "SQS",
@@ -72,7 +74,7 @@ class Seen(Protocol):
 
 
 class End(NamedTuple):
-    """How a journey ended, in one word; what is wrong with that; a reply said twice; a dead letter told nobody."""
+    """How a journey ended: a word, what is wrong, a reply said twice, a death told nobody."""
 
     word: str
     wrong: tuple[str, ...]
@@ -81,7 +83,7 @@ class End(NamedTuple):
 
 
 class Journey:
-    """A request in a queue, the workers that take it, and an operator who replays what died once all is well."""
+    """A request in a queue, workers that take it, an operator who replays it if it died."""
 
     def __init__(
         self,
@@ -94,13 +96,9 @@ class Journey:
         clock: Clock | None = None,
         replayed_after: float = 1.0,
     ) -> None:
-        """Take the request, what goes wrong, a GitLab, a queue and how often that offers the request."""
-        self.run, self.queue, self.attempts, self.replayed_after = (
-            run,
-            queue,
-            attempts,
-            replayed_after,
-        )
+        """Take the request, what goes wrong, a GitLab, a queue and how often that offers it."""
+        self.run, self.queue = run, queue
+        self.attempts, self.replayed_after = attempts, replayed_after
         self.clock, self.schedule, self.log = clock or Clock(), schedule, Log()
         self.trouble = Trouble(self.clock, schedule)
         self.trouble.twin = self._twin
@@ -128,7 +126,7 @@ class Journey:
         self.clock.wait(300)  # what GitLab still does for those who have left
 
     def replay(self) -> None:
-        """Do what the operator does: replay the kept requests; send back what only the dead-letter queue has."""
+        """Do what the operator does: replay kept requests; send dead letters back."""
         kept = [
             replay(each, self, self.records, self.clock())
             for each in store.dead_letters(self.records)
@@ -137,10 +135,12 @@ class Journey:
             self._waiting.append(self.run)
 
     def _sweep(self) -> None:
-        """Look after the pipelines that are still followed, as shared/sweep.py does, once all is well."""
+        """Look after pipelines still followed, as shared/sweep.py does, once all is well."""
         if isinstance(self.run, TrackRequest):
             for pipeline_id in store.live_pipelines(self.run.project_id, self.records):
-                dispatch(TrackRequest(self.run.project_id, pipeline_id), self._world(), last=True)
+                dispatch(
+                    TrackRequest(self.run.project_id, pipeline_id), self._services(), last=True
+                )
 
     def _serve(self) -> None:
         while self._waiting:
@@ -160,30 +160,20 @@ class Journey:
                 self.clock.wait(wait)
 
     def _attempt(self, run: RunRequest | TrackRequest, attempt: int) -> float | None:
-        """Let a worker have the request; return the seconds until it comes again, None when it is done with."""
+        """Let a worker have the request; return the seconds until it comes again, or None."""
         began = self.clock()
         try:
-            reason = dispatch(run, self._world(), last=attempt >= self.attempts)
+            reason = dispatch(run, self._services(), last=attempt >= self.attempts)
         except Retry as error:
             return max(error.after, pause(attempt)) if self.queue.heeds else pause(attempt)
         except StoreError:
             return pause(attempt)
         except Killed:
             if self.queue is LOCAL:
-                self._restart()
+                self.records.free(self.clock())
             return max(0.0, began + self.queue.visibility - self.clock())
         self.dead |= reason is Reason.DEAD_LETTER
         return None
-
-    def _restart(self) -> None:
-        """Do what functions/local does when it starts: nobody else works on a run, so all leases end."""
-        for record in self.records.runs():
-            if record.until > self.clock():
-                freed = record.released(self.clock())
-                self.records.stored[record.key] = (
-                    freed.to_json(),
-                    self.records.stored[record.key][1] + 1,
-                )
 
     def _twin(self) -> None:
         """Let another worker have the same request while the first is under way."""
@@ -191,7 +181,7 @@ class Journey:
             return
         self._twins = True
         try:
-            dispatch(self.run, self._world())
+            dispatch(self.run, self._services())
         except (Retry, StoreError):
             pass
         except Killed:
@@ -200,7 +190,7 @@ class Journey:
         finally:
             self._twins = False
 
-    def _world(self) -> Services:
+    def _services(self) -> Services:
         def read() -> str:
             if self.schedule.meet("secrets").status is not None:
                 raise StoreError
@@ -210,13 +200,13 @@ class Journey:
         return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
 
     def judge(self, seen: Seen) -> End:
-        """Say how it ended: as one of the ends docs/reliability.md allows, and whether anything is lost, doubled or leaked."""
+        """Say how it ended: as docs/reliability.md allows, or with something lost or doubled."""
         mark, pipelines = marks.of_run(self.run.id), seen.pipelines()
         replies = [reply for reply in seen.replies() if mark in reply]
         record = self.records.run(self.run.id)
         stopped = [reply for reply in replies if "Claude did not start" in reply]
         started = [reply for reply in replies if reply not in stopped]
-        dead = [reply for reply in stopped if Reason.DEAD_LETTER.sentence in reply]
+        dead = [reply for reply in stopped if "We tried for as long as we may" in reply]
         refused = [reply for reply in stopped if reply not in dead]
         silent = self.log.tells(
             severity="ERROR", error="reply"
@@ -245,7 +235,7 @@ class Journey:
         )
 
     def _late(self) -> bool:
-        """Tell whether GitLab wrote a reply long after the call: nobody can know of it, and it does no harm."""
+        """Tell whether GitLab wrote a reply long after the call: that does no harm."""
         return any(
             met.startswith("reply: ") and met.endswith("acts late") for met in self.schedule.met
         )

@@ -1,4 +1,4 @@
-"""`kill -9` of the local platform at random moments while mentions come in: what was answered 202 has one pipeline."""
+"""`kill -9` of the local platform at random: what was answered 202 has one pipeline."""
 
 import random
 import sqlite3
@@ -104,7 +104,7 @@ def run(kills: int = 200, number: int = SEED) -> Killed:
 
 
 def _settle(service: Service) -> None:
-    """Wait until the queue is empty; what pauses after many attempts is due at once when the process starts again."""
+    """Wait until the queue is empty; a restart makes what pauses due at once."""
     *sooner, last = _PATIENCE
     for seconds in sooner:
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The local platform in a hurry: GitLab counts as settled after seconds, so that 200 kills fit into minutes.
+"""The local platform in a hurry: GitLab settles in seconds, so that 200 kills fit into minutes.
 
 Run as a program only. Nothing else of the platform is touched.
 """

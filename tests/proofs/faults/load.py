@@ -1,4 +1,4 @@
-"""Two hundred deliveries a second for a minute over HTTP, one in a hundred a mention: latency and memory."""
+"""Two hundred deliveries a second over HTTP, one in a hundred a mention: latency and memory."""
 
 import random
 import time
@@ -17,7 +17,7 @@ _TEXTS = 200  # different comments without a mention
 
 
 class Loaded(NamedTuple):
-    """What was sent, how long the answers took (milliseconds, from the planned moment on), and the memory (bytes)."""
+    """What was sent, the answers' times (milliseconds from the planned moment), bytes of memory."""
 
     deliveries: int
     mentions: int

@@ -1,4 +1,4 @@
-"""Hypothesis looks for an order of deliveries, attempts, faults, kills and replays that loses or doubles a run."""
+"""Hypothesis looks for an order of events, faults and kills that loses or doubles a run."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _asked(number: int) -> RunRequest:
 
 
 class Mentions(RuleBasedStateMachine):
-    """The claims, a queue and GitLab; nothing is lost or doubled, whatever comes in whatever order."""
+    """The claims, a queue and GitLab; nothing is lost or doubled, whatever comes when."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Mentions(RuleBasedStateMachine):
         self.records = Records(self.trouble)
         self.gitlab = GitLab(self.trouble, f"@claude {_TEXT}")
         secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, self.clock)
-        self.world = Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
+        self.services = Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
         self.queue: dict[str, tuple[RunRequest, int, float]] = {}
         self.asked: dict[str, RunRequest] = {}
         self.died: set[str] = set()
@@ -95,13 +95,7 @@ class Mentions(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self) -> None:
-        for record in self.records.runs():
-            if record.until > self.clock():
-                freed = record.released(self.clock())
-                self.records.stored[record.key] = (
-                    freed.to_json(),
-                    self.records.stored[record.key][1] + 1,
-                )
+        self.records.free(self.clock())
         self.queue = {
             key: (run, attempts, self.clock()) for key, (run, attempts, _) in self.queue.items()
         }
@@ -122,7 +116,7 @@ class Mentions(RuleBasedStateMachine):
             assert len(set(marks)) == len(marks)
 
     def teardown(self) -> None:
-        """Let everything heal, serve and replay until all is quiet: each mention has come to an end."""
+        """Let everything heal, serve and replay until all is quiet: each mention has ended."""
         self.schedule.heal()
         for _ in range(200):
             self.clock.wait(3600)
@@ -151,7 +145,7 @@ class Mentions(RuleBasedStateMachine):
         attempt = before + 1
         wait = pause(attempt)
         try:
-            reason = dispatch(run, self.world, last=attempt >= ATTEMPTS)
+            reason = dispatch(run, self.services, last=attempt >= ATTEMPTS)
         except Retry as error:
             wait = max(error.after, wait)
         except StoreError:
@@ -169,7 +163,7 @@ class Mentions(RuleBasedStateMachine):
     def _once(self, run: RunRequest) -> None:
         """Let a worker have a request that the queue believes served."""
         try:
-            dispatch(run, self.world)
+            dispatch(run, self.services)
         except (Retry, StoreError):
             self.put(run)
         except Killed:

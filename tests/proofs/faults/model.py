@@ -1,4 +1,4 @@
-"""A clock that moves when told, the records and the log in memory: each call meets the fault of its schedule."""
+"""Clock, records and log in memory: each call meets the fault of its schedule."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.record import ENDED, Record, State
 from tests.proofs.faults.catalogue import GRIEF, Fault, Schedule
-from tests.support.fakes import NOW
+from tests.support import fakes
 
 Value = TypeVar("Value")
 
@@ -25,17 +25,13 @@ class Doubled(AssertionError):
     """A second pipeline for one run."""
 
 
-class Clock:
+class Clock(fakes.Clock):
     """A clock that moves when told, and makes happen what was to happen meanwhile."""
 
     def __init__(self) -> None:
-        """Begin at a fixed time."""
-        self.time = NOW
+        """Begin with nothing to happen."""
+        super().__init__()
         self._later: list[tuple[float, Callable[[], object]]] = []
-
-    def __call__(self) -> float:
-        """Return Unix seconds."""
-        return self.time
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Let something happen after so many seconds."""
@@ -56,7 +52,7 @@ class Trouble:
     """Lets one call meet its fault."""
 
     def __init__(self, clock: Clock, schedule: Schedule) -> None:
-        """Take the clock and the schedule; `twin` is called when another worker gets the request."""
+        """Take the clock and the schedule; `twin` is called when another worker gets it too."""
         self.clock, self.schedule = clock, schedule
         self.twin: Callable[[], None] = lambda: None
 
@@ -119,6 +115,13 @@ class Records:
             for key, (text, _) in self.stored.items()
             if key.startswith("run/")
         ]
+
+    def free(self, now: float) -> None:
+        """Do what functions/local does when it starts: nobody works on a run, so leases end."""
+        for record in self.runs():
+            if record.until > now:
+                version = self.stored[record.key][1] + 1
+                self.stored[record.key] = record.released(now).to_json(), version
 
     def _meet(self, step: str, act: Callable[[], Value]) -> Value:
         fault = self._trouble.schedule.meet(step)

@@ -1,4 +1,4 @@
-"""A day without deliveries: the hook switched off, nobody at the URL. One sweep finds every mention of that day."""
+"""A day without deliveries, the hook switched off: one sweep finds every mention of that day."""
 
 import random
 from contextlib import suppress
@@ -63,7 +63,7 @@ class _Day:
         secrets = Cached(lambda: GITLAB_SECRETS, GitLabSecrets.parse, clock)
         settings = Settings.read({**UNLIMITED, "GITLAB_URL": server.url})
         records = Records(Trouble(clock, Schedule()))
-        self.world = Services(
+        self.services = Services(
             settings, secrets, records, GitLab(server.url, secrets), clock, self.log
         )
 
@@ -81,7 +81,7 @@ class _Day:
         for run in self.queue.runs:
             for _ in range(3):
                 with suppress(Retry):
-                    dispatch(run, self.world)
+                    dispatch(run, self.services)
                     break
                 self.clock.wait(300)
         self.queue.runs.clear()
@@ -92,8 +92,8 @@ def run(mentions: int = 500, seed: int = SEED) -> Outage:
     clock, draw = Clock(), random.Random(seed)  # noqa: S311
     with StandIn(clock=clock) as server:
         day = _Day(server, clock)
-        store.add_project(7, day.world.records, clock())
-        sweep(day.world, day.queue)
+        store.add_project(7, day.services.records, clock())
+        sweep(day.services, day.queue)
         clock.wait(300)
         texts = [f"@claude fix {number}" for number in range(mentions)] + [
             "looks good to me"
@@ -103,10 +103,10 @@ def run(mentions: int = 500, seed: int = SEED) -> Outage:
             clock.wait(DAY / len(texts))
             day.write(text, draw)
         clock.wait(300)
-        found = sweep(day.world, day.queue).found
+        found = sweep(day.services, day.queue).found
         day.serve()
         clock.wait(300)
-        again = sweep(day.world, day.queue).found
+        again = sweep(day.services, day.queue).found
         alarms = sum(line.get("reason") == str(Reason.HOOK_DISABLED) for line in day.log.lines)
         return Outage(
             mentions, mentions, len(server.hook_events), found, len(server.pipelines), again, alarms

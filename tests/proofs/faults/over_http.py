@@ -1,4 +1,4 @@
-"""The single faults once more over HTTP: functions/gitlab with python-gitlab against the stand-in, time virtual."""
+"""The single faults once more over HTTP: python-gitlab against the stand-in, in virtual time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -135,7 +135,7 @@ def _happening(fault: Fault) -> Happening | None:
 
 
 class Scene:
-    """A stand-in for one journey: a long mention in a discussion of a merge request, on a line of its diff."""
+    """A stand-in for one journey: a long mention on a line of a merge request's diff."""
 
     def __init__(self, server: StandIn) -> None:
         self._server = server

@@ -1,7 +1,6 @@
-"""The parts of `make faults`: each runs one proof and says in a row what it showed and whether the bar is met."""
+"""The parts of `make faults`: each runs one proof and returns a row: figures, bar met or not."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from tests.proofs.faults import (
     crowd,
@@ -16,19 +15,10 @@ from tests.proofs.faults import (
 )
 from tests.proofs.faults.catalogue import POINTS, STEPS
 from tests.proofs.faults.schedules import SEED, Tally
+from tests.proofs.rows import Row
 
 P99, LONGEST, ANSWER = 50.0, 1000.0, 3.0  # milliseconds, milliseconds, seconds
 FLAT = 1.05  # last third of the memory samples against the first
-
-
-class Row(NamedTuple):
-    """One line of the table."""
-
-    test: str
-    bar: str
-    figures: str
-    met: bool
-    stories: tuple[str, ...] = ()
 
 
 def _tally(test: str, tally: Tally, more: str = "") -> Row:
@@ -50,7 +40,7 @@ def _tally(test: str, tally: Tally, more: str = "") -> Row:
         "0 lost, 0 doubled, each ends in triggered / told / answered / followed / dead letter",
         figures,
         not tally.wrong,
-        stories,
+        stories=stories,
     )
 
 

@@ -51,7 +51,7 @@ class _Queue:
 
 
 def run(deliveries: int = 5000, seed: int = SEED) -> Refused:
-    """Deliver to a queue that raises, to one whose file is locked by others, and to one whose disk is full."""
+    """Deliver to a queue that raises, to one whose file is locked, to one whose disk is full."""
     answers: dict[str, int] = {}
     draw = random.Random(seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as folder, patch.object(adapters, "WAIT", 0.02):

@@ -15,7 +15,7 @@ from shared.runs.record import ATTEMPTS, LEASE, SETTLE, pause
 from shared.runs.store import KEPT
 from shared.sweep import OVERLAP
 from tests import ROOT
-from tests.proofs.faults.parts import Row
+from tests.proofs.rows import Row
 
 PATH = ROOT / "docs" / "reliability.md"
 COMMAND = "make faults"

@@ -1,4 +1,4 @@
-"""What is asked, of which GitLab, through which queue: the settings in which schedules are played."""
+"""What is asked, of which GitLab, through which queue: the scenes in which schedules play."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Every fault at every step, alone, in pairs and in random company; counted, and each wrong end kept with its story."""
+"""Every fault at every step, alone, in pairs and in random company: counts and wrong ends."""
 
 import random
 from collections import Counter
@@ -85,7 +85,7 @@ def singles() -> Iterator[Job]:
 
 
 def pairs() -> Iterator[Job]:
-    """Yield every pair of those that a mention meets; at one step both orders, at two the order is that of the steps."""
+    """Yield every pair that a mention can meet: two at one step in both orders."""
     for first, second in combinations_with_replacement(
         [point for point in POINTS if point[0] not in FOLLOWING], 2
     ):
@@ -96,7 +96,7 @@ def pairs() -> Iterator[Job]:
 
 
 def at_random(count: int, seed: int = SEED) -> Iterator[Job]:
-    """Yield schedules of one to MOST faults in any scene; the first of each is likely where the journey begins."""
+    """Yield schedules of one to MOST faults in any scene; the first is likely an early one."""
     draw = random.Random(seed)  # noqa: S311  a seed is the point
     for _ in range(count):
         points = draw.choices(POINTS, k=draw.randint(1, MOST))

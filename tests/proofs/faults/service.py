@@ -1,16 +1,12 @@
-"""The local platform as a process in front of the stand-in, and comments that are delivered to it over HTTP."""
+"""The local platform as a process in front of the stand-in, with comments sent over HTTP."""
 
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from tests import ROOT
 from tests.proofs.faults.crowd import UNLIMITED
 from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN, WEBHOOK_SECRETS
 from tests.support.gitlab.server import Delivery
@@ -31,44 +27,7 @@ class Service(Local):
         tokens = {str(number): f"{TRIGGER_TOKEN}-{number}" for number in PROJECTS}
         secrets = json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens})
         super().__init__(gitlab_url, WEBHOOK_SECRETS, secrets, **UNLIMITED, **settings)
-        self._module = module
-
-    def start(self) -> None:
-        """Start the process, on the port it had before."""
-        self.launch()
-        for _ in range(2000):
-            if self.listening():
-                return
-            time.sleep(0.01)
-        raise TimeoutError(self.output())
-
-    def launch(self) -> None:
-        """Start the process and do not wait for it."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GITLAB_URL": self.gitlab_url,
-            "WEBHOOK_SECRETS": self.webhook_secrets,
-            "GITLAB_SECRETS": self.gitlab_secrets,
-            "STATE_DIR": str(self.state),
-            "PORT": str(self._port),
-            **self.settings,
-        }
-        self._said = self._output.stat().st_size
-        with self._output.open("ab") as output:
-            command = [sys.executable, "-m", self._module]
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=output
-            )
-
-    def listening(self) -> bool:
-        """Tell whether it serves; raise RuntimeError when it has ended."""
-        line = self._output.read_bytes()[self._said :].decode()
-        if "Listening on " in line:
-            self._port = urlsplit(line.partition("Listening on ")[2].split()[0]).port or 0
-            return True
-        if self._process and self._process.poll() is not None:
-            raise RuntimeError(line)
-        return False
+        self.module = module
 
     def resident(self) -> int:
         """Return the process's resident memory in bytes."""

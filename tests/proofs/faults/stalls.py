@@ -1,4 +1,4 @@
-"""Everything the local platform depends on stands still, one thing at a time: how long an answer takes at most."""
+"""What the local platform depends on stands still, one by one: how long answers take at most."""
 
 import random
 import socket
@@ -45,7 +45,7 @@ def _silent(server: StandIn) -> Iterator[None]:
 
 
 def run(deliveries: int = 60, number: int = SEED) -> list[Stalled]:
-    """Deliver mentions, 20 at once, while the queue, GitLab, clients, or the first two together stand still."""
+    """Deliver 20 mentions at once while queue, GitLab, clients, or the first two stand still."""
     draw, found = random.Random(number), []  # noqa: S311
     with StandIn() as server:
         seed(server)

@@ -1,1 +1,1 @@
-"""The proofs of `make security`: hostile input in numbers, and the page SECURITY.md. `tests/proofs/test_security.py` is its quick form."""
+"""The proofs of `make security`: hostile input in great number; in small, test_security.py."""

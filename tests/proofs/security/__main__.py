@@ -1,4 +1,4 @@
-"""`make security`: run every proof, show the figures, write SECURITY.md; with names of parts only those.
+"""`make security`: run every proof, show the figures, write SECURITY.md; or only the parts named.
 
 `--share=100` runs a hundredth of the great numbers, and the page says so.
 """
@@ -7,9 +7,10 @@ import sys
 import time
 from datetime import UTC, datetime
 
+from tests.proofs.rows import Row, shown
 from tests.proofs.security import cited, report
 from tests.proofs.security.fuzz import SEED
-from tests.proofs.security.parts import PARTS, Row
+from tests.proofs.security.parts import PARTS
 from tests.proofs.security.threats import TESTS
 
 
@@ -21,17 +22,8 @@ def main(names: list[str]) -> int:
     names = [name for name in names if not name.startswith("--")]
     began, rows = time.monotonic(), dict[str, list[Row]]()
     print(f"seed {SEED}", flush=True)
-    for name in names or PARTS:
-        started = time.monotonic()
-        for row in PARTS[name](share):
-            rows.setdefault(name, []).append(row)
-            mark = "✔" if row.met else "✘"
-            print(
-                f"{mark} {row.test} [{time.monotonic() - started:.0f} s]\n    {row.figures}",
-                flush=True,
-            )
-            for story in row.stories:
-                print(f"      {story}", flush=True)
+    for name, row in shown({name: PARTS[name](share) for name in names or PARTS}):
+        rows.setdefault(name, []).append(row)
     flat = [row for each in rows.values() for row in each]
     met = all(row.met for row in flat)
     if not names:

@@ -14,7 +14,7 @@ PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 
 
 def run(tests: Iterable[str]) -> dict[str, Counter[str]]:
-    """Return for each test (path and name under tests/) how many of its cases passed, were skipped, failed."""
+    """Return for each test (path and name) how many cases passed, were skipped, failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}"]

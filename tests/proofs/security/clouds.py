@@ -1,7 +1,7 @@
-"""The handlers of both clouds as fronts for `fuzz`: real handler code, requests as the platform shapes them, no SDK.
+"""The handlers of both clouds as fronts for `fuzz`: real handlers and request shapes, no SDK.
 
-What the handlers read when they are imported comes from an environment without secrets; queue, tokens and log are
-replaced by strict fakes, so that nothing is sent anywhere.
+What the handlers read when they are imported comes from an environment without secrets; queue,
+tokens and log are replaced by strict fakes, so that nothing is sent anywhere.
 """
 
 import io
@@ -71,7 +71,7 @@ def _replace(handlers: Any) -> None:
 
 
 def environ(method: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return a WSGI environment as gunicorn makes it: header values are Latin-1 of whatever bytes came."""
+    """Return a WSGI environment as gunicorn makes it: header values are Latin-1 of any bytes."""
     made: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": "/",
@@ -112,7 +112,7 @@ ODD_LENGTHS = ("", "-1", "abc", "0", "1e3", "9" * 30, str(MAX_BODY + 1))
 
 
 def odd(cloud: str) -> list[str]:
-    """Return what went wrong with requests that are none: each must be answered 401, 405 or 413, and never raise."""
+    """Return what went wrong with malformed requests: each must be answered 401, 405 or 413."""
     front, wrong = FRONTS[cloud](), []
     del front  # its replacements stay
     if cloud == "aws":

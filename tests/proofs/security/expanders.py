@@ -1,6 +1,7 @@
-"""A model of GitLab's two expanders of pipeline variables, fast enough for a million texts. It knows none of our rules.
+"""A model of GitLab's two expanders of pipeline variables, fast enough for a million texts.
 
-`tests/shared/outgoing/test_payload.py` has a second one, written character by character; `tests/proofs/test_security.py` holds them together.
+`tests/shared/outgoing/test_payload.py` has a second one, written character by character;
+`tests/proofs/test_security.py` holds them together.
 """
 
 import json
@@ -22,12 +23,14 @@ SECRETS = {
 }
 SEED = 7
 
-# gitlabhq lib/gitlab/ci/variables/collection/item.rb, VARIABLES_REGEXP: \$\$|%%|\$KEY|\${KEY?}|%KEY%
+# VARIABLES_REGEXP in gitlabhq lib/gitlab/ci/variables/collection/item.rb:
+# \$\$|%%|\$KEY|\${KEY?}|%KEY%
 _RAILS = re.compile(
     r"\$\$|%%|\$([a-zA-Z_][a-zA-Z0-9_]*)|\$\{([a-zA-Z_][a-zA-Z0-9_]*)?\}|%([a-zA-Z_][a-zA-Z0-9_]*)%"
 )
-# Go's os.Expand and os.getShellName, as gitlab-runner common/spec/variables.go calls them: $$ is $, the other special
-# parameters are empty, an unknown name vanishes, "${" without its end vanishes, "$" before anything else stays.
+# Go's os.Expand and os.getShellName, as gitlab-runner common/spec/variables.go calls them: $$ is $,
+# the other special parameters are empty, an unknown name vanishes, "${" without its end vanishes,
+# "$" before anything else stays.
 _GO = re.compile(
     r"\$(?:\{([*#$@!?\-0-9])\}|\{\}|\{([^}]+)\}|\{|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))"
 )
@@ -54,7 +57,8 @@ def go(text: str, variables: Mapping[str, str] = SECRETS) -> str:
         name = found[2] or found[4]
         return variables.get(name, "") if name else ""
 
-    # Behind the last brace no "${" ends, and looking for its end each time would take quadratic time: (?!) never matches.
+    # Behind the last brace no "${" ends, and looking for its end each time would take quadratic
+    # time: (?!) never matches.
     out: list[str] = []
     at, closed = 0, text.rfind("}")
     while found := (_GO if at < closed else _GO_OPEN).search(text, at):
@@ -70,60 +74,12 @@ def seen_by_the_job(value: str) -> str:
 
 # What a hostile text is made of.
 PIECES = (
-    *(
-        "$",
-        "%",
-        "{",
-        "}",
-        "$$",
-        "%%",
-        "${",
-        "$$$",
-        "%$",
-        "$%",
-        "}}",
-        "{{",
-        "\\$",
-        "$(",
-        ")",
-        "`",
-        "%{",
-        "\\u0024",
-        "％",
-        "\0",
-    ),
-    *(
-        "A",
-        "CI_JOB_TOKEN",
-        "ANTHROPIC_API_KEY",
-        "PATH",
-        "x",
-        "5",
-        "_",
-        " ",
-        "\n",
-        "\r",
-        "\t",
-        "é",
-        "好",
-        "🚀",
-        "\ud800",
-        "\u200b",
-    ),
-    *(
-        "$A",
-        "${A}",
-        "%A%",
-        "$$A",
-        "%%A%%",
-        "$CI_JOB_TOKEN",
-        "%CI_JOB_TOKEN%",
-        "${CI_JOB_TOKEN}",
-        "${",
-        "$5",
-        "$?",
-        "100%",
-    ),
+    *("$", "%", "{", "}", "$$", "%%", "${", "$$$", "%$", "$%", "}}", "{{", "\\$", "$(", ")", "`"),
+    *("%{", "\\u0024", "％", "\0"),
+    *("A", "CI_JOB_TOKEN", "ANTHROPIC_API_KEY", "PATH", "x", "5", "_", " ", "\n", "\r", "\t", "é"),
+    *("好", "🚀", "\ud800", "\u200b"),
+    *("$A", "${A}", "%A%", "$$A", "%%A%%", "$CI_JOB_TOKEN", "%CI_JOB_TOKEN%", "${CI_JOB_TOKEN}"),
+    *("${", "$5", "$?", "100%"),
 )
 
 
@@ -177,7 +133,7 @@ def texts(seed: int, count: int) -> Seen:
 
 
 def whole(seed: int, count: int) -> Seen:
-    """Send texts as notes, branches, paths and names through `receive` and `dispatch`, to the body of the trigger call."""
+    """Send texts as notes, branches, paths and names all the way to the trigger call's body."""
     rng, wrong, leaks = Random(seed), [], 0  # noqa: S311
     for number in range(count):
         note, branch, name = text(rng), text(rng)[:200], text(rng)[:200]

@@ -1,4 +1,4 @@
-"""Hostile texts at GitLab's limit through the whole of `receive`, signed: how long the answer takes and how it grows.
+"""Hostile texts at GitLab's limit through the whole of `receive`: time and how it grows.
 
 Times are of the processor: other work on the machine would look like growth.
 """
@@ -17,7 +17,10 @@ SIZE = 1_000_000  # characters: GitLab's limit for a note
 LONGEST, GROWTH = 250.0, 2.6  # milliseconds; time(2n) / time(n)
 FLOOR = 25.0  # milliseconds below which growth is noise of the clock
 
-# tests/data/redos.json in its order; the mention stands before or behind, so that all of the text must be read.
+# tests/data/redos.json in its order: what a text repeats, and what JSON around it may repeat too.
+TEXTS = ("<!--", "![ ", "[a](", "[]( ", "@", "@claud", "`", "> ", " ", "\u200b", "&#", "${", "%A")
+JSON = ("[", '{"a":', "9")
+# The mention stands before or behind, so that all of the text must be read.
 FAMILIES: dict[str, Callable[[int], bytes]] = {}
 
 
@@ -38,24 +41,10 @@ def _raw(piece: str) -> Callable[[int], bytes]:
     return body
 
 
-for _piece in (
-    "<!--",
-    "![ ",
-    "[a](",
-    "[]( ",
-    "@",
-    "@claud",
-    "`",
-    "> ",
-    " ",
-    "\u200b",
-    "&#",
-    "${",
-    "%A",
-):
+for _piece in TEXTS:
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
     FAMILIES[f"{_piece!r}… @claude"] = _note(_piece, behind=True)
-for _piece in ("[", '{"a":', "9"):
+for _piece in JSON:
     FAMILIES[f"JSON {_piece!r}…"] = _raw(_piece)
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
 
@@ -84,14 +73,12 @@ def _answer(body: bytes) -> tuple[float, int]:
     if queue.runs:
         queue.runs[0].to_json()  # what every real queue does inside `put`
     took = (time.process_time() - began) * 1000
-    return (
-        took,
-        500 if '"defect"' in answer.body else answer.status,
-    )  # an exception of ours is answered 200
+    # An exception of ours is answered 200.
+    return took, 500 if '"defect"' in answer.body else answer.status
 
 
 def measure(name: str, size: int = SIZE, times: int = 3) -> Seen:
-    """Time a family: the best of several runs, of the half and of the whole size; again where a run was disturbed."""
+    """Time a family at half and whole size, best of several runs; again if disturbed."""
     make = FAMILIES[name]
     half, whole = make(size // 2), make(size)
     best, best_half, status = float("inf"), float("inf"), 0

@@ -1,4 +1,4 @@
-"""Unsigned and oversized deliveries in great number: what they cost beyond the answer. It measures no speed."""
+"""Unsigned and oversized deliveries in great number: what they cost beyond the answer."""
 
 import json
 import multiprocessing
@@ -13,14 +13,16 @@ from shared.installation.secrets import MIN_AGE, Cached, WebhookSecrets
 from shared.receive import receive
 from tests.proofs.security import mutations
 from tests.support import fakes
+from tests.support.stages import Stage
 
 PER_SECOND = 1000  # deliveries of the simulated flood
 
 
 class Seen(NamedTuple):
-    """What a flood cost: statuses, reads of the secret store and how many the cache's age allows, queue writes.
+    """What a flood cost: statuses, reads of the secret store and how many may be, queue writes.
 
-    Log lines, the seconds it took by its clock, deliveries of which no line tells yet, growth of memory.
+    Then log lines, the seconds it took by its clock, the deliveries of which no line tells yet, and
+    the growth of memory.
     """
 
     statuses: dict[int, int]
@@ -58,7 +60,7 @@ class _Store:
 
 
 def run(count: int, *, forged: bool) -> Seen:
-    """Send a flood with a forged signature each, or with no credentials at all, by a clock that moves."""
+    """Send a flood, each with a forged signature or without credentials, by a clock that moves."""
     clock, store, queue, written = fakes.Clock(), _Store(), fakes.Queue(), fakes.Log()
     log = Sparing(written, clock)
     rng = Random(count)  # noqa: S311
@@ -87,7 +89,7 @@ def run(count: int, *, forged: bool) -> Seen:
 
 
 def both(count: int) -> tuple[Seen, Seen]:
-    """Send both floods at once, each from a process of its own; return that without credentials first."""
+    """Send both floods at once, each from its own process; the one without credentials first."""
     with multiprocessing.get_context("fork").Pool(2) as pool:
         plain, forged = (
             pool.apply_async(run, (count,), {"forged": forged}) for forged in (False, True)
@@ -123,23 +125,15 @@ def _bombs() -> dict[str, bytes]:
 
 def bombs(most: int = MAX_BODY) -> dict[str, tuple[int, int]]:
     """Return the statuses of each bomb of at most so many bytes, unsigned and signed."""
-    settings, found = fakes.settings(), {}
+    found = {}
     for name, body in _bombs().items():
         if len(body) > most:
             continue
         statuses = []
         for headers in ({"webhook-signature": "v1,x"}, fakes.sign(body)):
-            log = fakes.Log()
-            delivery = Delivery("POST", headers, body)
-            answer = receive(
-                delivery,
-                settings=settings,
-                secrets=fakes.tokens(),
-                queue=fakes.Queue(),
-                now=lambda: fakes.NOW,
-                log=log,
-            )
-            defect = any(fields.get("reason") == "defect" for _, fields in log.lines)
+            stage = Stage()
+            answer = stage.receive(Delivery("POST", headers, body))
+            defect = any(fields.get("reason") == "defect" for _, fields in stage.log.lines)
             statuses.append(500 if defect else answer.status)
         found[name] = statuses[0], statuses[1]
     return found

@@ -1,4 +1,4 @@
-"""Mutated deliveries through `shared.receive.receive`: what must be answered, counted. It mutates none itself."""
+"""Mutated deliveries through `shared.receive.receive`: answers judged and counted."""
 
 import multiprocessing
 import time
@@ -23,7 +23,7 @@ Front = Callable[[], Answering]
 
 
 class Tally:
-    """What was answered; `stories` are the first deliveries that were answered wrongly, for a reproduction."""
+    """What was answered; `stories` are the first wrong ones, for a reproduction."""
 
     def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
@@ -62,7 +62,8 @@ class Tally:
             return
         reason = _reason(text)
         self.reasons[reason] += 1
-        # `receive` turns an exception of ours into this answer, so that no hook is switched off: here it counts.
+        # `receive` turns an exception of ours into this answer, so that no hook is switched off:
+        # here it counts.
         defect = reason == "defect"
         self.exceptions += defect
         self.server_errors += status >= 500
@@ -139,7 +140,7 @@ def _chunk(task: tuple[Front, int, int, float]) -> Tally:
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:
-    """Return what work returns in a process of its own, so that what it replaces is replaced there only."""
+    """Return what work returns in a process of its own: what it replaces is replaced there."""
     with multiprocessing.get_context("fork").Pool(1) as pool:
         return pool.apply(work, given)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Threat(NamedTuple):
-    """A threat, its cure in a sentence, tests by path and name under tests/, and parts of `make security`."""
+    """A threat, its cure, tests by path and name under tests/, parts of `make security`."""
 
     id: str
     name: str

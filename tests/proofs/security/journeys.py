@@ -23,11 +23,15 @@ def settings(**environment: str) -> Settings:
 
 
 def received(
-    payload: Mapping[str, Any], clock: fakes.Clock | None = None, **environment: str
+    payload: Mapping[str, Any],
+    clock: fakes.Clock | None = None,
+    headers: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> tuple[Answer, list[RunRequest]]:
-    """Deliver a payload, signed; return the answer and what was put into the queue, as a queue would give it back."""
+    """Deliver a payload, signed, and more headers; return the answer and what the queue holds."""
     now = clock or fakes.Clock()
     queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode(), now())
+    delivery = delivery._replace(headers={**delivery.headers, **(headers or {})})
     tokens, log = fakes.tokens(now=now), fakes.Log()
     answer = receive(
         delivery, settings=settings(**environment), secrets=tokens, queue=queue, now=now, log=log
@@ -44,16 +48,17 @@ def carry(
     **environment: str,
 ) -> object:
     """Dispatch a request once; return how it ended, None where it is to come again."""
-    world: Any = fakes.world(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
+    services: Any = fakes.services(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
     with suppress(Retry):
-        return dispatch(run, world._replace(settings=settings(**environment)))
+        return dispatch(run, services._replace(settings=settings(**environment)))
     return None
 
 
 def trigger_body(payload: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """Return the trigger call's body that a payload leads to, and what a reader sees of the instruction as queued.
+    """Return the trigger call's body for a payload, and the instruction as a reader sees it.
 
-    An instruction too long for the queue is read again, and counts as queued. None: there is no pipeline.
+    An instruction too long for the queue is read again, and counts as queued. None: there is no
+    pipeline.
     """
     answer, runs = received(payload)
     if answer.status != 202:

@@ -1,4 +1,4 @@
-"""Bots that talk to each other and to us for ever: how many runs that starts. The clock is simulated."""
+"""Bots that talk to each other and to us for ever: how many runs that starts, by a false clock."""
 
 from collections import Counter
 from typing import Any, NamedTuple
@@ -49,14 +49,14 @@ class Talk:
         before, started = len(self.gitlab.replies), len(self.gitlab.triggered)
         # GitLab delivers twice: by the project's hook and by the group's.
         for _ in range(2):
-            _, runs = journeys.received(payload, self.clock, **self.environment)
+            _, runs = journeys.received(payload, self.clock, None, **self.environment)
             for run in runs:
                 journeys.carry(run, self.gitlab, self.clock, self.records, **self.environment)
         self.runs += [(author, self.notes, self.clock())] * (len(self.gitlab.triggered) - started)
         return list(self.gitlab.replies[before:])
 
     def round(self, number: int) -> None:
-        """Let a person ask now and then, and every bot answer what it hears; our job answers with a live mention."""
+        """Let a person ask now and then, bots answer all they hear, and our job mention them."""
         self.clock.time += PAUSE
         replies = (
             self.say(HUMAN, f"@claude please, @renovate @triage {number}")

@@ -1,10 +1,10 @@
-"""Who may start a run: every combination of role, account, membership, place and answer of GitLab's, through `dispatch`.
+"""Who may start a run: every combination of what GitLab may say, through `dispatch`.
 
-The right end of a cell is said here in one expression (`yes`), without a look at `shared.runs.access`.
+The right end of a cell is said here in one expression (`yes`), without a look at
+`shared.runs.access`.
 """
 
 import itertools
-import json
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, User
 from shared.outcome.reasons import Retry
-from shared.receive import receive
-from shared.runs.request import RunRequest, from_json
+from shared.runs.request import RunRequest
+from tests.proofs.security import journeys
 from tests.support import fakes
 
 ROLES = (None, 5, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -129,7 +129,7 @@ def _answered(answer: str) -> bool:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield the matrix: all of what GitLab may say when it answers, then all the ways in which it may answer."""
+    """Yield the matrix: all that GitLab may say when it answers, then all ways to answer."""
     places = list(itertools.product(EVENTS, VISIBILITIES, (False, True)))
     states = itertools.product(
         ROLES, MINIMA, USER_STATES, MEMBER_STATES, MEMBERSHIPS, EXPIRIES, WHO, (False, True)
@@ -177,15 +177,9 @@ def request(event: str, visibility: int, internal: bool, author: int) -> RunRequ
     payload["object_attributes"] |= {"author_id": author}
     payload["project"] |= {"visibility_level": visibility}
     payload["user"] |= {"id": author}
-    queue, delivery = fakes.Queue(), fakes.delivery(json.dumps(payload).encode())
-    settings, tokens = fakes.settings(), fakes.tokens()
-    answer = receive(
-        delivery, settings=settings, secrets=tokens, queue=queue, now=fakes.Clock(), log=fakes.Log()
-    )
+    answer, runs = journeys.received(payload)
     assert answer.status == 202, answer
-    found = from_json(queue.runs[0].to_json())
-    assert isinstance(found, RunRequest)
-    return found
+    return runs[0]
 
 
 @cache
@@ -197,12 +191,12 @@ def triggers(cell: Cell) -> int:
     """Return how many pipelines the cell starts, in two attempts."""
     author = OWN_ID if cell.who == OURSELVES else AUTHOR
     gitlab, clock = Answering(cell), fakes.Clock()
-    world = fakes.world(gitlab, fakes.Records(), clock, fakes.Log())._replace(
+    services = fakes.services(gitlab, fakes.Records(), clock, fakes.Log())._replace(
         settings=_settings(cell.minimum)
     )
     for _ in range(2):
         with suppress(Retry):
-            dispatch(request(cell.event, cell.visibility, cell.internal, author), world)
+            dispatch(request(cell.event, cell.visibility, cell.internal, author), services)
         clock.time += 600
     return len(gitlab.triggered)
 

@@ -1,4 +1,4 @@
-"""Small wrong changes of a module, one at a time, as a tired programmer could make them. It runs nothing.
+"""Small wrong changes of a module, one at a time, as a tired programmer could make them.
 
 Not changed: annotations, docstrings, imports, what stands under TYPE_CHECKING.
 """

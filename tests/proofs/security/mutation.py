@@ -1,7 +1,7 @@
-"""Runs the tests of a module against each of its mutants: `python -m tests.proofs.security.mutation incoming.delivery`, alone in a process.
+"""Runs a module's tests against its mutants: `python -m tests.proofs.security.mutation MODULE`.
 
-Nothing of ours is imported before a mutant stands in its place: each runs in a fork of a process that has pytest and
-hypothesis at hand, so that it costs little more than its tests.
+Nothing of ours is imported before a mutant stands in its place: each runs in a fork of a process
+that has pytest and hypothesis at hand, so that it costs little more than its tests.
 """
 
 import importlib.abc
@@ -25,26 +25,29 @@ from tests.proofs.security.mutants import Mutant, mutants
 
 MOST = 50  # examples of hypothesis for a mutant
 PATIENCE = 60.0  # seconds; a mutant that hangs is noticed
-# Only the plugin that pyproject.toml asks for: to look for all of them takes longer than the tests. Failures are not shown.
+# Only the plugin that pyproject.toml asks for: to look for all of them takes longer than the tests.
+# Failures are not shown.
 OPTIONS = ("-x", "--timeout=20", "-ppytest_timeout", "--assert=plain")
-GAPS = "proofs/security/test_gaps.py"
 _SLOW = (
     "test_no_text_expands_to_a_secret",
     "test_json_reads_back_to_the_letter",
     "test_a_long_value_is_cut_where_nothing_breaks",
 )
 _PAYLOAD = "shared/outgoing/test_payload.py"
-# What pytest is started with, one after the other until one of them notices; what takes long comes last.
+# What pytest is started with, one after the other until one of them notices; what takes long comes
+# last.
 TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "incoming.delivery": (("shared/incoming/test_delivery.py",), ("shared/test_receive.py", GAPS)),
-    "incoming.mention": ((GAPS,), ("shared/incoming/test_mention.py",)),
-    "runs.access": ((GAPS, "shared/runs/test_access.py"),),
+    "contract.marks": (("shared/contract/test_marks.py",),),
+    "incoming.delivery": (("shared/incoming/test_delivery.py",), ("shared/test_receive.py",)),
+    "incoming.mention": (("shared/incoming/test_mention.py",),),
+    "runs.access": (("shared/runs/test_access.py",),),
     "outgoing.payload": (
         (_PAYLOAD, *(f"--deselect=tests/{_PAYLOAD}::{test}" for test in _SLOW)),
-        ("shared/test_dispatch.py", GAPS),
+        ("shared/test_dispatch.py",),
         tuple(f"{_PAYLOAD}::{test}" for test in _SLOW),
     ),
-    "outgoing.replies": ((GAPS, "shared/outgoing/test_replies.py"), ("shared/test_dispatch.py",)),
+    "outgoing.refusals": (("shared/outgoing/test_refusals.py",),),
+    "outgoing.replies": (("shared/outgoing/test_replies.py",), ("shared/test_dispatch.py",)),
 }
 
 
@@ -130,7 +133,7 @@ def _outcomes(
 
 
 def run(module: str, *, every: int = 1, processes: int = 2) -> Seen:
-    """Run every n-th mutant of a module; raise RuntimeError where the tests fail without any change."""
+    """Run every n-th mutant of a module; RuntimeError where the tests fail without one."""
     began, name = time.monotonic(), f"shared.{module}"
     path = ROOT.joinpath("shared", *module.split(".")).with_suffix(".py")
     tests = TESTS[module]

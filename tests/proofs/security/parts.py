@@ -1,12 +1,12 @@
-"""The parts of `make security`: each runs one proof and says in a row what it showed and whether the bar is met.
+"""The parts of `make security`: each runs one proof, returns a row: figures, bar met or not.
 
 `share` divides the great numbers: 1 for the whole of them.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
+from tests.proofs.rows import Row
 from tests.proofs.security import (
     clouds,
     expanders,
@@ -20,17 +20,6 @@ from tests.proofs.security import (
     timing,
 )
 from tests.proofs.security.fuzz import Tally
-
-
-class Row(NamedTuple):
-    """One line of the table of figures; `brief` stands with the threat."""
-
-    test: str
-    bar: str
-    figures: str
-    met: bool
-    brief: str
-    stories: tuple[str, ...] = ()
 
 
 def _fuzzed(test: str, tally: Tally) -> Row:

@@ -7,10 +7,10 @@ from textwrap import fill
 
 from tests import ROOT
 from tests.proofs.faults.report import machine
+from tests.proofs.rows import Row
 from tests.proofs.security import cited
 from tests.proofs.security.job_threats import Threat
 from tests.proofs.security.mutants_of import EQUIVALENT
-from tests.proofs.security.parts import Row
 from tests.proofs.security.threats import THREATS
 
 PATH = ROOT / "SECURITY.md"

@@ -1,6 +1,7 @@
-"""What threatens an installation, what is done about each, and which tests prove it. The page is made from this list.
+"""What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T22 are the threats of a trigger, known from what happened to others; J1 to J10, those of the job, stand apart.
+T1 to T22 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+job, stand apart.
 """
 
 from tests.proofs.security.job_threats import JOB_THREATS, Threat

@@ -1,7 +1,8 @@
-"""Whether the time of a refusal tells how close a wrong secret came: Welch's t between classes of wrong secrets.
+"""Whether the time of a refusal tells how close a wrong secret came, by Welch's t.
 
-The method is that of dudect (https://eprint.iacr.org/2016/1123): classes in random order, the slowest samples cut off,
-|t| above 4.5 is a leak. `leaky` is a verification that compares with `==`, to show that the method finds it.
+The method is that of dudect (https://eprint.iacr.org/2016/1123): classes in random order, the
+slowest samples cut off, |t| above 4.5 is a leak. `leaky` is a verification that compares with `==`,
+to show that the method finds it.
 """
 
 import gc
@@ -52,16 +53,17 @@ def wrong(rng: Random, token: str, what: str) -> str:
 
 
 class Compared(NamedTuple):
-    """What is compared: how a wrong delivery and the secrets it meets are made, and the classes of wrong ones."""
+    """What is compared: a maker of wrong deliveries and secrets, and the classes of wrong ones."""
 
     make: Callable[[Random, str], tuple[Delivery, WebhookSecrets]]
     classes: tuple[str, ...]
 
 
 def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
-    """Return wrong secret tokens for two secrets of different lengths; a token wrong in its length is made for the other.
+    """Return wrong tokens for two secrets; one wrong in its length is made for the other.
 
-    So every class holds the same lengths as often: hashing takes longer for what is longer, whatever it is compared with.
+    So every class holds the same lengths as often: hashing takes longer for what is longer,
+    whatever it is compared with.
     """
     tokens = (token, token + "abc")
     secrets = [WebhookSecrets((), (WebhookToken(each),)) for each in tokens]
@@ -93,7 +95,8 @@ def measure(count: int, compared: Compared, check: Verify = verify) -> Seen:
     rng, classes = Random(), compared.classes  # noqa: S311
     kept: dict[str, list[int]] = {what: [] for what in classes}
     for done in range(0, count, BATCH):
-        # New objects for each batch: where they lie in memory must not look like a difference between classes.
+        # New objects for each batch: where they lie in memory must not look like a difference
+        # between classes.
         order = [what for what in classes for _ in range(min(BATCH, count - done))]
         rng.shuffle(order)
         taken = _time([(what, *compared.make(rng, what)) for what in order], check)

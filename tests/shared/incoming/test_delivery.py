@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.delivery import Delivery, has_credentials, verify
-from shared.installation.secrets import SecretError, WebhookSecrets
+from shared.installation.secrets import SecretError, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 from tests import DATA
-from tests.support.fakes import NOW, SECRET_TOKEN, SIGNING_TOKEN, delivery, sign
+from tests.support.fakes import NOW, SECRET_TOKEN, SIGNING_TOKEN, delivery, sign, tokens
 
 
 def cases(name: str) -> list[Any]:
@@ -58,6 +58,21 @@ def test_a_secret_token_does_not_stand_in_for_a_required_signature() -> None:
             WebhookSecrets.parse(json.dumps(BOTH)),
             NOW,
         )
+    assert stop.value.reason is Reason.SIGNATURE_MISSING
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_signature_lacks_none_of_its_headers(name: str) -> None:
+    headers = sign(b"{}", webhook_id="X")
+    del headers[name]
+    with pytest.raises(Stop) as stop:
+        verify(Delivery("POST", headers, b"{}"), tokens().get(), NOW)
+    assert stop.value.reason is Reason.SIGNATURE_MISSING
+
+
+def test_an_id_with_a_dot_is_refused_even_if_it_is_signed() -> None:
+    with pytest.raises(Stop) as stop:
+        verify(Delivery("POST", sign(b"{}", webhook_id="msg.1"), b"{}"), tokens().get(), NOW)
     assert stop.value.reason is Reason.SIGNATURE_MISSING
 
 
@@ -109,6 +124,16 @@ def test_a_header_that_is_not_exactly_right_is_refused(header: str, value: str) 
     assert verdict(BOTH, sign(b"{}") | {header: value}, b"{}", NOW) == "reject"
 
 
+@pytest.mark.parametrize(
+    ("time", "reason"), [("9" * 12, Reason.SIGNATURE_STALE), ("9" * 13, Reason.SIGNATURE_MISSING)]
+)
+def test_a_time_has_at_most_twelve_digits(time: str, reason: Reason) -> None:
+    headers = sign(b"{}") | {"webhook-timestamp": time}
+    with pytest.raises(Stop) as stop:
+        verify(Delivery("POST", headers, b"{}"), tokens().get(), NOW)
+    assert stop.value.reason is reason
+
+
 @pytest.mark.parametrize("age", [-300, 300])
 def test_a_signature_of_300_seconds_counts(age: int) -> None:
     assert verdict(BOTH, sign(b"{}", NOW + age), b"{}", NOW) == "accept"
@@ -134,6 +159,17 @@ def test_a_wrong_secret_token_is_refused_without_an_exception(token: str) -> Non
     assert (
         verdict({"secret_tokens": [SECRET_TOKEN]}, {"x-gitlab-token": token}, b"", NOW) == "reject"
     )
+
+
+@pytest.mark.parametrize("configured", ["X", ""])
+@pytest.mark.parametrize("headers", [{}, {"x-gitlab-token": ""}])
+def test_a_delivery_without_a_secret_token_is_refused_whatever_is_configured(
+    configured: str, headers: dict[str, str]
+) -> None:
+    with pytest.raises(Stop):
+        verify(
+            Delivery("POST", headers, b"{}"), WebhookSecrets((), (WebhookToken(configured),)), NOW
+        )
 
 
 @given(

@@ -149,7 +149,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("level", "public"), [(0, False), (10, True), (20, True), (None, False), ("20", False)]
 )
-def test_where_strangers_may_comment_is_known(level: object, public: bool) -> None:
+def test_only_a_public_project_is_open_to_strangers(level: object, public: bool) -> None:
     assert event(changed("project.visibility_level", level)).public is public
 
 
@@ -161,7 +161,7 @@ def test_where_strangers_may_comment_is_known(level: object, public: bool) -> No
         ("issue.confidential", True),
     ],
 )
-def test_what_few_may_read_is_known_as_internal(path: str, value: object) -> None:
+def test_internal_notes_and_confidential_issues_are_internal(path: str, value: object) -> None:
     assert event(changed(path, value)).internal
 
 
@@ -182,7 +182,7 @@ def test_what_few_may_read_is_known_as_internal(path: str, value: object) -> Non
         {"object_kind": ["note"]},
     ],
 )
-def test_what_is_no_event_is_ignored_without_an_exception(body: object) -> None:
+def test_a_body_that_is_no_event_is_malformed_and_raises_nothing_else(body: object) -> None:
     assert reason(body) is Reason.MALFORMED
 
 
@@ -222,14 +222,14 @@ def test_a_missing_block_is_no_exception(path: str, value: object) -> None:
         ("object_attributes.position", {"new_path": None, "extra": {}}),
     ],
 )
-def test_an_unusable_extra_is_left_out(path: str, value: object) -> None:
+def test_a_malformed_optional_field_is_left_out(path: str, value: object) -> None:
     note = event(changed(path, value))
     assert note.note_id == 101
     assert note.position is None
     assert note.discussion_id in (None, "d" * 40)
 
 
-def test_the_place_of_a_diff_note_travels_along() -> None:
+def test_a_diff_note_keeps_its_position() -> None:
     position = {
         "base_sha": "a",
         "head_sha": "b",
@@ -382,13 +382,13 @@ def asked_again(*, again: bool) -> dict[str, Any]:
         ({"changes": []}, []),
     ],
 )
-def test_what_a_change_newly_brings_is_told(
+def test_a_change_tells_only_what_it_adds(
     changes: dict[str, Any], added: list[tuple[str, str]]
 ) -> None:
     assert event(change("merge_request", **changes)).added == tuple(added)
 
 
-def test_whoever_is_there_at_the_opening_is_new() -> None:
+def test_assignees_and_labels_of_a_new_issue_count_as_added() -> None:
     found = event(change(action="open", assignees=people("claude"), labels=[{"title": "bug"}]))
     assert found.added == (("assign", "claude"), ("label", "bug"))
 
@@ -443,7 +443,7 @@ def test_times_of_every_vintage_are_read(text: object, expected: float) -> None:
     assert seconds(text) == expected
 
 
-def test_a_comment_on_a_commit_or_a_snippet_is_understood_so_that_somebody_can_say_no() -> None:
+def test_comments_on_commits_and_snippets_are_read_so_that_they_can_be_refused() -> None:
     body = payload(noteable_type="Commit", commit_id="a" * 40)
     assert (event(body).kind, event(body).commit, event(body).iid) == ("commit", "a" * 40, 0)
     for wrong in ("a" * 39, "../x", None, 7):

@@ -183,8 +183,12 @@ def test_the_label_is_read_in_any_letter_case_and_none_switches_it_off(
 
 
 def test_without_a_label_no_delivery_is_looked_at_for_one() -> None:
-    assert settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="none").marks == ("@ai", '"ai"', "ai_flow")
-    assert '"go"' in settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="Go").marks
+    assert settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="none").prefilter == (
+        "@ai",
+        '"ai"',
+        "ai_flow",
+    )
+    assert '"go"' in settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL="Go").prefilter
 
 
 @pytest.mark.parametrize(
@@ -194,12 +198,12 @@ def test_without_a_label_no_delivery_is_looked_at_for_one() -> None:
 def test_a_delivery_with_the_label_is_looked_at_however_it_is_spelled(
     label: str, *, ascii_only: bool
 ) -> None:
-    marks = settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL=label).marks
+    prefilter = settings(TRIGGER_PHRASE="@ai", TRIGGER_LABEL=label).prefilter
     for spelled in (label, label.upper(), label.lower()):
         body = json.dumps(
             {"labels": [{"title": spelled}]}, ensure_ascii=ascii_only, separators=(",", ":")
         )
-        assert may_occur(body.encode(), marks)
+        assert may_occur(body.encode(), prefilter)
 
 
 def test_whose_name_is_a_phrase_is_asked_by_assigning() -> None:

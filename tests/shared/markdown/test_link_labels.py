@@ -62,7 +62,7 @@ def test_footnotes_that_nothing_refers_to_go(text: str, seen: str) -> None:
     ("![alt text][evil words]\n\n[evil words]: z", "![][]\n\n"),
     ("[\u200bevil words]: #", ""),
 )
-def test_what_is_seen_only_where_it_is_hidden_goes_as_well(text: str, seen: str) -> None:
+def test_labels_referred_to_only_from_hidden_text_go(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 

@@ -11,7 +11,7 @@ def test_every_reason_is_a_sentence_for_people(reason: Reason) -> None:
     assert not reason.cure or reason.cure.endswith(".")
 
 
-def test_reasons_are_told_apart() -> None:
+def test_no_two_reasons_have_the_same_sentence() -> None:
     assert len({reason.value for reason in Reason}) == len(Reason)
     assert len({reason.sentence for reason in Reason}) == len(Reason)
 

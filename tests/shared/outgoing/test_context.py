@@ -10,9 +10,8 @@ from shared.gitlab.values import Diff, GitLabError, Note
 from shared.incoming.event import Branches, Event
 from shared.outgoing.context import DESCRIPTION, FILES, HUNK, NOTE, SHORT, THREAD, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
-from shared.services import Services
-from tests.support import fakes
-from tests.support.fakes import NOW, Clock, GitLab, Log, Records, run, world
+from tests.support import fakes, stages
+from tests.support.fakes import NOW, run
 
 ISSUE = fakes.NOTE
 MERGE_REQUEST = ISSUE._replace(
@@ -23,16 +22,9 @@ MERGE_REQUEST = ISSUE._replace(
 DIFF = "@@ -1,3 +1,3 @@\n-a\n+b\n c\n@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\n x\n"
 
 
-class Stage:
-    def __init__(self) -> None:
-        self.gitlab, self.clock = GitLab(), Clock()
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, Records(), self.clock, Log())
-
+class Stage(stages.Stage):
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
-        found = context(run(event), 30, self.world)
+        found = context(run(event), 30, self.services)
         assert len(safe_json(found)) <= MAX_VALUE
         read: dict[str, Any] = json.loads(json.dumps(found))
         return read
@@ -145,7 +137,7 @@ def test_the_request_itself_is_no_part_of_the_thread(stage: Stage) -> None:
     assert stage.texts() == []
 
 
-def test_of_our_own_notes_the_answers_count(stage: Stage) -> None:
+def test_of_our_own_notes_only_answers_are_told(stage: Stage) -> None:
     mark = marks.of_run("a" * 32)
     stage.wrote(1, f"Claude is on it.\n\n{mark}")
     stage.wrote(2, f"The answer.\n\n<!-- gitlab-claude-job pipeline=1 state=ended -->\n{mark}")
@@ -202,7 +194,7 @@ def test_a_long_text_is_cut_with_a_mark(stage: Stage, letter: str) -> None:
         assert budget * 0.9 < len(safe_json(text)) <= budget
 
 
-def test_of_many_labels_those_are_told_that_have_room(stage: Stage) -> None:
+def test_labels_beyond_the_budget_are_left_out(stage: Stage) -> None:
     names = tuple(f"label {number}" for number in range(1000))
     stage.gitlab.described = stage.gitlab.described._replace(labels=names)
     told = stage.context()["issue"]["labels"]

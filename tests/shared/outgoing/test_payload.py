@@ -134,6 +134,28 @@ def test_a_long_value_is_cut_where_nothing_breaks(text: str, offset: int) -> Non
     assert ("y" * offset + text * 200_000).startswith(kept)
 
 
+@pytest.mark.parametrize(
+    "text", ["$" * 100_000, "X$" * 100_000, "X" * 98_000 + "$" * 9000, "$X" * 100_000]
+)
+@pytest.mark.parametrize("offset", range(4))
+def test_a_cut_leaves_no_half_of_a_doubled_dollar(text: str, offset: int) -> None:
+    text = "y" * offset + text
+    mark = f"\n[cut here: the text has {len(text)} characters]"
+    kept = text.replace("$", "$$")[: 96 * 1024 - len(mark)]
+    ends = re.search(r"\$*$", kept)
+    assert payload.safe(text) == kept[: len(kept) - (len(ends[0]) % 2 if ends else 0)] + mark
+
+
+def test_a_value_of_96_kib_is_not_cut() -> None:
+    whole = "y" * 96 * 1024
+    assert payload.safe(whole) == whole
+    assert "[cut here" in payload.safe(whole + "y")
+
+
+def test_half_of_a_surrogate_pair_becomes_a_question_mark() -> None:
+    assert payload.safe("a\ud800b") == "a?b"
+
+
 def test_a_program_starts_with_the_longest_values() -> None:
     body = payload.body(run(), Options(), "é" * 1_000_000, {}, fakes.settings())
     environment = {name: str(value) for name, value in body["variables"].items()}  # type: ignore[attr-defined]
@@ -169,6 +191,16 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
     assert json.loads(variables["AI_FLOW_CONTEXT"]) == body["ai_flow"]["context"]
     assert variables["AI_FLOW_EVENT"] == "mention"
     assert variables["AI_FLOW_GITLAB_HOSTNAME"] == "gitlab.com"
+
+
+@pytest.mark.parametrize("discussion", ["d" * 40, None])
+def test_the_body_has_its_version_and_names_the_thread(discussion: str | None) -> None:
+    asked = run(NOTE._replace(discussion_id=discussion))
+    body: dict[str, Any] = payload.body(asked, Options(), "fix it", {}, fakes.settings())
+    told = {name: body["ai_flow"][name] for name in ("version", "id", "event")}
+    assert told == {"version": 1, "id": asked.id, "event": "mention"}
+    assert body["variables"]["AI_FLOW_THREAD"] == "issue-5"
+    assert body["variables"]["AI_FLOW_DISCUSSION_ID"] == (discussion or "")
 
 
 MERGE_REQUEST = NOTE._replace(

@@ -75,3 +75,26 @@ def test_what_heals_is_tried_again(error: GitLabError, reason: Reason, after: fl
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_rejected_api_token_is_no_answer_about_the_author(status: int) -> None:
     assert refusals.unavailable(GitLabError(status)).reason is Reason.API_TOKEN_REJECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (299, Retry, Reason.GITLAB_UNAVAILABLE),
+        (300, Retry, Reason.GITLAB_REDIRECTS),
+        (399, Retry, Reason.GITLAB_REDIRECTS),
+        (400, Stop, Reason.GITLAB_REFUSED),
+        (499, Stop, Reason.GITLAB_REFUSED),
+        (500, Retry, Reason.GITLAB_UNAVAILABLE),
+    ],
+)
+def test_a_status_means_what_its_class_means(
+    status: int, kind: type[Exception], reason: Reason
+) -> None:
+    refusal = refusals.refused(GitLabError(status))
+    assert type(refusal) is kind
+    assert refusal.reason is reason
+
+
+def test_a_read_that_gitlab_refuses_is_tried_again() -> None:
+    assert refusals.unavailable(GitLabError(400)).reason is Reason.GITLAB_UNAVAILABLE

@@ -1,3 +1,5 @@
+"""Our notes to the letter, as a person reads them."""
+
 import re
 from typing import Any
 
@@ -5,7 +7,6 @@ import pytest
 
 from shared.contract import marks
 from shared.gitlab.values import Job, Pipeline, Progress
-from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 from shared.outgoing import replies
 from shared.outgoing.replies import Understood
@@ -14,8 +15,44 @@ from tests.support import fakes
 from tests.support.fakes import NOW
 
 RUN = "0123456789abcdef0123456789abcdef"
+MARK = f"<!-- gitlab-claude-trigger run={RUN} -->"
 PIPELINE = Pipeline(12, "https://gitlab.com/group/app/-/pipelines/12")
+OTHER = Pipeline(13, "https://gitlab.com/group/app/-/pipelines/13")
+NAMELESS = Pipeline(14, "")
 ASKED = Understood("mention", Options(), "@claude")
+
+LINK = "[pipeline 12](https://gitlab.com/group/app/-/pipelines/12)"
+OTHER_LINK = "[pipeline 13](https://gitlab.com/group/app/-/pipelines/13)"
+JOB_LINK = "[job 120](https://gitlab.com/group/app/-/jobs/120)"
+TO_STOP = "To stop it, write `@claude stop` here."
+QUEUED = f"Claude is on it: {LINK} is queued."
+STUCK = (
+    f"Claude is on it, but no runner has taken {LINK} yet. "
+    "Is one online that matches the job's tags?"
+)
+MANUAL = f"{LINK} waits for somebody to start its job by hand."
+RUNNING = f"Claude is at work: {JOB_LINK}."
+TIMED_OUT = (
+    f"Claude ran out of time: {JOB_LINK} reached its time limit. "
+    "Ask for less at once, or raise the limit."
+)
+HELP = """\
+Write `@bot` and what you want, in a comment on an issue or a merge request, or in the title or \
+description of a new one. These words count when they come first:
+
+| write | what happens |
+|---|---|
+| `@bot review …` | reviews the merge request; say what to look at |
+| `@bot fix …` | finds the cause and fixes it |
+| `@bot explain …` | explains, and changes nothing |
+| `@bot status` | lists this thread's runs |
+| `@bot stop` | cancels this thread's runs |
+| `@bot retry` | runs this thread's last request again |
+| `@bot help` | shows this |
+
+Options come before the text: `--model NAME` (claude-a, claude-b); `--turns N` (up to 40); \
+`--minutes N` (up to 30).
+"""
 
 
 def at(status: str, reason: str = "", **changes: Any) -> Progress:
@@ -27,28 +64,34 @@ def moved(progress: Progress, now: float = NOW) -> str:
     return replies.moved(RUN, PIPELINE, progress, ASKED, now)
 
 
+def failed(cause: str, where: str = JOB_LINK) -> str:
+    return (
+        f"Claude could not finish. {cause} Its log: {where}. To try again, write `@claude retry`."
+    )
+
+
 def test_the_first_reply_links_the_pipeline_says_what_was_understood_and_how_to_stop_it() -> None:
-    reply = replies.started(
-        RUN, PIPELINE, Understood("mention", Options("review", "opus", 5, 9), "@claude")
-    )
-    assert reply == (
-        "Claude is on it: [pipeline 12](https://gitlab.com/group/app/-/pipelines/12) is queued.\n\n"
+    understood = Understood("mention", Options("review", "opus", 5, 9), "@claude")
+    assert replies.started(RUN, PIPELINE, understood) == (
+        f"{QUEUED}\n\n"
         "Understood: a review (model opus, at most 5 turns, at most 9 minutes). "
-        "To stop it, write `@claude stop` here.\n\n" + marks.of_run(RUN)
+        f"{TO_STOP}\n\n{MARK}"
     )
 
 
-@pytest.mark.parametrize("event", ["assign", "assign_reviewer", "label"])
-def test_what_was_understood_without_a_command_is_the_event(event: str) -> None:
+@pytest.mark.parametrize(
+    ("event", "task"),
+    [("assign", "work on this"), ("assign_reviewer", "a review"), ("label", "work on this")],
+)
+def test_what_was_understood_without_a_command_is_the_event(event: str, task: str) -> None:
     reply = replies.started(RUN, PIPELINE, Understood(event, Options(), "@claude"))
-    assert f"Understood: {messages.TASKS[event]}. To stop" in reply
+    assert reply == f"{QUEUED}\n\nUnderstood: {task}. {TO_STOP}\n\n{MARK}"
 
 
 def test_of_a_plain_request_nothing_is_understood_but_its_options() -> None:
-    assert "Understood" not in replies.started(RUN, PIPELINE, ASKED)
-    assert "your request (at most 3 turns)" in replies.started(
-        RUN, PIPELINE, ASKED._replace(options=Options(turns=3))
-    )
+    assert replies.started(RUN, PIPELINE, ASKED) == f"{QUEUED}\n\n{TO_STOP}\n\n{MARK}"
+    limited = Understood("mention", Options(turns=3), "@claude")
+    assert "Understood: your request (at most 3 turns)." in replies.started(RUN, PIPELINE, limited)
 
 
 @pytest.mark.parametrize(
@@ -63,76 +106,120 @@ def test_of_a_plain_request_nothing_is_understood_but_its_options() -> None:
     ],
 )
 def test_an_address_that_is_none_is_left_out(url: str) -> None:
-    assert replies.started(RUN, Pipeline(12, url), ASKED).startswith(
-        "Claude is on it: pipeline 12 is"
-    )
+    reply = replies.started(RUN, Pipeline(12, url), ASKED)
+    assert reply.startswith("Claude is on it: pipeline 12 is queued.\n")
 
 
 @pytest.mark.parametrize(
-    ("progress", "state"),
+    ("progress", "state", "told"),
     [
-        (at("created"), "queued"),
-        (at("pending"), "queued"),
-        (at("preparing"), "queued"),
-        (at("waiting_for_resource"), "waiting"),
-        (at("manual"), "manual"),
-        (at("scheduled"), "manual"),
-        (at("running"), "running"),
-        (at("canceling"), "running"),
-        (at("success"), "success"),
-        (at("failed", "script_failure"), "failed"),
-        (at("failed", jobs=()), "failed"),
-        (at("failed", "job_execution_timeout"), "timed_out"),
-        (at("canceled"), "canceled"),
-        (at("skipped"), "skipped"),
-        (at("something new"), "queued"),
-        (at("pending", created_at=NOW - 601), "stuck"),
-        (at("running", created_at=NOW - 601), "running"),
-        (at("pending", created_at=0.0), "queued"),
+        (at("created"), "queued", QUEUED),
+        (at("pending"), "queued", QUEUED),
+        (at("preparing"), "queued", QUEUED),
+        (
+            at("waiting_for_resource"),
+            "waiting",
+            f"{LINK} waits for an earlier run of this thread to end.",
+        ),
+        (at("manual"), "manual", MANUAL),
+        (at("scheduled"), "manual", MANUAL),
+        (at("running"), "running", RUNNING),
+        (at("canceling"), "running", f"Claude is at work: {LINK}."),
+        (at("success"), "success", f"Claude has finished: {LINK} took 1 min 1 s."),
+        (at("failed", "script_failure"), "failed", failed("The job's script failed.")),
+        (
+            at("failed", jobs=()),
+            "failed",
+            failed(
+                "The project's CI/CD configuration is not valid. "
+                "See Build > Pipeline editor > Validate.",
+                LINK,
+            ),
+        ),
+        (at("failed", "job_execution_timeout"), "timed_out", TIMED_OUT),
+        (at("failed", "job_execution_server_timeout"), "timed_out", TIMED_OUT),
+        (at("canceled"), "canceled", f"Cancelled: {LINK}."),
+        (at("skipped"), "skipped", f"GitLab skipped {LINK}: no job of it was to run."),
+        (at("something new"), "queued", QUEUED),
+        (at("pending", created_at=NOW - 601), "stuck", STUCK),
+        (at("running", created_at=NOW - 601), "running", RUNNING),
+        (at("pending", created_at=0.0), "queued", QUEUED),
+        (at("pending", jobs=()), "queued", QUEUED),
     ],
 )
-def test_each_status_of_a_pipeline_has_its_words(progress: Progress, state: str) -> None:
+def test_each_status_of_a_pipeline_has_its_words(progress: Progress, state: str, told: str) -> None:
     assert replies.state_of(progress, NOW) == state
-    longest = max(messages.STATES[state].replace("}", "{").split("{"), key=len)
-    assert longest in moved(progress)
-    assert ("To stop it" in moved(progress)) is not progress.over
-    assert moved(progress).endswith(marks.of_run(RUN))
-
-
-def test_a_running_job_and_a_failed_one_are_linked() -> None:
-    assert moved(at("running")).startswith(
-        "Claude is at work: [job 120](https://gitlab.com/group/app/-/jobs/120)."
-    )
-    told = moved(at("failed", "script_failure"))
-    assert (
-        "The job's script failed. Its log: [job 120](https://gitlab.com/group/app/-/jobs/120)."
-        in told
-    )
-    assert "after" not in moved(at("success"))
-    assert "1 min 1 s" in moved(at("success"))
-
-
-@pytest.mark.parametrize("reason", [*messages.CAUSES, "a reason of tomorrow"])
-def test_a_cause_is_told_in_plain_words(reason: str) -> None:
-    cause = messages.CAUSES.get(reason, messages.CAUSE_UNKNOWN)
-    told = moved(at("failed", reason) if reason != "config_error" else at("failed", jobs=()))
-    assert cause in told
-    assert reason not in told
+    until_then = "" if progress.over else f"\n\n{TO_STOP}"
+    assert moved(progress) == f"{told}{until_then}\n\n{MARK}"
 
 
 @pytest.mark.parametrize(
-    ("mark", "at_work", "answer"),
+    ("age", "state"),
+    [(0, "queued"), (599.5, "queued"), (600, "queued"), (600.5, "stuck"), (9000, "stuck")],
+)
+def test_a_pipeline_is_stuck_after_ten_minutes(age: float, state: str) -> None:
+    assert replies.state_of(at("pending"), NOW + age) == state
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
     [
-        ("", False, False),
-        ("<!-- gitlab-claude-job pipeline=3 state=working -->", True, False),
-        ("<!-- gitlab-claude-job pipeline=3 state=ended -->", True, True),
-        ("<!-- gitlab-claude-job pipeline=3 -->", True, True),
-        ("<!-- gitlab-claude-job pipeline=x -->", False, False),
+        ("script_failure", "The job's script failed."),
+        ("api_failure", "GitLab lost contact with the job."),
+        (
+            "stuck_or_timeout_failure",
+            "No runner took the job, or it stopped answering. Check that one is online for it.",
+        ),
+        ("runner_system_failure", "The runner broke down."),
+        ("runner_unsupported", "The runner is too old for this job. Update it."),
+        (
+            "missing_dependency_failure",
+            "Something the job needs from an earlier job is gone.",
+        ),
+        (
+            "no_matching_runner",
+            "No runner matches the job's tags. Register one or change the tags.",
+        ),
+        (
+            "ci_quota_exceeded",
+            "The project has used up its compute minutes. Buy more or bring a runner of your own.",
+        ),
+        (
+            "user_blocked",
+            "The owner of the trigger token is blocked. Create a token with another owner.",
+        ),
+        ("builds_disabled", "CI/CD is switched off for this project."),
+        ("data_integrity_failure", "GitLab could not prepare the job."),
+        (
+            "protected_environment_failure",
+            "The owner of the trigger token may not deploy to the job's environment.",
+        ),
+        ("a reason of tomorrow", "The job failed, and GitLab gave no reason we know."),
     ],
 )
-def test_a_job_s_own_words_are_known(mark: str, *, at_work: bool, answer: bool) -> None:
-    body = f"Some text.\n\n{mark}\n{marks.of_run(RUN)}"
-    assert (marks.has_job(body), marks.has_answer(body)) == (at_work, answer)
+def test_a_cause_is_told_in_plain_words(reason: str, cause: str) -> None:
+    assert moved(at("failed", reason)) == f"{failed(cause)}\n\n{MARK}"
+
+
+def test_a_reply_that_speaks_for_a_dead_job_bears_its_mark() -> None:
+    job = "<!-- gitlab-claude-job pipeline=12 state=ended -->"
+    spoken = replies.spoken_for(RUN, PIPELINE, f"It failed.\n\n{MARK}")
+    assert spoken == f"It failed.\n\n{job}\n{MARK}"
+
+
+def test_a_refusal_tells_the_reason_and_the_cure() -> None:
+    assert replies.stopped(RUN, Stop(Reason.FORK_MERGE_REQUEST)) == (
+        "Claude did not start. Merge requests from forks are not served: their code must not meet "
+        "this project's secrets. Push the branch to this project and open the merge request from "
+        f"there.\n\n{MARK}"
+    )
+
+
+def test_a_refusal_gives_a_hint_where_there_is_one() -> None:
+    assert replies.stopped(RUN, Stop(Reason.OPTION_UNKNOWN, "Did you mean `--turns`?")) == (
+        "Claude did not start. There is no such option. Did you mean `--turns`? The options are "
+        f"--model, --turns and --minutes; they come before the text.\n\n{MARK}"
+    )
 
 
 @pytest.mark.parametrize("reason", Reason, ids=str)
@@ -148,29 +235,26 @@ def test_no_reply_can_act_or_call(reason: Reason) -> None:
 
 
 def test_help_tells_what_this_installation_offers() -> None:
-    full = replies.help_text(
-        RUN, fakes.settings(ALLOWED_MODELS="claude-opus-4-5", TRIGGER_PHRASE="@bot, @claude")
-    )
-    assert "| `@bot stop` |" in full
-    assert (
-        "`--model NAME` (claude-opus-4-5); `--turns N` (up to 40); `--minutes N` (up to 30)" in full
-    )
+    offers = fakes.settings(ALLOWED_MODELS="claude-a, claude-b", TRIGGER_PHRASE="@bot, @claude")
+    assert replies.help_text(RUN, offers) == f"{HELP}\n{MARK}"
+
+
+def test_help_names_no_option_that_this_installation_has_not() -> None:
     assert "--model" not in replies.help_text(RUN, fakes.settings())
-    assert full.endswith(marks.of_run(RUN))
 
 
 def test_status_lists_pipelines() -> None:
-    other = Pipeline(13, "")
-    told = replies.status(RUN, [(PIPELINE, at("running")), (other, None)], NOW)
-    assert told.startswith(f"- [pipeline 12]({PIPELINE.url}): running\n- pipeline 13: deleted\n\n")
-    assert replies.status(RUN, [], NOW).startswith(messages.STATUS_NONE)
-    assert replies.status(RUN, [(other, None)] * 30, NOW).count("deleted") == 10
+    told = replies.status(RUN, [(PIPELINE, at("running")), (NAMELESS, None)], NOW)
+    assert told == f"- {LINK}: running\n- pipeline 14: deleted\n\n{MARK}"
+    assert replies.status(RUN, [], NOW) == f"No run of this thread is known.\n\n{MARK}"
+    assert replies.status(RUN, [(NAMELESS, None)] * 30, NOW).count("deleted") == 10
 
 
 def test_cancelled_names_what_was_and_what_could_not_be() -> None:
-    assert replies.cancelled(RUN, [], []).startswith(messages.STOP_NONE)
-    told = replies.cancelled(RUN, [PIPELINE], [Pipeline(13, "")])
-    assert told.startswith(
-        f"Cancelled: [pipeline 12]({PIPELINE.url}). "
-        "GitLab does not let our token cancel pipeline 13."
+    assert replies.cancelled(RUN, [], []) == f"Nothing is running in this thread.\n\n{MARK}"
+    both = replies.cancelled(RUN, [PIPELINE, OTHER], [])
+    assert both == f"Cancelled: {LINK}, {OTHER_LINK}.\n\n{MARK}"
+    assert replies.cancelled(RUN, [PIPELINE], [NAMELESS]) == (
+        f"Cancelled: {LINK}. GitLab does not let our token cancel pipeline 14. "
+        f"A member who may run pipelines on that branch can.\n\n{MARK}"
     )

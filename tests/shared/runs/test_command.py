@@ -48,7 +48,7 @@ def test_other_words_are_free_text(text: str) -> None:
     assert parse(text) == (Options(), text)
 
 
-def test_nothing_asked_is_a_call_for_help() -> None:
+def test_an_empty_instruction_is_a_call_for_help() -> None:
     assert parse("")[0] == Options("help")
     assert parse("--turns 3")[0] == Options("help", turns=3)
 
@@ -125,7 +125,7 @@ def test_without_a_list_no_model_is_offered() -> None:
     assert (stop.value.reason, stop.value.hint) == (Reason.MODEL_NOT_OFFERED, "")
 
 
-def test_a_limit_of_none_lets_nobody_choose() -> None:
+def test_a_limit_of_zero_lets_nobody_choose() -> None:
     with pytest.raises(Stop):
         command.parse("--turns 1 x", fakes.settings(MAX_TURNS="0"))
 

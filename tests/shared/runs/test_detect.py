@@ -3,7 +3,6 @@ import pytest
 from shared.contract import marks
 from shared.incoming.event import Event, PipelineEvent
 from shared.markdown import visible
-from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 from shared.receive import receive
 from shared.runs.detect import ask, bound
@@ -81,19 +80,23 @@ def test_an_edit_asks_only_where_it_adds_the_mention(
 
 
 @pytest.mark.parametrize(
-    ("added", "name"),
+    ("added", "name", "words"),
     [
-        ((("assign", "claude"),), "assign"),
-        ((("assign", "Claude"),), "assign"),
-        ((("assign_reviewer", "claude"), ("label", "claude")), "assign_reviewer"),
-        ((("label", "claude"),), "label"),
-        ((("assign", "bob"), ("label", "Claude")), "label"),
+        ((("assign", "claude"),), "assign", "Work on this."),
+        ((("assign", "Claude"),), "assign", "Work on this."),
+        (
+            (("assign_reviewer", "claude"), ("label", "claude")),
+            "assign_reviewer",
+            "Review this merge request.",
+        ),
+        ((("label", "claude"),), "label", "Work on this."),
+        ((("assign", "bob"), ("label", "Claude")), "label", "Work on this."),
     ],
 )
 def test_to_assign_us_to_ask_for_our_review_or_to_add_our_label_is_to_ask(
-    added: tuple[tuple[str, str], ...], name: str
+    added: tuple[tuple[str, str], ...], name: str, words: str
 ) -> None:
-    assert asked(ISSUE._replace(added=added)) == (name, messages.PROMPTS[name])
+    assert asked(ISSUE._replace(added=added)) == (name, words)
 
 
 @pytest.mark.parametrize(

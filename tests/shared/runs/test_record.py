@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
@@ -24,29 +23,19 @@ from shared.runs.record import (
     replay,
 )
 from shared.runs.request import TrackRequest
-from shared.services import Services
 from shared.sweep import replay as replay_all
-from shared.sweep import sweep
-from shared.track import track
 from tests import DATA
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Queue, Records, run, world
+from tests.support import stages
+from tests.support.fakes import NOTE, NOW, Records, run
 
 OLD: dict[str, dict[str, str]] = json.loads((DATA / "records-version-1.json").read_text())["scenes"]
 RETRY = request(NOTE, "retry --turns 3", "gitlab.com")
 
 
-class Stage:
-    def __init__(self) -> None:
-        self.gitlab, self.records, self.clock = GitLab(), Records(), Clock()
-        self.log, self.queue = Log(), Queue()
-
-    @property
-    def world(self) -> Services:
-        return world(self.gitlab, self.records, self.clock, self.log)
-
+class Stage(stages.Stage):
     def replay(self) -> Reason:
         assert replay(run().id, self.queue, self.records, NOW)
-        return dispatch(self.queue.runs[-1], self.world)
+        return self.dispatch(self.queue.runs[-1])
 
     def stored_by_version_1(self, scene: str) -> None:
         """Store what the old code stored, and let its lease and GitLab's doubts run out."""
@@ -64,7 +53,7 @@ def stage() -> Stage:
 
 def test_after_the_last_attempt_the_request_is_kept_and_the_thread_is_told(stage: Stage) -> None:
     stage.gitlab.faults["trigger"] = [GitLabError(429)]
-    assert dispatch(run(), stage.world, last=True) is Reason.DEAD_LETTER
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
     assert store.dead_letters(stage.records) == [run().id]
     assert "We tried for as long as we may" in stage.gitlab.replies[0]
     record = stage.records.run(run().id)
@@ -76,13 +65,13 @@ def test_after_the_last_attempt_the_request_is_kept_and_the_thread_is_told(stage
 
 def test_a_dead_letter_that_cannot_be_told_is_kept_all_the_same(stage: Stage) -> None:
     stage.gitlab.faults = {"user": [GitLabError(0)], "reply": [GitLabError(0)]}
-    assert dispatch(run(), stage.world, last=True) is Reason.DEAD_LETTER
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
     assert store.dead_letters(stage.records) == [run().id]
 
 
 def test_a_replay_goes_on_where_the_run_died(stage: Stage) -> None:
     stage.gitlab.faults["trigger"] = [GitLabError(429)]
-    dispatch(run(), stage.world, last=True)
+    stage.dispatch(last=True)
     assert stage.replay() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
     [reply] = stage.gitlab.replies  # what told of the end tells of the pipeline now
@@ -94,7 +83,7 @@ def test_a_replay_goes_on_where_the_run_died(stage: Stage) -> None:
 
 def test_a_replay_looks_for_a_pipeline_that_may_exist(stage: Stage) -> None:
     stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
-    dispatch(run(), stage.world, last=True)
+    stage.dispatch(last=True)
     stage.clock.time += SETTLE
     assert stage.replay() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
@@ -102,7 +91,7 @@ def test_a_replay_looks_for_a_pipeline_that_may_exist(stage: Stage) -> None:
 
 def test_a_replay_of_a_run_with_a_pipeline_only_tells_of_it(stage: Stage) -> None:
     stage.gitlab.faults["reply"] = [GitLabError(503), GitLabError(503)]
-    dispatch(run(), stage.world, last=True)
+    stage.dispatch(last=True)
     assert stage.replay() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
 
@@ -113,11 +102,11 @@ def test_the_last_attempt_on_a_run_that_another_holds_is_kept_too(stage: Stage) 
 
     stage.gitlab.award = killed  # type: ignore[method-assign,assignment]
     with pytest.raises(KeyboardInterrupt):
-        dispatch(run(), stage.world)
+        stage.dispatch()
     del stage.gitlab.award
     with pytest.raises(Retry):
-        dispatch(run(), stage.world)
-    assert dispatch(run(), stage.world, last=True) is Reason.DEAD_LETTER
+        stage.dispatch()
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
     assert store.dead_letters(stage.records) == [run().id]
     stage.clock.time += 1000
     assert stage.replay() is Reason.TRIGGERED
@@ -127,7 +116,7 @@ def test_each_replay_is_a_message_of_its_own_and_the_same_run(stage: Stage) -> N
     messages = [run()]
     for _ in range(3):
         stage.gitlab.faults["trigger"] = [GitLabError(429)]
-        dispatch(messages[-1], stage.world, last=True)
+        stage.dispatch(messages[-1], last=True)
         assert replay(run().id, stage.queue, stage.records, NOW)
         messages.append(stage.queue.runs[-1])
     assert {each.id for each in messages} == {run().id}
@@ -135,7 +124,7 @@ def test_each_replay_is_a_message_of_its_own_and_the_same_run(stage: Stage) -> N
 
 
 def test_what_is_no_dead_letter_is_not_replayed(stage: Stage) -> None:
-    dispatch(run(), stage.world)
+    stage.dispatch()
     assert not replay(run().id, stage.queue, stage.records, NOW)
     store.add_dead_letter("unheard of", stage.records, NOW)
     assert not replay("unheard of", stage.queue, stage.records, NOW)
@@ -202,7 +191,7 @@ def test_a_record_with_a_wrong_field_is_named_as_that(change: dict[str, Any]) ->
 def test_one_that_cannot_be_read_stops_nothing_else(stage: Stage, text: str) -> None:
     other = run(NOTE._replace(note_id=102))
     for each in (run(), other):
-        assert dispatch(each, stage.world) is Reason.TRIGGERED
+        assert stage.dispatch(each) is Reason.TRIGGERED
     stage.records.stored[key_of(run().id)] = text, 9
     for each in (run(), other):
         store.add_dead_letter(each.id, stage.records, NOW)
@@ -211,9 +200,9 @@ def test_one_that_cannot_be_read_stops_nothing_else(stage: Stage, text: str) -> 
     found = list(load_all(both, stage.records, stage.log))
     assert [record.request.id for record in found] == [other.id]
     stage.gitlab.moves(2, "success")
-    sweep(stage.world, stage.queue)
+    stage.sweep()
     assert "has finished" in stage.gitlab.replies[1]
-    assert replay_all(stage.world, stage.queue) == [other.id]
+    assert replay_all(stage.services, stage.queue) == [other.id]
     named = [line for _, line in stage.log.lines if line.get("reason") == "record_unreadable"]
     assert {line["run"] for line in named} == {run().id}
 
@@ -221,14 +210,14 @@ def test_one_that_cannot_be_read_stops_nothing_else(stage: Stage, text: str) -> 
 def test_a_run_whose_record_cannot_be_read_starts_nothing_and_waits(stage: Stage) -> None:
     stage.records.stored[key_of(run().id)] = "{}", 1
     with pytest.raises(Retry) as waits:
-        dispatch(run(), stage.world)
+        stage.dispatch()
     assert waits.value.reason is Reason.RECORD_UNREADABLE
-    assert dispatch(run(), stage.world, last=True) is Reason.DEAD_LETTER
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
     assert stage.log.lines[-1][1]["error"] == "record_unreadable"
     assert stage.gitlab.triggered == []
     with pytest.raises(Retry):
         store.add_pipeline(run(), 1, stage.records, NOW)
-        track(TrackRequest(7, 1), stage.world)
+        stage.track()
 
 
 # Records that version 1 wrote.
@@ -250,14 +239,14 @@ def test_a_run_that_version_1_began_goes_on(
     stage.stored_by_version_1(scene)
     if scene.startswith("triggering"):
         stage.gitlab.find_pipeline = lambda *_: Pipeline(1, "")  # type: ignore[method-assign]
-    assert dispatch(run(), stage.world) is end
+    assert stage.dispatch() is end
     assert len(stage.gitlab.triggered) == triggered
     assert len(stage.gitlab.replies) == (end is Reason.TRIGGERED)
     if end is Reason.TRIGGERED:
         record = stage.records.run(run().id)
         assert record
         assert (record.state, record.pipeline and record.pipeline.id) == (State.FINISHED, 1)
-        assert dispatch(run(), stage.world) is Reason.DUPLICATE
+        assert stage.dispatch() is Reason.DUPLICATE
 
 
 @pytest.mark.parametrize(
@@ -269,7 +258,7 @@ def test_a_dead_letter_of_version_1_is_replayed_where_it_died(
     stage.stored_by_version_1(scene)
     assert replay(run().id, stage.queue, stage.records, NOW)
     assert stage.queue.runs[-1].message_id == f"{run().id}-1"
-    assert dispatch(stage.queue.runs[-1], stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(stage.queue.runs[-1]) is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == triggered
 
 
@@ -281,7 +270,7 @@ def test_the_reply_of_a_pipeline_of_version_1_is_brought_up_to_date(
     number = 2 if scene == "finished retry" else 1
     stage.gitlab.replies = ["Queued."] * number
     stage.gitlab.statuses[number] = Progress("success", 61, NOW, ())
-    assert track(TrackRequest(7, number), stage.world) is Reason.TRACKED
+    assert stage.track(number) is Reason.TRACKED
     assert "has finished" in stage.gitlab.replies[-1]
 
 
@@ -295,7 +284,7 @@ def test_what_a_retry_of_version_1_carried_out_is_known(stage: Stage, scene: str
     assert record.carried_out.instruction == "fix the parser"
     assert record.options.turns == 3
     again = request(NOTE._replace(note_id=900), "retry", "gitlab.com")
-    assert dispatch(again, stage.world) is Reason.TRIGGERED
+    assert stage.dispatch(again) is Reason.TRIGGERED
     sent = stage.gitlab.triggered[-1][2]["ai_flow"]
     assert (sent["input"], sent["options"]["turns"]) == ("fix the parser", 3)
 
@@ -327,7 +316,7 @@ def test_pauses_double_up_to_half_an_hour() -> None:
 
 def test_a_mention_that_starts_a_pipeline_takes_at_most_18_calls_of_the_store(stage: Stage) -> None:
     calls = counting(stage.records)
-    assert dispatch(run(), stage.world) is Reason.TRIGGERED
+    assert stage.dispatch() is Reason.TRIGGERED
     assert len(calls) <= 18, calls
 
 

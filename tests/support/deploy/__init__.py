@@ -1,1 +1,1 @@
-"""What the deploy descriptors are tested with: the template, an AWS emulator, the build file, Google's commands."""
+"""What the deploy descriptors are tested with: template, build file, AWS emulator, fake gcloud."""

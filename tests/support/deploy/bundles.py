@@ -1,4 +1,4 @@
-"""The bundles of both clouds as `deploy/bundle.py` builds them, and their sizes and digests. It deploys nothing."""
+"""The bundles of both clouds as `deploy/bundle.py` builds them, their sizes and digests."""
 
 import atexit
 import hashlib
@@ -35,7 +35,7 @@ def build(cloud: str, folder: Path, *options: str) -> Path:
 
 @cache
 def here() -> Path:
-    """Return Lambda's bundle for this machine's own Python and processor, built once for all tests."""
+    """Return Lambda's bundle for this machine's Python and processor, built once for all tests."""
     folder = TemporaryDirectory(prefix="bundle-")
     atexit.register(folder.cleanup)
     return build("aws", Path(folder.name), *HOST)

@@ -1,4 +1,4 @@
-"""Which variables a cloud's functions read: from the settings' table and the handlers' own, and from their syntax trees."""
+"""Which variables a cloud's functions read: from the tables and from the syntax trees."""
 
 import ast
 from importlib import import_module

@@ -1,12 +1,13 @@
-"""`cloudbuild.yaml` and the bootstrap script as they run, step by step, with a `gcloud` that only takes notes.
+"""`cloudbuild.yaml` and the bootstrap script as they run, with a `gcloud` that takes notes.
 
-Where the real gcloud is installed, each noted command is held against its own tree of commands and flags.
+Where the real gcloud is installed, each noted command is held against its own tree of commands and
+flags.
 """
 
-import json
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,20 +29,20 @@ PROJECT = {
 }
 _REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Z_][A-Z0-9_]*)")
 
-# Notes its arguments; what exists, and what it answers, comes from the test.
-_GCLOUD = """#!/bin/sh
-exec "{python}" -ISs -c '
-import json, os, sys
-words = sys.argv[1:]
-with open(os.environ["NOTES"], "a") as notes:
-    notes.write(json.dumps(words) + "\\n")
-command = " ".join(word for word in words if not word.startswith("-"))
-for pattern, answer in json.loads(os.environ["ANSWERS"]).items():
-    if command.startswith(pattern):
-        print(answer)
-        sys.exit(0)
-sys.exit(1 if "describe" in words else 0)
-' "$@"
+# Notes its words; a command that begins like one of the test's answers prints it, and what has none is not there to
+# describe. A script calls it some 60 times, so it is made of the shell's own words and starts no other process.
+_GCLOUD = r"""#!/bin/sh
+command= missing=0
+for word; do
+  printf '%s\0' "$word" >>"$NOTES"
+  case $word in -*) ;; *) command="$command $word" ;; esac
+  if [ "$word" = describe ]; then missing=1; fi
+done
+printf '\036\0' >>"$NOTES"
+case ${command# } in
+{answers}
+esac
+exit $missing
 """
 
 
@@ -87,18 +88,16 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder, self._notes = folder / "workspace", folder / "notes"
         folder.mkdir(exist_ok=True)
-        self._notes.touch()
         for name in ("deploy", "functions", "shared"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
         self._bin = folder / "bin"
         self._bin.mkdir()
-        for name, text in (
-            ("gcloud", _GCLOUD.replace("{python}", sys.executable)),
-            ("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'),
-        ):
-            (self._bin / name).write_text(text)
-            (self._bin / name).chmod(0o755)
+        self._install("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+
+    def _install(self, name: str, text: str) -> None:
+        (self._bin / name).write_text(text)
+        (self._bin / name).chmod(0o755)
 
     def run(
         self,
@@ -107,13 +106,17 @@ class Workspace:
         answers: Mapping[str, str] | None = None,
     ) -> Ran:
         """Run a command in the workspace."""
-        before = len(self._notes.read_text().splitlines())
+        answered = (
+            f"  {shlex.quote(begin)}*) echo {shlex.quote(answer)}; exit 0 ;;"
+            for begin, answer in (answers or {}).items()
+        )
+        self._install("gcloud", _GCLOUD.replace("{answers}", "\n".join(answered)))
+        self._notes.write_text("")
         path = os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])
         common = {
             "PATH": path,
             "HOME": str(self.folder),
             "NOTES": str(self._notes),
-            "ANSWERS": json.dumps(answers or {}),
         }
         done = subprocess.run(
             command,
@@ -124,7 +127,7 @@ class Workspace:
             text=True,
             check=False,
         )
-        noted = [json.loads(line) for line in self._notes.read_text().splitlines()[before:]]
+        noted = [each.split("\0")[:-1] for each in self._notes.read_text().split("\x1e\0")[:-1]]
         return Ran(done.returncode, done.stdout + done.stderr, noted)
 
     def step(
@@ -160,7 +163,7 @@ def _tree() -> dict[str, Any] | None:
 
 
 def complaints(command: Sequence[str]) -> list[str]:
-    """Return what the real gcloud does not know about a command; skip the test where it is not installed."""
+    """Return what the real gcloud does not know about a command; skip if not installed."""
     tree = _tree()
     if tree is None:
         pytest.skip("gcloud is not installed here")

@@ -1,7 +1,9 @@
-"""The AWS emulator `ministack` as a fixture of tests: started on loopback, given a bundle, a template and its parameters.
+"""The AWS emulator `ministack` as a fixture of tests: started on loopback, given a bundle, a
+template and its parameters.
 
-It translates and deploys the template as CloudFormation does, serves the function URL and runs the handlers as Lambda
-functions on this machine's own Python; it enforces no IAM policy and knows no IAM OIDC provider.
+It translates and deploys the template as CloudFormation does, serves the function URL and runs the
+handlers as Lambda functions on this machine's own Python; it enforces no IAM policy and knows no
+IAM OIDC provider.
 """
 
 import io
@@ -159,7 +161,7 @@ class Ministack:
         s3.put_object(Bucket="code-bucket", Key=key, Body=packed.getvalue())
 
     def create(self, name: str, **parameters: str) -> Stack:
-        """Create a stack from the translated template; raise Refused with CloudFormation's reason."""
+        """Create a stack from the translated template; Refused with CloudFormation's reason."""
         return self._change(
             "create_stack",
             name,

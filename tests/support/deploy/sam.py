@@ -1,4 +1,6 @@
-"""The SAM CLI in a virtual environment of its own, for it pins what we pin otherwise; made once and kept in the cache."""
+"""The SAM CLI in a virtual environment of its own, for it pins what we pin otherwise; made once and
+kept in the cache.
+"""
 
 import os
 import shutil
@@ -31,7 +33,8 @@ def program() -> Path:
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        # The lock is complete; pip would not see that an extra of a package is locked with the package.
+        # The lock is complete; pip would not see that an extra of a package is locked with the
+        # package.
         options = [
             "--quiet",
             "--disable-pip-version-check",
@@ -51,7 +54,9 @@ def program() -> Path:
 
 
 def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stack:
-    """Type what the docs say, `sam build` and `sam deploy --guided`, in a copy of the project; answer the questions."""
+    """Type what the docs say, `sam build` and `sam deploy --guided`, in a copy of the project;
+    answer the questions.
+    """
     sam = program()
     tree = folder / "tree"
     shutil.copytree(
@@ -67,7 +72,8 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
         "LAMBDA": f"--python {sys.version_info.major}.{sys.version_info.minor} --machine x86_64",
     }
     chosen = [parameters.get(parameter, "") for parameter in template.source()["Parameters"]]
-    # Name, region, parameters; confirm changes, let it create roles, disable rollback, "receive has no authentication".
+    # Name, region, parameters; confirm changes, let it create roles, disable rollback, "receive has
+    # no authentication".
     answers = [name, "", *chosen, "", "", "", "y", "", "", ""]
     for command, typed in ((["build"], []), (["deploy", "--guided"], answers)):
         done = subprocess.run(

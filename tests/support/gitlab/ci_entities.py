@@ -24,7 +24,9 @@ def pipeline_basic(state: State, record: Record) -> Json:
 
 
 def durations(record: Record) -> tuple[int | None, int | None]:
-    """A pipeline's whole seconds of running (once it has ended) and of waiting; what rounds to nothing is null."""
+    """A pipeline's whole seconds of running (once it has ended) and of waiting; what rounds to
+    nothing is null.
+    """
     started, finished = record["started_at"], record["finished_at"]
     running = int(finished - started) if started and finished else None
     return running, (int(started - record["created_at"]) if started else 0) or None

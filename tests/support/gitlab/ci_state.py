@@ -22,7 +22,8 @@ STATUSES = (*LIVE, "manual", "canceling", "skipped", *_RAN)
 class CiState(Tables):
     """Pipelines and jobs; a change of status tells the webhooks, the jobs' first as in GitLab."""
 
-    cancels_gracefully = False  # True: a canceled job is `canceling` until its runner has stopped it (17.0 and later)
+    # True: a canceled job is `canceling` until its runner has stopped it (17.0 and later)
+    cancels_gracefully = False
 
     def job(
         self, pipeline_id: int, name: str, *, stage: str = "test", allow_failure: bool = False
@@ -50,7 +51,9 @@ class CiState(Tables):
             return job
 
     def set_job(self, job_id: int, status: str, *, failure_reason: str | None = None) -> Record:
-        """Move one job on and leave its pipeline as it is; without a status that differs nothing is told."""
+        """Move one job on and leave its pipeline as it is; without a status that differs nothing is
+        told.
+        """
         with self.lock:
             job = self.jobs[job_id]
             before = job["status"]
@@ -68,10 +71,11 @@ class CiState(Tables):
         failure_reason: str | None = None,
         job_status: str | Mapping[str, str] | None = None,
     ) -> Record:
-        """Move a pipeline on, as a runner would, and its jobs with it: `pending`, `running`, `success`, `failed`, …
+        """Move a pipeline on, as a runner would, and its jobs with it: `pending`, `running`,
+        `success`, `failed`, …
 
-        `job_status` is what becomes of the jobs where it is not the pipeline's own status: one word for all, or a word
-        by job name. Jobs that have ended stay as they are unless all have.
+        `job_status` is what becomes of the jobs where it is not the pipeline's own status: one word
+        for all, or a word by job name. Jobs that have ended stay as they are unless all have.
         """
         with self.lock:
             pipeline = self.pipelines[pipeline_id]
@@ -88,7 +92,7 @@ class CiState(Tables):
             return pipeline
 
     def cancel_pipeline(self, pipeline_id: int) -> Record:
-        """Cancel what has not ended; running jobs take their time where `cancels_gracefully` is set."""
+        """Cancel what has not ended; running jobs take their time if `cancels_gracefully`."""
         with self.lock:
             pipeline = self.pipelines[pipeline_id]
             running = {job["name"] for job in pipeline["jobs"] if job["status"] == "running"}

@@ -1,7 +1,7 @@
-"""Holds a recorded call against GitLab's own OpenAPI file: endpoint, parameters, status, fields and types.
+"""Holds a recorded call against GitLab's own OpenAPI file: endpoint, parameters, status, fields.
 
-`openapi_slice.json` is cut from that file (`cut.py`). Where the file and GitLab's source disagree the source wins; the
-deviation stands below with its reason.
+`openapi_slice.json` is cut from that file (`cut.py`). Where the file and GitLab's source disagree
+the source wins; the deviation stands below with its reason.
 """
 
 import json
@@ -29,7 +29,8 @@ PARAMETERS = {
     ): "python-gitlab pages all lists; ignored",
     (r"GET .*/(pipelines/\d+/variables|discussions/\w+/notes)", "page"): "the same",
 }
-# (METHOD path pattern, status): the status whose schema the answer has, or a schema's name, or None; and why.
+# (METHOD path pattern, status): the status whose schema the answer has, or a schema's name, or
+# None; and why.
 STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
     (r"GET .*/discussions/\w+/notes", 200): (
         "APIEntitiesNote",
@@ -52,7 +53,8 @@ STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
         "the file takes DELETE's default; destroy_conditionally!: 204",
     ),
 }
-# Answers that come before an endpoint runs: authentication, scope, visibility, rate limits, parameters of a wrong type.
+# Answers that come before an endpoint runs: authentication, scope, visibility, rate limits,
+# parameters of a wrong type.
 ANYWHERE = {400, 401, 403, 404, 415, 429}
 # (schema, field): the type GitLab sends, where the file says another or lacks the field.
 FIELDS: dict[tuple[str, str], Json] = {
@@ -81,7 +83,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 def check(call: Call) -> list[str]:
-    """Return what GitLab's API file says against this call; a fault's own answer is not looked at."""
+    """Return what GitLab's API file says against this call; a fault's own answer is passed over."""
     operation = _operation(call.method, call.path)
     if operation is None:
         return [f"{call.method} {call.path}: GitLab's API has no such endpoint"]
@@ -133,7 +135,9 @@ def _excuse(table: Mapping[tuple[str, Any], Any], call: Call, what: object) -> A
 
 
 def _accepted(call: Call) -> bool:
-    """Tell whether GitLab took the call: only then its parameters must all be there and of the right type."""
+    """Tell whether GitLab took the call: only then its parameters must all be there and of the
+    right type.
+    """
     return call.acted is not None and call.acted < 400
 
 
@@ -186,7 +190,9 @@ def _check_answer(call: Call, operation: Json, status: int) -> Iterator[str]:
 
 
 def _mismatches(schema: Json, value: Any, where: str, *, texts: bool = False) -> Iterator[str]:
-    """Yield unknown fields and wrong types; null passes (the file never says where it may be), `texts`: so do texts."""
+    """Yield unknown fields and wrong types; null passes (the file never says where it may be),
+    `texts`: so do texts.
+    """
     name, schema = schema.get("$ref", "").rpartition("/")[2], _resolve(schema)
     kind = schema.get("type")
     if value is None or (

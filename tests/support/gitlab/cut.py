@@ -96,7 +96,9 @@ def cut(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lean(part: Any) -> Any:
-    """Return the part without prose; a property may be called `description`, so below `properties` all names stay."""
+    """Return the part without prose; a property may be called `description`, so below `properties`
+    all names stay.
+    """
     if isinstance(part, list):
         return [_lean(item) for item in part]
     if not isinstance(part, dict):

@@ -28,7 +28,9 @@ def signing_key(token: object) -> bytes | None:
 
 
 def sign(headers: Headers, body: bytes, token: str, now: float | None = None) -> Headers:
-    """Return the headers with `webhook-signature` (Standard Webhooks, v1); `now` sets the timestamp anew first."""
+    """Return the headers with `webhook-signature` (Standard Webhooks, v1); `now` sets the timestamp
+    anew first.
+    """
     key = signing_key(token)
     if key is None:
         raise ValueError("a signing token is whsec_ and 32 bytes in base64")
@@ -46,7 +48,9 @@ def with_token(headers: Headers, token: str) -> Headers:
 def headers(
     state: State, event: str, *, webhook_id: str | None = None, vintage: str = "19"
 ) -> Headers:
-    """What every delivery carries; the id stays the same when it is sent again, and GitLab before 19.0 has none."""
+    """What every delivery carries; the id stays the same when it is sent again, and GitLab before
+    19.0 has none.
+    """
     number = webhook_id or str(uuid.uuid4())
     found = {
         "Content-Type": "application/json",

@@ -1,4 +1,4 @@
-"""Files of a merge request for `gl.merge_request(…, diffs=…)`: one by name, or thousands at once."""
+"""Files of a merge request for `gl.merge_request(…, diffs=…)`: one by name or thousands at once."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,9 @@ from .records import Record
 
 
 def file(path: str, *, was: str | None = None, lines: int = 1, **flags: bool) -> Record:
-    """A changed file with a diff of one hunk; `was` renames it, flags are `new_file`, `deleted_file`, `collapsed`, …"""
+    """A changed file with a diff of one hunk; `was` renames it, flags are `new_file`,
+    `deleted_file`, `collapsed`, …
+    """
     new, deleted = flags.get("new_file", False), flags.get("deleted_file", False)
     old_lines, new_lines = (0 if new else lines), (0 if deleted else lines)
     removed = "".join(f"-old line {number} of {path}\n" for number in range(1, old_lines + 1))

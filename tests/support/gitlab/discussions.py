@@ -73,7 +73,9 @@ def list_discussion_notes(state: State, request: Request) -> Answer:
 
 @route("POST", f"{_DISCUSSIONS}/:discussion_id/notes")
 def reply(state: State, request: Request) -> Answer:
-    """A reply inherits confidentiality; it makes a thread of a single note, but not on a commit or snippet."""
+    """A reply inherits confidentiality; it makes a thread of a single note, but not on a commit or
+    snippet.
+    """
     noteable = find_noteable(state, request)
     first = _thread(state, request, noteable, "Discussion")[0]
     if first["system"] or (first["type"] is None and noteable["noteable_type"] not in _REPLYABLE):

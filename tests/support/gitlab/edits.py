@@ -1,4 +1,6 @@
-"""Changes to issues and merge requests as a person makes them in the browser; each writes down what was before."""
+"""Changes to issues and merge requests as a person makes them in the browser; each writes down what
+was before.
+"""
 # ruff: noqa: EM102, TRY003  (what is wrong is named)
 
 from collections.abc import Iterable
@@ -23,17 +25,21 @@ REVIEWER_STATES = (
 
 
 class Edits(Tables):
-    """An edit says who did what: `user_id`, `action`, `changes` (field → before and after), and is the record's last."""
+    """An edit says who did what: `user_id`, `action`, `changes` (field → before and after), and is
+    the record's last.
+    """
 
     def edit_issue(self, project_id: int, iid: int, *, user_id: int, **fields: Any) -> Record:
-        """Set title, description, labels, state, assignees (user ids) or confidential; return the edit."""
+        """Set title, description, labels, state, assignees or confidential; return the edit."""
         with self.lock:
             return self._edit("issue", self.issues[project_id, iid], user_id, fields, _ISSUE)
 
     def edit_merge_request(
         self, project_id: int, iid: int, *, user_id: int, **fields: Any
     ) -> Record:
-        """Set title, description, labels, state, target_branch, assignees or reviewers (user ids); return the edit."""
+        """Set title, description, labels, state, target_branch, assignees or reviewers (user ids);
+        return the edit.
+        """
         with self.lock:
             record = self.merge_requests[project_id, iid]
             if "reviewers" in fields:
@@ -48,7 +54,7 @@ class Edits(Tables):
             return self._edit("merge_request", record, user_id, fields, _MERGE_REQUEST)
 
     def review(self, project_id: int, iid: int, *, user_id: int, state: str = "reviewed") -> Record:
-        """Let a reviewer finish a review; GitLab sends a webhook for `approved` and `unapproved` only."""
+        """Let a reviewer finish a review; only `approved` and `unapproved` cause a webhook."""
         if state not in REVIEWER_STATES:
             raise ValueError(f"no reviewer state {state!r}")
         with self.lock:
@@ -88,7 +94,7 @@ class Edits(Tables):
         user_id: int,
         diffs: Iterable[Record] | None = None,
     ) -> Record:
-        """Move a merge request's source branch to another commit; return the edit, which has `oldrev`."""
+        """Move a merge request's source branch to another commit; the edit has `oldrev`."""
         with self.lock:
             record = self.merge_requests[project_id, iid]
             before, record["sha"] = record["sha"], sha

@@ -1,4 +1,6 @@
-"""Emoji on issues, merge requests, snippets and their notes, as lib/api/award_emoji.rb answers; commits have none."""
+"""Emoji on issues, merge requests, snippets and their notes, as lib/api/award_emoji.rb answers;
+commits have none.
+"""
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import re

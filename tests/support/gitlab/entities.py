@@ -1,4 +1,6 @@
-"""How GitLab writes its records in API answers: one function an entity, from a record of the state to JSON."""
+"""How GitLab writes its records in API answers: one function an entity, from a record of the state
+to JSON.
+"""
 
 from datetime import UTC, datetime
 
@@ -26,7 +28,9 @@ def iso(seconds: float | None) -> str | None:
 
 
 def user_basic(state: State, user_id: int) -> Json:
-    """`Entities::UserBasic`: what every answer says of a person; it does not say whether they are a bot."""
+    """`Entities::UserBasic`: what every answer says of a person; it does not say whether they are a
+    bot.
+    """
     user = state.users[user_id]
     return {
         "id": user.id,
@@ -41,7 +45,9 @@ def user_basic(state: State, user_id: int) -> Json:
 
 
 def user(state: State, user_id: int, *, whole: bool) -> Json:
-    """`Entities::User`: has `bot`; `external` only in the whole form, for administrators and about oneself."""
+    """`Entities::User`: has `bot`; `external` only in the whole form, for administrators and about
+    oneself.
+    """
     record = state.users[user_id]
     answer = {
         **user_basic(state, user_id),
@@ -78,7 +84,9 @@ def member(state: State, project_id: int, user_id: int) -> Json:
 
 
 def project(state: State, record: Project, *, level: int) -> Json:
-    """`Entities::ProjectWithAccess`, the fields a client may need; the variables role shows for Maintainers only."""
+    """`Entities::ProjectWithAccess`, the fields a client may need; the variables role shows for
+    Maintainers only.
+    """
     parents, _, name = record.path.rpartition("/")
     home = f"{state.url}/{record.path}"
     answer: Json = {
@@ -220,7 +228,10 @@ def is_draft(title: str) -> bool:
 
 
 def diff(record: Record, *, unidiff: bool = False) -> Json:
-    """`Entities::Diff`; a test gives as little as a path and a diff. What is collapsed or too large has no text."""
+    """`Entities::Diff`; a test gives as little as a path and a diff.
+
+    What is collapsed or too large has no text.
+    """
     new_path = record.get("new_path") or record["old_path"]
     answer = {
         "diff": "",
@@ -246,7 +257,9 @@ def diff(record: Record, *, unidiff: bool = False) -> Json:
 
 
 def note(state: State, record: Record) -> Json:
-    """`Entities::Note`; `resolvable` for threads on merge requests only, an iid where the noteable has one."""
+    """`Entities::Note`; `resolvable` for threads on merge requests only, an iid where the noteable
+    has one.
+    """
     kind = record["noteable_type"]
     resolvable = kind == "MergeRequest" and record["type"] is not None and not record["system"]
     answer = {
@@ -294,7 +307,7 @@ def award(state: State, record: Record) -> Json:
 
 
 def event(state: State, record: Record) -> Json:
-    """`Entities::Event` of a comment; `target_type` is the note's class, which is not always `Note`."""
+    """`Entities::Event` of a comment; `target_type` is the note's class, not always `Note`."""
     noteable = state.noteable(record["noteable_type"], record["project_id"], record["noteable_iid"])
     return {
         "id": record["id"] + 1_000_000,

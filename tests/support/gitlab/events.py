@@ -1,4 +1,6 @@
-"""The payloads GitLab 19 sends when something happens, as lib/gitlab/data_builder writes them; `vintages` ages them."""
+"""The payloads GitLab 19 sends when something happens, as lib/gitlab/data_builder writes them;
+`vintages` ages them.
+"""
 # ruff: noqa: EM102, TRY003  (what is missing is named)
 
 from typing import Any
@@ -20,7 +22,9 @@ SETTINGS = {
 
 
 def note(state: State, record: Record, *, action: str = "create") -> tuple[str, Json]:
-    """Return event name and payload of a comment; on `update` the user is still the author, the editor only an id."""
+    """Return event name and payload of a comment; on `update` the user is still the author, the
+    editor only an id.
+    """
     noteable = state.noteable(record["noteable_type"], record["project_id"], record["noteable_iid"])
     if noteable is None:
         raise KeyError(
@@ -82,7 +86,9 @@ def _block(state: State, noteable: Record) -> Json:
 def issue(
     state: State, record: Record, *, edit: Record | None = None, action: str | None = None
 ) -> tuple[str, Json]:
-    """The event name and the payload of an edit, without one of the last; of a new issue it is its opening."""
+    """The event name and the payload of an edit, without one of the last; of a new issue it is its
+    opening.
+    """
     edit = edit or _last(record)
     kind = "issue" if record["issue_type"] == "issue" else "work_item"
     confidential = record["confidential"]
@@ -107,8 +113,9 @@ def merge_request(
 ) -> tuple[str, Json]:
     """The same of a merge request.
 
-    When a review is requested again GitLab's docs show `changes.reviewers` as two arrays; `arrays=False` writes
-    `previous` and `current` as for any other change, which its source (`final_changes`) lets one expect.
+    When a review is requested again GitLab's docs show `changes.reviewers` as two arrays;
+    `arrays=False` writes `previous` and `current` as for any other change, which its source
+    (`final_changes`) lets one expect.
     """
     edit = edit or _last(record)
     payload = {
@@ -135,7 +142,9 @@ def merge_request(
 
 
 def pipeline(state: State, record: Record) -> tuple[str, Json]:
-    """The event name and the payload of a pipeline, its variables in clear and its triggerer as the user."""
+    """The event name and the payload of a pipeline, its variables in clear and its triggerer as the
+    user.
+    """
     project = state.projects[record["project_id"]]
     duration, queued_duration = ci_entities.durations(record)
     payload = {
@@ -171,7 +180,9 @@ def pipeline(state: State, record: Record) -> tuple[str, Json]:
 
 
 def job(state: State, record: Record) -> tuple[str, Json]:
-    """The event name and the payload of a job: `commit.id` is the pipeline's id, and there are no variables."""
+    """The event name and the payload of a job: `commit.id` is the pipeline's id, and there are no
+    variables.
+    """
     pipe = state.pipelines[record["pipeline_id"]]
     project = payloads.project(state, pipe["project_id"])
     commit = payloads.commit(state, pipe["project_id"], pipe["sha"])
@@ -242,15 +253,8 @@ def _last(record: Record) -> Record:
         last: Record = record["edits"][-1]
         return last
     fields = (
-        "author_id",
-        "created_at",
-        "description",
-        "id",
-        "iid",
-        "project_id",
-        "title",
-        "updated_at",
-    )
+        "author_id", "created_at", "description", "id", "iid", "project_id", "title", "updated_at",
+    )  # fmt: skip
     changes = {
         name: (None, record[name])
         for name in fields
@@ -269,7 +273,7 @@ def _action(edit: Record, action: str | None) -> Json:
 
 
 def _people(state: State, record: Record, edit: Record) -> Json:
-    """What issues and merge requests have beside their attributes; assignees only where there are any."""
+    """What issues and merge requests have beside their attributes; assignees only if any."""
     found: Json = {
         "labels": payloads.labels(state, record["project_id"], record["labels"]),
         "changes": _changes(state, record, edit),

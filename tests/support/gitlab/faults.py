@@ -1,10 +1,13 @@
-"""What can go wrong on the way to GitLab and back, as values; they say what happens and do nothing themselves."""
+"""What can go wrong on the way to GitLab and back, as values; they say what happens and do nothing
+themselves.
+"""
 
 import json
 from dataclasses import dataclass
 from typing import Self
 
-# GitLab.com's layers speak differently: Rails JSON, the rate limiter plain text, the proxies in front HTML.
+# GitLab.com's layers speak differently: Rails JSON, the rate limiter plain text, the proxies in
+# front HTML.
 _PAGES = {
     429: ("text/plain", "Retry later\n"),
     502: (
@@ -32,7 +35,9 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One request's fate: wait, act or not, hang or not, then answer (its own answer, or GitLab's) or drop the line."""
+    """One request's fate: wait, act or not, hang or not, then answer (its own answer, or GitLab's)
+    or drop the line.
+    """
 
     name: str
     acts: bool
@@ -55,7 +60,9 @@ class Fault:
         message: object = None,
         acts: bool = False,
     ) -> Self:
-        """Answers `status`; with `acts` GitLab did it all the same (a proxy gave up on a request that was finished)."""
+        """Answers `status`; with `acts` GitLab did it all the same (a proxy gave up on a request
+        that was finished).
+        """
         kind, page = _PAGES.get(status, ("application/json", ""))
         if message is not None or not page:
             kind, page = (

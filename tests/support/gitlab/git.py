@@ -1,4 +1,6 @@
-"""Git over HTTP for the GitLab stand-in: bare repositories behind `git http-backend`; branches follow what is pushed."""
+"""Git over HTTP for the GitLab stand-in: bare repositories behind `git http-backend`; branches
+follow what is pushed.
+"""
 
 import base64
 import os
@@ -25,7 +27,10 @@ _WHO |= {"GIT_COMMITTER_EMAIL": "ada@example.com", "GIT_CONFIG_GLOBAL": "/dev/nu
 
 
 class GitLabWithGit(GitLab):
-    """The stand-in with repositories. `job_tokens` may clone and nothing else; API tokens need `write_repository`."""
+    """The stand-in with repositories.
+
+    `job_tokens` may clone and nothing else; API tokens need `write_repository`.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -42,7 +47,7 @@ class GitLabWithGit(GitLab):
         super().__exit__(kind, error, trace)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # --- repositories ------------------------------------------------------------------------------------------------
+    # --- repositories -----------------------------------------------------------------------------
 
     def repository(self, project_id: int) -> Path:
         """Return the project's bare repository, made on first use."""
@@ -58,7 +63,9 @@ class GitLabWithGit(GitLab):
     def commit(
         self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = ""
     ) -> str:
-        """Put files (None: remove; a text that begins with `link:`: a symbolic link) on a branch; return the commit."""
+        """Put files (None: remove; a text that begins with `link:`: a symbolic link) on a branch;
+        return the commit.
+        """
         path = self.repository(project_id)
         parent = parent or (branch if self._exists(path, branch) else "")
         index = {"GIT_INDEX_FILE": str(path / "index-of-the-test")}
@@ -130,7 +137,7 @@ class GitLabWithGit(GitLab):
                 ):
                     record["sha"] = project.branches[record["source_branch"]]
 
-    # --- HTTP --------------------------------------------------------------------------------------------------------
+    # --- HTTP -------------------------------------------------------------------------------------
 
     def outside_api(self, call: Call, body: bytes) -> tuple[int, Headers, bytes]:
         """Serve `/<path>.git/…` with `git http-backend`."""
@@ -192,7 +199,7 @@ class GitLabWithGit(GitLab):
             content,
         )
 
-    # --- what the REST part does not have yet ------------------------------------------------------------------------
+    # --- what the REST part does not have yet -----------------------------------------------------
 
     def _endpoint(self, call: Call) -> Answer:
         """`PUT merge_requests/:iid` for title and description, as a Developer may."""

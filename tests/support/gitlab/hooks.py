@@ -1,4 +1,6 @@
-"""Project webhooks: settings, the log of deliveries, sending one again; as lib/api/project_hooks.rb answers."""
+"""Project webhooks: settings, the log of deliveries, sending one again; as lib/api/project_hooks.rb
+answers.
+"""
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import http.client
@@ -13,18 +15,10 @@ from .state import State
 
 _HOOK = "projects/:id/hooks/:hook_id"
 _SETTINGS = (
-    "url",
-    "name",
-    "description",
-    "enable_ssl_verification",
-    "token",
-    "signing_token",
-    "push_events_branch_filter",
-    "custom_webhook_template",
-    "branch_filter_strategy",
-    "custom_headers",
-    "url_variables",
-)
+    "url", "name", "description", "enable_ssl_verification", "token", "signing_token",
+    "push_events_branch_filter", "custom_webhook_template", "branch_filter_strategy",
+    "custom_headers", "url_variables",
+)  # fmt: skip
 _FILTERS = {
     "successful": range(200, 300),
     "client_failure": range(400, 500),
@@ -35,28 +29,16 @@ _FAILED = "internal error"  # what GitLab logs as the status when no answer came
 
 
 _HOOK_EVENTS = (
-    "push",
-    "tag_push",
-    "merge_requests",
-    "repository_update",
-    "issues",
-    "confidential_issues",
-    "note",
-    "confidential_note",
-    "pipeline",
-    "wiki_page",
-    "deployment",
-    "feature_flag",
-    "job",
-    "releases",
-    "milestone",
-    "emoji",
-    "resource_access_token",
-)
+    "push", "tag_push", "merge_requests", "repository_update", "issues", "confidential_issues",
+    "note", "confidential_note", "pipeline", "wiki_page", "deployment", "feature_flag", "job",
+    "releases", "milestone", "emoji", "resource_access_token",
+)  # fmt: skip
 
 
 def asks_for(hook: Record, event: str) -> bool:
-    """Tell whether the hook wants this kind of event (`note`, `issues`, …); only pushes are on by default."""
+    """Tell whether the hook wants this kind of event (`note`, `issues`, …); only pushes are on by
+    default.
+    """
     return hook.get(f"{event}_events", event == "push") in (True, "true", "1")
 
 
@@ -118,7 +100,7 @@ def list_hooks(state: State, request: Request) -> Answer:
 
 @route("POST", "projects/:id/hooks")
 def create_hook(state: State, request: Request) -> Answer:
-    """`push_events` is on unless switched off; `signing_token` is `whsec_` and 32 bytes in base64."""
+    """`push_events` is on by default; `signing_token` is `whsec_` and 32 bytes in base64."""
     project = request.project()
     request.require(project, MAINTAINER)
     request.text("url")
@@ -180,7 +162,9 @@ def _matches(status: str, word: str) -> bool:
 
 @route("POST", f"{_HOOK}/events/:event_id/resend", locked=False)
 def resend(state: State, request: Request) -> Answer:
-    """The same body and webhook-id with a new time and signature; 422 if the URL has changed or nobody answers."""
+    """The same body and webhook-id with a new time and signature; 422 if the URL has changed or
+    nobody answers.
+    """
     with state.lock:
         hook = _hook(state, request)
         request.charge("resend")
@@ -217,7 +201,9 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str
 
 
 def send(state: State, hook: Record, headers: dict[str, str], body: bytes, trigger: str) -> Record:
-    """Deliver to the hook's URL with the hook's tokens, once and for ten seconds at most; return the log entry."""
+    """Deliver to the hook's URL with the hook's tokens, once and for ten seconds at most; return
+    the log entry.
+    """
     fresh = {
         name: value
         for name, value in headers.items()

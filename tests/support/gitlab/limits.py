@@ -1,10 +1,13 @@
-"""GitLab's rate limits, off until switched on: fixed windows, counted for each user (or whatever the key is)."""
+"""GitLab's rate limits, off until switched on: fixed windows, counted for each user (or whatever
+the key is).
+"""
 
 import time
 
 from .records import Clock
 
-# What GitLab.com publishes (docs.gitlab.com/user/gitlab_com, security/rate_limits): requests, seconds.
+# What GitLab.com publishes (docs.gitlab.com/user/gitlab_com, security/rate_limits): requests,
+# seconds.
 GITLAB_COM = {
     "api": (2000, 60.0),  # all authenticated API requests of a user
     "users": (300, 600.0),  # GET /users/:id
@@ -34,7 +37,7 @@ class RateLimits:
         self._limits[name] = (requests, window)
 
     def over(self, name: str, key: object) -> Headers | None:
-        """Count one request; return None within the limit, else the headers that say when to come back."""
+        """Count one request; None within the limit, else headers that say when to come back."""
         if name not in self._limits:
             return None
         limit, window = self._limits[name]

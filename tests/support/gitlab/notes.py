@@ -20,7 +20,9 @@ _MEBIBYTE = 1 << 20
 
 
 def find_noteable(state: State, request: Request) -> Record:
-    """The issue, merge request, snippet or commit of the path; 404 also for one that this user may not read."""
+    """The issue, merge request, snippet or commit of the path; 404 also for one that this user may
+    not read.
+    """
     project, kind = request.project(), request.values["kind"]
     iid = request.values["iid"] if kind == "repository/commits" else request.id("iid")
     noteable = state.noteable(kind, project.id, iid)
@@ -68,7 +70,9 @@ def write(state: State, request: Request, noteable: Record, **fields: Any) -> Re
 def _run(
     state: State, request: Request, noteable: Record, body: str
 ) -> tuple[str, list[tuple[str, str]]]:
-    """Where GitLab executes quick actions, with the caller's rights: the stand-in writes them down instead."""
+    """Where GitLab executes quick actions, with the caller's rights: the stand-in writes them down
+    instead.
+    """
     if noteable["noteable_type"] == "Snippet":  # has none: they stay text
         return body, []
     text, commands = quick_actions.split(body)
@@ -100,7 +104,9 @@ def _check_body(text: str) -> None:
 
 @route("GET", _NOTES)
 def list_notes(state: State, request: Request) -> Answer:
-    """Newest first unless asked otherwise; a page loses the notes its reader may not see, so it may be short."""
+    """Newest first unless asked otherwise; a page loses the notes its reader may not see, so it may
+    be short.
+    """
     noteable = find_noteable(state, request)
     order = request.choice("order_by", ("created_at", "updated_at"), "created_at")
     newest_first = request.choice("sort", ("asc", "desc"), "desc") == "desc"
@@ -140,7 +146,9 @@ def show_note(state: State, request: Request) -> Answer:
 
 @route("PUT", f"{_NOTES}/:note_id")
 def update_note(state: State, request: Request) -> Answer:
-    """Its author or a Maintainer may; quick actions run here too, and a note of nothing else is deleted."""
+    """Its author or a Maintainer may; quick actions run here too, and a note of nothing else is
+    deleted.
+    """
     note = owned(state, request)
     return (
         rewrite(state, request, note)

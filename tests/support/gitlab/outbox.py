@@ -1,4 +1,4 @@
-"""Sends deliveries beside the requests that caused them, as Sidekiq does; it knows nothing of GitLab."""
+"""Sends deliveries beside the requests that caused them, as Sidekiq does."""
 
 import queue
 import threading
@@ -29,7 +29,7 @@ class Outbox:
         self._jobs.put(job)
 
     def wait(self, timeout: float) -> None:
-        """Return when nothing waits and nothing is under way, jobs that jobs have put in included."""
+        """Return when nothing waits or is under way, jobs that jobs have put in included."""
         end = time.monotonic() + timeout
         with self._idle:
             while self._open:

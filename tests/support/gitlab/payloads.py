@@ -1,4 +1,6 @@
-"""The blocks of a webhook's payload, as lib/gitlab/hook_data writes them: people, projects, noteables, commits, jobs."""
+"""The blocks of a webhook's payload, as lib/gitlab/hook_data writes them: people, projects,
+noteables, commits, jobs.
+"""
 
 from . import ci_entities, entities
 from .records import Json, Record, digest
@@ -47,7 +49,9 @@ def labels(state: State, project_id: int, titles: list[str]) -> list[Json]:
 
 
 def project(state: State, project_id: int) -> Json:
-    """A project, with the old names for its addresses that most payloads still carry (`bare_project` has none)."""
+    """A project, with the old names for its addresses that most payloads still carry
+    (`bare_project` has none).
+    """
     record = state.projects[project_id]
     home = f"{state.url}/{record.path}"
     ssh = f"git@{state.url.split('//')[1].split(':')[0]}:{record.path}.git"

@@ -1,4 +1,6 @@
-"""The pipeline trigger and what one may read and do with pipelines, as lib/api/ci/{triggers,pipelines}.rb answer it."""
+"""The pipeline trigger and what one may read and do with pipelines, as
+lib/api/ci/{triggers,pipelines}.rb answer it.
+"""
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 import json
@@ -107,7 +109,7 @@ def _check_rights(state: State, project: Project, owner_id: int, variables: Json
 
 
 def _find_ref(state: State, project: Project, owner_id: int, ref: str) -> tuple[str, str]:
-    """The short name of a branch or tag and its commit; protected branches ask for more than Developer."""
+    """The short name of a branch or tag and its commit; protected ones ask for more."""
     branch = ref.removeprefix("refs/heads/") if not ref.startswith("refs/tags/") else ""
     tag = ref.removeprefix("refs/tags/") if not ref.startswith("refs/heads/") else ""
     if branch in project.branches and tag in project.tags:
@@ -127,7 +129,9 @@ def _find_ref(state: State, project: Project, owner_id: int, ref: str) -> tuple[
 
 
 def _payload(params: Json, project_id: str, variables: Json) -> str:
-    """TRIGGER_PAYLOAD, as Rails writes JSON: all parameters but the token, the path's id, always `variables`."""
+    """TRIGGER_PAYLOAD, as Rails writes JSON: all parameters but the token, the path's id, always
+    `variables`.
+    """
     whole = {name: value for name, value in params.items() if name != "token"} | {
         "id": project_id,
         "variables": variables,
@@ -169,7 +173,9 @@ def _pipeline(state: State, request: Request) -> tuple[Project, Record]:
 
 @route("GET", "projects/:id/pipelines")
 def list_pipelines(state: State, request: Request) -> Answer:
-    """Newest first unless asked otherwise; times are inclusive; the list shows neither variables nor who triggered."""
+    """Newest first unless asked otherwise; times are inclusive; the list shows neither variables
+    nor who triggered.
+    """
     project = request.project()
     order = request.choice("order_by", ("id", "status", "ref", "updated_at", "user_id"), "id")
     newest_first = request.choice("sort", ("asc", "desc"), "desc") == "desc"
@@ -227,7 +233,9 @@ def list_jobs(state: State, request: Request) -> Answer:
 
 @route("POST", "projects/:id/pipelines/:pipeline_id/cancel")
 def cancel(state: State, request: Request) -> Answer:
-    """200, also where nothing was left to cancel; on a protected ref for those who may push or merge there."""
+    """200, also where nothing was left to cancel; on a protected ref for those who may push or
+    merge there.
+    """
     project, pipeline = _pipeline(state, request)
     request.require(project, max(DEVELOPER, project.protected.get(pipeline["ref"], 0)))
     if pipeline["status"] in LIVE:

@@ -1,4 +1,4 @@
-"""Users, projects, members, issues, merge requests, events and the version, as lib/api answers them."""
+"""Users, projects, members, issues, merge requests, events, version, as lib/api answers them."""
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 from datetime import UTC, date, datetime
@@ -44,7 +44,9 @@ def show_project(state: State, request: Request) -> Answer:
 
 @route("GET", "projects/:id/members/all")
 def list_members(state: State, request: Request) -> Answer:
-    """Direct and inherited memberships; `query` looks into names and user names, `user_ids` takes a list or `1,2`."""
+    """Direct and inherited memberships; `query` looks into names and user names, `user_ids` takes a
+    list or `1,2`.
+    """
     request.charge("members")
     project, wanted = request.project(), request.numbers("user_ids")
     words = request.text("query", required=False).lower()
@@ -125,7 +127,9 @@ def list_merge_requests(state: State, request: Request) -> Answer:
 
 @route("POST", "projects/:id/merge_requests")
 def create_merge_request(state: State, request: Request) -> Answer:
-    """A Developer's; one open merge request for each pair of branches, the second is a 409 that names the first."""
+    """A Developer's; one open merge request for each pair of branches, the second is a 409 that
+    names the first.
+    """
     project = request.project()
     request.require(project, DEVELOPER)
     title, source, target = (
@@ -164,7 +168,9 @@ def create_merge_request(state: State, request: Request) -> Answer:
 
 @route("GET", "projects/:id/events")
 def list_events(state: State, request: Request) -> Answer:
-    """Comments only; `after` and `before` are days and exclusive, `target_type=note` misses replies and diff notes."""
+    """Comments only; `after` and `before` are days and exclusive, `target_type=note` misses replies
+    and diff notes.
+    """
     project = request.project()
     notes = [state.notes[n] for n in state.ids("project notes", project.id)]
     notes = [

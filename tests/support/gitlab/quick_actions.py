@@ -1,8 +1,11 @@
-"""GitLab's quick actions: which lines of a note are commands, and what is left of it; nothing is executed here."""
+"""GitLab's quick actions: which lines of a note are commands, and what is left of it; nothing is
+executed here.
+"""
 
 import re
 
-# docs.gitlab.com/user/project/quick_actions (19.3), without /shrug, /tableflip and /cc, which only change the text.
+# docs.gitlab.com/user/project/quick_actions (19.3), without /shrug, /tableflip and /cc, which only
+# change the text.
 _WORDS = """
 add_child add_contacts add_email add_parent approve assign assign_reviewer award blocked_by blocks board_move
 checkin_reminder child_epic clear_health_status clear_parent clear_weight clone close confidential convert_to_ticket
@@ -21,7 +24,9 @@ _FENCES = ("```", "~~~", ">>>")
 
 
 def split(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the text without its commands, and these as (name, arguments); code and quote blocks are left alone."""
+    """Return the text without its commands, and these as (name, arguments); code and quote blocks
+    are left alone.
+    """
     if "/" not in text:
         return text, []
     kept: list[str] = []

@@ -35,12 +35,13 @@ class User:
 
 @dataclass(slots=True)
 class Project:
-    """A project and the settings that decide whether a trigger starts a pipeline; change them at any time.
+    """A project and its settings, which decide whether a trigger starts a pipeline.
 
-    `ci` says what the project's `.gitlab-ci.yml` holds: `ours` (a job for every trigger), `theirs` (a job that asks for
-    `AI_FLOW_EVENT`), `none` (no job matches), `filtered` (workflow:rules say no), `invalid` (a YAML error). `protected`
-    maps a branch to the least access level that may push or merge there and so run pipelines; GitLab protects the
-    default branch from all below Maintainer. `workflow_name` is what `workflow:name` would make of a pipeline.
+    `ci` says what the project's `.gitlab-ci.yml` holds: `ours` (a job for every trigger), `theirs`
+    (a job that asks for `AI_FLOW_EVENT`), `none` (no job matches), `filtered` (workflow:rules say
+    no), `invalid` (a YAML error). `protected` maps a branch to the least access level that may push
+    or merge there and so run pipelines; GitLab protects the default branch from all below
+    Maintainer. `workflow_name` is what `workflow:name` would make of a pipeline.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""Who may see what: users, projects, memberships, and GitLab's rules as far as this project meets them."""
+"""Who may see what: users, projects, memberships, GitLab's rules as far as we meet them."""
 
 from .records import OWNER, PLANNER, REPORTER, Project, Record, User
 
@@ -22,7 +22,9 @@ class Rights:
         return next(same, None) if "/" in name else None
 
     def level(self, project_id: int, user_id: int) -> int:
-        """Return the access level that counts: 0 without an active membership or for a user who is not active."""
+        """Return the access level that counts: 0 without an active membership or for a user who is
+        not active.
+        """
         member = self.members.get((project_id, user_id))
         if (
             self.users[user_id].state != "active"
@@ -41,7 +43,9 @@ class Rights:
         ) > 0
 
     def can_read(self, user: User, noteable: Record) -> bool:
-        """Tell whether this user may read an issue, merge request, commit or snippet of a project they can see."""
+        """Tell whether this user may read an issue, merge request, commit or snippet of a project
+        they can see.
+        """
         project = self.projects[noteable["project_id"]]
         level = OWNER if user.admin else self.level(project.id, user.id)
         if noteable["noteable_type"] == "Commit":  # code is for Reporters

@@ -1,4 +1,6 @@
-"""From a request to the function that answers it: routes, parameters, refusals, pages; it knows no endpoint."""
+"""From a request to the function that answers it: routes, parameters, refusals, pages; it knows no
+endpoint.
+"""
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 import re
@@ -52,7 +54,7 @@ def not_found(what: str = "") -> Refused:
 
 
 def no_record() -> Refused:
-    """Return the answer for a record that ActiveRecord did not find: the same sentence with a small f."""
+    """Return the 404 of a record that ActiveRecord did not find: with a small f."""
     return refused(404, "404 Not found")
 
 
@@ -93,7 +95,7 @@ class Request:
             raise refused(403, "403 Forbidden")
 
     def charge(self, limit: str) -> None:
-        """Count this request against a rate limit of its user; refuse with GitLab's 429 beyond it."""
+        """Count this request against its user's rate limit; refuse with GitLab's 429 beyond it."""
         headers = self.state.limits.over(limit, self.user.id)
         if headers is not None:
             error = "This endpoint has been requested too many times. Try again later."
@@ -132,7 +134,7 @@ class Request:
         return value
 
     def numbers(self, name: str) -> list[int]:
-        """Return a list of integers, from `a[]=1&a[]=2` or from `a=1,2`; empty where it was not given."""
+        """Return a list of integers, from `a[]=1&a[]=2` or `a=1,2`; empty if it was not given."""
         value = self.params.get(name) or []
         words = value if isinstance(value, list) else str(value).split(",")
         if not all(str(word).strip().isdecimal() for word in words):
@@ -153,7 +155,9 @@ class Request:
     def page(
         self, items: Sequence[Any], *, most: int | None = None
     ) -> tuple[Sequence[Any], Headers]:
-        """Return the page asked for and its headers; `per_page` is cut at 100, or refused over `most`."""
+        """Return the page asked for and its headers; `per_page` is cut at 100 or refused over
+        `most`.
+        """
         number, size = max(self._count("page", 1), 1), self._count("per_page", 20)
         if size == 0:
             raise invalid("per_page has a value not allowed")
@@ -201,7 +205,8 @@ class Route:
     locked: bool
 
 
-# A tree of path segments; None stands for any segment; below "" are the routes that end there, by method.
+# A tree of path segments; None stands for any segment; below "" are the routes that end there, by
+# method.
 _ROUTES: dict[str | None, Any] = {}
 _EITHER = re.compile(r"\{([^}]*)\}")
 
@@ -209,7 +214,9 @@ _EITHER = re.compile(r"\{([^}]*)\}")
 def route(
     method: str, *patterns: str, token: bool = True, locked: bool = True
 ) -> Callable[[Answering], Answering]:
-    """Register a function for `METHOD pattern`; `{issues,merge_requests}` means either, the word arrives as `kind`."""
+    """Register a function for `METHOD pattern`; `{issues,merge_requests}` means either, the word
+    arrives as `kind`.
+    """
 
     def register(answer: Answering) -> Answering:
         for pattern in patterns:
@@ -225,7 +232,9 @@ def route(
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """Return the route of `/api/v4/…` and the path's parameters, decoded; None where there is no such endpoint."""
+    """Return the route of `/api/v4/…` and the path's parameters, decoded; None where there is no
+    such endpoint.
+    """
     node, segments = _ROUTES, path.removeprefix("/api/v4/").split("/")
     for segment in segments:
         if not segment:

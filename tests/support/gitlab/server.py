@@ -1,7 +1,8 @@
-"""A GitLab for tests and the demo: HTTP on 127.0.0.1 around `State`, a record of every call, faults on request.
+"""A GitLab for tests and the demo: `State` behind HTTP on 127.0.0.1, calls recorded, faults.
 
     with GitLab() as gl:
-        gl.user(1, "alice"); gl.project(7, "group/app"); gl.member(7, 1, 30); gl.api_token("glpat-test", 1)
+        gl.user(1, "alice"); gl.project(7, "group/app"); gl.member(7, 1, 30)
+        gl.api_token("glpat-test", 1)
         gl.fault("POST /api/v4/projects/7/trigger/pipeline", Fault.act_then_reset())
         ...  # point the code under test at gl.url
         assert gl.unknown_calls == []
@@ -19,7 +20,8 @@ from fnmatch import translate
 from types import TracebackType
 from typing import Any, Self
 
-from . import discussions, emoji, hooks, notes, pipelines, projects  # noqa: F401  (their import registers the endpoints)
+# Their import registers the endpoints.
+from . import discussions, emoji, hooks, notes, pipelines, projects  # noqa: F401
 from .faults import Fault
 from .records import Clock, Json, Project, Record, User
 from .routing import Answer, Headers, Refused, Request, Route, find, nested, refused
@@ -39,9 +41,10 @@ _NOTHING_HERE = {"error": "404 Not Found"}
 class Call:
     """One request as it arrived and what became of it.
 
-    `path` is as sent, still percent-encoded and without the query; header names are lower-case; `json` holds the body's
-    parameters, from a form too. `status` is what was answered, None where nothing was; `acted` is GitLab's own status
-    where the request got that far, and `response` GitLab's own body.
+    `path` is as sent, still percent-encoded and without the query; header names are lower-case;
+    `json` holds the body's parameters, from a form too. `status` is what was answered, None where
+    nothing was; `acted` is GitLab's own status where the request got that far, and `response`
+    GitLab's own body.
     """
 
     method: str
@@ -58,7 +61,8 @@ class Call:
 
     def __repr__(self) -> str:
         fault = f" ({self.fault})" if self.fault else ""
-        return f"<{self.method} {self.path} → {self.status or 'no answer'}{fault}>"  # no token is in any of these
+        # no token is in any of these
+        return f"<{self.method} {self.path} → {self.status or 'no answer'}{fault}>"
 
 
 @dataclass(slots=True)
@@ -90,7 +94,9 @@ class GitLab(Webhooks):
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        """End all connections, hanging ones too; a crash inside the stand-in fails the test that met it."""
+        """End all connections, hanging ones too; a crash inside the stand-in fails the test that
+        met it.
+        """
         self.close()
         if self.crashes and kind is None:
             raise AssertionError("\n".join(["the GitLab stand-in crashed:", *self.crashes]))
@@ -101,19 +107,20 @@ class GitLab(Webhooks):
         if self._server is not None:
             self._server.close()
 
-    # --- faults ------------------------------------------------------------------------------------------------------
+    # --- faults -----------------------------------------------------------------------------------
 
     def fault(self, match: str, *faults: Fault) -> None:
         """Script the fate of the next requests that match, one each; then all is normal again.
 
-        The match is `METHOD path` with fnmatch wildcards; a project in it is an id, also where the caller sends a path.
+        The match is `METHOD path` with fnmatch wildcards; a project in it is an id, also where the
+        caller sends a path.
         """
         with self.lock:
             self._scripts.append(_Script(re.compile(translate(match)), match, deque(faults)))
 
     @property
     def pending_faults(self) -> list[str]:
-        """Faults that no request has met yet, so that a test can tell whether its fault happened."""
+        """Faults that no request has met yet: a test can tell whether its fault happened."""
         return [
             f"{script.text}: {fault.name}" for script in self._scripts for fault in script.faults
         ]
@@ -130,17 +137,19 @@ class GitLab(Webhooks):
                     return script.faults.popleft()
         return None
 
-    # --- counters ----------------------------------------------------------------------------------------------------
+    # --- counters ---------------------------------------------------------------------------------
 
     def tally(self, *, user_id: int | None = None) -> dict[str, Tally]:
-        """Return how many calls came for each `METHOD route`, in all and at the busiest; of one user if given."""
+        """Return how many calls came for each `METHOD route`, in all and at the busiest; of one
+        user if given.
+        """
         return tally(
             (f"{call.method} {_route(call)}", call.time)
             for call in self.calls
             if user_id in (None, call.user_id)
         )
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
 
     def _answer(
         self, method: str, target: str, headers: dict[str, str], body: bytes
@@ -209,7 +218,9 @@ class GitLab(Webhooks):
             return route.answer(self, request)
 
     def outside_api(self, call: Call, body: bytes) -> _Sent:  # noqa: ARG002  (a git push is all body)
-        """Answer what is not the REST API. Git over HTTP belongs here: `git http-backend`, Basic `oauth2:<token>`."""
+        """Answer what is not the REST API. Git over HTTP belongs here: `git http-backend`, Basic
+        `oauth2:<token>`.
+        """
         self.unknown_calls.append(call)
         return 404, _JSON, json.dumps(_NOTHING_HERE).encode()
 

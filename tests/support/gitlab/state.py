@@ -2,7 +2,8 @@
 
 Records are plain dicts with GitLab's field names; times in them are seconds since 1970.
 """
-# ruff: noqa: A002, EM102, TRY003  (a seed has as many keywords as the thing has properties, and names what is missing)
+# A seed has as many keywords as the thing has properties, and names what is missing.
+# ruff: noqa: A002, EM102, TRY003
 
 from collections.abc import Iterable
 from typing import Any
@@ -44,7 +45,9 @@ class State(Edits, CiState):
         variables_role: str = "developer",
         ci: str = "ours",
     ) -> Project:
-        """Add a project with its default branch, protected as GitLab does it: only Maintainers may run pipelines."""
+        """Add a project with its default branch, protected as GitLab does it: only Maintainers may
+        run pipelines.
+        """
         if variables_role not in VARIABLES_ROLES or ci not in CI:
             raise ValueError(
                 f"project {path}: no variables_role {variables_role!r} or no ci {ci!r}"
@@ -67,7 +70,9 @@ class State(Edits, CiState):
         state: str = "active",
         expires_at: str | None = None,
     ) -> None:
-        """Add a membership, direct or inherited; state is the `membership_state` (`active`, `awaiting`)."""
+        """Add a membership, direct or inherited; state is the `membership_state` (`active`,
+        `awaiting`).
+        """
         with self.lock:
             self._known(project_id, user_id)
             self.members[project_id, user_id] = {
@@ -117,7 +122,9 @@ class State(Edits, CiState):
         assignees: Iterable[int] = (),
         issue_type: str = "issue",
     ) -> Record:
-        """Add an issue or another work item (`task`, `incident`, …); its author is the first user unless one is named."""
+        """Add an issue or another work item (`task`, `incident`, …); its author is the first user
+        unless one is named.
+        """
         with self.lock:
             issue = self._noteable("issue", project_id, iid, author_id)
             issue |= {"title": title or f"Issue {iid}", "description": description, "state": state}
@@ -149,7 +156,9 @@ class State(Edits, CiState):
         assignees: Iterable[int] = (),
         reviewers: Iterable[int] = (),
     ) -> Record:
-        """Add a merge request; without `source_project_id` it comes from the same project, whose branch then exists."""
+        """Add a merge request; without `source_project_id` it comes from the same project, whose
+        branch then exists.
+        """
         with self.lock:
             source = source_project_id or project_id
             head = sha or digest(f"{source} {source_branch}")
@@ -225,10 +234,10 @@ class State(Edits, CiState):
         position: Record | None = None,
         thread: bool = False,
     ) -> Record:
-        """Add a comment as a person writes it in the browser, a discussion of its own or a reply in one.
+        """Add a comment as written in the browser, a discussion of its own or a reply in one.
 
-        Kind is `issue`, `merge_request`, `commit` (whose iid is its SHA) or `snippet`; a position makes it a comment on
-        a line of the diff, `thread` the first of a thread ("Start thread").
+        Kind is `issue`, `merge_request`, `commit` (whose iid is its SHA) or `snippet`; a position
+        makes it a comment on a line of the diff, `thread` the first of a thread ("Start thread").
         """
         with self.lock:
             self._known(project_id, author_id)
@@ -254,7 +263,9 @@ class State(Edits, CiState):
             )
 
     def rate_limit(self, name: str, requests: int, *, window: float = 60.0) -> None:
-        """Switch a limit on: 429 for each user, but `pipelines`: 400 for each project, owner and commit (`limits.NAMES`)."""
+        """Switch a limit on: 429 for each user, but `pipelines`: 400 for each project, owner and
+        commit (`limits.NAMES`).
+        """
         self.limits.set(name, requests, window)
 
     def gitlab_com_limits(self) -> None:

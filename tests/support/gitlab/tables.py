@@ -1,4 +1,6 @@
-"""The stand-in's tables and how a note enters and leaves them; seeds, edits and pipelines are built on it."""
+"""The stand-in's tables and how a note enters and leaves them; seeds, edits and pipelines are built
+on it.
+"""
 # ruff: noqa: EM102, TRY003  (what is missing is named)
 
 import itertools
@@ -16,7 +18,8 @@ class Tables(Rights):
 
     url = "http://127.0.0.1"
     fire_hooks = False  # True: what happens is sent to the registered webhooks (`Webhooks`)
-    diff_max_files = 1000  # GitLab's default, and what `changes_count` and the list of diffs stop at; at most 3,000
+    # GitLab's default, and what `changes_count` and the list of diffs stop at; at most 3,000
+    diff_max_files = 1000
 
     def __init__(self, clock: Clock = time.time) -> None:
         """Begin empty; the clock dates whatever is made."""
@@ -41,18 +44,26 @@ class Tables(Rights):
         self._index: dict[tuple[object, ...], list[int]] = {}
 
     def fire(self, kind: str, record: Record, **details: Any) -> None:
-        """Tell the webhooks that a note, issue, merge request, pipeline or job has changed; here nobody listens."""
+        """Tell the webhooks that a note, issue, merge request, pipeline or job has changed; here
+        nobody listens.
+        """
 
     def number(self) -> int:
-        """Return the next free id; one sequence serves all tables, so no two things share an id by chance."""
+        """Return the next free id; one sequence serves all tables, so no two things share an id by
+        chance.
+        """
         return next(self._numbers)
 
     def ids(self, *key: object) -> list[int]:
-        """Return the list of ids, oldest first, under a key such as `("pipelines", project_id)`; append to it."""
+        """Return the list of ids, oldest first, under a key such as `("pipelines", project_id)`;
+        append to it.
+        """
         return self._index.setdefault(key, [])
 
     def noteable(self, kind: str, project_id: int, iid: int | str) -> Record | None:
-        """Return what can be commented on; kind as in the seeds, as in URLs or as `noteable_type`, iid as in URLs."""
+        """Return what can be commented on; kind as in the seeds, as in URLs or as `noteable_type`,
+        iid as in URLs.
+        """
         word = kind.lower().rpartition("/")[2]
         if word.startswith("commit"):
             return self._commit(project_id, str(iid))
@@ -72,7 +83,9 @@ class Tables(Rights):
         author_name: str = "Someone",
         author_email: str = "[REDACTED]",
     ) -> Record:
-        """Add a commit and what it says; heads of branches, tags and merge requests are commits without this."""
+        """Add a commit and what it says; heads of branches, tags and merge requests are commits
+        without this.
+        """
         with self.lock:
             now = self.clock()
             commit: Record = {
@@ -142,7 +155,9 @@ class Tables(Rights):
         return note
 
     def notes_on(self, noteable: Record) -> list[int]:
-        """Return the ids of an issue's (merge request's, …) notes, oldest first; add to them with `add_note`."""
+        """Return the ids of an issue's (merge request's, …) notes, oldest first; add to them with
+        `add_note`.
+        """
         return self.ids("notes", noteable["noteable_type"], noteable["project_id"], noteable["id"])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""How many calls of each kind were made, in all and at the busiest: what a rate limit would have seen."""
+"""How many calls of each kind were made, in all and at the busiest, as a rate limit sees them."""
 
 from collections import defaultdict
 from collections.abc import Iterable

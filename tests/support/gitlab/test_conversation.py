@@ -1,4 +1,4 @@
-"""What the stand-in promises of conversations: members, edits, diffs, commits and snippets, hooks that fire, limits."""
+"""What the stand-in promises of conversations: members, edits, diffs, hooks that fire, limits."""
 
 import ast
 import json
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.fakes import Clock
 from tests.support.gitlab import contract, diffs, vintages
 from tests.support.gitlab.server import Delivery, GitLab, Record, Tally
 from tests.support.gitlab.test_standin import (
@@ -18,13 +19,12 @@ from tests.support.gitlab.test_standin import (
     BOT,
     FORBIDDEN,
     GUEST,
-    ROOT,
     STRANGER,
     WHSEC,
-    Clock,
     api,
     bodies,
     comment,
+    populate,
     project,
     signature,
     trigger,
@@ -38,23 +38,14 @@ NOT_REPLYABLE = (400, {"message": "400 Bad request - Discussion can not be repli
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_780_000_000.0)  # 28 May 2026, 20:26:40 UTC
 
 
 @pytest.fixture
 def gl(clock: Clock) -> Iterator[GitLab]:
-    """A project with an issue, a merge request, a commit, a snippet and people; every call keeps to GitLab's API file."""
+    """A project with one thing of each kind and people; all calls keep to GitLab's API file."""
     with GitLab(clock=clock) as gl:
-        for number, name in enumerate(
-            ("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1
-        ):
-            gl.user(number, name, bot=number == BOT, admin=number == ROOT)
-            gl.api_token(f"token-{number}", number)
-        gl.project(7, "group/app")
-        for user, level in ((ALICE, 30), (BOB, 40), (BOT, 40), (GUEST, 10)):
-            gl.member(7, user, level)
-        gl.trigger_token("glptt-bot", 7, BOT)
-        gl.trigger_token("glptt-alice", 7, ALICE)
+        populate(gl)
         gl.issue(7, 5, title="A bug", labels=["bug"])
         gl.merge_request(7, 9, source_branch="fix", title="Draft: a fix")
         gl.known_commit(7, SHA, title="Add it")
@@ -73,7 +64,7 @@ def names(people: list[dict[str, Any]]) -> list[str]:
     return [person["username"] for person in people]
 
 
-# --- members ---------------------------------------------------------------------------------------------------------
+# --- members --------------------------------------------------------------------------------------
 
 
 def test_members_are_listed_in_pages_as_one_is_shown(gl: GitLab) -> None:
@@ -104,11 +95,11 @@ def test_members_are_found_by_ids_by_name_and_by_state(gl: GitLab) -> None:
     assert api(gl, "GET members/all", user=STRANGER) == (404, {"message": "404 Project Not Found"})
 
 
-# --- issues and merge requests ---------------------------------------------------------------------------------------
+# --- issues and merge requests --------------------------------------------------------------------
 
 
 def test_an_edit_shows_in_the_issue(gl: GitLab, clock: Clock) -> None:
-    clock.now += 60
+    clock.time += 60
     edit = gl.edit_issue(
         7,
         5,
@@ -174,7 +165,7 @@ def test_a_work_item_has_its_type_and_its_own_page(gl: GitLab) -> None:
     )
 
 
-# --- diffs -----------------------------------------------------------------------------------------------------------
+# --- diffs ----------------------------------------------------------------------------------------
 
 
 def test_three_thousand_files_come_page_by_page(gl: GitLab) -> None:
@@ -227,7 +218,7 @@ def test_a_diff_says_what_happened_to_the_file(gl: GitLab) -> None:
     assert project(gl).mergerequests.get(9).sha == gl.projects[7].branches["fix"] == "d" * 40
 
 
-# --- comments on commits and snippets --------------------------------------------------------------------------------
+# --- comments on commits and snippets -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -324,7 +315,7 @@ def test_only_the_owner_takes_an_emoji_back(gl: GitLab, path: str) -> None:
     assert api(gl, f"DELETE {path}/award_emoji/{award}", user=ALICE)[0] == 404
 
 
-# --- pipelines -------------------------------------------------------------------------------------------------------
+# --- pipelines ------------------------------------------------------------------------------------
 
 
 def test_a_pipeline_waits_runs_and_ends(gl: GitLab, clock: Clock) -> None:
@@ -333,12 +324,12 @@ def test_a_pipeline_waits_runs_and_ends(gl: GitLab, clock: Clock) -> None:
         gl.set_pipeline(number, status)
         pipeline = project(gl).pipelines.get(number)
         assert (pipeline.status, pipeline.duration) == (status, None)
-        clock.now += seconds
+        clock.time += seconds
     assert (pipeline.queued_duration, pipeline.started_at) == (30, "2026-05-28T20:27:10.000Z")
     (job,) = pipeline.jobs.list(get_all=True)
     assert (job.duration, job.queued_duration, job.failure_reason) == (30, 20, None)
     gl.set_pipeline(number, "failed", failure_reason="job_execution_timeout")
-    clock.now += 5
+    clock.time += 5
     pipeline = project(gl).pipelines.get(number)
     assert (pipeline.duration, pipeline.finished_at) == (30, "2026-05-28T20:27:40.000Z")
     (job,) = pipeline.jobs.list(get_all=True)
@@ -397,7 +388,7 @@ def test_a_running_job_may_take_its_time_to_cancel(gl: GitLab) -> None:
     assert api(gl, "GET pipelines?status=canceled")[1][0]["id"] == number
 
 
-# --- what the deliveries say -----------------------------------------------------------------------------------------
+# --- what the deliveries say ----------------------------------------------------------------------
 
 
 def test_an_issue_hook_tells_who_changed_what(gl: GitLab) -> None:
@@ -540,7 +531,8 @@ def test_a_job_hook_names_its_pipeline_and_no_variables(gl: GitLab) -> None:
     assert b"secret" not in body
 
 
-# The names in GitLab's docs (webhook_events.md, 19.3), without those of a parent pipeline and of paid tiers.
+# The names in GitLab's docs (webhook_events.md, 19.3), without those of a parent pipeline and of
+# paid tiers.
 DOCUMENTED = {
     "build": """
         object_kind ref tag before_sha sha retries_count build_id build_name build_stage build_status build_created_at
@@ -596,7 +588,7 @@ def test_hooks_have_the_blocks_and_attributes_that_gitlabs_docs_show(gl: GitLab)
         assert set(ATTRIBUTES[kind].split()) <= found.get("object_attributes", {}).keys()
 
 
-# --- vintages --------------------------------------------------------------------------------------------------------
+# --- vintages -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -656,7 +648,7 @@ def test_every_hook_has_its_vintages(gl: GitLab) -> None:
         vintages.aged({}, "17")
 
 
-# --- hooks that fire by themselves -----------------------------------------------------------------------------------
+# --- hooks that fire by themselves ----------------------------------------------------------------
 
 
 class Receiver(NamedTuple):
@@ -818,12 +810,12 @@ def test_deliveries_may_be_of_an_older_gitlab(gl: GitLab, receiver: Receiver) ->
     assert found["object_attributes"]["created_at"] == "2026-05-28 20:26:40 UTC"
 
 
-# --- limits and counters ---------------------------------------------------------------------------------------------
+# --- limits and counters --------------------------------------------------------------------------
 
 
 def test_gitlab_com_limits_count_each_user(gl: GitLab, clock: Clock) -> None:
     gl.gitlab_com_limits()
-    clock.now += 20  # a minute begins
+    clock.time += 20  # a minute begins
     assert [api(gl, "POST issues/5/notes", {"body": "x"})[0] for _ in range(61)] == [201] * 60 + [
         429
     ]
@@ -831,14 +823,14 @@ def test_gitlab_com_limits_count_each_user(gl: GitLab, clock: Clock) -> None:
     assert api(gl, "POST issues/5/notes", {"body": "x"}, user=ALICE)[0] == 201
     assert [trigger(gl)[0] for _ in range(26)] == [201] * 25 + [400]
     assert trigger(gl, ref="fix")[0] == 201
-    clock.now += 60
+    clock.time += 60
     assert api(gl, "POST issues/5/notes", {"body": "x"})[0] == 201
 
 
 def test_users_and_members_have_limits_of_their_own(gl: GitLab, clock: Clock) -> None:
     gl.gitlab_com_limits()
     assert [api(gl, "GET /api/v4/users/1")[0] for _ in range(301)] == [200] * 300 + [429]
-    clock.now += 60
+    clock.time += 60
     assert api(gl, "GET /api/v4/users/1")[0] == 429
     gl.rate_limit("members", 1)
     gl.rate_limit("project", 1)
@@ -850,9 +842,9 @@ def test_users_and_members_have_limits_of_their_own(gl: GitLab, clock: Clock) ->
 def test_calls_are_counted_by_route_and_by_window(gl: GitLab, clock: Clock) -> None:
     for _ in range(4):
         api(gl, "GET /api/v4/users/1")
-        clock.now += 30
+        clock.time += 30
     api(gl, "GET /api/v4/users/2", user=ALICE)
-    clock.now += 600
+    clock.time += 600
     api(gl, "GET members/all/1")
     trigger(gl)
     assert gl.tally() == {
@@ -863,7 +855,7 @@ def test_calls_are_counted_by_route_and_by_window(gl: GitLab, clock: Clock) -> N
     assert gl.tally(user_id=ALICE) == {"GET users/:user_id": Tally(1, 1, 1)}
 
 
-# --- the stand-in itself ---------------------------------------------------------------------------------------------
+# --- the stand-in itself --------------------------------------------------------------------------
 
 
 STAND_IN = Path(contract.__file__).parent
@@ -874,6 +866,5 @@ STAND_IN = Path(contract.__file__).parent
     sorted({*STAND_IN.glob("*.py")} - {*STAND_IN.glob("test_*.py")}),
     ids=lambda path: path.stem,
 )
-def test_a_file_of_the_stand_in_opens_with_what_it_is_for_and_stays_readable(path: Path) -> None:
+def test_a_file_of_the_stand_in_opens_with_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
-    assert len(path.read_text().splitlines()) <= 320

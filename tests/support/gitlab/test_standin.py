@@ -1,4 +1,6 @@
-"""What the GitLab stand-in promises: GitLab's own answers, faults on request, a contract that a typo cannot pass."""
+"""What the GitLab stand-in promises: GitLab's own answers, faults on request, a contract that a
+typo cannot pass.
+"""
 
 import base64
 import contextlib
@@ -17,6 +19,7 @@ from urllib.parse import quote
 import gitlab as python_gitlab
 import pytest
 
+from tests.support.fakes import Clock
 from tests.support.gitlab import contract, cut, quick_actions, routing
 from tests.support.gitlab.server import Call, Fault, GitLab, Record
 
@@ -29,34 +32,30 @@ NO_RECORD = (404, {"message": "404 Not found"})
 FORBIDDEN = (403, {"message": "403 Forbidden"})
 
 
-class Clock:
-    """Time that moves when told; it begins on 28 May 2026, 20:26:40 UTC."""
-
-    now = 1_780_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+def populate(gl: GitLab) -> None:
+    """Add six people, a project with four of them as members, and trigger tokens of two."""
+    for number, name in enumerate(("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1):
+        gl.user(number, name, bot=number == BOT, admin=number == ROOT)
+        gl.api_token(f"token-{number}", number)
+    gl.project(7, "group/app")
+    for user, level in ((ALICE, 30), (BOB, 40), (BOT, 40), (GUEST, 10)):
+        gl.member(7, user, level)
+    gl.trigger_token("glptt-bot", 7, BOT)
+    gl.trigger_token("glptt-alice", 7, ALICE)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_780_000_000.0)  # 28 May 2026, 20:26:40 UTC
 
 
 @pytest.fixture
 def gl(clock: Clock) -> Iterator[GitLab]:
-    """A project with an issue, a merge request and people; in the end every call has kept to GitLab's API file."""
+    """A project with an issue, a merge request and people; in the end every call has kept to
+    GitLab's API file.
+    """
     with GitLab(clock=clock) as gl:
-        for number, name in enumerate(
-            ("alice", "bob", "claude_bot", "guest", "root", "stranger"), 1
-        ):
-            gl.user(number, name, bot=number == BOT, admin=number == ROOT)
-            gl.api_token(f"token-{number}", number)
-        gl.project(7, "group/app")
-        for user, level in ((ALICE, 30), (BOB, 40), (BOT, 40), (GUEST, 10)):
-            gl.member(7, user, level)
-        gl.trigger_token("glptt-bot", 7, BOT)
-        gl.trigger_token("glptt-alice", 7, ALICE)
+        populate(gl)
         gl.issue(7, 5, title="A bug", labels=["bug"])
         gl.merge_request(
             7, 9, source_branch="fix", diffs=[{"new_path": "a.py", "diff": "@@ -1 +1 @@"}]
@@ -85,7 +84,9 @@ def merge_request(gl: GitLab, user: int = BOT) -> Any:
 def wire(
     gl: GitLab, line: str, body: Any = None, user: int | None = BOT, **headers: str
 ) -> tuple[int, dict[str, str], Any]:
-    """Send `METHOD path`, below the project unless it begins with a slash; return status, headers and body."""
+    """Send `METHOD path`, below the project unless it begins with a slash; return status, headers
+    and body.
+    """
     method, _, path = line.partition(" ")
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if user is not None:
@@ -134,7 +135,7 @@ def base(text: str) -> tuple[int, Any]:
     return 400, {"message": {"base": [text]}}
 
 
-# --- who is asking, and what they may see ----------------------------------------------------------------------------
+# --- who is asking, and what they may see ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_a_user_who_is_no_member_is_404(gl: GitLab) -> None:
         project(gl).members_all.get(STRANGER)
 
 
-# --- the trigger -----------------------------------------------------------------------------------------------------
+# --- the trigger ----------------------------------------------------------------------------------
 
 
 def test_a_trigger_starts_a_pipeline_as_the_tokens_owner(gl: GitLab) -> None:
@@ -398,17 +399,17 @@ def test_too_many_pipelines_is_a_400(gl: GitLab, clock: Clock) -> None:
     gl.rate_limit("pipelines", 1)
     assert trigger(gl)[0] == 201
     assert trigger(gl) == base("Too many pipelines created in the last minute. Try again later.")
-    clock.now += 60
+    clock.time += 60
     assert trigger(gl)[0] == 201
 
 
-# --- pipelines -------------------------------------------------------------------------------------------------------
+# --- pipelines ------------------------------------------------------------------------------------
 
 
 def test_pipelines_are_listed_newest_first_by_source_ref_and_time(gl: GitLab, clock: Clock) -> None:
     for ref in ("main", "fix", "main"):
         trigger(gl, ref=ref)
-        clock.now += 10
+        clock.time += 10
     first, second, third = gl.pipelines
 
     def listed(**filters: str) -> list[int]:
@@ -462,7 +463,7 @@ def test_a_pipeline_moves_on_with_its_jobs(gl: GitLab, clock: Clock) -> None:
     trigger(gl)
     (number,) = gl.pipelines
     gl.set_pipeline(number, "running")
-    clock.now += 30
+    clock.time += 30
     gl.set_pipeline(number, "failed", failure_reason="script_failure")
     pipeline = project(gl).pipelines.get(number)
     assert (pipeline.status, pipeline.duration) == ("failed", 30)
@@ -482,7 +483,7 @@ def test_canceling_what_has_ended_is_no_error(gl: GitLab) -> None:
     assert api(gl, "GET pipelines/99") == NO_RECORD
 
 
-# --- issues, merge requests, notes, discussions, emoji ---------------------------------------------------------------
+# --- issues, merge requests, notes, discussions, emoji --------------------------------------------
 
 
 def test_issues_and_merge_requests_are_shown_to_those_who_may_read_them(gl: GitLab) -> None:
@@ -707,13 +708,13 @@ def test_a_merge_request_is_opened_once_for_a_branch(gl: GitLab) -> None:
     assert api(gl, "POST merge_requests", body, user=GUEST) == FORBIDDEN
 
 
-# --- events, triggers, version ---------------------------------------------------------------------------------------
+# --- events, triggers, version --------------------------------------------------------------------
 
 
 def test_comment_events_are_cut_by_whole_days_on_both_sides(gl: GitLab, clock: Clock) -> None:
     for day in (28, 29, 30):
         comment(gl, str(day))
-        clock.now += 86_400
+        clock.time += 86_400
 
     def listed(**filters: str) -> list[str]:
         return bodies(event.note for event in project(gl).events.list(get_all=True, **filters))
@@ -773,7 +774,7 @@ def test_the_version_is_gitlabs(gl: GitLab) -> None:
     assert client(gl).version()[0] == "19.3.0-pre"
 
 
-# --- webhooks --------------------------------------------------------------------------------------------------------
+# --- webhooks -------------------------------------------------------------------------------------
 
 
 class Receiver(NamedTuple):
@@ -872,7 +873,7 @@ def test_a_delivery_sent_again_keeps_its_id_and_gets_a_new_signature(
         {"url": receiver.url, "signing_token": WHSEC, "token": "secret"}
     )
     event = gl.deliver(hook.id, gl.note_hook(comment(gl)))
-    clock.now += 100
+    clock.time += 100
     assert api(gl, f"POST hooks/{hook.id}/events/{event['id']}/resend") == (
         201,
         {"response_status": 200},
@@ -948,7 +949,9 @@ def test_two_deliveries_of_a_note_differ_in_their_ids_unless_told(gl: GitLab) ->
 
 
 def test_our_delivery_has_the_fields_of_a_recorded_one(gl: GitLab) -> None:
-    """The names are those of a delivery of gitlab.com 18.1 (fedora-infra/webhook-to-fedora-messaging-messages)."""
+    """The names are those of a delivery of gitlab.com 18.1
+    (fedora-infra/webhook-to-fedora-messaging-messages).
+    """
     payload = json.loads(gl.note_hook(comment(gl))[1])
     attributes = """
         author_id change_position created_at discussion_id id line_code note noteable_id noteable_type original_position
@@ -1011,7 +1014,7 @@ def test_a_pipeline_hook_shows_the_variables_in_clear(gl: GitLab, clock: Clock) 
     trigger(gl, variables={"AI_FLOW_ID": "r1"}, ai_flow={"id": "r1"})
     (pipeline,) = gl.pipelines
     gl.set_pipeline(pipeline, "running")
-    clock.now += 5
+    clock.time += 5
     gl.set_pipeline(pipeline, "success")
     headers, body = gl.pipeline_hook(pipeline)
     payload = json.loads(body)
@@ -1037,15 +1040,15 @@ def test_a_pipeline_hook_shows_the_variables_in_clear(gl: GitLab, clock: Clock) 
 def test_a_delivery_is_signed_or_carries_the_secret_token(gl: GitLab, clock: Clock) -> None:
     headers, body = gl.note_hook(comment(gl))
     assert "webhook-signature" not in headers
-    signed = GitLab.sign(headers, body, WHSEC, now=clock.now + 7)
-    assert signed["webhook-timestamp"] == str(int(clock.now) + 7)
+    signed = GitLab.sign(headers, body, WHSEC, now=clock.time + 7)
+    assert signed["webhook-timestamp"] == str(int(clock.time) + 7)
     assert signed["webhook-signature"] == signature(signed, body)
     assert GitLab.with_token(headers, "secret")["X-Gitlab-Token"] == "secret"
     with pytest.raises(ValueError, match="32 bytes"):
         GitLab.sign(headers, body, "whsec_short")
 
 
-# --- rate limits and faults ------------------------------------------------------------------------------------------
+# --- rate limits and faults -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1065,7 +1068,7 @@ def test_a_rate_limit_is_for_each_user_and_says_when_to_come_back(
     found = [headers[f"ratelimit-{word}"] for word in ("limit", "observed", "remaining")]
     assert (headers["retry-after"], found) == ("20", ["2", "4", "0"])
     assert api(gl, line, body, user=ALICE)[0] < 300
-    clock.now += 20
+    clock.time += 20
     assert api(gl, line, body)[0] < 300
 
 
@@ -1179,7 +1182,7 @@ def test_a_silent_server_ends_with_the_stand_in() -> None:
     assert len(failures) == 1
 
 
-# --- the server itself -----------------------------------------------------------------------------------------------
+# --- the server itself ----------------------------------------------------------------------------
 
 
 def test_many_connections_at_once_lose_nothing(gl: GitLab) -> None:
@@ -1262,7 +1265,7 @@ def test_seeds_say_what_is_missing() -> None:
         gl.project(9, "group/x", variables_role="developers")
 
 
-# --- the contract ----------------------------------------------------------------------------------------------------
+# --- the contract ---------------------------------------------------------------------------------
 
 
 def call(

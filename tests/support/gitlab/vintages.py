@@ -17,7 +17,7 @@ _AFTER_2023 = {"note": {"action"}, "issue": {"type", "customer_relations_contact
 
 
 def aged(payload: Json, vintage: str) -> Json:
-    """Return the payload as that GitLab would have sent it; ValueError for what it did not send at all."""
+    """Return the payload as that GitLab would have sent it; ValueError for what it did not send."""
     if vintage not in VINTAGES:
         raise ValueError(f"no vintage {vintage!r}, only {', '.join(VINTAGES)}")  # noqa: EM102, TRY003
     if vintage == "19":
@@ -40,7 +40,9 @@ def _asks_again(payload: Json) -> bool:
 
 
 def _older(part: Any, block: str, later: dict[str, set[str]]) -> Any:
-    """Leave out later fields, and write moments as Ruby does; `block` is the nearest name of a block or list."""
+    """Leave out later fields, and write moments as Ruby does; `block` is the nearest name of a
+    block or list.
+    """
     if isinstance(part, list):
         return [_older(item, block, later) for item in part]
     if not isinstance(part, dict):
@@ -58,5 +60,5 @@ def _older(part: Any, block: str, later: dict[str, set[str]]) -> Any:
 
 
 def _dated(name: str, block: str) -> bool:
-    """Tell whether the field holds a moment; under `changes` it is its previous or current value."""
+    """Tell whether the field holds a moment; under `changes` its previous or current value."""
     return (block if name in ("previous", "current") else name).endswith("_at")

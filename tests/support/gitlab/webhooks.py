@@ -1,4 +1,4 @@
-"""The deliveries of what the state holds: built on request for a test to send, or sent by themselves."""
+"""The deliveries of what the state holds: built for a test to send, or sent by themselves."""
 
 from . import deliveries, events, hooks, vintages
 from .outbox import Outbox
@@ -9,9 +9,11 @@ Delivery = tuple[dict[str, str], bytes]
 
 
 class Webhooks(State):
-    """With `fire_hooks` set, every change goes to the project's hooks that ask for it, signed, in the background.
+    """With `fire_hooks` set, every change goes to the project's hooks that ask for it, signed, in
+    the background.
 
-    All builders take `vintage`: "2023" (16.0), "18.1" or "19", whose fields, dates and headers they show.
+    All builders take `vintage`: "2023" (16.0), "18.1" or "19", whose fields, dates and headers they
+    show.
     """
 
     hook_workers = 1  # more: deliveries overtake each other
@@ -34,7 +36,7 @@ class Webhooks(State):
         webhook_id: str | None = None,
         vintage: str = "19",
     ) -> Delivery:
-        """Return the delivery GitLab would send for this note; `sign` or `with_token` authenticate it."""
+        """Return GitLab's delivery for this note; `sign` or `with_token` authenticate it."""
         with self.lock:
             record = self.notes[note] if isinstance(note, int) else note
             return self._delivery(events.note(self, record, action=action), webhook_id, vintage)
@@ -48,7 +50,9 @@ class Webhooks(State):
         webhook_id: str | None = None,
         vintage: str = "19",
     ) -> Delivery:
-        """Return the delivery for an edit of an issue or work item (project id, iid): the last one unless given."""
+        """Return the delivery for an edit of an issue or work item (project id, iid): the last one
+        unless given.
+        """
         with self.lock:
             record = self.issues[issue] if isinstance(issue, tuple) else issue
             return self._delivery(
@@ -65,7 +69,9 @@ class Webhooks(State):
         webhook_id: str | None = None,
         vintage: str = "19",
     ) -> Delivery:
-        """Return the delivery for an edit of a merge request; `arrays` is the shape of a review asked for again."""
+        """Return the delivery for an edit of a merge request; `arrays` is the shape of a review
+        asked for again.
+        """
         with self.lock:
             record = (
                 self.merge_requests[merge_request]
@@ -92,7 +98,9 @@ class Webhooks(State):
             return self._delivery(events.job(self, record), webhook_id, vintage)
 
     def deliver(self, hook_id: int, delivery: Delivery) -> Record:
-        """Send a delivery to a registered hook's URL with that hook's tokens, once; return the entry in its log."""
+        """Send a delivery to a registered hook's URL with that hook's tokens, once; return the
+        entry in its log.
+        """
         headers, body = delivery
         trigger = (
             headers["X-Gitlab-Event"].removesuffix(" Hook").lower().replace(" ", "_") + "_hooks"
@@ -100,7 +108,9 @@ class Webhooks(State):
         return hooks.send(self, self.hooks[hook_id], headers, body, trigger)
 
     def fire(self, kind: str, record: Record, **details: object) -> None:
-        """Send what has happened to the hooks that ask for it; a delivery shows the state of this moment."""
+        """Send what has happened to the hooks that ask for it; a delivery shows the state of this
+        moment.
+        """
         if not self.fire_hooks:
             return
         event = events.BUILDERS[kind](self, record, **details)
@@ -115,7 +125,9 @@ class Webhooks(State):
         self._outbox.close()
 
     def wait_for_hooks(self, timeout: float = 10.0) -> None:
-        """Return when all deliveries have been answered or given up, those that they caused included; TimeoutError."""
+        """Return when all deliveries have been answered or given up, those that they caused
+        included; TimeoutError.
+        """
         self._outbox.wait(timeout)
 
     def _send_soon(self, hook_id: int, delivery: Delivery) -> None:

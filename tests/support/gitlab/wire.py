@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 Headers = Iterable[tuple[str, str]]
-# Method, target, headers with lower-case names, body → status, headers, body; None: drop the connection.
+# Method, target, headers with lower-case names, body → status, headers, body; None: drop the
+# connection.
 Answering = Callable[[str, str, dict[str, str], bytes], tuple[int, Headers, bytes] | None]
 
 _REASONS = {

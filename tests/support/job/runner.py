@@ -138,6 +138,7 @@ class Runner:
             pipeline,
             {"CI_PIPELINE_SOURCE": source, **variables},
             "--list-json",
+            "--json-schema-validation=false",  # `preview` looks at the file
             "--ignore-predefined-vars",
             "CI_PIPELINE_SOURCE",
         )

@@ -1,4 +1,6 @@
-"""The three platforms as tests drive them: over their real front ends, with real SDK clients, against local services."""
+"""The three platforms as tests drive them: over their real front ends, with real SDK clients,
+against local services.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,14 +19,17 @@ class Answer(NamedTuple):
 
 
 class Platform(ABC):
-    """A running installation. A context manager: entering starts every process, leaving ends every one of them."""
+    """A running installation.
+
+    A context manager: entering starts every process, leaving ends every one of them.
+    """
 
     name: str
 
     def __init__(
         self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str
     ) -> None:
-        """Take the GitLab to serve, both secret documents (JSON) and further settings by variable name."""
+        """Take the GitLab to serve, both secret documents (JSON) and further settings by name."""
         self.gitlab_url, self.webhook_secrets, self.gitlab_secrets = (
             gitlab_url,
             webhook_secrets,
@@ -43,7 +48,7 @@ class Platform(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start every process and service, on free ports of 127.0.0.1, and wait until they answer."""
+        """Start every process and service, on free ports of 127.0.0.1; wait until they answer."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -55,7 +60,9 @@ class Platform(ABC):
 
     @abstractmethod
     def settle(self, seconds: float = 30) -> None:
-        """Wait until the queue is empty and nothing is under way; raise TimeoutError after so many seconds."""
+        """Wait until the queue is empty and nothing is under way; raise TimeoutError after so many
+        seconds.
+        """
 
     @abstractmethod
     def output(self) -> str:
@@ -71,4 +78,6 @@ class Platform(ABC):
 
     @abstractmethod
     def stalled(self, dependency: str) -> AbstractContextManager[None]:
-        """While entered, the dependency ("queue" or "secrets") accepts connections of `receive` and never answers."""
+        """While entered, the dependency ("queue" or "secrets") accepts connections of `receive` and
+        never answers.
+        """

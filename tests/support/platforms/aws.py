@@ -181,8 +181,16 @@ class Aws(Platform):
 
     def hidden(self) -> list[float]:
         """Return for how many seconds each message in the queue stays invisible: AWS tells nobody, moto does."""
+        return [message.visible_at / 1000 - time.time() for message in self._messages()]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the queue's messages be so much older: each becomes visible as much sooner."""
+        for message in self._messages():
+            message.visible_at -= seconds * 1000
+
+    def _messages(self) -> list[Any]:
         queue = sqs_backends["123456789012"]["us-east-1"].queues[self._queue_arn.rpartition(":")[2]]
-        return [message.visible_at / 1000 - time.time() for message in queue._messages]
+        return list(queue._messages)
 
     def connections(self, dependency: str) -> int:
         """Return how many connections `receive` has made to "queue" or "secrets"."""

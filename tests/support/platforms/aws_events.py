@@ -1,4 +1,6 @@
-"""What invokes Lambda functions: a function URL and the poller of an SQS queue, each with AWS's own event format."""
+"""What invokes Lambda functions: a function URL and the poller of an SQS queue, each with AWS's own
+event format.
+"""
 
 import base64
 import time
@@ -16,7 +18,8 @@ MAX_PAYLOAD = 6 * 1024 * 1024
 
 
 class FunctionUrl(Server):
-    """A function URL, payload format 2.0: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html.
+    """A function URL, payload format 2.0:
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html.
 
     `encodes`: False sends the body as text where it is UTF-8, True as base64 always.
     """
@@ -194,7 +197,9 @@ def take(sqs: Any, queue_url: str, queue_arn: str, count: int) -> list[dict[str,
 
 
 def failures(answer: Any, ids: set[str]) -> set[str]:
-    """Return the ids of the records that AWS takes as failed; an answer that makes no sense fails them all."""
+    """Return the ids of the records that AWS takes as failed; an answer that makes no sense fails
+    them all.
+    """
     listed = (answer or {}).get("batchItemFailures") or []
     named = {item.get("itemIdentifier") for item in listed}
     return ids if named - ids else named

@@ -1,4 +1,7 @@
-"""Lambda on this machine: the real runtime client in a process, and the Runtime API it calls. It knows no event."""
+"""Lambda on this machine: the real runtime client in a process, and the Runtime API it calls.
+
+It knows no event.
+"""
 
 import json
 import os
@@ -53,7 +56,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Api(Server):
-    """A Runtime API for one process: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html."""
+    """The Runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html"""
 
     def __init__(self) -> None:
         self.calls: SimpleQueue[tuple[str, bytes, float] | None] = SimpleQueue()
@@ -145,7 +148,9 @@ class Sandbox:
         )
 
     def wait_ready(self, seconds: float = 30) -> float:
-        """Wait for the first request for work and return how long the cold start took; raise FunctionError."""
+        """Wait for the first request for work and return how long the cold start took; raise
+        FunctionError.
+        """
         while not self._api.ready.wait(0.01):
             if self.process.poll() is not None or time.perf_counter() - self._started > seconds:
                 message = f"cold start failed (exit {self.process.poll()}): {self._api.init_error}"
@@ -180,7 +185,9 @@ class Sandbox:
 
 
 class Function:
-    """A Lambda function with a fixed number of sandboxes; one that died or hung is replaced, as Lambda does."""
+    """A Lambda function with a fixed number of sandboxes; one that died or hung is replaced, as
+    Lambda does.
+    """
 
     def __init__(
         self,

@@ -1,6 +1,8 @@
-"""Cloud Tasks on 127.0.0.1: tasks are really sent to their URLs, again and again as the queue's limits say.
+"""Cloud Tasks on 127.0.0.1: tasks are really sent to their URLs, again and again as the queue's
+limits say.
 
-Source: https://cloud.google.com/tasks/docs/reference/rest/v2 and the docstrings of google-cloud-tasks.
+Source: https://cloud.google.com/tasks/docs/reference/rest/v2 and the docstrings of
+google-cloud-tasks.
 """
 
 import heapq
@@ -20,7 +22,9 @@ from tests.support.platforms.google import Json, Reply, Service, error
 
 
 class Limits(NamedTuple):
-    """A queue's retry configuration and its number of dispatches at once (0: paused); seconds, shorter than Google's."""
+    """A queue's retry configuration and its number of dispatches at once (0: paused); seconds,
+    shorter than Google's.
+    """
 
     attempts: int = 10
     min_backoff: float = 0.05
@@ -29,7 +33,7 @@ class Limits(NamedTuple):
     concurrent: int = 8
 
     def pause(self, attempt: int) -> float:
-        """Return the wait after so many attempts: doubled some times, then growing by the last step."""
+        """Return the wait after so many attempts: doubled, then growing by the last step."""
         steps = attempt - 1
         grown: int = 2 ** min(steps, self.doublings) * max(1, steps - self.doublings + 1)
         return min(self.min_backoff * grown, self.max_backoff)
@@ -37,12 +41,13 @@ class Limits(NamedTuple):
 
 @dataclass
 class Task:
-    """A task as it was created, and the status of each attempt (0: no answer)."""
+    """A task as it was created, the status of each attempt (0: no answer), the seconds that it asked for."""
 
     name: str
     request: Json
     deadline: float
     attempts: list[int] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     state: str = "waiting"  # then done, or dead: Cloud Tasks itself would have deleted it
 
     @property
@@ -51,7 +56,10 @@ class Task:
 
 
 class CloudTasks(Service):
-    """One queue, whose tasks are sent to their URLs for real. A name is never free again, as within Google's 24 hours."""
+    """One queue, whose tasks are sent to their URLs for real.
+
+    A name is never free again, as within Google's 24 hours.
+    """
 
     def __init__(self, queue: str, limits: Limits | None = None) -> None:
         """Take the queue's resource name."""
@@ -94,7 +102,9 @@ class CloudTasks(Service):
         return 200, {"name": task["name"], "httpRequest": seen, "view": 1}
 
     def run(self, name: str) -> None:
-        """Send a task once more, whatever became of it: delivery is at least once (and `tasks.run` does it too)."""
+        """Send a task once more, whatever became of it: delivery is at least once (and `tasks.run`
+        does it too).
+        """
         with self._changed:
             self._schedule(self.tasks[name], 0.0)
 
@@ -157,11 +167,14 @@ class CloudTasks(Service):
             with self._changed:
                 self._running -= 1
                 task.attempts.append(status)
+                task.asked.append(asked)
                 if 200 <= status < 300:
                     task.state = "done"
                 elif len(task.attempts) >= self.limits.attempts:
                     task.state = "dead"
                 else:
+                    # What an answer asks for is shortened like the queue's own pauses.
+                    asked = min(asked, self.limits.max_backoff)
                     self._schedule(task, max(self.limits.pause(len(task.attempts)), asked))
                 self._changed.notify_all()
 
@@ -181,7 +194,8 @@ class CloudTasks(Service):
         return answer.status, float(asked) if asked.isdigit() else 0.0
 
     def _headers(self, task: Task) -> Mapping[str, str]:
-        # https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler: executions do not count 5xx.
+        # https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler: executions do not
+        # count 5xx.
         executions = sum(0 < status < 500 for status in task.attempts)
         headers = dict(task.request.get("headers", {})) | {
             "User-Agent": "Google-Cloud-Tasks",

@@ -1,6 +1,8 @@
-"""Google Cloud as tests drive it: both functions under functions-framework, Google's own clients, local services.
+"""Google Cloud as tests drive it: both functions under functions-framework, Google's own clients,
+local services.
 
-Firestore is Google's emulator, started once and shared: every `Gcp` uses a project id of its own in it.
+Firestore is Google's emulator, started once and shared: every `Gcp` uses a project id of its own in
+it.
 """
 
 import atexit
@@ -32,7 +34,9 @@ _PATIENCE = 30.0  # seconds for a process to answer
 
 
 class Process:
-    """A server in a process group of its own: ended as a whole, and with us where the system can do that."""
+    """A server in a process group of its own: ended as a whole, and with us where the system can do
+    that.
+    """
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int
@@ -57,7 +61,9 @@ class Process:
         return self._output.read_text(errors="replace")
 
     def wait_until_it_answers(self) -> None:
-        """Wait for the first HTTP answer; raise RuntimeError with the output when the process ends instead."""
+        """Wait for the first HTTP answer; raise RuntimeError with the output when the process ends
+        instead.
+        """
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OSError, HTTPException):
@@ -220,7 +226,7 @@ def request(
     *,
     path: str = "/",
 ) -> Answer:
-    """Send one HTTP request exactly as told; Host and Content-Length are added where they are missing."""
+    """Send one HTTP request exactly as told; Host and Content-Length are added if missing."""
     given = {name.lower() for name in headers}
     connection = HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
     started = time.perf_counter()
@@ -276,7 +282,8 @@ def emulator() -> str:
     """Return the emulator's host and port; started on first need, it ends with this process."""
     folder = TemporaryDirectory(prefix="firestore-")
     port = free_port()
-    # The jar itself, with a JVM tuned to start: `gcloud emulators firestore start` is four processes and three seconds.
+    # The jar itself, with a JVM tuned to start: `gcloud emulators firestore start` is four
+    # processes and three seconds.
     quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Duser.language=en"]
     program = [
         "-cp",

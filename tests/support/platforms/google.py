@@ -1,4 +1,5 @@
-"""Google's JSON services on 127.0.0.1, as far as our adapters call them; here Secret Manager, next door Cloud Tasks.
+"""Google's JSON services on 127.0.0.1, as far as our adapters call them; here Secret Manager, next
+door Cloud Tasks.
 
 Neither has an emulator. What we never call is answered 404, so that a test notices.
 Source: https://cloud.google.com/secret-manager/docs/reference/rest.

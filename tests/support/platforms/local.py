@@ -20,9 +20,12 @@ from tests.support.platforms import Answer, Platform
 
 
 class Local(Platform):
-    """`python -m functions.local` with a STATE_DIR that outlives its process, so that it can be killed and restarted."""
+    """`python -m functions.local` with a STATE_DIR that outlives its process, so that it can be
+    killed and restarted.
+    """
 
     name = "local"
+    module = "functions.local"
 
     def __init__(
         self, gitlab_url: str, webhook_secrets: str, gitlab_secrets: str, **settings: str
@@ -32,9 +35,18 @@ class Local(Platform):
         self.state = Path(self._folder.name)
         self._process: subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
-        self._port = 0
+        self._port = self._said = 0
 
     def start(self) -> None:
+        self.launch()
+        for _ in range(2000):
+            if self.listening():
+                return
+            time.sleep(0.01)
+        raise TimeoutError(self.output())
+
+    def launch(self) -> None:
+        """Start the process, on the port it had before, and do not wait for it."""
         environment = {
             "PATH": os.environ["PATH"],
             "GITLAB_URL": self.gitlab_url,
@@ -44,22 +56,22 @@ class Local(Platform):
             "PORT": str(self._port),
             **self.settings,
         }
-        output = self._output.open("ab")
-        said = self._output.stat().st_size
-        command = [sys.executable, "-m", "functions.local"]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-        output.close()
-        for _ in range(500):
-            line = self._output.read_bytes()[said:].decode()
-            if "Listening on " in line:
-                self._port = urlsplit(line.partition("Listening on ")[2].split()[0]).port or 0
-                return
-            if self._process.poll() is not None:
-                raise RuntimeError(line)
-            time.sleep(0.01)
-        raise TimeoutError(self.output())
+        self._said = self._output.stat().st_size
+        with self._output.open("ab") as output:
+            command = [sys.executable, "-m", self.module]
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output
+            )
+
+    def listening(self) -> bool:
+        """Tell whether it serves; raise RuntimeError when it has ended."""
+        line = self._output.read_bytes()[self._said :].decode()
+        if "Listening on " in line:
+            self._port = urlsplit(line.partition("Listening on ")[2].split()[0]).port or 0
+            return True
+        if self._process and self._process.poll() is not None:
+            raise RuntimeError(line)
+        return False
 
     @property
     def url(self) -> str:
@@ -110,7 +122,9 @@ class Local(Platform):
 
     @contextmanager
     def stalled(self, dependency: str) -> Iterator[None]:
-        """Hold the file's write lock; the local platform's secrets are in its environment and cannot stall."""
+        """Hold the file's write lock; the local platform's secrets are in its environment and
+        cannot stall.
+        """
         assert dependency == "queue"
         connection = sqlite3.connect(self.state / "state.sqlite3", isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")

@@ -7,9 +7,9 @@ from threading import Event, Thread
 class Relay:
     """Passes connections on to the target.
 
-    `fault`: "" passes everything on; "stall" takes requests and answers none; "fail" answers each with 500; "drop"
-    ends the connection instead of answering the next request, once, as one does that died while a function was frozen.
-    `accepted` counts connections.
+    `fault`: "" passes everything on; "stall" takes requests and answers none; "fail" answers each
+    with 500; "drop" ends the connection instead of answering the next request, once, as one does
+    that died while a function was frozen. `accepted` counts connections.
     """
 
     def __init__(self, target: int) -> None:

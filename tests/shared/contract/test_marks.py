@@ -1,0 +1,49 @@
+"""The marks to the letter: replies that older versions wrote bear them too."""
+
+import pytest
+
+from shared.contract import marks
+
+RUN = "0123456789abcdef0123456789abcdef"
+OF_RUN = f"<!-- gitlab-claude-trigger run={RUN} -->"
+WORKING = "<!-- gitlab-claude-job pipeline=3 state=working -->"
+ENDED = "<!-- gitlab-claude-job pipeline=3 state=ended -->"
+
+
+def test_a_reply_is_known_by_its_run() -> None:
+    assert marks.of_run(RUN) == OF_RUN
+    assert marks.TRIGGER == "<!-- gitlab-claude-trigger"
+
+
+def test_a_job_s_note_is_known_by_its_pipeline_and_state() -> None:
+    assert marks.of_job(3, marks.WORKING) == WORKING
+    assert marks.of_job("3", marks.ENDED) == ENDED
+
+
+@pytest.mark.parametrize(
+    ("mark", "job", "answer", "pipeline"),
+    [
+        ("", False, False, ""),
+        (WORKING, True, False, "3"),
+        (ENDED, True, True, "3"),
+        ("<!-- gitlab-claude-job pipeline=3 -->", True, True, "3"),
+        ("<!-- gitlab-claude-job pipeline=3 state=a-b -->", False, False, ""),
+        ("<!-- gitlab-claude-job pipeline=x -->", False, False, ""),
+        ("<!-- gitlab-claude-job pipeline=3 state=ended", False, False, ""),
+    ],
+    ids=["none", "working", "ended", "of an old version", "odd state", "no number", "open"],
+)
+def test_what_a_job_wrote_is_known_by_its_mark(
+    mark: str, *, job: bool, answer: bool, pipeline: str
+) -> None:
+    body = f"Some text.\n\n{mark}\n{OF_RUN}"
+    assert marks.has_job(body) is job
+    assert marks.has_answer(body) is answer
+    assert marks.pipeline_of(body) == pipeline
+
+
+def test_a_job_s_last_mark_counts() -> None:
+    other = "<!-- gitlab-claude-job pipeline=1 state={} -->"
+    assert marks.has_answer(f"{other.format('working')} {ENDED}")
+    assert not marks.has_answer(f"{other.format('ended')} {WORKING}")
+    assert marks.pipeline_of(f"{other.format('ended')} {WORKING}") == "3"
