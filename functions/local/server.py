@@ -6,15 +6,16 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
+from operator import itemgetter
 from socket import SHUT_RD, SHUT_WR, socket
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic
 from typing import Any
 
 from shared.incoming.delivery import MAX_BODY, Delivery, has_credentials
 from shared.receive import Answer
 
-CONNECTIONS = 64  # at once; further ones wait until one of these has ended
+CONNECTIONS = 64  # at once; for a further one whoever has had the longest to send must go
 DEADLINE = 15.0  # seconds a request may take from its first byte; GitLab gives up after 10
 _DIGITS = 9  # of a Content-Length: more than any body may have
 _POLL = 0.1  # seconds between looks whether to stop, and which requests take too long
@@ -37,8 +38,8 @@ class Server(ThreadingHTTPServer):
         """Take the port (0: any free one) and listen; raise OSError where it is in use."""
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer, self._log_defect = answer, log_defect
-        self.deadlines: dict[socket, float] = {}
-        self._free = BoundedSemaphore(CONNECTIONS)
+        self._deadlines: dict[socket, float] = {}
+        self._lock, self._free = Lock(), BoundedSemaphore(CONNECTIONS)
         self._thread = Thread(target=self.serve_forever, args=(_POLL,))
 
     @property
@@ -57,9 +58,11 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def get_request(self) -> tuple[socket, Any]:
-        """Accept a connection; raise OSError, which leaves it waiting, while there are enough."""
-        if not self._free.acquire(timeout=_POLL):
-            raise BlockingIOError
+        """Accept a connection; raise OSError, which leaves it waiting, while all are answered."""
+        if not self._free.acquire(blocking=False):
+            self._cut_off(self._listened_to()[:1])
+            if not self._free.acquire(timeout=_POLL):
+                raise BlockingIOError
         try:
             return super().get_request()
         except OSError:
@@ -68,19 +71,36 @@ class Server(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection and let another come."""
-        self.deadlines.pop(request, None)
+        self.listen_to(request, None)
         try:
             super().shutdown_request(request)
         finally:
             self._free.release()
 
     def service_actions(self) -> None:
-        """End what has taken too long: who reads from there finds that no more comes."""
+        """End what has taken too long."""
         now = monotonic()
-        for connection, deadline in list(self.deadlines.items()):
-            if deadline < now:
-                with suppress(OSError):  # it has ended by itself
-                    connection.shutdown(SHUT_RD)
+        self._cut_off([each for each in self._listened_to() if each[1] < now])
+
+    def listen_to(self, connection: socket, seconds: float | None) -> None:
+        """Give a connection so many seconds to send; with None nothing is expected of it."""
+        with self._lock:
+            if seconds is None:
+                self._deadlines.pop(connection, None)
+            else:
+                self._deadlines[connection] = monotonic() + seconds
+
+    def _listened_to(self) -> list[tuple[socket, float]]:
+        """Return the connections that may still send, and until when; the next to end first."""
+        with self._lock:
+            return sorted(self._deadlines.items(), key=itemgetter(1))
+
+    @staticmethod
+    def _cut_off(connections: list[tuple[socket, float]]) -> None:
+        """Let those who read from there find that no more comes."""
+        for connection, _ in connections:
+            with suppress(OSError):  # it has ended by itself
+                connection.shutdown(SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Log a defect by its class; that a client has hung up is none."""
@@ -100,14 +120,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Give each request its time, which begins with its first byte."""
+        self.server.listen_to(self.connection, self.timeout)
         try:
             self.rfile.peek(1)
         except OSError:
             self.close_connection = True
             return
-        self.server.deadlines[self.connection] = monotonic() + DEADLINE
+        self.server.listen_to(self.connection, DEADLINE)
         super().handle_one_request()
-        self.server.deadlines.pop(self.connection, None)
 
     def _serve(self) -> None:
         names = {name.lower() for name in self.headers}
@@ -122,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         elif size > MAX_BODY:  # a byte too many says enough
             delivery = delivery._replace(body=bytes(MAX_BODY + 1))
+        self.server.listen_to(self.connection, None)
         unread = "transfer-encoding" in headers or (size > 0 and not reads)
         self._say(self.server.answer(delivery), last=unread)
         if unread:
@@ -152,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         A connection that is closed with something unread may be reset, and the answer lost:
         https://www.rfc-editor.org/rfc/rfc9112#section-9.6.
         """
-        self.server.deadlines[self.connection] = monotonic() + _LINGER
+        self.server.listen_to(self.connection, _LINGER)
         self.connection.shutdown(SHUT_WR)
         for _ in range(_PIECES):
             if not self.rfile.read1(_PIECE):

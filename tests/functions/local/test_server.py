@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
 from struct import pack
+from threading import Event
 
 import pytest
 
@@ -15,6 +16,7 @@ from shared.receive import Answer
 
 SEEN: list[Delivery] = []
 DEFECTS: list[Exception] = []
+GO_ON = Event()
 TOKEN = {"X-Gitlab-Token": "canary"}
 
 
@@ -24,6 +26,8 @@ def server() -> Iterator[Server]:
         SEEN.append(delivery)
         if delivery.headers.get("x-gitlab-event") == "Defect":
             raise KeyError
+        if delivery.headers.get("x-gitlab-event") == "Slow":
+            GO_ON.wait(10)
         return Answer(202, "application/json", '{"reason": "schön"}')
 
     server = Server(0, answer, DEFECTS.append)
@@ -160,16 +164,36 @@ def test_half_a_body_is_no_delivery(server: Server) -> None:
     assert SEEN == []
 
 
-def test_so_many_connections_are_served_at_once_and_the_next_when_one_ends(server: Server) -> None:
+def test_so_many_connections_are_answered_at_once_and_the_next_when_one_ends(
+    server: Server,
+) -> None:
+    GO_ON.clear()
     held = [connected(server) for _ in range(CONNECTIONS)]
+    for each in held:
+        each.sendall(b"GET / HTTP/1.1\r\nX-Gitlab-Event: Slow\r\n\r\n")
     with connected(server) as waiting:
         waiting.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
         waiting.settimeout(0.5)
         with pytest.raises(TimeoutError):
             waiting.recv(1)
-        held.pop().close()
+        GO_ON.set()
         waiting.settimeout(5)
         assert waiting.recv(65536).startswith(b"HTTP/1.1 202")
+    for each in held:
+        assert each.recv(65536).startswith(b"HTTP/1.1 202")
+        each.close()
+
+
+def test_silent_clients_keep_nobody_waiting(server: Server) -> None:
+    held = [connected(server) for _ in range(CONNECTIONS + 40)]
+    held[70].sendall(b"GET / HTTP/1.1\r\n")
+    began = time.monotonic()
+    for _ in range(20):
+        assert raw(server, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(
+            b"HTTP/1.1 202"
+        )
+    assert time.monotonic() - began < 2
+    assert held[0].recv(1) == b""  # who has said nothing for the longest had to go
     for each in held:
         each.close()
 
