@@ -40,7 +40,8 @@ _THREAD = "/api/v4/projects/7/merge_requests/3"
 _PATHS = {
     "user": "GET /api/v4/users/*",
     "member": "GET /api/v4/projects/7/members/all/*",
-    "texts": f"GET {_THREAD}/notes/*",
+    "project": "GET /api/v4/projects/7",
+    "note": f"GET {_THREAD}/notes/*",
     "award": f"POST {_THREAD}/notes/*/award_emoji",
     "target": f"GET {_THREAD}",
     "notes": f"GET {_THREAD}/notes",
@@ -103,9 +104,9 @@ class _Wired(GitLab):
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         return self._meet("trigger", lambda there: there.trigger(project_id, token, body))
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
         return self._meet(
-            "find_pipeline", lambda there: there.find_pipeline(project_id, run_id, since)
+            "find_pipeline", lambda there: there.find_pipeline(project_id, mark, since)
         )
 
     def _meet(self, step: str, call: Callable[[GitLab], Value]) -> Value:
