@@ -129,8 +129,8 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
         before, at = text[at:start], end
         only_blanks = before.rpartition("\n")[2].strip() == ""
         begins_line = only_blanks and (begins_line or "\n" in before)
-        if begins_line and (after := opening.AFTER_NAME.match(text, end)):
-            at = after.end()
+        if begins_line:
+            at = opening.after_name(text, end)
         elif before[-1:] in opening.BLANKS and text[end : end + 1] in _AFTER_WORD:  # "" at the ends
             before = before[:-1]
         pieces.append(before)

@@ -4,6 +4,7 @@ What people set between is passed: punctuation of any script, dashes, closing br
 """
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from shared.contract import invisible
@@ -19,16 +20,19 @@ _KNOWN = rf"(?i:{'|'.join(messages.OPTIONS)})(?![\w-])"
 DASHES = rf"(?:--(?=[A-Za-z])|[–—](?={_KNOWN}))"  # noqa: RUF001
 _DASH = rf"(?:[–—](?!{_KNOWN})|-(?=[{BLANKS}]))"  # noqa: RUF001
 # Between a mention that begins a line and the text; always matches.
-AFTER_NAME = re.compile(rf"[{PUNCTUATION}]*+[{BLANKS}]*+(?>(?:{_DASH}[{BLANKS}]*+)?)")
+_AFTER_NAME = rf"[{PUNCTUATION}]*+[{BLANKS}]*+(?>(?:{_DASH}[{BLANKS}]*+)?)"
 _CLOSED = rf"""[*_~)\]}}>"'»”’」』】）{PUNCTUATION}{BLANKS}{invisible.CHARACTERS}]*+"""  # noqa: RUF001
 _OPTIONS = rf"(?>(?:[{BLANKS}]*+{DASHES}[^\s=]++(?:=|[{BLANKS}]*+)\S*+)*)"
-_COMMAND = rf"(?i:{'|'.join((*PROMPTED, IMPLEMENT, *ON_THREADS))})(?=[\s{PUNCTUATION}]|\Z)[{PUNCTUATION}]*+"
-_OPENING = re.compile(
+_NAMES = "|".join((*PROMPTED, IMPLEMENT, *ON_THREADS))
+_COMMAND = rf"(?i:{_NAMES})(?=[\s{PUNCTUATION}]|\Z)[{PUNCTUATION}]*+"
+_OPENING = (
     rf"{_CLOSED}(?>(?:{_DASH})?)(?P<line>\s*+)(?P<options>{_OPTIONS})"
     rf"(?>(?P<gap>\s*+)(?P<command>{_COMMAND})(?P<more>{_OPTIONS}))?"
 )
 # A mail's, behind a line break; RFC 3676, 4.3.
-_SIGNATURE = re.compile(r"--[ \t]*+\n[\s\S]*+|[–—][^\n]*+")  # noqa: RUF001
+_SIGNATURE = r"--[ \t]*+\n[\s\S]*+|[–—][^\n]*+"  # noqa: RUF001
+
+_pattern = cache(re.compile)  # on first use: `receive` loads this file for each cold start
 
 
 class Opening(NamedTuple):
@@ -48,7 +52,7 @@ def behind(text: str, at: int, *, line: bool) -> Opening | None:
     >>> behind("Thanks! @claude stop", 15, line=False).words
     'stop'
     """
-    found = _OPENING.match(text, at)
+    found = _pattern(_OPENING).match(text, at)
     if not found or (not line and "\n" in found["line"]):
         return None
     command, options, more = found["command"] or "", found["options"], found["more"] or ""
@@ -63,8 +67,14 @@ def behind(text: str, at: int, *, line: bool) -> Opening | None:
     return Opening(words, [span for span in spans if span[0] < span[1]], alone) if words else None
 
 
+def after_name(text: str, at: int) -> int:
+    """Return where the text begins behind a mention that begins a line and ends at a position."""
+    found = _pattern(_AFTER_NAME).match(text, at)
+    return found.end() if found else at
+
+
 def is_nothing(rest: str) -> bool:
     """Tell whether what follows a command leaves it alone: blanks, or a signature on a new line."""
     words = rest.strip()
     apart = "\n" in rest[: len(rest) - len(rest.lstrip())]
-    return not words or (apart and bool(_SIGNATURE.fullmatch(words)))
+    return not words or (apart and bool(_pattern(_SIGNATURE).fullmatch(words)))
