@@ -64,7 +64,9 @@ def leave(
         (folder / "result.json").write_text(f"{log.masked(shown)}\n", encoding="utf-8")
         (folder / "transcript.jsonl").write_text(log.masked("".join(transcript)), encoding="utf-8")
     if patch:
-        (folder / "changes.patch").write_bytes(patch)
+        # A patch has to apply: what merely has a token's form stays in it.
+        shown = log.secrets.without(patch.decode("utf-8", "surrogateescape"))
+        (folder / "changes.patch").write_bytes(shown.encode("utf-8", "surrogateescape"))
 
 
 def _clean(folder: Path) -> None:
