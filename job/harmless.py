@@ -32,7 +32,8 @@ _CLOSES = (
 _CLOSING = re.compile(_CLOSES)
 _SKIP_CI = re.compile(r"\[(?=(?:ci[ _-]skip|skip[ _-]ci)\])", re.IGNORECASE)
 _NAME = r"(?=[A-Za-z0-9_.\\&])"  # what follows the @ of a mention, or may be rendered as that
-_MENTIONS = re.compile(rf"(?<![A-Za-z0-9])@+{_NAME}")
+# Signs in a row are read at once: behind a letter the first is no mention's, and may stay.
+_MENTIONS = re.compile(rf"(?<!@)((?<![A-Za-z0-9])|@)@+{_NAME}")
 # What a line is read by: escapes, code, and all that could act. An @ may be spelled as an entity.
 _TOKEN = re.compile(
     r"\\[!-/:-@\[-`{-~]|`+|~{3,}|<|!\[|\]\(|\[\[|\$|&(?:commat|#0*64|#[xX]0*40);"
@@ -107,7 +108,7 @@ def plain(text: str, most: int = 72) -> str:
     """
     line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
     line = re.sub(r"\s+", " ", line)
-    line = re.sub(r"^[ /]*(?:#+ |[-*] )?[ /]*", "", _MENTIONS.sub("", line)).rstrip(" -:.")
+    line = re.sub(r"^[ /]*(?:#+ |[-*] )?[ /]*", "", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
     line = _SKIP_CI.sub(f"[{_JOINER}", unclosing(line))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 

@@ -31,6 +31,7 @@ class Log:
         """Take where text goes, the time in seconds, and the values to mask."""
         self._write, self._clock = write, clock
         self.secrets = Secrets()
+        self.unsaid: list[str] = []  # lines that only steps stand for
         self._sections = 0
         self._steps_only = False
         self.hide(*secrets)
@@ -54,7 +55,8 @@ class Log:
 
     def line(self, text: str = "", step: str = "") -> None:
         """Write a text, line by line; or `step`, a text of ours, where only steps are said."""
-        if self._steps_only:
+        if self._steps_only and text != step:
+            self.unsaid.append(self.masked(text))
             text = step
             if not step:
                 return

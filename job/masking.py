@@ -22,7 +22,7 @@ _SHORTEST = 6  # characters: masking less would garble every other word
 _SHAPES = re.compile(
     r"sk-ant-[\w-]{16,}|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[\w.-]{16,}"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}|\bya29\.[\w-]{16,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+    r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     re.ASCII,
 )
 # Names of variables that hold secrets; a short value, such as the password of a test's database, is

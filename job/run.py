@@ -105,6 +105,7 @@ class Job:
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
         text, code = self._outcome(context, thread)
+        artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
             thread.say(text)
         except GitLabError as error:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -119,7 +120,40 @@ def test_no_mention_is_live_behind_any_character() -> None:
         assert not MENTION.search(plain(text, 60_000))
 
 
-@pytest.mark.parametrize("text", ["@all", "@@all", "x @group/sub.", "é@all", "@`all`", "_a_@all"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "@",
+        "@a",
+        "`",
+        "`a`",
+        "`a ",
+        "](",
+        "[[",
+        "\\",
+        "| ",
+        "&#0",
+        "fix ",
+        "fix  #",
+        "$`",
+        " /",
+        "\n    @",
+    ],
+)
+def test_hostile_answers_take_linear_time(hostile: str) -> None:
+    def seconds(size: int) -> float:
+        text = "|-|\n" + hostile * (size // len(hostile))
+        began = time.perf_counter()
+        quiet(text), plain(text), unclosing(text)
+        return time.perf_counter() - began
+
+    few = min(seconds(6_000) for _ in range(3))
+    assert seconds(48_000) < 40 * max(few, 0.001)
+
+
+@pytest.mark.parametrize(
+    "text", ["@all", "@@all", "x@@all", "x @group/sub.", "é@all", "@`all`", "_a_@all"]
+)
 def test_names_are_not_called(text: str) -> None:
     for made in (quiet(text), plain(text), literal(text, 72)):
         assert not MENTION.search(made.replace("_@", "@"))

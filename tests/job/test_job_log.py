@@ -30,6 +30,7 @@ def test_a_log_of_steps_says_what_it_is_given_as_a_step() -> None:
     log.step("Start")
     log.line("what somebody wrote", step="Install")
     assert written == ["before\n", "quiet\n", "Start\n", "Install\n"]
+    assert log.unsaid == ["what somebody wrote", "what somebody wrote"]
 
 
 def test_no_text_can_forge_a_section() -> None:

@@ -3,11 +3,12 @@
 import base64
 import json
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from job.masking import MASK, Secrets
+from job.masking import MASK, Secrets, held
 
 SECRET = "canary/of+the=job\u00e9"
 LINES = ("MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQDCanary")
@@ -87,7 +88,7 @@ def test_time_is_linear_in_the_text() -> None:
     secrets = holding(*(f"canary-number-{number}" for number in range(40)))
 
     def seconds(size: int) -> float:
-        text = "glpat-x eyJ-AKIA canary-numbe " * size
+        text = "glpat-x eyJ-AKIA canary-numbe " * size + "-eyJ" * size
         began = time.perf_counter()
         secrets.masked(text)
         return time.perf_counter() - began
@@ -95,3 +96,22 @@ def test_time_is_linear_in_the_text() -> None:
     seconds(1000)
     few = min(seconds(20_000) for _ in range(3))
     assert seconds(160_000) < 24 * few
+
+
+def test_values_are_secrets_by_name_by_choice_and_in_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    variables = {
+        "NAMED": "canary-named",
+        "OTHER_TOKEN": "canary-other-token",
+        "DB_PASSWORD": "postgres",
+        "NODE_ENV": "production-with-a-long-name",
+        "DEPLOY_KEY": str(tmp_path / "key"),
+        "MISSING_TOKEN": str(tmp_path / "no such file"),
+    }
+    assert list(held(variables, ["NAMED"])) == [
+        "canary-named",
+        "canary-other-token",
+        str(tmp_path / "key"),
+        KEY,
+        str(tmp_path / "no such file"),
+    ]

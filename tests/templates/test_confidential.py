@@ -187,6 +187,7 @@ def test_a_failure_says_nothing_confidential_in_the_log(
         assert ended.code == 1, plain(ended.log)
         assert WORD not in ended.log
         assert "max_turns" in ended.log
+        assert "Claude stopped at the limit of 1 turns." in ended.artifacts["log.txt"]
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
