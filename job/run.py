@@ -117,6 +117,8 @@ class Job:
     def _outcome(self, context: branch.Context, thread: reply.Thread) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
+            token = self._inputs.token_variable
+            self._request = withheld.read(self._request, self._gitlab, self._environment, token)
             return self._work(context, thread), 0
         except Failure as error:
             failure = error
@@ -128,10 +130,6 @@ class Job:
 
     def _work(self, context: branch.Context, thread: reply.Thread) -> str:
         """Do everything between the first word and the last, which is returned."""
-        if self._request.withheld:
-            self._request = withheld.read(
-                self._request, self._gitlab, self._environment, self._inputs.token_variable
-            )
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
             login = Login(f"{self._environment['CI_PROJECT_URL']}.git", self._token)
             workspace = Workspace(Path.cwd(), folders.private, self._environment, login)

@@ -59,13 +59,15 @@ class _Thread(NamedTuple):
 def read(
     request: Request, gitlab: GitLab, environment: Mapping[str, str], token_variable: str
 ) -> Request:
-    """Return the request with the texts that the job's token may read.
+    """Return a withheld request with the texts that the job's token may read; any other as it is.
 
     `token_variable` names that token for the person who has to change it. Raise Failure if the
     comment cannot be read, is not that person's, or has changed since the pipeline was created;
     CI_PIPELINE_CREATED_AT says when that was, as 2026-01-31T16:47:55Z:
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
+    if not request.withheld:
+        return request
     created = _seconds(environment.get("CI_PIPELINE_CREATED_AT"))
     if request.kind not in (ISSUE, MERGE_REQUEST) or created == float("inf"):
         raise Failure(Reason.REQUEST_INVALID, what=messages.NO_THREAD_OR_TIME)

@@ -155,6 +155,12 @@ def test_what_cannot_be_read_names_the_token(gitlab: GitLab, status: int) -> Non
     assert "THE_TOKEN" in failure.value.text
 
 
+def test_a_request_that_has_its_texts_is_left_alone(gitlab: GitLab) -> None:
+    before = len(gitlab.calls)
+    assert read(gitlab, input="fix it", withheld=False).input == "fix it"
+    assert len(gitlab.calls) == before
+
+
 def test_without_a_time_or_a_thread_nothing_runs(gitlab: GitLab) -> None:
     with pytest.raises(Failure, match="request_invalid"):
         read(gitlab, kind="", iid=0)
