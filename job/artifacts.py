@@ -71,10 +71,12 @@ def leave(
 
 def leave_unsaid(workspace: Path, log: Log) -> None:
     """Write what the log does not say, where it says steps only, for Developers."""
+    folder = workspace / FOLDER
     if log.unsaid:
-        _clean(workspace / FOLDER)
-        (workspace / FOLDER / ".ours").touch()
-        _put(workspace / FOLDER / "log.txt", "\n".join([*log.unsaid, ""]))
+        if folder.is_symlink() or folder.is_file():  # of a branch's, where the job ended early
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
+        _put(folder / "log.txt", "\n".join([*log.unsaid, ""]))
 
 
 def _put(path: Path, text: str) -> None:

@@ -56,6 +56,23 @@ def test_a_folder_that_a_branch_passes_off_as_ours_leads_nowhere(
     assert (folder / "log.txt").read_text() == "GitLab answered 404\n"
 
 
+@pytest.mark.parametrize("kind", ["link", "file", "nothing"])
+def test_what_is_left_unsaid_stays_in_the_workspace(
+    workspace: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = workspace / ".gitlab-claude"
+    if kind == "link":
+        folder.symlink_to(tmp_path)
+    elif kind == "file":
+        folder.touch()
+    log = Log(lambda _: None, lambda: 0.0)
+    log.say_steps_only("")
+    log.line("x")
+    artifacts.leave_unsaid(workspace, log)
+    assert (folder / "log.txt").read_text() == "x\n"
+    assert not folder.is_symlink()
+
+
 def test_where_nothing_was_left_unsaid_there_is_no_such_file(workspace: Path) -> None:
     artifacts.leave_unsaid(workspace, Log(lambda _: None, lambda: 0.0))
     assert not (workspace / ".gitlab-claude").exists()
