@@ -61,10 +61,30 @@ def leave(
     if result:
         failure = result.failure.reason.name.lower() if result.failure else None
         shown = json.dumps({**result._asdict(), "failure": failure, "run": run_id}, indent=1)
-        (folder / "result.json").write_text(f"{log.masked(shown)}\n", encoding="utf-8")
-        (folder / "transcript.jsonl").write_text(log.masked("".join(transcript)), encoding="utf-8")
+        _put(folder / "result.json", f"{log.masked(shown)}\n")
+        _put(folder / "transcript.jsonl", log.masked("".join(transcript)))
     if patch:
-        (folder / "changes.patch").write_bytes(patch)
+        # A patch has to apply: what merely has a token's form stays in it.
+        shown = log.secrets.without(patch.decode("utf-8", "surrogateescape"))
+        _put(folder / "changes.patch", shown)
+
+
+def leave_unsaid(workspace: Path, log: Log) -> None:
+    """Write what the log does not say, where it says steps only, for Developers."""
+    folder = workspace / FOLDER
+    if log.unsaid:
+        if folder.is_symlink() or folder.is_file():  # of a branch's, where the job ended early
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
+        _put(folder / "log.txt", "\n".join([*log.unsaid, ""]))
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file in place of whatever a branch may have put there, a link included."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def _clean(folder: Path) -> None:

@@ -36,6 +36,16 @@ REQUEST_INVALID = Explanation(
     "The request is not one this job understands: {what}.",
     "Bring the component and the trigger function to the same major version.",
 )
+REQUEST_UNREADABLE = Explanation(
+    "The job could not read what was asked (HTTP {status}): it was asked internally, so the "
+    "pipeline was told ids only.",
+    "Check that the comment is still there; the user of the token in {name} must see confidential "
+    "issues and internal notes, as a Developer does.",
+)
+REQUEST_CHANGED = Explanation(
+    "What was asked is no longer what it was when the pipeline was created, or not that person's.",
+    "Ask again in a new comment.",
+)
 PROMPT_FILE_MISSING = Explanation(
     "The default branch has no file {name}.",
     "Add it, or remove the input prompt_file.",
@@ -130,7 +140,11 @@ DEFECT = Explanation(
 
 # What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
 NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
-OTHER_VERSION = "ai_flow is not of version {version}"
+OTHER_VERSION = "ai_flow is not of version {versions}"
+NO_THREAD_OR_TIME = (
+    "it was asked internally, but names no issue or merge request, or CI_PIPELINE_CREATED_AT is "
+    "not set"
+)
 NO_RUN_ID = "its id is no run id"
 OTHER_PROJECT = "it is for another project"
 SHOW_MERGE_REQUEST = "show the merge request"
@@ -172,6 +186,15 @@ REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_NOT_PUSHED = (
+    "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
+    "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "
+    "`confidential_changes: push` would push them."
+)
+REMARK_NOT_TO_LEAVE = (
+    "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
+    "artifacts have them with the secret masked: changes.patch."
+)
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.
@@ -188,3 +211,5 @@ REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"
 CHECKED_OUT = "at {commit}"
 UNCHANGED = "Nothing was changed."
+STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
+ANOTHER_TOOL = "another tool"

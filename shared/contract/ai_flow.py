@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import re
 
-# Of `ai_flow`; a job refuses any other. WITHHELD: `input` is null where a person wrote it and
-# `context` holds ids only, since whoever watches the project's pipelines reads both. The job reads
-# the texts from GitLab.
-VERSION = 1
-WITHHELD = 2
+# Of `ai_flow`; a job refuses any other. WITHHELD is what was asked internally: its `context` has
+# ids only, its `input` is null where a person wrote it; the job reads the texts with its own token.
+VERSION, WITHHELD = 1, 2
 
 # What a run can be about: `kind`.
 ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"

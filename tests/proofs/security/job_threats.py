@@ -96,9 +96,15 @@ JOB_THREATS = (
     ),
     Threat(
         "J10",
-        "Secrets and forged sections in the job's log",
-        "Values of secrets are masked in every line, the longer before the shorter; control characters do not get through.",
+        "Secrets in what leaves the job: log, artifacts, reply, merge request, commit; forged sections in its log",
+        "Every secret the job holds, variables of the input `environment` included, is masked in the usual spellings, and so "
+        "is what has a token's form; a commit that would bring one is not pushed. Control characters do not get through.",
         (
+            "templates/test_confidential.py::test_a_secret_leaves_the_job_in_no_output",
+            "job/test_masking.py::test_every_spelling_is_masked_and_found",
+            "job/test_masking.py::test_values_are_secrets_by_name_by_choice_and_in_files",
+            "job/test_branch.py::test_a_change_that_brings_a_secret_is_not_pushed_and_the_file_is_named",
+            "job/test_gitlab.py::test_no_text_that_is_written_holds_a_secret",
             "job/test_job_log.py::test_a_secret_is_masked_wherever_it_stands",
             "job/test_job_log.py::test_no_text_can_forge_a_section",
         ),

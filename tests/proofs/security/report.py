@@ -47,8 +47,8 @@ may be configured at once and the others are read again as soon as GitLab reject
   but the comment's text is not.
 - **A body that one of GitLab's own users wrote.** The signature says that GitLab sent it, not that
   its words are true; nothing but the comment's text, names and ids is taken from it.
-- **What the job prints in a form of its own.** GitLab and the job mask exact values; a secret
-  spelled otherwise is not masked.
+- **A secret that is taken apart.** The job masks its secrets in the usual spellings; one that is
+  split, compressed or encrypted is not found.
 - **The owner of the platform account.** Whoever may read the secret store, the queue or the records
   needs no hole.
 - **Money.** Limits count runs, not tokens; set a budget with your provider as well.

@@ -8,6 +8,7 @@ from tests.proofs.security.job_threats import JOB_THREATS, Threat
 
 _QUICK = "proofs/test_security.py"
 _HOSTILE = "templates/test_hostile.py"
+_CONFIDENTIAL = "templates/test_confidential.py"
 
 TRIGGER_THREATS = (
     Threat(
@@ -117,9 +118,13 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T11",
-        "Quick actions (`/merge`) in our own notes",
-        "Our replies are fixed words, ids and checked links; what Claude writes is defused line by line.",
+        "Quick actions (`/merge`) and closing words (`Closes #12`) in what we write",
+        "Our replies are fixed words, ids and checked links; what Claude writes is defused line by line, names of branches "
+        "too; in merge requests and commits no word closes an issue but our one line.",
         (
+            "job/test_harmless.py::test_no_word_closes_an_issue_and_the_text_looks_the_same",
+            "job/test_merge_request.py::test_what_claude_says_closes_no_issue_but_the_one_asked_in",
+            "job/test_reply.py::test_a_branch_s_name_in_a_failure_calls_nobody",
             "shared/outgoing/test_replies.py::test_no_reply_can_act_or_call",
             "job/test_harmless.py::test_no_answer_has_a_line_that_gitlab_runs",
             f"{_HOSTILE}::test_a_hostile_answer_is_only_text",
@@ -128,9 +133,13 @@ TRIGGER_THREATS = (
     Threat(
         "T12",
         "Bots that answer each other for ever",
-        "Our own notes are known by mark and author; bots are ignored unless named, and named ones are held by the limits "
-        "per thread, person and day.",
+        "Our own notes and merge requests are known by mark, notes by author too; bots are ignored unless named, and named "
+        "ones are held by the limits per thread, person and day. No name in an answer is called, whatever stands before it.",
         (
+            "job/test_harmless.py::test_no_mention_is_live_behind_any_character",
+            "job/test_harmless.py::test_what_only_looks_like_code_or_text_does_nothing",
+            "job/test_harmless.py::test_what_is_left_alone_is_code_for_the_trigger_s_own_reader",
+            "job/test_merge_request.py::test_a_description_is_known_as_ours_whatever_it_says",
             f"{_QUICK}::test_bots_that_talk_for_ever_start_no_more_than_the_limits",
             "shared/test_dispatch.py::test_we_never_ask_ourselves",
             "job/test_harmless.py::test_outside_fences_nothing_is_live",
@@ -179,9 +188,19 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T17",
-        "Confidential comments answered in public",
-        "The reply is as internal as the question, in the same discussion; SERVE_CONFIDENTIAL=false ignores them.",
+        "Confidential comments answered in public: in a note, the job's log, a merge request, the next conversation",
+        "The reply is as internal as the question, in the same discussion; SERVE_CONFIDENTIAL=false ignores them. One place "
+        "decides what the job may say where: its log names steps only, nothing of it is cached, and in a project that is "
+        "not private changes are an artifact for Developers. The job reads withheld requests with its own token.",
         (
+            f"{_CONFIDENTIAL}::test_nothing_confidential_is_in_an_output_for_others",
+            f"{_CONFIDENTIAL}::test_the_search_finds_what_is_said_in_public",
+            f"{_CONFIDENTIAL}::test_what_the_include_lets_be_pushed_names_no_issue",
+            f"{_CONFIDENTIAL}::test_a_failure_says_nothing_confidential_in_the_log",
+            f"{_CONFIDENTIAL}::test_no_conversation_goes_on_between_public_and_internal",
+            f"{_CONFIDENTIAL}::test_what_was_asked_internally_and_then_changed_is_not_run",
+            "job/test_audience.py::test_each_output_has_its_readers",
+            "job/test_withheld.py::test_what_is_not_what_was_asked_is_not_run",
             "functions/gitlab/test_thread.py::test_a_reply_joins_the_discussion_and_its_confidentiality",
             "shared/test_receive.py::test_confidential_notes_can_be_switched_off",
             "shared/outgoing/test_context.py::test_internal_notes_are_for_internal_requests_only",

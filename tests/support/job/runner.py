@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,8 +126,15 @@ class Runner:
                 (self.folder / "payload.json").write_text(variable["value"])
                 value = str(self.folder / "payload.json")
             environment[variable["key"]] = value
-        command = ["bash", "-c", _script(inputs)]
-        return self._ended(command, environment, self._clone(pipeline), during)
+        # By a file, as a runner does: an argument may have 128 KiB, and the program has more.
+        script = self.folder / "script"
+        script.write_text(_script(inputs))
+        return self._ended(["bash", str(script)], environment, self._clone(pipeline), during)
+
+    def created_at(self, pipeline: Record) -> str:
+        """Return when a pipeline was created, as GitLab's variable has it: to the second, UTC."""
+        created = datetime.fromtimestamp(pipeline["created_at"], UTC)
+        return created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def keep_cache(self) -> None:
         """Let the next job find what this one left in the cache's folder, as GitLab would."""
@@ -250,6 +258,8 @@ class Runner:
             "CI_SERVER_URL": self.gitlab.url,
             "CI_PROJECT_ID": str(project.id),
             "CI_PROJECT_PATH": project.path,
+            "CI_PROJECT_VISIBILITY": project.visibility,
+            "CI_PIPELINE_CREATED_AT": self.created_at(pipeline),
             "CI_PROJECT_URL": url,
             "CI_DEFAULT_BRANCH": project.default_branch,
             "CI_COMMIT_REF_NAME": pipeline["ref"],
