@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.incoming.mention import instruction, may_occur
+from shared.incoming.mention import instruction, may_occur, sanitized
 from shared.outcome.reasons import Stop
 from shared.runs import command
 from tests import DATA
@@ -105,6 +105,19 @@ def test_a_public_report_is_understood(case: dict[str, Any]) -> None:
 )
 def test_what_stands_behind_the_mention_comes_first(text: str, asked: str) -> None:
     assert instruction(text, CLAUDE) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("@claude\n---\n<!-- a -->\n---", " ---\n<!-- a -->\n---"),
+        ("---\na\n---\n@claude b", "---\na\n---\nb"),
+        ("b\n@claude\n---\na\n---", "b\n\n---\na\n---"),
+    ],
+)
+def test_a_cut_makes_no_front_matter(text: str, asked: str) -> None:
+    assert instruction(text, CLAUDE) == asked
+    assert "<!--" not in sanitized(asked, CLAUDE)
 
 
 OPENINGS = ("@claude", " ", "\n", "--turns", "—turns=3 ", "stop", "review", "Hi ", ",", "`", "> ")
