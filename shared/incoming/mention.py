@@ -84,8 +84,7 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
 
-    masked = visible.mask(text)
-    return [(start, end) for start, end in spans if masked[start:end] == text[start:end]]
+    return visible.shown(text, spans)
 
 
 def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:

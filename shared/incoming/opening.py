@@ -22,7 +22,8 @@ _DASH = rf"(?:[–—](?!{_KNOWN})|-(?=[{BLANKS}]))"  # noqa: RUF001
 AFTER_NAME = re.compile(rf"[{PUNCTUATION}]*+[{BLANKS}]*+(?>(?:{_DASH}[{BLANKS}]*+)?)")
 _CLOSED = rf"""[*_~)\]}}>"'»”’」』】）{PUNCTUATION}{BLANKS}{invisible.CHARACTERS}]*+"""  # noqa: RUF001
 _OPTIONS = rf"(?>(?:[{BLANKS}]*+{DASHES}[^\s=]++(?:=|[{BLANKS}]*+)\S*+)*)"
-_COMMAND = rf"(?i:{'|'.join((*PROMPTED, IMPLEMENT, *ON_THREADS))})(?=[\s{PUNCTUATION}]|\Z)[{PUNCTUATION}]*+"
+_NAMES = "|".join((*PROMPTED, IMPLEMENT, *ON_THREADS))
+_COMMAND = rf"(?i:{_NAMES})(?=[\s{PUNCTUATION}]|\Z)[{PUNCTUATION}]*+"
 _OPENING = re.compile(
     rf"{_CLOSED}(?>(?:{_DASH})?)(?P<line>\s*+)(?P<options>{_OPTIONS})"
     rf"(?>(?P<gap>\s*+)(?P<command>{_COMMAND})(?P<more>{_OPTIONS}))?"

@@ -1,8 +1,9 @@
 r"""Find the comments of code that GitLab draws instead of showing: diagrams, formulas, tables.
 
 Kinds: https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts, #math-equations, #json;
-https://docs.gitlab.com/administration/integration/kroki/. The marks of a comment are no part of it: they stay, so
-that no line becomes another one. Strings of the languages are passed where they may hold such marks.
+https://docs.gitlab.com/administration/integration/kroki/. The marks of a comment are no part of it:
+they stay, so that no line becomes another one. Strings of the languages are passed where they may
+hold such marks.
 """
 
 import json

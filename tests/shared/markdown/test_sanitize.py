@@ -435,10 +435,10 @@ PIECES = (
     *MARKS,
     "<b x=y>", "<b ", 'title="a"', "<div>", "</div>", "<!A", "<?", "?>", "<![CDATA[", "]]>",
     "<script>", "![", "![a](", "[a](b 'c')", "[x]: y 'z'\n", "&#8203;", "&zwj;", "\u200b", "\u2028",
-    "|", "\n|-|\n", "<!-", "- ", "&#82", "03;", "\U000e0041", "\n-|-\n", "a|b\n", "|c|d|e\n", "<rp>",
-    "</rp>", "<rt>", "```mermaid\n", "%%", "%%{", "```plantuml\n", "/'", "'/", "```math\n", "$", "$$",
-    "%", "\\phantom{", "{", "}", "```json:table\n", '{"items":[{"a":1,"a":2}]}', "\n---\n", "---\n",
-    '<pre lang="math">', "+++\n", "...\n",
+    "|", "\n|-|\n", "<!-", "- ", "&#82", "03;", "\U000e0041", "\n-|-\n", "a|b\n", "|c|d|e\n",
+    "<rp>", "</rp>", "<rt>", "```mermaid\n", "%%", "%%{", "```plantuml\n", "/'", "'/", "```math\n",
+    "$", "$$", "%", "\\phantom{", "{", "}", "```json:table\n", '{"items":[{"a":1,"a":2}]}',
+    "\n---\n", "---\n", '<pre lang="math">', "+++\n", "...\n",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join)
 
@@ -510,11 +510,12 @@ REPEATED = (
     "[x]:\n", "\u200b", "a\u200b", "\u2028", "<?a?>", "<? ", "\n<?\n\n", "<!A\n\n", "<![CDATA[",
     "<pre>\n", "<pre></pre>\n", "\n<pre>\n\n</pre>", "- a\n\n      <b c=d>\n", "\\<", "é<b c=d>",
     "]", "<b a='<b c=\"' d=' e=\"", '<b =\'<b ="\' "=" "=\'', '<div>\n<b ="<b "="', "```a b\n```\n",
-    "![a <!-- ]( -->", "a|b\n-|-\nc|d|e\n", "|a\n", "-|-\n", "<rp>", "<rp>a</rp>", "<rp><b>", "$a%b$ ",
-    "$", "$$ ", "$$", "$a%\n", "$a", "\\phantom{", "$\\phantom{", "```mermaid\n%% a\n", "```mermaid\n",
-    "```mermaid\n%%{", "```plantuml\n/'", "```plantuml\n'a\n```\n", '```d2\n"""', "```dot\n/*a\n",
-    "```math\n{", '<pre lang="math">', '<pre lang="math', "<pre ", '```json:table\n{"items": [{"a":',
-    "```json:table\n{}\n```\n", "---\n", "---\n\n", "+++\n...\n", "%%", "mermaid ",
+    "![a <!-- ]( -->", "a|b\n-|-\nc|d|e\n", "|a\n", "-|-\n", "<rp>", "<rp>a</rp>", "<rp><b>",
+    "$a%b$ ", "$", "$$ ", "$$", "$a%\n", "$a", "\\phantom{", "$\\phantom{", "```mermaid\n%% a\n",
+    "```mermaid\n", "```mermaid\n%%{", "```plantuml\n/'", "```plantuml\n'a\n```\n", '```d2\n"""',
+    "```dot\n/*a\n", "```math\n{", '<pre lang="math">', '<pre lang="math', "<pre ",
+    '```json:table\n{"items": [{"a":', "```json:table\n{}\n```\n", "---\n", "---\n\n", "+++\n...\n",
+    "%%", "mermaid ",
 )  # fmt: skip
 OURS: dict[str, Callable[[int], str]] = {
     **FAMILIES,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.mention import instruction
-from shared.markdown.visible import mask
+from shared.markdown.visible import mask, shown
 from tests import DATA
 
 REDOS = json.loads((DATA / "redos.json").read_text())["families"]
@@ -396,7 +396,8 @@ def test_every_kind_of_newline_is_one(text: str) -> None:
 MARKS = [
     "```", "`", "~~~", ">", ">>>", "<", "<!--", "-->", "<pre>", "</pre>", "<a", "<code>", "</code>",
     "[", "]", "(", "](", "[x]:", "[x]", "![", "\\", "@", "-", "1.", "10)", "#", "===", "***",
-    "|", "|-|\n", "\n-|-\n", "---\n", "+++\n", "...\n", "$", "$$", "<rp>", "</rp>", "<rt>", "www.", "://", '"', "'", "=", "/", "|", "&", ";", "a", "claude", "@claude", "\0", "\r",
+    "|", "|-|\n", "\n-|-\n", "---\n", "+++\n", "...\n", "$", "$$", "<rp>", "</rp>", "<rt>",
+    "www.", "://", '"', "'", "=", "/", "|", "&", ";", "a", "claude", "@claude", "\0", "\r",
     "\ud800", "\U0001f916", " ", "  ", "    ", "\t", "\n", "\n\n", "\r\n", "é",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(MARKS) | st.text(max_size=3)).map("".join)
@@ -415,6 +416,24 @@ def test_what_is_hidden_stays_hidden(text: str) -> None:
     seen = mask(text)
     again = mask(seen)
     assert all(new == " " for old, new in zip(seen, again, strict=True) if old == " ")
+
+
+LINES = (
+    "\n> ", "\n>>>\n", "\n\n", "\n", "\n- ", "\n1. ", "\n  ", "\n    ", "@a", " @a ", "`", "```\n",
+    "~~~\n", "<!--", "-->", "<a>", "</a>", "<b x='", "'>", "[", "](x)", "[x]: y\n", "\n[x]: y\n'",
+    "$", "$$", "|", "|-|\n", "---\n", "...\n", "\r\n", "\r",
+    "\\", "x", "# ", "\n===", "http://", "\t", "\0", ">",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=25).map("".join))
+def test_what_is_shown_is_what_the_whole_mask_leaves(text: str) -> None:
+    spans = [found.span() for found in re.finditer("@a", text)]
+    seen = mask(text)
+    for some in (spans, spans[:1], spans[-1:]):
+        assert not some or shown(text, some) == [
+            (start, end) for start, end in some if seen[start:end] == text[start:end]
+        ]
 
 
 @given(TEXTS)
@@ -455,8 +474,8 @@ REPEATED = (
     "> a\n", ">\n", "~~~\n", "```a\n", "```\n", "[x]: y\n", "[x]: y\n\n", "[x]: y '\n", "[x]: <\n",
     "[", "]", "(", ")", "#\n", "---\n", "* * *\n", "=\n", "a\n=\n", "a\n", "a\n\n", "\n", " \n",
     "\t", "\t\n", "\r", "\r\n", "    a\n", "| a ", "\0", "@claude ", "@claude", "`@claude` ",
-    "|a\n", "-|-\n", "a|b\n-|-\nc|d|e\n", "|", "---\n", "--- a\n", "+++\n...\n", "$a$ ", "$$", "$$a", "$a\n",
-    "<rp>", "<rp>a<rt>", "<rp><b>", "x\n@claude ", "@claude\n", "@claude —turns=1 ",
+    "|a\n", "-|-\n", "a|b\n-|-\nc|d|e\n", "|", "---\n", "--- a\n", "+++\n...\n", "$a$ ", "$$",
+    "$$a", "$a\n", "<rp>", "<rp>a<rt>", "<rp><b>", "x\n@claude ", "@claude\n", "@claude —turns=1 ",
 )  # fmt: skip
 FAMILIES: dict[str, Callable[[int], str]] = {
     **{text: family(text) for text in REDOS},
