@@ -54,7 +54,8 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
         return None
     found = _opening(text, spans)
     if found is None:
-        return _without_mentions(_cut(text, spans), phrases)
+        asked = _without_mentions(_cut(text, spans), phrases)
+        return asked if _has_front_matter(text) or not _has_front_matter(asked) else f" {asked}"
     apart = [span for span in spans if not any(a <= span[0] < b for a, b in found.spans)]
     asked = "" if found.alone else _cut(text, sorted([*apart, *found.spans]))
     return _without_mentions(f"{found.words}\n\n{asked}".strip(), phrases)
@@ -83,8 +84,7 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
 
-    masked = visible.mask(text)
-    return [(start, end) for start, end in spans if masked[start:end] == text[start:end]]
+    return visible.shown(text, spans)
 
 
 def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
@@ -107,6 +107,13 @@ def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
                 break
     begins_line = not words[words.rfind("\n", 0, at) + 1 : at].strip()
     return opening.behind(words, at, line=begins_line)
+
+
+def _has_front_matter(text: str) -> bool:
+    """Tell whether a text begins with front matter: what a cut makes one is none for a reader."""
+    from shared.markdown.front_matter import fenced  # noqa: PLC0415  only where a phrase is
+
+    return fenced(text) != text
 
 
 def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:

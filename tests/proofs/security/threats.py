@@ -90,10 +90,13 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T8",
-        "Hidden text: comments in HTML, zero-width and tag characters, alt texts",
+        "Hidden text: comments in HTML and diagrams, zero-width and tag characters, alt texts, excess "
+        "cells of tables",
         "A mention counts only where a reader sees it; what no reader sees reaches no model.",
         (
             "shared/incoming/test_mention.py::test_a_case_of_the_field_is_decided_as_documented",
+            "shared/markdown/test_visible.py::test_a_cell_beyond_the_header_is_not_seen",
+            "shared/markdown/test_sanitize.py::test_comments_of_drawn_code_go_and_their_marks_stay",
             "shared/outgoing/test_context.py::test_nothing_hidden_gets_through",
             "job/test_prompt.py::test_in_data_nothing_acts_or_hides",
         ),

@@ -122,6 +122,19 @@ def test_what_stands_behind_the_mention_comes_first(text: str, asked: str) -> No
     assert instruction(text, CLAUDE) == asked
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("@claude\n---\n<!-- a -->\n---", " ---\n<!-- a -->\n---"),
+        ("---\na\n---\n@claude b", "---\na\n---\nb"),
+        ("b\n@claude\n---\na\n---", "b\n\n---\na\n---"),
+    ],
+)
+def test_a_cut_makes_no_front_matter(text: str, asked: str) -> None:
+    assert instruction(text, CLAUDE) == asked
+    assert "<!--" not in sanitized(asked, CLAUDE)
+
+
 OPENINGS = ("@claude", " ", "\n", "--turns", "—turns=3 ", "stop", "review", "Hi ", ",", "`", "> ")
 
 
