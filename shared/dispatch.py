@@ -12,7 +12,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
 from shared.gitlab.values import GitLabError, Pipeline
 from shared.incoming import mention
-from shared.installation.secrets import GitLabSecrets
+from shared.installation.secrets import GitLabSecrets, speaks_for
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop
 from shared.outgoing import payload, refusals, replies
@@ -100,6 +100,10 @@ class Attempt:
         try:
             return self._carry_out()
         except Stop as error:
+            if error.reason is Reason.TOKEN_NOT_FOR_PROJECT:
+                # Whoever forged it must not have ended the true request's run.
+                self._lease.undo()
+                return error.reason
             why = self._refuse(error)
             self._lease.write(self._lease.record.ended(State.REFUSED, why.reason))
             return why.reason
@@ -108,6 +112,7 @@ class Attempt:
         record = self._lease.record
         if record.state in ENDED:
             return Reason.DUPLICATE
+        self._prove_project()
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
         if record.state is not State.TRIGGERED:
@@ -122,6 +127,18 @@ class Attempt:
             self._lease.write(self._lease.record.triggered(pipeline))
         self._request = self._lease.record.request
         return self._acknowledge()
+
+    def _prove_project(self) -> None:
+        """Raise Stop where the webhook's token is for paths at which GitLab has another project."""
+        request = self._request
+        if request.bound is None:
+            return
+        try:
+            project = self._services.gitlab.project(str(request.event.project_id))
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+        if project is None or not speaks_for(request.bound, project.id, project.path):
+            raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
 
     def _acknowledge(self) -> Reason:
         """List the run that has its pipeline, reply, and end it."""

@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
 # Tests of no one module.
 OF_SEVERAL = {
     "shared/test_examples.py": "the examples in all docstrings",
+    "functions/test_bound_tokens.py": "one hook against the other projects, on the local platform",
     "functions/test_events.py": "the events of the field, on every platform",
     "functions/test_large.py": "projects of GitLab's largest size",
     "functions/test_platforms.py": "what platforms promise alike",

@@ -1,21 +1,27 @@
-"""What a change brought: the lines that a text did not have before."""
+"""Tell what is new in a text that was edited."""
 
 from collections import Counter
 
 
 def new_lines(text: str, before: str) -> str:
-    r"""Return the lines of a text that are not lines of the text before, in order.
+    r"""Return the lines of a text that are no lines of the one before, in order, by newlines.
 
-    A line that stood there n times is new from the n+1st time on.
+    A line that stood there n times is new from the n+1st time on. Ends of lines are compared as
+    one, and blanks at them do not count: GitLab's form and its API send different ones.
 
-    >>> new_lines("@claude fix it\nIt breaks.", "It breaks.")
-    '@claude fix it'
+    >>> new_lines("@claude fix it\n\nLogs:\n- a\n- a", "Logs:\n- a")
+    '@claude fix it\n\n- a'
     """
-    known = Counter(before.splitlines())
-    fresh = []
-    for line in text.splitlines():
-        if known[line]:
-            known[line] -= 1
+    old = Counter(_lines(before))
+    new = []
+    for line in _lines(text):
+        if old[line]:
+            old[line] -= 1
         else:
-            fresh.append(line)
-    return "\n".join(fresh)
+            new.append(line)
+    return "\n".join(new)
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line.rstrip(" \t") for line in lines]

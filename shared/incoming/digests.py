@@ -3,7 +3,8 @@
 import re
 from hashlib import sha256
 
-_IMAGE = re.compile(r"(!\[[^\]\n]*\])\([^()\n]*\)")
+# No part may hold what another could begin with: so its time is linear.
+_IMAGE = r"(!\[[^\[\]\n]*\])\([^()\n]*\)"
 
 
 def digest(text: str) -> str:
@@ -12,7 +13,7 @@ def digest(text: str) -> str:
     Webhooks rewrite `![](/uploads/…)` in descriptions to absolute addresses, the API does not:
     https://docs.gitlab.com/user/project/integrations/webhooks/#image-url-rewriting
     """
-    return sha256(_IMAGE.sub(r"\1", text).encode("utf-8", "replace")).hexdigest()
+    return sha256(re.sub(_IMAGE, r"\1", text).encode("utf-8", "replace")).hexdigest()
 
 
 def digest_of_texts(title: str, description: str) -> str:

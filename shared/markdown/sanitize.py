@@ -78,7 +78,7 @@ def sanitize(text: str) -> str:
     'see ![](x.png)'
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    clean = invisible.PATTERN.sub(_GONE, text).replace("\u2028", _SPLIT).replace("\u2029", _SPLIT)
+    clean = invisible.pattern().sub(_GONE, text).replace("\u2028", _SPLIT).replace("\u2029", _SPLIT)
     clean = _Reader(without_hidden(clean)).clean().replace(_GONE, "").replace(_SPLIT, "\n")
     for _ in range(_READINGS):
         if clean != text:
@@ -100,7 +100,7 @@ def _dead(text: str) -> str:
 
 def _is_invisible(entity: str) -> bool:
     char = unescape(entity)  # empty for what HTML forbids
-    return char in "\r\u2028\u2029" or bool(invisible.PATTERN.search(char))
+    return char in "\r\u2028\u2029" or bool(invisible.pattern().search(char))
 
 
 @cache

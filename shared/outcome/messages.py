@@ -43,6 +43,13 @@ REASONS = {
         "This installation does not serve the project.",
         "Add the project to ALLOWED_PROJECTS.",
     ),
+    "TOKEN_NOT_FOR_PROJECT": (
+        "The webhook's token is not one for this project.",
+        (
+            "Name the project beside the token in WEBHOOK_SECRETS: by its id, or by its path where "
+            "api_token can see it. If the name is there, somebody used another project's token."
+        ),
+    ),
     "CONFIDENTIAL_OFF": (
         "This installation does not serve internal notes and confidential issues.",
         "Set SERVE_CONFIDENTIAL to true.",

@@ -51,32 +51,36 @@ def body(  # noqa: PLR0913  what a run is made of
     Of an internal request neither holds a text: GitLab tells both to every webhook with pipeline
     events, and to whoever may see the project's pipelines.
     """
-    event, model = run.event, settings.model
-    model = model._replace(id=options.model or model.id)
-    command = options.command or command_of(event.name, event.kind)
+    model = settings.model._replace(id=options.model or settings.model.id)
     variables = _variables(run, instruction, context, settings.host) | {"AI_FLOW_NONCE": nonce}
     variables |= {name: safe(value) for name, value in model.variables().items()}
+    told = {
+        "context": context,
+        "nonce": nonce,
+        "model": {"provider": model.provider.name, "region": model.region, "id": model.id},
+    }
+    return {
+        "ref": ref(run.event, settings.pipeline_ref),
+        "variables": variables,
+        "ai_flow": _ai_flow(run, options, instruction, settings) | told,
+    }
+
+
+def _ai_flow(
+    run: RunRequest, options: Options, instruction: str, settings: Settings
+) -> dict[str, object]:
+    event = run.event
+    command = options.command or command_of(event.name, event.kind)
     # What was asked by no text is asked in our own words.
     withheld = event.internal and event.name == MENTION
     return {
-        "ref": ref(event, settings.pipeline_ref),
-        "variables": variables,
-        "ai_flow": {
-            "version": WITHHELD if event.internal else VERSION,
-            "id": run.id,
-            "nonce": nonce,
-            "event": event.name,
-            "input": None if withheld else instruction,
-            "command": command or None,
-            "prompt": settings.prompts.get(command, ""),
-            "options": {"turns": options.turns or None, "minutes": options.minutes or None},
-            "context": context,
-            "model": {
-                "provider": model.provider.name,
-                "region": model.region,
-                "id": model.id,
-            },
-        },
+        "version": WITHHELD if event.internal else VERSION,
+        "id": run.id,
+        "event": event.name,
+        "input": None if withheld else instruction,
+        "command": command or None,
+        "prompt": settings.prompts.get(command, ""),
+        "options": {"turns": options.turns or None, "minutes": options.minutes or None},
     }
 
 

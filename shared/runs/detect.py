@@ -8,6 +8,7 @@ from shared.incoming import mention
 from shared.incoming.changes import new_lines
 from shared.incoming.digests import digest
 from shared.incoming.event import Event, PipelineEvent
+from shared.installation.secrets import Names, speaks_for
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 from shared.runs.request import RunRequest, TrackRequest, run_id
@@ -37,6 +38,26 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
     return request(event._replace(name=name), instruction, settings.host)
+
+
+def bound(event: Event | PipelineEvent, names: Names) -> Names:
+    """Return what GitLab is still to confirm of an event that came with a token for these names.
+
+    The id is the project that would be acted upon: a token for it, or for every project, leaves
+    nothing to prove. The path is only what the delivery says of it: the names that fit are to be
+    held against GitLab's own (`RunRequest.bound`). Raise Stop where the token is for others.
+
+    >>> bound(PipelineEvent(7, "group/app", 31, "running"), ("group", "other"))
+    ('group',)
+    """
+    if names is None or str(event.project_id) in names:
+        return None
+    claimed = tuple(
+        name for name in names if speaks_for((name,), event.project_id, event.project_path)
+    )
+    if not claimed:
+        raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
+    return claimed
 
 
 def request(event: Event, instruction: str, host: str) -> RunRequest:

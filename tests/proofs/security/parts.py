@@ -159,11 +159,13 @@ def flood(share: int) -> Iterator[Row]:
     )
     yield Row(
         f"{plain.deliveries:,} unsigned deliveries and as many with a forged signature at 1,000 a second; depth bombs, huge numbers, 25 MiB",
-        "no read of the secret store beyond the cache's age, no write to the queue; bombs 401 unsigned, 2xx signed",
+        "no read of the secret store beyond the cache's age, no write to the queue, a log line a second; bombs 401 unsigned, 2xx signed",
         f"unsigned: **{plain.reads} reads, {plain.writes} writes**; forged: **{forged.reads} reads** of at most {forged.allowed} "
-        f"in {forged.deliveries / floods.PER_SECOND:,.0f} s, **{forged.writes} writes**; {len(bad)} bombs answered otherwise",
+        f"in {forged.seconds:,.0f} s, **{forged.writes} writes**; {plain.lines} and {forged.lines} log lines; "
+        f"{len(bad)} bombs answered otherwise",
         plain.met and forged.met and not bad,
-        f"{plain.deliveries + forged.deliveries:,} deliveries, {plain.reads + forged.reads} reads, {plain.writes + forged.writes} writes",
+        f"{plain.deliveries + forged.deliveries:,} deliveries, {plain.reads + forged.reads} reads, {plain.writes + forged.writes} writes, "
+        f"{plain.lines + forged.lines} log lines",
         bad,
     )
 

@@ -52,9 +52,13 @@ may be configured at once and the others are read again as soon as GitLab reject
 - **The owner of the platform account.** Whoever may read the secret store, the queue or the records
   needs no hole.
 - **Money.** Limits count runs, not tokens; set a budget with your provider as well.
+- **Projects that share a webhook's token.** Whoever may edit one project's webhook can make up
+  deliveries for every project that its token speaks for. Bind tokens to projects:
+  [settings](docs/settings.md#tokens-bound-to-projects).
 - **A flood as such.** Unsigned deliveries cost an invocation each; limit the rate in front of the
-  function if that matters. Deliveries above the platform's own limit (Lambda: 6 MB) are refused
-  before our code.
+  function if that matters. On AWS ReceiveReservedConcurrency bounds what a flood takes of the
+  account; what is refused is counted in the log, once a second. Deliveries above the platform's own
+  limit (Lambda: 6 MB) are refused before our code.
 - **Side channels other than time**, and timing of anything but the comparison of tokens and
   signatures.
 - **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they

@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T21 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+T1 to T22 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
 job, stand apart.
 """
 
@@ -192,12 +192,16 @@ TRIGGER_THREATS = (
         "T18",
         "Floods, depth bombs, huge numbers and bodies on a public address",
         "Method, size and credentials are looked at before any secret, any secret before any parsing; reads of the secret "
-        "store are limited by time, not by deliveries.",
+        "store and log lines about what was refused are limited by time, not by deliveries. The local server looks at method "
+        "and credentials before the body, and holds 64 connections at most, each request for 15 seconds at most.",
         (
             f"{_QUICK}::test_mutated_deliveries_are_answered_as_they_must",
             f"{_QUICK}::test_the_handlers_of_both_clouds_answer_them_the_same",
             f"{_QUICK}::test_requests_that_are_none_are_refused",
-            f"{_QUICK}::test_a_flood_reads_no_secret_and_writes_nothing",
+            f"{_QUICK}::test_a_flood_reads_no_secret_writes_nothing_and_is_told_once_a_second",
+            "functions/test_wiring.py::test_what_is_refused_is_counted_and_told_once_a_second",
+            "functions/local/test_server.py::test_without_credentials_a_body_is_not_read",
+            "functions/local/test_server.py::test_a_request_that_does_not_end_is_cut_off",
             f"{_QUICK}::test_bombs_are_harmless",
         ),
         ("core", "clouds", "floods"),
@@ -228,6 +232,18 @@ TRIGGER_THREATS = (
             "job/test_workspace.py::test_a_branch_called_like_a_command_is_fetched_as_any_other",
         ),
         ("hosts",),
+    ),
+    Threat(
+        "T22",
+        "Who set up one project's webhook makes up deliveries for another project",
+        "WEBHOOK_SECRETS binds tokens to projects by id, path or group; the id that is acted upon must be the token's, or GitLab "
+        "must say that it is at the token's path. A lie leaves the true run as it was.",
+        (
+            "functions/test_bound_tokens.py::test_a_hand_made_note_for_another_project_starts_nothing",
+            "shared/test_receive.py::test_a_token_for_other_projects_starts_nothing_and_the_operator_sees_it",
+            "shared/test_dispatch.py::test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one",
+            "shared/installation/test_secrets.py::test_a_name_is_an_id_a_path_or_a_group",
+        ),
     ),
 )
 

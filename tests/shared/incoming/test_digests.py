@@ -1,3 +1,6 @@
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +10,13 @@ from shared.incoming.digests import digest, digest_of_texts
 @given(st.text())
 def test_no_text_is_an_exception_and_the_digest_is_hex(text: str) -> None:
     assert len(digest(text)) == 64
+
+
+@pytest.mark.parametrize("text", ["![", "![](", "![a](", "![a]", "![a\\]", "(", "]("])
+def test_a_megabyte_of_anything_is_digested_at_once(text: str) -> None:
+    began = time.process_time()
+    digest(text * (1_000_000 // len(text)))
+    assert time.process_time() - began < 1
 
 
 def test_only_where_an_image_is_does_not_count() -> None:

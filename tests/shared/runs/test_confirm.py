@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from shared.gitlab.values import GitLabError, Note, Project
+from shared.gitlab.values import GitLabError, Member, Note, Project, User
 from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.confirm import MAX_AGE
 from shared.runs.detect import request
+from shared.runs.request import RunRequest
 from tests.support.fakes import NOTE, NOW, run
 from tests.support.stages import Stage
 
@@ -45,6 +46,33 @@ def test_a_comment_that_is_not_as_it_was_told_starts_nothing(stage: Stage, there
     assert stage.dispatch() is Reason.NOTE_CHANGED
     assert stage.gitlab.triggered == []
     assert "so it was not run" in stage.reply
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        run(instruction="deploy it"),
+        run(NOTE._replace(author_id=43, author="grace")),
+        run(NOTE._replace(iid=6)),
+    ],
+    ids=["another text", "another author", "another issue"],
+)
+def test_a_forged_delivery_does_not_stand_for_the_true_one(stage: Stage, lie: RunRequest) -> None:
+    stage.gitlab.wrote[101] = THERE
+    stage.gitlab.users[43] = User(43, "grace", bot=False, state="active")
+    stage.gitlab.members[7, 43] = Member(43, 40, "active", "active", None)
+    if lie.event.iid != NOTE.iid:
+        stage.gitlab.faults["target"] = [GitLabError(404)] * 2
+        with pytest.raises(Retry):
+            stage.dispatch(lie)
+        stage.clock.time += 200
+    assert stage.dispatch(lie) is Reason.NOTE_CHANGED
+    assert stage.dispatch(lie) is Reason.DUPLICATE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert sent(stage)["input"] == "fix it"
+    assert len(stage.gitlab.replies) == 1
+    assert "pipelines/1" in stage.reply
+    assert stage.dispatch() is Reason.DUPLICATE
 
 
 def test_the_sweep_and_a_replay_choose_how_old_a_comment_may_be(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from shared.incoming.event import Event, PipelineEvent
 from shared.markdown import visible
 from shared.outcome.reasons import Reason, Stop
 from shared.receive import receive
-from shared.runs.detect import ask
+from shared.runs.detect import ask, bound
 from shared.runs.request import RunRequest, TrackRequest
 from tests.support import fakes
 from tests.support.fakes import NOTE, run
@@ -29,6 +29,19 @@ def refused(event: Event | PipelineEvent, **environment: str) -> Reason:
     with pytest.raises(Stop) as stop:
         ask(event, fakes.settings(**environment))
     return stop.value.reason
+
+
+@pytest.mark.parametrize("event", [NOTE, PipelineEvent(7, "group/app", 31, "running")])
+def test_what_a_token_is_bound_to_decides_or_leaves_a_path_to_prove(
+    event: Event | PipelineEvent,
+) -> None:
+    assert bound(event, None) is None
+    assert bound(event, ("group", "7")) is None
+    assert bound(event, ("other", "Group".lower(), "group/app", "8")) == ("group", "group/app")
+    for names in ((), ("8",), ("groupie", "group/app2")):
+        with pytest.raises(Stop) as stop:
+            bound(event, names)
+        assert stop.value.reason is Reason.TOKEN_NOT_FOR_PROJECT
 
 
 def test_a_mention_in_a_title_or_description_asks_with_both_and_with_its_own_words_first() -> None:
