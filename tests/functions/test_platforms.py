@@ -72,9 +72,9 @@ def seed(gitlab: GitLab) -> None:
     gitlab.trigger_token(TRIGGER_TOKEN, PROJECT, OURS)
     for user, level in ((AUTHOR, 30), (BOT, 30), (OURS, 40)):
         gitlab.member(PROJECT, user, level)
-    gitlab.issue(PROJECT, 5, **TEXTS)
     changed = [file("app.py", lines=5)]
-    gitlab.merge_request(PROJECT, 3, source_branch="feature", diffs=changed, **TEXTS)
+    gitlab.issue(PROJECT, 5).update(TEXTS)
+    gitlab.merge_request(PROJECT, 3, source_branch="feature", diffs=changed).update(TEXTS)
     gitlab.known_commit(PROJECT, SHA)
     gitlab.snippet(PROJECT, SNIPPET)
     for path in (DATA / "payloads").rglob("*.json"):
@@ -152,9 +152,14 @@ def carried(run: RunRequest, case: Case) -> Reason:
     if run.event.note_id:
         gitlab.said[run.event.note_id] = said["note"].encode("utf-8", "replace").decode()
     else:
-        texts = {name: said[name] for name in TEXTS}
-        ours = dict.fromkeys(("labels", "assignees", "reviewers"), ("claude",))
-        gitlab.described = gitlab.described._replace(**texts, **ours)
+        ours = ("claude",)
+        gitlab.described = gitlab.described._replace(
+            title=said["title"],
+            description=said["description"],
+            labels=ours,
+            assignees=ours,
+            reviewers=ours,
+        )
     services = fakes.services(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
     return dispatch(from_json(run.to_json()), services)
 

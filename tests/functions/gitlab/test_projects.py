@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from functions.gitlab import GitLab, projects
+from functions.gitlab import GitLab
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import GitLabError, Hook, Project
 from shared.incoming.event import Event
@@ -56,7 +56,7 @@ def test_a_project_is_asked_for_once_in_five_minutes_unless_it_is_not_there(
     server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(projects.time, "monotonic", lambda: now)
+    monkeypatch.setattr("functions.gitlab.projects.time.monotonic", lambda: now)
     for after, calls in ((0, 1), (299, 1), (301, 2), (600, 2), (602, 3)):
         now = 1000.0 + after
         assert gitlab.project("7") == PROJECT

@@ -205,7 +205,7 @@ def _triggers(server: StandIn) -> list[Any]:
     return [call for call in calls if call.status == 201]
 
 
-def _flow(call: Any) -> Payload:  # noqa: ANN401  a Call, whose JSON is anything
+def _flow(call: Any) -> Payload:
     found: Payload = call.json["ai_flow"]
     return found
 
@@ -242,7 +242,7 @@ class Asked(NamedTuple):
 
 def _text(asked: Asked) -> None:
     if asked.note:
-        asked.note |= {"body": f"@claude {EVIL}", "updated_at": asked.server.clock()}
+        asked.note.update(body=f"@claude {EVIL}", updated_at=asked.server.clock())
     else:
         asked.texts(description=f"@claude {EVIL}")
 
@@ -256,14 +256,14 @@ def _description(asked: Asked) -> None:
 
 
 def _branch(asked: Asked) -> None:
-    asked.on |= {"source_branch": EVIL, "source_project_id": FORK}
+    asked.on.update(source_branch=EVIL, source_project_id=FORK)
 
 
 def _other_comment(asked: Asked) -> None:
-    ids = asked.server.notes_on(asked.on)
-    other = asked.server.notes[ids[0]]
-    if other["id"] != (asked.note or {}).get("id"):
-        other |= {"body": EVIL, "updated_at": asked.server.clock()}
+    others = [asked.server.notes[each] for each in asked.server.notes_on(asked.on)]
+    for other in others:
+        if other["author_id"] == EVE:
+            other.update(body=EVIL, updated_at=asked.server.clock())
 
 
 def _confidential(asked: Asked) -> None:
@@ -279,13 +279,8 @@ def _deleted(asked: Asked) -> None:
         asked.server.remove_note(asked.note)
 
 
-def _default_branch(asked: Asked) -> None:
-    asked.server.projects[SERVED].branches[EVIL] = "e" * 40
-
-
 SWAPS = (
     _text, _title, _description, _branch, _other_comment, _confidential, _author, _deleted,
-    _default_branch,
 )  # fmt: skip
 KINDS = ("issue", "merge_request", "long", "opened")
 CALLS = 13  # more than any of the runs makes
@@ -360,13 +355,13 @@ def _played(
     calls = _triggers(server)
     if len(calls) != (end is Reason.TRIGGERED):
         wrong.append(f"{len(calls)} pipelines of a run that ended as {end}")
-    return end, wrong + [each for call in calls for each in _judged(kind, call.json)]
+    approved = _LONG if run.instruction is None else run.instruction
+    return end, wrong + [each for call in calls for each in _judged(approved, call.json)]
 
 
-def _judged(kind: str, body: Payload) -> list[str]:
+def _judged(approved: str, body: Payload) -> list[str]:
     """Say what of a trigger call nobody had approved."""
     flow = body["ai_flow"]
-    approved = _LONG if kind == "long" else "fix it"
     internal = flow["context"]["note"]["internal"]
     found = []
     if flow["input"] != (None if internal else approved):
