@@ -20,6 +20,7 @@ from tests.proofs.security import (
     families,
     floods,
     fuzz,
+    hints,
     hosts,
     journeys,
     loops,
@@ -157,6 +158,36 @@ def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: st
         refs = [body["ref"] for _, _, body in gitlab.triggered]
         same = type(source_project) is int and source_project == 7
         assert refs == ([{"default": "main", "source": "feature"}[pipeline_ref]] if same else [])
+
+
+# What GitLab does not say (T6, T17, T23).
+
+
+def test_a_delivery_of_what_gitlab_does_not_have_starts_nothing() -> None:
+    seen = hints.forged()
+    assert seen.wrong == ()
+    assert (seen.deliveries, seen.true, seen.pipelines) == (len(hints.FORGERIES) + 1, 1, 0)
+
+
+def test_what_is_swapped_between_two_calls_is_not_what_runs() -> None:
+    seen = hints.swapped(every=3)
+    assert seen.wrong == ()
+    assert seen.ends.keys() == {"triggered", "note_changed", "fork_merge_request"}
+
+
+def test_a_trigger_of_a_swapped_text_would_be_noticed() -> None:
+    context = {"note": {"internal": False}}
+    body = {"ref": "main", "variables": {}, "ai_flow": {"input": "fix it", "context": context}}
+    assert hints._judged("fix it", body) == []
+    assert hints._judged("fix that", body) == ["another instruction"]
+    assert hints._judged("fix it", body | {"ref": "evil"}) == ["another branch"]
+    assert hints._judged("fix it", body | {"x": f"{hints.EVIL}"}) == ["the swapped text"]
+    told = body | {"variables": {"AI_FLOW_INPUT": "fix it"}}
+    told["ai_flow"] = {"input": "fix it", "context": {"note": {"internal": True}}}
+    assert hints._judged("fix it", told) == [
+        "another instruction",
+        "an internal text in a variable",
+    ]
 
 
 # Expansion (T1).
@@ -328,7 +359,7 @@ def test_the_page_is_as_it_was_generated() -> None:
 
 
 def test_every_threat_has_a_proof_that_exists() -> None:
-    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 23)] + [
+    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 24)] + [
         f"J{n}" for n in range(1, 11)
     ]
     assert all(threat.tests for threat in THREATS)

@@ -13,6 +13,7 @@ from tests.proofs.security import (
     families,
     floods,
     fuzz,
+    hints,
     hosts,
     loops,
     matrix,
@@ -74,6 +75,29 @@ def all_hosts(share: int) -> Iterator[Row]:
         met,
         f"{seen.requests:,} requests, {len(seen.hosts)} host",
         seen.wrong,
+    )
+
+
+def told(_: int) -> Iterator[Row]:
+    seen = hints.forged()
+    yield Row(
+        "deliveries, rightly signed, of what GitLab does not have: comment, author, text, project, branch, age",
+        "no pipeline, and the reason in the log; a true one beside them runs on GitLab's own branch",
+        f"{seen.deliveries} deliveries, {seen.true} of them true; **{seen.pipelines} pipelines of the others**, "
+        f"{len(seen.wrong)} that ended otherwise",
+        not seen.pipelines and not seen.wrong,
+        f"{seen.deliveries - seen.true} forged, {seen.pipelines} pipelines",
+        seen.wrong,
+    )
+    swaps = hints.swapped()
+    ends = ", ".join(f"{count} {end}" for end, count in sorted(swaps.ends.items()))
+    yield Row(
+        "comment, title, description, branch, confidentiality, author swapped in GitLab before each call of a run",
+        "the run does what was approved or ends with a named reason; the swapped text is never sent",
+        f"{swaps.runs} runs: {ends}; **{len(swaps.wrong)} otherwise**",
+        not swaps.wrong,
+        f"{swaps.runs} swaps, {len(swaps.wrong)} wrong",
+        swaps.wrong,
     )
 
 
@@ -187,6 +211,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "clouds": each_cloud,
     "matrix": whole_matrix,
     "hosts": all_hosts,
+    "hints": told,
     "expanders": both_expanders,
     "loops": loop,
     "timing": times,

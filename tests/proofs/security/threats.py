@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T22 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+T1 to T23 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
 job, stand apart.
 """
 
@@ -73,12 +73,17 @@ TRIGGER_THREATS = (
     Threat(
         "T6",
         "Text that is changed after it was approved",
-        "The instruction is that of the verified delivery, or has its digest; comments edited since are not in the context.",
+        "When the run starts GitLab is asked for the comment: its instruction must have the digest of the delivery's, title "
+        "and description must too or are left out; comments edited since are not in the context.",
         (
+            f"{_QUICK}::test_what_is_swapped_between_two_calls_is_not_what_runs",
+            "shared/runs/test_confirm.py::test_a_comment_that_is_not_as_it_was_told_starts_nothing",
+            "shared/runs/test_confirm.py::test_texts_that_were_swapped_since_are_not",
             "shared/test_dispatch.py::test_a_long_text_that_changed_meanwhile_is_not_run",
             "shared/outgoing/test_context.py::test_what_was_edited_or_written_after_the_request_is_left_out",
             "shared/incoming/test_payloads.py::test_an_edited_comment_is_ignored",
         ),
+        ("hints",),
     ),
     Threat(
         "T7",
@@ -192,7 +197,8 @@ TRIGGER_THREATS = (
     Threat(
         "T17",
         "Confidential comments answered in public: in a note, the job's log, a merge request, the next conversation",
-        "The reply is as internal as the question, in the same discussion; SERVE_CONFIDENTIAL=false ignores them. One place "
+        "The reply is as internal as the question, in the same discussion; what GitLab calls confidential when the run starts "
+        "is, and its trigger holds ids only; SERVE_CONFIDENTIAL=false ignores them. One place "
         "decides what the job may say where: its log names steps only, nothing of it is cached, and in a project that is "
         "not private changes are an artifact for Developers. The job reads withheld requests with its own token.",
         (
@@ -204,11 +210,14 @@ TRIGGER_THREATS = (
             f"{_CONFIDENTIAL}::test_what_was_asked_internally_and_then_changed_is_not_run",
             "job/test_audience.py::test_each_output_has_its_readers",
             "job/test_withheld.py::test_what_is_not_what_was_asked_is_not_run",
+            f"{_QUICK}::test_what_is_swapped_between_two_calls_is_not_what_runs",
+            "shared/runs/test_confirm.py::test_what_is_internal_by_any_word_of_it_is_internal",
             "functions/gitlab/test_thread.py::test_a_reply_joins_the_discussion_and_its_confidentiality",
             "shared/test_receive.py::test_confidential_notes_can_be_switched_off",
             "shared/outgoing/test_context.py::test_internal_notes_are_for_internal_requests_only",
             f"{_HOSTILE}::test_a_change_asked_for_in_an_internal_note_says_nothing_in_public",
         ),
+        ("hints",),
     ),
     Threat(
         "T18",
@@ -266,6 +275,20 @@ TRIGGER_THREATS = (
             "shared/test_dispatch.py::test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one",
             "shared/installation/test_secrets.py::test_a_name_is_an_id_a_path_or_a_group",
         ),
+    ),
+    Threat(
+        "T23",
+        "Who holds a webhook's secret makes up a comment, its author, its text, its project or its branch",
+        "A delivery is a hint: before anything starts GitLab must have that comment, by that author, with that instruction, "
+        "not older than a day; project, branches and confidentiality are GitLab's word.",
+        (
+            f"{_QUICK}::test_a_delivery_of_what_gitlab_does_not_have_starts_nothing",
+            "shared/runs/test_confirm.py::test_a_comment_that_is_not_as_it_was_told_starts_nothing",
+            "shared/runs/test_confirm.py::test_what_is_not_there_is_looked_for_again_for_a_minute",
+            "shared/runs/test_confirm.py::test_branch_path_and_fork_are_gitlab_s_word",
+            "shared/runs/test_confirm.py::test_who_was_assigned_or_labelled_must_still_be",
+        ),
+        ("hints",),
     ),
 )
 
