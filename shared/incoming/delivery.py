@@ -1,12 +1,12 @@
 """One HTTP request of a GitLab webhook, and whether GitLab sent it. The content is not read."""
 
 import hmac
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from shared.installation.secrets import Names, WebhookSecrets, WebhookToken
+from shared.installation.secrets import Names, SigningKey, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 
 # Seconds a signature's time may differ from ours, both ways, as in the Standard Webhooks libraries.
@@ -54,6 +54,7 @@ def verify(delivery: Delivery, secrets: WebhookSecrets, now: float) -> VerifiedD
     Traceback (most recent call last):
     shared.outcome.reasons.Stop: token_wrong: The secret token is not one of the ...
     """
+    matched: Sequence[WebhookToken]
     if secrets.signing_keys:
         matched = _signed_with(delivery, secrets.signing_keys, now)
     else:
@@ -62,7 +63,7 @@ def verify(delivery: Delivery, secrets: WebhookSecrets, now: float) -> VerifiedD
     return VerifiedDelivery(delivery.body, _names_of(matched))
 
 
-def _names_of(matched: list[WebhookToken]) -> Names:
+def _names_of(matched: Sequence[WebhookToken]) -> Names:
     """Return what tokens may speak for together."""
     names = [token.names for token in matched]
     if None in names:
@@ -70,9 +71,7 @@ def _names_of(matched: list[WebhookToken]) -> Names:
     return tuple(dict.fromkeys(name for each in names if each for name in each))
 
 
-def _signed_with(
-    delivery: Delivery, keys: Iterable[WebhookToken], now: float
-) -> list[WebhookToken]:
+def _signed_with(delivery: Delivery, keys: Iterable[SigningKey], now: float) -> list[SigningKey]:
     """Return the keys that signed the delivery, at least one; raise Stop."""
     webhook_id = delivery.headers.get("webhook-id", "")
     timestamp = delivery.headers.get("webhook-timestamp", "")
@@ -87,7 +86,7 @@ def _signed_with(
     entries = [_bytes(entry) for entry in signatures.split(" ")]
     matched = []
     for key in keys:
-        digest = hmac.digest(b64decode(key.reveal()), signed, sha256)
+        digest = hmac.digest(key.key, signed, sha256)
         expected = b"v1," + b64encode(digest)
         found = False
         for entry in entries:

@@ -76,10 +76,21 @@ class WebhookToken(Secret):
         self.digest, self.names = sha256(value.encode()).digest(), names
 
 
+class SigningKey(WebhookToken):
+    """A signing token's key in base64, and its bytes."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, value: str, names: Names = None) -> None:
+        """Keep the value and the names."""
+        super().__init__(value, names)
+        self.key = b64decode(value)
+
+
 class WebhookSecrets(NamedTuple):
     """What `receive` needs: signing keys (base64) and secret tokens, several for rotation."""
 
-    signing_keys: tuple[WebhookToken, ...]
+    signing_keys: tuple[SigningKey, ...]
     secret_tokens: tuple[WebhookToken, ...]
 
     @classmethod
@@ -96,7 +107,7 @@ class WebhookSecrets(NamedTuple):
         )
         data["secret_token"] = [data["secret_token"]] if "secret_token" in data else []
         signing = tuple(
-            WebhookToken(_signing_key(token), names)
+            SigningKey(_signing_key(token), names)
             for token, names in _tokens(data, "signing_tokens")
         )
         tokens = tuple(

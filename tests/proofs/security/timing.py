@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from shared.incoming.delivery import Delivery, verify
-from shared.installation.secrets import WebhookSecrets, WebhookToken
+from shared.installation.secrets import SigningKey, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 from tests.support import fakes
 
@@ -80,7 +80,7 @@ def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
 
 def by_signature() -> Compared:
     """Return wrong signatures; the length of a right one is no secret."""
-    right, key = fakes.sign(b"{}"), WebhookToken(fakes.SIGNING_TOKEN.removeprefix("whsec_"))
+    right, key = fakes.sign(b"{}"), SigningKey(fakes.SIGNING_TOKEN.removeprefix("whsec_"))
     secrets = WebhookSecrets((key,), ())
 
     def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:
