@@ -145,12 +145,12 @@ def test_no_mention_is_live_behind_any_character() -> None:
 def test_hostile_answers_take_linear_time(hostile: str) -> None:
     def seconds(size: int) -> float:
         text = "|-|\n" + hostile * (size // len(hostile))
-        began = time.perf_counter()
+        began = time.process_time()
         quiet(text), plain(text), unclosing(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     few, many = (min(seconds(size) for _ in range(3)) for size in (6_000, 48_000))
-    assert many < 24 * max(few, 0.002)
+    assert many < 32 * max(few, 0.002)
 
 
 @pytest.mark.parametrize(

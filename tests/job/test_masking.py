@@ -89,9 +89,9 @@ def test_time_is_linear_in_the_text() -> None:
 
     def seconds(size: int) -> float:
         text = "glpat-x eyJ-AKIA canary-numbe " * size + "-eyJ" * size
-        began = time.perf_counter()
+        began = time.process_time()
         secrets.masked(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(1000)
     few = min(seconds(20_000) for _ in range(3))
