@@ -202,7 +202,7 @@ class _Prose:
         return partners[next_one] + length if self._sure else 0
 
     def _in_address(self, line: str, start: int) -> bool:
-        """Tell whether the word that reaches `start` holds an address; what was read is not again."""
+        """Tell whether the word that reaches `start` holds an address; none is read twice."""
         part = line[max(self._read - _LONGEST_ADDRESS, 0) : start].lower().replace("\t", " ")
         _, blank, word = part.rpartition(" ")
         found = any(address in word for address in _ADDRESS)

@@ -1,4 +1,4 @@
-"""The secrets that a job holds, found in whatever is about to leave it, however they are spelled."""
+"""The secrets that a job holds, found in whatever is about to leave it, in several spellings."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ REQUEST_INVALID = Explanation(
     "Bring the component and the trigger function to the same major version.",
 )
 REQUEST_UNREADABLE = Explanation(
-    "The job could not read what was asked (HTTP {status}): it was asked internally, so the pipeline "
-    "was told ids only.",
+    "The job could not read what was asked (HTTP {status}): it was asked internally, so the "
+    "pipeline was told ids only.",
     "Check that the comment is still there; the user of the token in {name} must see confidential "
     "issues and internal notes, as a Developer does.",
 )
@@ -141,7 +141,7 @@ DEFECT = Explanation(
 # What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
 NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
 OTHER_VERSION = "ai_flow is not of version {versions}"
-NO_THREAD_OR_TIME = "it was asked internally, but names no issue or merge request, or CI_PIPELINE_CREATED_AT is not set"
+NO_THREAD_OR_TIME = "it was asked internally, without an issue, merge request or pipeline's time"
 NO_RUN_ID = "its id is no run id"
 OTHER_PROJECT = "it is for another project"
 SHOW_MERGE_REQUEST = "show the merge request"
@@ -189,8 +189,8 @@ REMARK_NOT_PUSHED = (
     "`confidential_changes: push` would push them."
 )
 REMARK_NOT_TO_LEAVE = (
-    "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's artifacts "
-    "have them with the secret masked: changes.patch."
+    "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
+    "artifacts have them with the secret masked: changes.patch."
 )
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
@@ -208,5 +208,6 @@ REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"
 CHECKED_OUT = "at {commit}"
 UNCHANGED = "Nothing was changed."
+NOT_PUSHED = "Nothing was pushed; the reply says why."
 STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
 ANOTHER_TOOL = "another tool"
