@@ -158,10 +158,7 @@ def publish(
         return Published("", "", (quiet(why),))
     asked_in_it = context.request.kind == MERGE_REQUEST
     if asked_in_it:
-        try:
-            _current(context)
-        except GitLabError as error:
-            raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
+        _still_open(context)
     changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
     _push(workspace, commit, branch.name, context, skip_ci=changes_ci)
     remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()
@@ -194,6 +191,13 @@ def _push(workspace: Workspace, commit: str, name: str, context: Context, *, ski
             raise Failure(Reason.PUSHED_MEANWHILE, branch=name) from None
         token = context.inputs.token_variable
         raise Failure(Reason.PUSH_REJECTED, branch=name, name=token) from None
+
+
+def _still_open(context: Context) -> None:
+    try:
+        _current(context)
+    except GitLabError as error:
+        raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
 
 
 def _current(context: Context) -> Mapping[str, object]:

@@ -44,6 +44,7 @@ _SIMPLE_LINK = re.compile(r"\]\([^\s\"'()<>`\\]*\)")  # whose address ends where
 _PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")
 _DELIMITER = re.compile(r"^(?=[^|\n]*\|)(?=[^-\n]*-)[|:\- \t>*+0-9.)]+$", re.MULTILINE)
 _ADDRESS = ("://", "www.", "mailto:", "xmpp:")
+_LONGEST_ADDRESS = max(map(len, _ADDRESS))
 _ITEM = re.compile(r"\s*(?:[-*+:]|[0-9]{1,9}[.)]|\[\^)")  # its content may be indented
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~$&!#]")
 
@@ -139,6 +140,7 @@ class _Prose:
         """Take whether the text has a table's delimiter row anywhere."""
         self._in_tables = in_tables
         self._in_item, self._after_blank = False, True
+        self._read, self._address = 0, False  # of a line: how far, and is the last word an address
         self._begin()
 
     def _begin(self) -> None:
@@ -172,6 +174,7 @@ class _Prose:
         for run in re.finditer("`+", line):
             runs[len(run[0])].append(run.start())
         pieces, at = [], 0
+        self._read, self._address = 0, False
         while found := _TOKEN.search(line, at):
             start, sign = found.start(), found[0]
             pieces.append(line[at:start])
@@ -190,14 +193,21 @@ class _Prose:
         if not self._sure or length > 2 or next_one == len(partners):  # noqa: PLR2004  3: a fence
             return 0
         code = line[at : partners[next_one]]
-        before = line[max(line.rfind(" ", 0, start), line.rfind("\t", 0, start)) + 1 : start]
         self._sure = not (
             (self._dollar and "$" in code)
             or (self._wiki and "]]" in code)
             or (self._in_tables and _PIPE.search(code))
-            or any(address in before.lower() for address in _ADDRESS)
+            or self._in_address(line, start)
         )
         return partners[next_one] + length if self._sure else 0
+
+    def _in_address(self, line: str, start: int) -> bool:
+        """Tell whether the word that reaches `start` holds an address; none is read twice."""
+        part = line[max(self._read - _LONGEST_ADDRESS, 0) : start].lower().replace("\t", " ")
+        _, blank, word = part.rpartition(" ")
+        found = any(address in word for address in _ADDRESS)
+        self._read, self._address = start, found or (self._address and not blank)
+        return self._address
 
     def _escaped(self, run: str) -> str:
         """Escape a run that opens nothing; where nothing is code for us, short ones may stay."""

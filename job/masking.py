@@ -1,4 +1,4 @@
-"""Find the secrets that a job holds in whatever is about to leave it, however spelled."""
+"""The secrets that a job holds, found in whatever is about to leave it, in several spellings."""
 
 from __future__ import annotations
 

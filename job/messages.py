@@ -141,10 +141,7 @@ DEFECT = Explanation(
 # What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
 NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
 OTHER_VERSION = "ai_flow is not of version {versions}"
-NO_THREAD_OR_TIME = (
-    "it was asked internally, but names no issue or merge request, or CI_PIPELINE_CREATED_AT is "
-    "not set"
-)
+NO_THREAD_OR_TIME = "it was asked internally, without an issue, merge request or pipeline's time"
 NO_RUN_ID = "its id is no run id"
 OTHER_PROJECT = "it is for another project"
 SHOW_MERGE_REQUEST = "show the merge request"
@@ -211,5 +208,6 @@ REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"
 CHECKED_OUT = "at {commit}"
 UNCHANGED = "Nothing was changed."
+NOT_PUSHED = "Nothing was pushed; the reply says why."
 STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
 ANOTHER_TOOL = "another tool"

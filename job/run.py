@@ -221,14 +221,12 @@ class Job:
             if chosen.moved:
                 report = report._replace(remarks=(messages.REMARK_BRANCH_MOVED,))
             if commit:
-                made = branch.publish(
-                    workspace, chosen, commit, changes, summary, self._link, context
-                )
-                remarks = report.remarks + made.remarks
-                report = report._replace(
-                    merge_request=made.url, pushed=made.commit, remarks=remarks
-                )
-            self._log.line(f"\n{report.merge_request or report.pushed or messages.UNCHANGED}")
+                link = self._link
+                made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
+                report = report._replace(merge_request=made.url, pushed=made.commit)
+                report = report._replace(remarks=report.remarks + made.remarks)
+            nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
+            self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
             artifacts.leave(
@@ -261,7 +259,7 @@ class Job:
         if result.failure:
             said = self._log.masked(errors.read_bytes().decode("utf-8", "replace"))
             self._log.line(said[-_LOGGED:])
-        # Here, as Claude wrote it: what is made harmless below may be spelled otherwise.
+        # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
         result = result._replace(answer=self._log.masked(result.answer))
         self._report = self._reported(result)
         return result

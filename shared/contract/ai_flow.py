@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-# Of `ai_flow`; a job refuses any other. WITHHELD is what was asked internally: its `context` has
-# ids only, its `input` is null where a person wrote it; the job reads the texts with its own token.
+# Of `ai_flow`; a job refuses any other. WITHHELD is for what was asked internally: its `context`
+# has ids only, its `input` is null where a person wrote it, and the job reads the texts itself.
 VERSION, WITHHELD = 1, 2
 
 # What a run can be about: `kind`.

@@ -1,4 +1,4 @@
-"""The time Claude has: the input's minutes, less what is used, and never up to GitLab's own limit."""
+"""The time Claude has: the input's minutes, less what is used, and less than GitLab's limit."""
 
 import time
 

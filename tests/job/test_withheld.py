@@ -194,9 +194,9 @@ def test_comments_are_cut_outside_fences(text: str, left: str) -> None:
 
 def test_cutting_takes_linear_time() -> None:
     def seconds(count: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         withheld.seen("<!---->" * count + "\n```\n" + "<!--" * count)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     few = min(seconds(20_000) for _ in range(3))
     assert seconds(160_000) < 24 * few

@@ -250,5 +250,6 @@ def test_a_secret_leaves_the_job_in_no_output(installation: Installation) -> Non
         found = (MODEL_KEY, MODEL_KEY[::-1], MODEL_KEY.encode().hex(), "npm-canary", other)
         assert [value for value in found if value in said] == []
         assert "would hold a secret of the job in `a.txt`" in scene.reply()
+        assert "Nothing was pushed; the reply says why." in ended.log
         assert "+mode = production" in ended.artifacts["changes.patch"]
         assert scene.merge_requests() == []
