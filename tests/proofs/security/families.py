@@ -52,6 +52,11 @@ for _piece in (
     "&#",
     "${",
     "%A",
+    "|a|\n|-|\n|b|c\n",
+    "---\n",
+    "$$",
+    "$a%",
+    "<rp>",
 ):
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
     FAMILIES[f"{_piece!r}… @claude"] = _note(_piece, behind=True)
