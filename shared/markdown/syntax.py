@@ -13,7 +13,7 @@ BLOCK = (
 VERBATIM = "(?ai:pre|script|style|textarea)"
 BLOCK_TAG = rf"/?(?ai:{BLOCK})(?:[ \t\n>]|/>)|{VERBATIM}[ \t\n>]"
 # Where what stands for readers without ruby ends; an element in it may have it go on.
-RP_END = rf"</(?ai:rp){SPACES}>|(?=<(?ai:r[bpt]|rtc|/ruby)[ \t\n/>])"
+RP_END = rf"</(?ai:rp){SPACES}>|(?=<(?ai:r[bt]|rtc|/ruby)[ \t\n/>])"
 EDGE = "\0"  # stands where a block ends: no code span, tag or link reaches over it
 _TO_SPACES = bytes(code if code in b"\r\n" else 32 for code in range(256))
 

@@ -6,6 +6,7 @@ in code does. What may or may not belong to a table is taken to.
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 
 from shared.markdown.syntax import BLOCK_TAG, match_end
 
@@ -14,12 +15,12 @@ _DELIMITERS = re.compile(
     rf"\n(?P<before>[ \t>]*+)(?P<row>(?![-+*][ \t])\|?{_CELL}(?>(?:\|{_CELL})*)\|?)[ \t]*+(?=\n)"
 )
 _BEFORE = re.compile(r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)")
-_QUOTED = re.compile(r"[ \t>]*+")
 _BAR = re.compile(r"(?<!\\)\|")
-_OTHER_BLOCK = re.compile(
+_OTHER_BLOCK = (
     rf"\#{{1,6}}[ \t\n]|`{{3}}|~{{3}}|(?:[-+*]|[0-9]{{1,9}}[.)])[ \t]|(?:[-_*][ \t]*+){{3,}}\n"
     rf"|<(?:{BLOCK_TAG}|[?!])|\n"
 )
+_OTHER = re.compile(_OTHER_BLOCK)
 
 
 def excess(text: str, code: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -40,7 +41,7 @@ def excess(text: str, code: list[tuple[int, int]]) -> list[tuple[int, int]]:
         header = match_end(_BEFORE, text, start)
         block = bisect_right(code, (row.start("row") - 1, len(text))) - 1
         in_code = block >= 0 and row.start("row") - 1 < code[block][1]
-        if in_code or _OTHER_BLOCK.match(text, header) or not row.start():
+        if in_code or _OTHER.match(text, header) or not row.start():
             continue
         if _cells(text[header : row.start()]) == cells:
             done = _rows(text, row.end() + 1, row["before"].count(">"), cells, found)
@@ -49,17 +50,19 @@ def excess(text: str, code: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _rows(text: str, at: int, quotes: int, cells: int, found: list[tuple[int, int]]) -> int:
     """Take in the rows of a table from a line on; return where they end."""
-    while at < len(text):
-        start = match_end(_QUOTED, text, at)
-        if text.count(">", at, start) != quotes or _OTHER_BLOCK.match(text, start):
-            break
-        end = text.find("\n", start)
-        bars = [bar.start() for bar in _BAR.finditer(text, start, end)]
-        bars = bars[1:] if text[start] == "|" else bars
-        if len(bars) >= cells and text[bars[cells - 1] + 1 : end].strip():
-            found.append((bars[cells - 1] + 1, end))
-        at = end + 1
-    return at
+    rows = _rows_up_to_excess(quotes, cells)
+    while (row := rows.match(text, at)) and row["excess"] is not None:
+        found.append(row.span("excess"))
+        at = row.end()
+    return row.end() if row else at
+
+
+@lru_cache(maxsize=64)
+def _rows_up_to_excess(quotes: int, cells: int) -> re.Pattern[str]:
+    before = rf"[ \t]*+(?>(?:>[ \t]*+){{{quotes}}})(?:(?=\|)|(?!>|{_OTHER_BLOCK}))"
+    first = rf"\|?+(?>(?:(?>(?:[^|\n]|(?<=\\)\|)*)\|){{{cells}}})"
+    fitting = rf"{before}(?!{first}[ \t]*+[^ \t\n])[^\n]*+\n"
+    return re.compile(rf"(?>(?:{fitting})*)(?:{before}{first}(?P<excess>[^\n]*+)\n)?")
 
 
 def _cells(row: str) -> int:
