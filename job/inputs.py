@@ -32,6 +32,7 @@ class Inputs(NamedTuple):
     draft: bool = True
     labels: str = ""
     resume: bool = False
+    unprotected_commands: bool = False
     reply_author: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
@@ -58,6 +59,7 @@ _CHECKS = {
     "branch_moved": _Check("stop|continue", "stop or continue"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
+    "unprotected_commands": _Check("true|false", "true or false"),
     "environment": _Check(rf"({_NAME}[, ]*)*", "names of CI/CD variables"),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
@@ -121,6 +123,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "timeout_minutes": float,
     "draft": _flag,
     "resume": _flag,
+    "unprotected_commands": _flag,
     "allowed_tools": tools,
     "environment": _names,
 }

@@ -120,7 +120,7 @@ def unpacked(folder: Path) -> Path:
     """Let the component's shell write the program into a folder, as it does in a job."""
     lines = script().partition(": begin\n")[2].partition("# The program: end")[0]
     environment = {"PATH": "/usr/bin:/bin", "program": str(folder)}
-    subprocess.run(["sh", "-euc", lines], env=environment, check=True)
+    subprocess.run(["sh", "-eus"], input=lines, env=environment, check=True, text=True)
     return folder
 
 

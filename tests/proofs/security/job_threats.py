@@ -90,7 +90,7 @@ JOB_THREATS = (
         "An installer from the network, unpinned",
         "One exact version from the registry, installed without secrets in the environment.",
         (
-            "job/test_install.py::test_claude_is_installed_once_and_without_secrets",
+            "job/test_install.py::test_claude_is_installed_once_from_a_lock_and_without_secrets_or_scripts",
             "templates/test_component.py::test_the_versions_of_the_tools_under_test_are_the_component_s",
         ),
     ),
