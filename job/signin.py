@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from job.inputs import Inputs
     from job.job_log import Log
 
-IDENTITY_TOKEN = "CLAUDE_IDENTITY_TOKEN"  # noqa: S105  the name that the component's id_tokens has
+# The names that the component's id_tokens have; the second is for the Claude API.
+IDENTITY_TOKEN, API_IDENTITY_TOKEN = "CLAUDE_IDENTITY_TOKEN", "CLAUDE_API_IDENTITY_TOKEN"
 
 # Variables whose values are masked in the log and in artifacts.
 SECRETS = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS",
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK",
-    IDENTITY_TOKEN,
+    IDENTITY_TOKEN, API_IDENTITY_TOKEN,
 )  # fmt: skip
 
 _HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
@@ -82,7 +83,7 @@ def _anthropic_oidc(environment: Mapping[str, str], _region: str, seconds: float
     }
     found = _pick(environment, "ANTHROPIC_BASE_URL")
     token = exchange.anthropic(
-        _login(environment, seconds), named, found.get("ANTHROPIC_BASE_URL", "")
+        _login(environment, seconds, API_IDENTITY_TOKEN), named, found.get("ANTHROPIC_BASE_URL", "")
     )
     return {**found, "ANTHROPIC_AUTH_TOKEN": token, "ANTHROPIC_BETAS": exchange.OAUTH}
 
@@ -159,10 +160,10 @@ def _need(environment: Mapping[str, str], name: str, purpose: str) -> str:
     return value
 
 
-def _login(environment: Mapping[str, str], seconds: float) -> Login:
-    token = environment.get(IDENTITY_TOKEN, "").strip()
+def _login(environment: Mapping[str, str], seconds: float, name: str = IDENTITY_TOKEN) -> Login:
+    token = environment.get(name, "").strip()
     if not token:
-        raise Failure(Reason.IDENTITY_TOKEN_MISSING, name=IDENTITY_TOKEN)
+        raise Failure(Reason.IDENTITY_TOKEN_MISSING, name=name)
     return Login(token, seconds)
 
 

@@ -7,11 +7,11 @@ import pytest
 from job.failures import Failure
 from job.inputs import Inputs
 from job.job_log import Log
-from job.signin import IDENTITY_TOKEN
+from job.signin import API_IDENTITY_TOKEN, IDENTITY_TOKEN
 from job.signin import variables as sign_in
 from tests.support.job.model import AWS_KEYS, Model
 
-TOKEN = {IDENTITY_TOKEN: "h.c.s\n"}
+TOKEN = {IDENTITY_TOKEN: "h.c.s\n", API_IDENTITY_TOKEN: "h.c.s"}
 BEDROCK = Inputs(provider="bedrock", region="eu-central-1", model="eu.anthropic.claude-opus-5-5")
 VERTEX = Inputs(provider="vertex", region="global", model="claude-opus-5-5")
 GOOGLE = {

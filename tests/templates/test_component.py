@@ -15,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from job.inputs import Inputs
-from job.signin import IDENTITY_TOKEN
+from job.signin import API_IDENTITY_TOKEN, IDENTITY_TOKEN
 from tests import ROOT
 from tests.support.job import tooling
 from tests.support.job.runner import COMPONENT
@@ -80,7 +80,12 @@ def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
 
 def test_the_job_keeps_its_guards() -> None:
     _, job = documents()
-    assert job["id_tokens"][IDENTITY_TOKEN]
+    # Of our own: GitLab's address would open the project's deploy roles.
+    assert documents()[0]["audience"]["default"] == "gitlab-claude-trigger"
+    assert job["id_tokens"] == {
+        IDENTITY_TOKEN: {"aud": "$[[ inputs.audience ]]"},
+        API_IDENTITY_TOKEN: {"aud": "https://api.anthropic.com"},
+    }
     assert job["resource_group"].startswith("claude-")
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"

@@ -91,6 +91,7 @@ def on(machine: Machine, scene: Scene) -> None:
         "GITLAB_ACCESS_TOKEN": TOKEN,
         "CI_JOB_TOKEN": JOB_TOKEN,
         "CLAUDE_IDENTITY_TOKEN": IDENTITY,
+        "CLAUDE_API_IDENTITY_TOKEN": IDENTITY,
         "ANTHROPIC_API_KEY": MODEL_KEY,
         "OTHER_SECRET": VARIABLE,
     }
