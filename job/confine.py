@@ -1,7 +1,7 @@
 """Start a command as somebody who cannot reach the job: `python3 confine.py SPEC COMMAND…`.
 
-SPEC is JSON: `uid` (0: keep it), `namespace` and `landlock` (booleans), `hide` and `keep` (folders,
-the latter below the former), and what a probe looks at: `folder` (has to be in reach), `secrets`
+SPEC is JSON: `uid` (0: keep it), `namespace` and `landlock` (booleans), `hide`, `keep` (folders, the
+latter below the former) and `read` (a folder that is not to be written), and what a probe looks at: `folder` (has to be in reach), `secrets`
 (files or folders), `pids` (processes). Without a command the probe prints as JSON whether it gets
 there and which secrets it could read.
 
@@ -22,11 +22,13 @@ from typing import Any
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_USER, _NEW_PID, _NEW_MOUNT = 0x10000000, 0x20000000, 0x00020000
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
+_REMOUNT, _READ_ONLY, _LOCKED = 32, 1, 2 | 4 | 8 | 1024 | 2048  # nosuid, nodev, noexec, no atimes
 _SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4  # of prctl(2)
 _SET_CHILD_SUBREAPER, _NO_NEW_PRIVILEGES = 36, 38
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # of landlock(7): the same number on every machine
 _OLDEST = 2  # of Landlock's versions: before, no file could be renamed into another folder
 _ROUNDS = 1000  # in which processes that make others are outrun
+_TO_READ = 0b1101  # execute, read files and folders
 _OF_FILES = 0b1100000000000111  # execute, write, read, truncate, ioctl
 _NAMES = (b"GITLAB_ACCESS_TOKEN=", b"CI_JOB_TOKEN=", b"CLAUDE_IDENTITY_TOKEN=")
 
@@ -40,10 +42,10 @@ def main(arguments: list[str]) -> int:
         os.setuid(spec["uid"])
         os.umask(0o022)
     if spec["namespace"]:
-        enter_namespace(spec["hide"], spec["keep"])
+        enter_namespace(spec["hide"], spec["keep"], spec["read"])
     _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     if spec["landlock"]:
-        landlock(spec["hide"], spec["keep"])
+        landlock(spec["hide"], spec["keep"], spec["read"])
     if not command:
         print(json.dumps(probe(spec)))  # noqa: T201  the answer
         return 0
@@ -90,7 +92,7 @@ def lineage() -> list[int]:
     return pids[:-1]
 
 
-def enter_namespace(hide: list[str], keep: list[str]) -> None:
+def enter_namespace(hide: list[str], keep: list[str], read: str) -> None:
     """Go on as a child in which other processes and the folders to hide do not exist.
 
     Source: https://man7.org/linux/man-pages/man7/user_namespaces.7.html
@@ -116,6 +118,9 @@ def enter_namespace(hide: list[str], keep: list[str]) -> None:
             os.makedirs(below, exist_ok=True)  # noqa: PTH103
             source = f"/proc/self/fd/{kept[below]}".encode()
             _call("mount", source, below.encode(), None, _BIND | _REC, None)
+    _call("mount", read.encode(), read.encode(), None, _BIND | _REC, None)
+    flags = os.statvfs(read).f_flag & _LOCKED  # what the mount has it has to keep
+    _call("mount", None, read.encode(), None, _BIND | _REMOUNT | _READ_ONLY | flags, None)
     for number in kept.values():
         os.close(number)
     os.chdir(os.getcwd())  # noqa: PTH109  into the folder as it is seen now
@@ -135,7 +140,7 @@ def _go_on_as_child() -> None:
             os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 
-def landlock(hide: list[str], keep: list[str]) -> None:
+def landlock(hide: list[str], keep: list[str], read: str) -> None:
     """Take away the folders to hide, other users' processes' secrets and signals to outside.
 
     A process may read another only where it may do all that the other may, so the job is out of
@@ -149,9 +154,10 @@ def landlock(hide: list[str], keep: list[str]) -> None:
     attributes = struct.pack("QQQ", rights, 0, scoped)
     size = 8 if version < 4 else 16 if version < 6 else 24  # noqa: PLR2004  the fields it knows
     rules = _call("syscall", _CREATE, attributes, size, 0)
-    for path in [*_outside("/", hide), *keep]:
+    allowed = dict.fromkeys([*_outside("/", [*hide, read]), *keep], rights)
+    for path, given in {**allowed, read: _TO_READ}.items():
         with suppress(OSError):  # what cannot be opened cannot be read either
-            _allow(rules, path, rights)
+            _allow(rules, path, given)
     _call("syscall", _RESTRICT, rules, 0)
     os.close(rules)
 

@@ -98,6 +98,7 @@ def choose(
     secrets = [*_runner_files(folder, environment), *map(str, Path("/").glob("scripts-*"))]
     common = {
         **_views(folder, folders, environment, secrets),
+        "read": str(folders.cache),
         "folder": str(folder),
         "pids": confine.lineage(),
     }

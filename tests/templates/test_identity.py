@@ -113,6 +113,9 @@ def on(machine: Machine, scene: Scene) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(mode)
+        client = clone / ".gitlab-claude" / "cache" / "claude-code-0" / "client"
+        client.parent.mkdir()
+        client.write_text("clean")
         (runner.folder / ".npmrc").write_text("cache=/nowhere\n")
         for path in (runner.folder, *runner.folder.rglob("*")):
             os.chown(path, machine.user, machine.user, follow_symlinks=False)
@@ -148,9 +151,28 @@ def test_commands_find_what_signs_claude_in_and_nothing_else(
         assert seen - ({HOME, SESSION} if machine.way == messages.UNREADABLE else set()) == {
             MODEL_KEY
         }
+        cached = scene.runner.clone / ".gitlab-claude" / "cache"
+        if machine.way != messages.UNREADABLE:
+            assert (cached / "claude-code-0" / "client").read_text() == "clean"
+        assert (cached / "sessions" / "issue-9" / "x.jsonl").read_text() == SESSION
         (merge_request,) = scene.merge_requests()
         commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
         assert "+good" in commit
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_the_conversation_goes_on_under_each_protection(
+    installation: Installation, machine: Machine
+) -> None:
+    with Scene(installation, [[say("It greets.")]], {"resume": True}) as scene:
+        on(machine, scene)
+        assert scene.script(scene.ask("@claude what is it?")).code == 0
+        scene.runner.keep_cache()
+        shutil.rmtree(scene.runner.clone / ".gitlab-claude" / "cache" / "claude-code-0")
+        scene.model.requests.clear()
+        ended = scene.script(scene.ask("@claude and what for?"))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in json.dumps(scene.model.conversation[0].body["messages"])
 
 
 @pytest.mark.parametrize("machine", [MACHINES["root"], MACHINES["ordinary user"]])

@@ -51,6 +51,7 @@ JOB_THREATS = (
             f"{_IDENTITY}::test_commands_find_what_signs_claude_in_and_nothing_else",
             f"{_IDENTITY}::test_without_the_cure_the_same_search_finds_everything",
             f"{_IDENTITY}::test_where_nothing_protects_the_job_commands_are_refused",
+            f"{_IDENTITY}::test_the_conversation_goes_on_under_each_protection",
             "job/test_claude.py::test_only_named_commands_bring_bash",
             "job/test_workspace.py::test_the_job_token_leaves_the_clone",
         ),
