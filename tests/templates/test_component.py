@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
+from job import mcp
 from job.inputs import Inputs
 from job.signin import API_IDENTITY_TOKEN, IDENTITY_TOKEN
 from tests import ROOT
@@ -76,6 +77,8 @@ def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
     locked = json.loads((tooling.LOCK / "package.json").read_text())
     version = locked["dependencies"]["@anthropic-ai/claude-code"]
     assert version == inputs["claude_version"]["default"]
+    locks = {f"claude-code-{version}.json", f"mcp-gitlab-{mcp.VERSION}.json"}
+    assert {path.name for path in (ROOT / "job" / "locks").iterdir()} == locks
 
 
 def test_the_job_keeps_its_guards() -> None:
