@@ -39,6 +39,7 @@ class Inputs(NamedTuple):
     draft: bool = True
     labels: str = ""
     resume: bool = False
+    unprotected_commands: bool = False
     reply_author: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
@@ -69,6 +70,7 @@ _CHECKS = {
     "environment": _Check(
         rf"(?:{_NAME}(?::plain)?(?:[, ]+|$))*", "names of CI/CD variables, such as A, B:plain"
     ),
+    "unprotected_commands": _Check("true|false", "true or false"),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
 _UNKNOWN = "no such input"
@@ -136,6 +138,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "timeout_minutes": float,
     "draft": _flag,
     "resume": _flag,
+    "unprotected_commands": _flag,
     "allowed_tools": tools,
     "environment": _variables,
 }

@@ -59,6 +59,12 @@ INSTALL_FAILED = Explanation(
     "The job's log has npm's words; with no way to the npm registry, use an image that brings the "
     "claude command.",
 )
+UNPROTECTED = Explanation(
+    "The include allows commands, and on this runner they could read the job's tokens.",
+    "Run the job as root (the usual Docker image), or on a kernel with Landlock or user "
+    "namespaces, or take the commands out of allowed_tools; the input `unprotected_commands: true` "
+    "accepts the risk.",
+)
 TOKEN_REJECTED = Explanation(
     "GitLab does not accept the token in {name}.",
     "It needs the scopes api and write_repository, must not have expired, and its user must be a "
@@ -201,6 +207,23 @@ ASKED_FOR_IN = "Asked for in {target}."
 DESCRIPTION = "Claude made these changes."
 
 # The job's log, besides git's, npm's and GitLab's own words.
+EXCHANGE_REFUSED = "GitLab's identity token was not exchanged: {error}"
+NO_HASH = "No hash of {name} {version} is known here: what the registry gives is taken."
+PROTECTED = "What Claude starts {way}."
+AS_USER = "runs as another user, who can read neither the job's processes nor its files"
+AS_USER_CONFINED = f"{AS_USER}, and Landlock hides the rest"
+IN_NAMESPACE = "runs in a user namespace in which the job's processes and files do not exist"
+IN_LANDLOCK = "is confined by Landlock, which hides the job's processes and files"
+UNREADABLE = "runs as the job's own user; the job's processes let nobody read them"
+UNPROTECTED_WAY = "is not kept from the job's processes and files: nothing on this runner can do it"
+OPEN_TO_BRANCHES = (
+    "Warning: {name} reaches unprotected branches, where every Developer can print it. Make the "
+    "variable protected, masked and hidden."
+)
+ABOVE_DEVELOPER = (
+    "Warning: the user of {name} is above Developer here. The job needs no more, unless its reply "
+    "is another user's."
+)
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."

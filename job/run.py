@@ -15,7 +15,9 @@ from job import (
     artifacts,
     audience,
     branch,
+    confine,
     deadline,
+    identity,
     inputs,
     install,
     masking,
@@ -25,6 +27,7 @@ from job import (
     prompt,
     reply,
     request,
+    rights,
     session,
     signin,
     withheld,
@@ -40,13 +43,14 @@ from job.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from job.artifacts import Folders
+    from job.folders import Folders
 
 _LOGGED = 4000  # the last bytes of what Claude Code writes to standard error
 
 
 def main(paths: list[str]) -> int:
     """Run the job with the component's two files, inputs and prompt; return its exit code."""
+    confine.withdraw()
     environment = dict(os.environ)
     log = Log(_write, time.time)
     log.hide(*masking.held(environment, (*signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN")))
@@ -94,6 +98,7 @@ class Job:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._cancel)
         user = self._user()
+        rights.warn(self._gitlab, user, self._inputs, self._environment, self._log)
         pipeline = self._environment.get("CI_PIPELINE_ID", "")
         author = self._inputs.reply_author
         thread = reply.Thread(self._gitlab, self._request, user, author, pipeline)
@@ -130,18 +135,16 @@ class Job:
 
     def _work(self, context: branch.Context, thread: reply.Thread) -> str:
         """Do everything between the first word and the last, which is returned."""
+        environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
-            login = Login(f"{self._environment['CI_PROJECT_URL']}.git", self._token)
-            workspace = Workspace(Path.cwd(), folders.private, self._environment, login)
-            sign_in = signin.variables(
-                self._inputs, self._environment, folders.private, self._request.model
-            )
-            self._log.hide(*masking.held(sign_in, signin.SECRETS))
-            package = partial(
-                install.package, folders=folders, environment=self._environment, log=self._log
-            )
+            login = Login(f"{environment['CI_PROJECT_URL']}.git", self._token)
+            workspace = Workspace(Path.cwd(), folders.private, environment, login)
+            claude = identity.choose(workspace.folder, folders, environment, self._inputs, log)
+            sign_in = signin.variables(self._inputs, environment, self._request.model, log)
+            package = partial(install.package, folders, claude, environment, log)
             with self._log.section(messages.SECTION_INSTALL):
-                program = install.claude(self._inputs.claude_version, self._environment, package)
+                version = self._inputs.claude_version
+                program = install.claude(version, claude, environment, package)
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
                 chosen = branch.choose(workspace, context)
@@ -155,9 +158,10 @@ class Job:
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
-                server = mcp.server(self._environment, folders.private, package)
+                server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
+            run = run._replace(identity=claude)
             return self._with_claude(workspace, folders, run, chosen, context, thread)
 
     def _prepare(
@@ -169,8 +173,8 @@ class Job:
         sign_in: Mapping[str, str],
     ) -> Run:
         """Write what Claude reads beside the work tree."""
-        private = folders.private
-        home, extra, system = private / "home", private / "context", private / "system-prompt.md"
+        claude = folders.claude
+        home, extra, system = claude / "home", claude / "context", claude / "system-prompt.md"
         home.mkdir()
         extra.mkdir()
         system.write_text(texts.system, encoding="utf-8", errors="replace")
@@ -178,8 +182,10 @@ class Job:
             (extra / name).write_bytes(content)
         resume = ""
         if self._inputs.resume:
-            sessions, config = folders.cache / "sessions", home / ".claude"
-            resume = session.restore(sessions, self._request.target, config, workspace.folder)
+            config = home / ".claude"
+            resume = session.restore(
+                folders.sessions, self._request.target, config, workspace.folder
+            )
         return Run(
             program=program,
             folder=workspace.folder,
@@ -207,8 +213,8 @@ class Job:
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._inputs.resume:
-                sessions, config = folders.cache / "sessions", run.home / ".claude"
-                session.save(sessions, self._request.target, config, result.session)
+                config = run.home / ".claude"
+                session.save(folders.sessions, self._request.target, config, result.session)
             changes = workspace.changes()
             summary = merge_request.summary(result.answer, self._request, self._audience)
             commit = branch.keep(workspace, changes, summary.title, context) if changes else ""
@@ -229,9 +235,7 @@ class Job:
             self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
-            artifacts.leave(
-                workspace.folder, self._log, self._request.id, result, transcript, patch
-            )
+            artifacts.leave(folders.private, self._log, self._request.id, result, transcript, patch)
 
     def _deadline(self) -> float:
         """Return the seconds Claude has."""

@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "shared/markdown/rendered.py": "seen through shared.markdown.sanitize, which has the tests",
     "shared/incoming/opening.py": "seen through shared.incoming.mention, which has the tests",
     "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
+    "job/folders.py": "made and cleared by job.artifacts, which has the tests",
     "deploy/check.py": "run as the build runs it, in tests/deploy/test_cloudbuild.py",
 }
 # Tests of no one module.

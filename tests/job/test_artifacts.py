@@ -31,8 +31,10 @@ def test_artifacts_are_written_where_a_branch_cannot_lead_them(
         folder.write_text("x")
     else:
         folder.mkdir()
+        (folder / ".ours").touch()
         (folder / "changes.patch").symlink_to(outside / "x")
-    artifacts.leave(workspace, LOG, "r", None, [], b"patch")
+    with artifacts.folders(workspace) as made:
+        artifacts.leave(made.private, LOG, "r", None, [], b"patch")
     assert list(outside.iterdir()) == []
     assert (folder / "changes.patch").read_bytes() == b"patch"
     assert not folder.is_symlink()
@@ -88,10 +90,15 @@ def test_a_patch_holds_no_secret_and_still_applies(workspace: Path) -> None:
 def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> None:
     folder = workspace / ".gitlab-claude"
     (folder / "cache" / "x").mkdir(parents=True)
+    (folder / "cache" / "sessions" / "issue-5").mkdir(parents=True)
+    (folder / "cache" / "sessions" / "issue-5" / "x").touch()
     with artifacts.folders(workspace) as made:
         assert (made.cache / "x").is_dir()
         assert not (folder / "cache").exists()
-        artifacts.leave(workspace, LOG, "r", None, [], b"p")
+        assert not (made.cache / "sessions").exists()
+        assert (made.sessions / "issue-5" / "x").is_file()
+        artifacts.leave(made.private, LOG, "r", None, [], b"p")
+    assert (folder / "cache" / "sessions" / "issue-5" / "x").is_file()
     assert (folder / "cache" / "x").is_dir()
     assert (folder / "changes.patch").is_file()
     assert not made.private.exists()
@@ -100,7 +107,8 @@ def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> N
 def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     failure = Failure(Reason.MAX_TURNS, limit=3)
     result = Result("canary-secret", 3, 0.5, {"Bash": 2}, "s", failure)
-    artifacts.leave(workspace, LOG, "r", result, ["canary-secret\n", "b\n"], b"")
+    with artifacts.folders(workspace) as made:
+        artifacts.leave(made.private, LOG, "r", result, ["canary-secret\n", "b\n"], b"")
     folder = workspace / ".gitlab-claude"
     assert json.loads((folder / "result.json").read_text()) == {
         "answer": "[MASKED]", "turns": 3, "cost": 0.5, "denied": {"Bash": 2}, "session": "s",

@@ -61,12 +61,12 @@ TRIGGER_THREATS = (
     Threat(
         "T5",
         "Secrets that the agent can read",
-        "Tokens leave the environment and the clone before it starts; Bash is off unless commands are named; providers are "
-        "reached by OIDC where they can be.",
+        "Tokens leave the environment and the clone before it starts, and it cannot read the job's processes (J4); Bash is off "
+        "unless commands are named; providers are reached by OIDC where they can be. What signs it in, and what the include names, it has.",
         (
             f"{_HOSTILE}::test_claude_s_commands_see_no_token",
             "job/test_claude.py::test_the_environment_is_chosen_name_by_name",
-            "job/test_signin.py::test_the_identity_token_itself_is_in_no_variable",
+            "job/test_signin.py::test_the_identity_token_never_reaches_claude_and_credentials_are_hidden",
             "templates/test_component.py::test_the_job_keeps_its_guards",
         ),
     ),

@@ -65,14 +65,22 @@ class Runner:
     ) -> None:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self._cache: Path | None = None
+        # The command that starts the script, as another user for example.
+        self.start: Callable[[Path], list[str]] = lambda _: []
         self._payloads: set[str] = set()
         self.folder = Path(tempfile.mkdtemp(prefix="runner-"))
+        self.folder.chmod(0o755)  # as the folder of GitLab's runner is
         gitlab.job_tokens.add(JOB_TOKEN)
-        python = shutil.which("python3", path=tools.path)
-        script = _PYTHON.format(python=python, file=self.folder / "payload")
-        shim = program(self.folder / "bin" / "python3", script)
+        # What a test changes in the component's script.
+        self.changed: Mapping[str, str] = {}
+        self.python(str(shutil.which("python3", path=tools.path)))
         path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
-        self.path = f"{shim.parent}:{path}"
+        self.path = f"{self.folder / 'bin'}:{path}"
+
+    def python(self, path: str) -> None:
+        """Let this be the image's python3."""
+        script = _PYTHON.format(python=path, file=self.folder / "payload")
+        program(self.folder / "bin" / "python3", script)
 
     def close(self) -> None:
         """Remove everything it made, and the folders of files that gitlab-ci-local leaves."""
@@ -126,10 +134,14 @@ class Runner:
                 (self.folder / "payload.json").write_text(variable["value"])
                 value = str(self.folder / "payload.json")
             environment[variable["key"]] = value
-        # By a file, as a runner does: an argument may have 128 KiB, and the program has more.
-        script = self.folder / "script"
-        script.write_text(_script(inputs))
-        return self._ended(["bash", str(script)], environment, self._clone(pipeline), during)
+        clone = self._clone(pipeline)
+        script = self.folder / f"script-{pipeline['id']}"
+        text = _script(inputs)
+        for old, new in self.changed.items():
+            assert old in text
+            text = text.replace(old, new)
+        script.write_text(text)
+        return self._ended([*self.start(clone), "bash", str(script)], environment, clone, during)
 
     def created_at(self, pipeline: Record) -> str:
         """Return when a pipeline was created, as GitLab's variable has it: to the second, UTC."""
