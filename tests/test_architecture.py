@@ -34,6 +34,9 @@ TESTED_ELSEWHERE = {
     "shared/incoming/opening.py": "seen through shared.incoming.mention, which has the tests",
     "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
     "job/folders.py": "made and cleared by job.artifacts, which has the tests",
+    "job/identity.py": "with real users and the real client, in tests/templates/test_identity.py",
+    "job/confine.py": "with real users and the real client, in tests/templates/test_identity.py",
+    "job/exchange.py": "seen through job.signin, which has the tests",
     "deploy/check.py": "run as the build runs it, in tests/deploy/test_cloudbuild.py",
 }
 # Tests of no one module.
