@@ -23,6 +23,7 @@ from tests.support.job.runner import Ended, plain
 from tests.support.job.scene import BOT, Installation, Scene
 
 pytestmark = [
+    pytest.mark.timeout(300),  # the search looks at every process of the machine
     pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing()),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users"),
 ]

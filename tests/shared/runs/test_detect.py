@@ -156,13 +156,13 @@ def test_one_asking_has_one_id_and_the_next_another() -> None:
 def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the texts whose Markdown is read from here on, in order."""
     texts: list[str] = []
-    mask = visible.mask
+    shown = visible.shown
 
-    def counting(text: str) -> str:
+    def counting(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         texts.append(text)
-        return mask(text)
+        return shown(text, spans)
 
-    monkeypatch.setattr(visible, "mask", counting)
+    monkeypatch.setattr(visible, "shown", counting)
     return texts
 
 

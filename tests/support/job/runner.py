@@ -28,7 +28,7 @@ from tests.support.job.tooling import Tools
 
 COMPONENT = ROOT / "templates" / "claude.yml"
 JOB_TOKEN = "glcbt-job-token"
-_SECONDS = 60
+_SECONDS = 180
 # Stands before the image's python3: the file of TRIGGER_PAYLOAD is written as late as this.
 _PYTHON = """\
 case "$TRIGGER_PAYLOAD" in "{{"*)
