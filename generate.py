@@ -28,7 +28,7 @@ from shared.outcome.reasons import Outcome, Reason
 
 ROOT = Path(__file__).parent
 COMPONENT = ROOT / "templates" / "claude.yml"
-PROGRAM = ("job/*.py", "shared/__init__.py", "shared/contract/*.py")
+PROGRAM = ("job/*.py", "job/locks/*.json", "shared/__init__.py", "shared/contract/*.py")
 BEGIN = "# The program, written by generate.py from job/ and shared/contract/: begin"
 END = "# The program: end"
 _LAST = "END_OF_FILE"

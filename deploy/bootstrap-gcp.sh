@@ -102,7 +102,9 @@ functions() {
   callable claude-dispatch "serviceAccount:claude-invoker@$at"
   callable claude-sweep "serviceAccount:claude-invoker@$at"
 
-  # The build: sources, images, revisions, schedule, alerts. It may change nobody's rights and read no secret.
+  # The build: sources, images, revisions, schedule, alerts. It may change
+  # nobody's rights; but it may act as the functions, and the code it deploys reads their secrets: who may submit
+  # builds, may read them.
   for role in run.sourceDeveloper run.builder storage.objectViewer serviceusage.serviceUsageConsumer \
     logging.logWriter cloudscheduler.admin monitoring.alertPolicyEditor monitoring.notificationChannelEditor \
     monitoring.dashboardEditor; do
@@ -118,7 +120,12 @@ job() {
   : "${JOB_PROJECT_IDS:?set JOB_PROJECT_IDS to the ids of the GitLab projects whose jobs may call Vertex AI}"
   gcloud services enable aiplatform.googleapis.com iam.googleapis.com iamcredentials.googleapis.com sts.googleapis.com
   account claude-job "calls Claude on Vertex AI"
-  may claude-job roles/aiplatform.user
+  # To call a model, and nothing else: https://cloud.google.com/vertex-ai/docs/general/access-control
+  verb=create
+  if gcloud iam roles describe claudeCaller --project="$PROJECT_ID" >/dev/null 2>&1; then verb=update; fi
+  quietly gcloud iam roles $verb claudeCaller --project="$PROJECT_ID" --title="Call Claude" \
+    --permissions=aiplatform.endpoints.predict
+  may claude-job "projects/$PROJECT_ID/roles/claudeCaller"
 
   # Ids, not paths: a path can be given up and taken by somebody else. Every GitLab.com project has the same issuer.
   ids=$(echo "$JOB_PROJECT_IDS" | sed 's/ //g; s/,/", "/g')
@@ -131,7 +138,7 @@ job() {
   if gcloud iam workload-identity-pools providers describe claude --location=global --workload-identity-pool=gitlab \
     >/dev/null 2>&1; then verb=update-oidc; fi
   gcloud iam workload-identity-pools providers $verb claude --location=global --workload-identity-pool=gitlab \
-    --issuer-uri="$GITLAB_URL" --allowed-audiences="$GITLAB_URL" --attribute-mapping="$mapping" \
+    --issuer-uri="$GITLAB_URL" --allowed-audiences=gitlab-claude-trigger --attribute-mapping="$mapping" \
     --attribute-condition="$condition"
 
   number=$(gcloud projects describe "$PROJECT_ID" --format="value(projectNumber)")

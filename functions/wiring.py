@@ -4,13 +4,14 @@ It imports what `receive` needs; what stands behind the queue is imported on fir
 """
 
 import time
+from _thread import allocate_lock  # which costs a cold start nothing; threading does
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
 from shared.installation.settings import Settings, required
-from shared.outcome.reasons import Reason
+from shared.outcome.reasons import Outcome, Reason
 from shared.receive import Answer, receive
 from shared.runs.request import from_json
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from shared.incoming.delivery import Delivery
     from shared.runs.store import Queue, Records
     from shared.services import Log, Services
+
+
+_REFUSED = str(Outcome.REFUSED)
+# What anybody's stray request is refused for, before a secret is read.
+_STRAY = {str(Reason.METHOD_NOT_ALLOWED), str(Reason.BODY_TOO_LARGE), str(Reason.UNSIGNED)}
+_PAUSE = 1.0  # seconds between two lines about what was refused
 
 
 def read_settings(environment: Mapping[str, str], needs: Mapping[str, str]) -> Settings:
@@ -28,6 +35,40 @@ def read_settings(environment: Mapping[str, str], needs: Mapping[str, str]) -> S
     for variable, expected in needs.items():
         required(environment, variable, expected)
     return Settings.read(environment)
+
+
+class Sparing:
+    """A log in which what was refused is counted, so that a flood costs one line a second.
+
+    Such a line has the severity WARNING and the fields `outcome`, `reason` and `count`: how many
+    were refused for that reason since its last line. Where several reasons wait, the first comes
+    first, and stray requests come last. Any other line is written as it comes.
+    """
+
+    def __init__(self, log: "Log", now: Callable[[], float]) -> None:
+        """Take the log to write to, and the clock (seconds)."""
+        self._log, self._now, self._lock = log, now, allocate_lock()
+        self._counts: dict[str, int] = {}
+        self._next = 0.0
+
+    def __call__(self, severity: str, fields: Mapping[str, object]) -> None:
+        """Write the line, count it, or write what was counted."""
+        if fields.get("outcome") != _REFUSED:
+            self._log(severity, fields)
+        elif line := self._counted(str(fields["reason"])):
+            self._log("WARNING", line)
+
+    def _counted(self, reason: str) -> Mapping[str, object] | None:
+        """Count one more; return the line that is due."""
+        now = self._now()
+        with self._lock:
+            count = self._counts[reason] = self._counts.get(reason, 0) + 1
+            # One stray request is no news, and loads no logger into a new instance.
+            if now < self._next or (count == 1 and reason in _STRAY):
+                return None
+            self._next = now + _PAUSE
+            first = min(self._counts, key=_STRAY.__contains__)
+            return {"outcome": _REFUSED, "reason": first, "count": self._counts.pop(first)}
 
 
 class Installation:
@@ -48,6 +89,7 @@ class Installation:
         self._settings, self._queue, self._records = settings, queue, records
         self._tokens = Cached(webhook_secrets, WebhookSecrets.parse, now)
         self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now
+        self._sparing = Sparing(log, now)
 
     def receive(self, delivery: "Delivery") -> Answer:
         """Answer a request to the public URL."""
@@ -57,7 +99,7 @@ class Installation:
             secrets=self._tokens,
             queue=self._queue,
             now=self._now,
-            log=self._log,
+            log=self._sparing,
         )
 
     def dispatch(self, request: str | bytes, *, last: bool) -> Reason:

@@ -9,16 +9,20 @@ from job import merge_request, messages
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
+from job.harmless import quiet
 from job.workspace import CI_FILES, Author, Change, Workspace
 from shared.contract.ai_flow import MERGE_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.audience import Audience
     from job.inputs import Inputs
     from job.job_log import Log
     from job.merge_request import Summary
     from job.request import Request
+
+_MOST_NAMED = 10  # files in a remark
 
 
 class Context(NamedTuple):
@@ -30,6 +34,7 @@ class Context(NamedTuple):
     user: Mapping[str, object]
     environment: Mapping[str, str]
     log: Log
+    audience: Audience
 
 
 class Branch(NamedTuple):
@@ -89,9 +94,10 @@ def _of_merge_request(workspace: Workspace, context: Context) -> Branch:
 
 
 def _of_issue(workspace: Workspace, context: Context, default: str) -> Branch:
-    prefix = f"{context.inputs.branch_prefix}{context.request.target or 'run'}-"
+    target = context.audience.shown(context.request).target
+    prefix = f"{context.inputs.branch_prefix}{target or 'run'}-"
     known = None
-    if context.request.kind:
+    if target:
         known = merge_request.ours(context.gitlab, prefix, context.user.get("id"))
     if known is None:
         _check_out(workspace, workspace.trusted, workspace.trusted, context)
@@ -116,8 +122,21 @@ def keep(workspace: Workspace, changes: list[Change], title: str, context: Conte
         name=str(user.get("name") or user.get("username") or "Claude"),
         email=str(user.get("commit_email") or no_reply),
     )
-    message = merge_request.commit_message(title, context.request, host)
-    return workspace.commit(changes, message, author)
+    message = merge_request.commit_message(title, context.audience.shown(context.request), host)
+    return workspace.commit(changes, context.log.masked(message), author)
+
+
+def _kept_back(workspace: Workspace, changes: list[Change], context: Context) -> str:
+    """Return why these changes must not be pushed, or "".
+
+    They would say in public what was asked internally, or would hold a secret of the job.
+    """
+    secrets = context.log.secrets
+    holding = [change.path for change in changes if workspace.brings(change, secrets.are_in)]
+    if holding:
+        names = [f"`{path}`" for path in holding[:_MOST_NAMED]]
+        return messages.REMARK_NOT_TO_LEAVE.format(files=", ".join(names))
+    return "" if context.audience.pushes else messages.REMARK_NOT_PUSHED
 
 
 def publish(
@@ -131,15 +150,15 @@ def publish(
 ) -> Published:
     """Push the commit, and open or update the merge request unless it was asked in one.
 
-    `link` is Markdown that leads to the job. Raise Failure if GitLab refuses, or if the merge
-    request was closed meanwhile.
+    What must not be pushed is not, and the remark says why. `link` is Markdown that leads to the
+    job. Raise Failure if GitLab refuses, or if the merge request was closed meanwhile.
     """
+    why = _kept_back(workspace, changes, context)
+    if why:
+        return Published("", "", (quiet(why),))
     asked_in_it = context.request.kind == MERGE_REQUEST
     if asked_in_it:
-        try:
-            _current(context)
-        except GitLabError as error:
-            raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
+        _still_open(context)
     changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
     _push(workspace, commit, branch.name, context, skip_ci=changes_ci)
     remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()
@@ -148,11 +167,11 @@ def publish(
     try:
         url = merge_request.publish(
             context.gitlab,
-            context.request,
+            context.audience.shown(context.request),
             context.inputs,
             branch=branch.name,
             target=branch.target,
-            summary=summary,
+            summary=summary if context.audience.all_words else summary._replace(answer=""),
             link=link,
             known=branch.known,
         )
@@ -172,6 +191,13 @@ def _push(workspace: Workspace, commit: str, name: str, context: Context, *, ski
             raise Failure(Reason.PUSHED_MEANWHILE, branch=name) from None
         token = context.inputs.token_variable
         raise Failure(Reason.PUSH_REJECTED, branch=name, name=token) from None
+
+
+def _still_open(context: Context) -> None:
+    try:
+        _current(context)
+    except GitLabError as error:
+        raise _refused(messages.SHOW_MERGE_REQUEST, error, context) from None
 
 
 def _current(context: Context) -> Mapping[str, object]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from job.identity import Identity
     from job.inputs import Inputs
 
 # What passes from the job's environment to Claude, besides what signs it in and the names in the
@@ -60,7 +61,8 @@ class Run(NamedTuple):
     """Where Claude runs and what it is given; `deadline` is in seconds from its start.
 
     `extra` is a second folder to read, `system` the file with our part of the system prompt,
-    `mcp` the configuration of an MCP server, `resume` the session to go on with.
+    `mcp` the configuration of an MCP server, `resume` the session to go on with; `identity` is who
+    it runs as, None being the job's own user.
     """
 
     program: str
@@ -74,6 +76,7 @@ class Run(NamedTuple):
     mcp: Path | None = None
     mcp_tools: tuple[str, ...] = ()
     resume: str = ""
+    identity: Identity | None = None
 
 
 def arguments(run: Run, inputs: Inputs) -> list[str]:
@@ -142,6 +145,9 @@ class Claude:
         stderr: IO[bytes],
     ) -> Result:
         """Run to the end or the deadline; each event goes to `on_event`, each line to `on_line`."""
+        if run.identity:
+            run.identity.give(run.folder, run.home.parent)
+            command = run.identity.command(*command)
         process = self._process = subprocess.Popen(
             list(command),
             cwd=run.folder,
@@ -179,6 +185,8 @@ class Claude:
                 timer.cancel()
             self._signal(signal.SIGKILL)  # whatever it left running
             process.wait()
+            if run.identity:
+                run.identity.end(run.folder, run.home)
             feeder.join()
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):

@@ -41,12 +41,15 @@ class GitLab:
         token: str,
         *,
         ca_file: str | None = None,
+        masked: Callable[[str], str] = str,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """Take `CI_API_V4_URL`, `CI_PROJECT_ID` and a token with the scope api.
 
-        A CA file adds to the system's own; `pause` waits for so many seconds.
+        A CA file adds to the system's own; `masked` takes the secrets out of every text that is
+        written; `pause` waits for so many seconds.
         """
+        self._masked = masked
         self._url, self._token, self._pause = url.rstrip("/"), token, pause
         self._project = f"/projects/{quote(project_id, safe='')}"
         context = ssl.create_default_context()
@@ -74,7 +77,10 @@ class GitLab:
         return self._call("PUT", f"{self._project}/{path}", body)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
-        data = None if body is None else json.dumps(body).encode()
+        texts = {
+            name: self._masked(each) for name, each in (body or {}).items() if type(each) is str
+        }
+        data = None if body is None else json.dumps({**body, **texts}).encode()
         headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
         # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
         again = (_TOO_MANY,) if method == "POST" else _AGAIN

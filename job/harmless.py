@@ -1,37 +1,73 @@
-"""Make an answer safe to post: no quick action, mention, HTML or image in it does anything."""
+r"""Make what Claude says safe to post: no mention, quick action, closing word or HTML in it acts.
+
+What GitLab acts on, and where: a mention is `(?<!\w)@name` with Ruby's `\w`, which is ASCII, in
+the text of a rendered page outside code (`User.reference_pattern`); a quick action is a line of the
+raw text; an issue is closed by the raw text of a description or commit message, code included:
+https://docs.gitlab.com/administration/issue_closing_pattern/
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 
 from job import messages
 from shared.contract.invisible import CHARACTERS
 
 MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
 
+_BREAK, _JOINER = "\u200b", "\u2060"  # neither is seen; the second allows no line break either
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
-_RUN = re.compile(r"[`~]{3,}")
+_RUN = re.compile(r"`{3,}|~{3,}")  # what somebody might take for a fence is none of ours
+_SUGGESTION = re.compile(r"suggestion(?::-[0-9]+\+[0-9]+)?")
 _QUICK_ACTION = re.compile(r"^(\s*)/(?=\w)")
-_MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9_.])")
 _INVISIBLE = re.compile(f"[\r\u2028-\u202f{CHARACTERS}]+")
+# GitLab's default pattern, without its word boundary, and with whatever might be a reference.
+_CLOSES = (
+    r"(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)"
+    r"|[Ii]mplement(?:s|ed|ing)?)"
+    r"(?=:? +(?:[Ii]ssues? +)?(?:[^ \n]*(?:#|://|\[(?:issue|work_item):)|[A-Z][A-Z0-9_]+-[0-9]))"
+)
+_CLOSING = re.compile(_CLOSES)
+_SKIP_CI = re.compile(r"\[(?=(?:ci[ _-]skip|skip[ _-]ci)\])", re.IGNORECASE)
+_NAME = r"(?=[A-Za-z0-9_.\\&])"  # what follows the @ of a mention, or may be rendered as that
+# Signs in a row are read at once: behind a letter the first is no mention's, and may stay.
+_MENTIONS = re.compile(rf"(?<!@)((?<![A-Za-z0-9])|@)@+{_NAME}")
+# What a line is read by: escapes, code, and all that could act. An @ may be spelled as an entity.
+_TOKEN = re.compile(
+    r"\\[!-/:-@\[-`{-~]|`+|~{3,}|<|!\[|\]\(|\[\[|\$|&(?:commat|#0*64|#[xX]0*40);"
+    rf"|(?<![A-Za-z0-9])@{_NAME}|{_CLOSES}"
+)
+_ALWAYS = {"<": "&lt;", "\\<": "&lt;", "![": "!\\[", "\\@": f"\\@{_BREAK}"}
+_SIMPLE_LINK = re.compile(r"\]\([^\s\"'()<>`\\]*\)")  # whose address ends where it seems to
+_PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")
+_DELIMITER = re.compile(r"^(?=[^|\n]*\|)(?=[^-\n]*-)[|:\- \t>*+0-9.)]+$", re.MULTILINE)
+_ADDRESS = ("://", "www.", "mailto:", "xmpp:")
+_LONGEST_ADDRESS = max(map(len, _ADDRESS))
+_ITEM = re.compile(r"\s*(?:[-*+:]|[0-9]{1,9}[.)]|\[\^)")  # its content may be indented
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~$&!#]")
 
 
 def quiet(text: str) -> str:
     r"""Return Markdown that shows the same and does nothing.
 
     A line that begins with `/` is escaped wherever it stands, as GitLab would run it with our
-    rights. Outside fenced code a mention gets an invisible character, `<` becomes an entity and an
-    image a link. So that GitLab never sees text where we see code, fences are brought to the line's
-    beginning, what else could be one is escaped, and an open one is closed.
+    rights. Outside code a mention and a closing word get an invisible character, `<` becomes an
+    entity and an image a link. So that GitLab never sees text where we see code, fences are brought
+    to the line's beginning, what else could be one is escaped, and an open one is closed. Code on
+    one line, and indented code, stays to the letter where GitLab must see it as code as well.
 
-    >>> quiet("/close <b>")
-    '\\/close &lt;b>'
+    >>> quiet("/close <b> `List<T>`")
+    '\\/close &lt;b> `List<T>`'
     """
     text = text.replace("\r\n", "\n")
     if len(text) > MOST:
         text = f"{text[:MOST]}\n\n{messages.CUT}"
+    text = _INVISIBLE.sub("", text).strip("\n")
+    prose = _Prose(in_tables=bool(_DELIMITER.search(text)))
     lines, fence, indent = [], "", 0
-    for raw in _INVISIBLE.sub("", text).strip("\n").split("\n"):
+    for raw in text.split("\n"):
         line, found = raw, _FENCE.fullmatch(raw)
         if fence:
             line = raw[min(indent, len(raw) - len(raw.lstrip(" "))) :]
@@ -39,27 +75,149 @@ def quiet(text: str) -> str:
                 line, fence = fence, ""
         elif found:
             indent, fence = len(found[1]), found[2]
-            line = fence + re.sub(r"[^\w+#.-]", "", found[3])
+            prose.interrupt()
+            line = fence + _language(found[3].strip())
+        elif prose.is_code(raw):
+            lines.append(raw)
+            continue
         else:
-            line = _prose(raw)
+            line = prose.line(raw)
         lines.append(_QUICK_ACTION.sub(r"\1\\/", line))
     if fence:
         lines.append(fence)
     return "\n".join(lines)
 
 
-def plain(text: str, most: int = 72) -> str:
-    """Return one line without markup for a title or a list, of at most `most` characters.
+def unclosing(text: str) -> str:
+    """Return a description in which no word closes an issue, not even one in code.
 
-    >>> plain("**Fix** `x` for @ada.")
-    'Fix x for ada'
+    >>> unclosing("`Fixes #5`").replace("\u2060", "|")
+    '`Fixes| #5`'
     """
-    line = re.sub(r"[`*_<>\[\]\\~|]+", "", _INVISIBLE.sub("", text.replace("\n", " ")))
-    line = _MENTION.sub("", re.sub(r"\s+", " ", line)).strip(" #-/:.")
+    return _CLOSING.sub(rf"\g<0>{_JOINER}", text)
+
+
+def plain(text: str, most: int = 72) -> str:
+    """Return one line for a title or a commit's subject, of at most `most` characters.
+
+    It loses what acts: a slash in front, the @ of a mention, characters that nobody sees; closing
+    words and `[skip ci]` get an invisible one. Of markup it loses backticks only: the other signs
+    may be part of a name.
+
+    >>> plain("Fix get_user() for @ada, <T> and __init__.")
+    'Fix get_user() for ada, <T> and __init__'
+    """
+    line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
+    line = re.sub(r"\s+", " ", line)
+    line = re.sub(r"^[ /]*(?:#+ |[-*] )?[ /]*", "", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
+    line = _SKIP_CI.sub(f"[{_JOINER}", unclosing(line))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def _prose(line: str) -> str:
-    line = _RUN.sub(lambda run: "".join(f"\\{mark}" for mark in run[0]), line)
-    line = line.replace("<", "&lt;").replace("![", "!\\[")
-    return _MENTION.sub("@\u200b", line)
+def literal(text: str, most: int) -> str:
+    r"""Return `plain` text as Markdown that shows it to the letter.
+
+    >>> literal("Mend __init__", 72)
+    'Mend \\_\\_init\\_\\_'
+    """
+    return _MARKUP.sub(r"\\\g<0>", plain(text, most))
+
+
+def _language(info: str) -> str:
+    return info if _SUGGESTION.fullmatch(info) else re.sub(r"[^\w+#.-]", "", info)
+
+
+class _Prose:
+    """Reads the lines outside fences, and remembers of a paragraph whether its code is certain.
+
+    Inline code is what GitLab must see as code too: a pair of backtick runs on one line, where all
+    runs without a partner are escaped. It is in doubt where a link's address or title, a wiki link,
+    math, a table's cell or a bare address may have taken one of the pair; from there on to the
+    paragraph's end nothing is taken for code.
+    """
+
+    def __init__(self, *, in_tables: bool) -> None:
+        """Take whether the text has a table's delimiter row anywhere."""
+        self._in_tables = in_tables
+        self._in_item, self._after_blank = False, True
+        self._read, self._address = 0, False  # of a line: how far, and is the last word an address
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sure, self._dollar, self._wiki = True, False, False
+
+    def interrupt(self) -> None:
+        """Note that a fence ended the paragraph."""
+        self._begin()
+        self._after_blank = False
+
+    def is_code(self, line: str) -> bool:
+        """Tell whether a line is indented code for certain, and note what it means for the next."""
+        blank, after_blank = not line.strip(), self._after_blank
+        if blank:
+            self._begin()
+            self._after_blank = True
+            return False
+        indented = line.startswith("    ") and not _RUN.search(line)
+        if indented and after_blank and not self._in_item:
+            return True  # and so are the lines below it that are indented
+        if _ITEM.match(line):
+            self._in_item = True
+        elif after_blank and not line[0].isspace():
+            self._in_item = False
+        self._after_blank = False
+        return False
+
+    def line(self, line: str) -> str:
+        """Return the line in which nothing acts."""
+        runs: dict[int, list[int]] = defaultdict(list)
+        for run in re.finditer("`+", line):
+            runs[len(run[0])].append(run.start())
+        pieces, at = [], 0
+        self._read, self._address = 0, False
+        while found := _TOKEN.search(line, at):
+            start, sign = found.start(), found[0]
+            pieces.append(line[at:start])
+            at = found.end()
+            if sign[0] in "`~":
+                end = self._code_end(line, start, at, runs[len(sign)])
+                pieces.append(line[start:end] if end else self._escaped(sign))
+                at = end or at
+            else:
+                pieces.append(self._harmless(line, start, sign))
+        return "".join([*pieces, line[at:]])
+
+    def _code_end(self, line: str, start: int, at: int, partners: list[int]) -> int:
+        """Return where the code ends that a run at `start` opens, or 0 where none is certain."""
+        length, next_one = at - start, bisect_left(partners, at)
+        if not self._sure or length > 2 or next_one == len(partners):  # noqa: PLR2004  3: a fence
+            return 0
+        code = line[at : partners[next_one]]
+        self._sure = not (
+            (self._dollar and "$" in code)
+            or (self._wiki and "]]" in code)
+            or (self._in_tables and _PIPE.search(code))
+            or self._in_address(line, start)
+        )
+        return partners[next_one] + length if self._sure else 0
+
+    def _in_address(self, line: str, start: int) -> bool:
+        """Tell whether the word that reaches `start` holds an address; none is read twice."""
+        part = line[max(self._read - _LONGEST_ADDRESS, 0) : start].lower().replace("\t", " ")
+        _, blank, word = part.rpartition(" ")
+        found = any(address in word for address in _ADDRESS)
+        self._read, self._address = start, found or (self._address and not blank)
+        return self._address
+
+    def _escaped(self, run: str) -> str:
+        """Escape a run that opens nothing; where nothing is code for us, short ones may stay."""
+        return run if not self._sure and len(run) < 3 else "".join(f"\\{mark}" for mark in run)  # noqa: PLR2004
+
+    def _harmless(self, line: str, start: int, sign: str) -> str:
+        if sign == "](":
+            self._sure = self._sure and bool(_SIMPLE_LINK.match(line, start))
+        self._dollar |= sign == "$"
+        self._wiki |= sign == "[["
+        if sign[0] in "@&":
+            return f"@{_BREAK}"
+        return f"{sign}{_JOINER}" if sign[0].isalpha() else _ALWAYS.get(sign, sign)

@@ -13,6 +13,12 @@ PROVIDERS = ("anthropic", "anthropic-oidc", "bedrock", "vertex")
 TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
 
 
+class Plain(str):
+    """The name of a variable in the input `environment` whose value is no secret."""
+
+    __slots__ = ()
+
+
 class Inputs(NamedTuple):
     """The inputs; an empty text stands for `not given`."""
 
@@ -29,9 +35,11 @@ class Inputs(NamedTuple):
     mcp: str = "none"
     branch_prefix: str = "claude/"
     branch_moved: str = "stop"
+    confidential_changes: str = "patch"
     draft: bool = True
     labels: str = ""
     resume: bool = False
+    unprotected_commands: bool = False
     reply_author: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
@@ -56,9 +64,13 @@ _CHECKS = {
     "mcp": _Check("none|gitlab", "none or gitlab"),
     "branch_prefix": _Check(_PREFIX, "the beginning of a branch name such as claude/"),
     "branch_moved": _Check("stop|continue", "stop or continue"),
+    "confidential_changes": _Check("patch|push", "patch or push"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
-    "environment": _Check(rf"({_NAME}[, ]*)*", "names of CI/CD variables"),
+    "environment": _Check(
+        rf"(?:{_NAME}(?::plain)?(?:[, ]+|$))*", "names of CI/CD variables, such as A, B:plain"
+    ),
+    "unprotected_commands": _Check("true|false", "true or false"),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
 _UNKNOWN = "no such input"
@@ -111,6 +123,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _variables(text: str) -> tuple[str, ...]:
+    found = [name.partition(":") for name in _names(text)]
+    return tuple(Plain(name) if mark else name for name, mark, _ in found)
+
+
 def _flag(text: str) -> bool:
     return text == "true"
 
@@ -121,6 +138,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "timeout_minutes": float,
     "draft": _flag,
     "resume": _flag,
+    "unprotected_commands": _flag,
     "allowed_tools": tools,
-    "environment": _names,
+    "environment": _variables,
 }

@@ -1,4 +1,8 @@
-"""The job's log: lines, and sections that GitLab folds; secrets are masked in both."""
+"""The job's log: lines, and sections that GitLab folds; secrets are masked in both.
+
+GitLab shows it to everybody who sees a public project with public pipelines, its default:
+https://docs.gitlab.com/ci/pipelines/settings/#change-which-users-can-view-your-pipelines
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable
 
+from job.masking import Secrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SHORTEST_SECRET = 6  # characters: masking less would garble every other word
 _LONGEST_LINE = 2000
 
 
@@ -25,23 +30,36 @@ class Log:
     ) -> None:
         """Take where text goes, the time in seconds, and the values to mask."""
         self._write, self._clock = write, clock
-        self._secrets: list[str] = []
+        self.secrets = Secrets()
+        self.unsaid: list[str] = []  # lines that only steps stand for
         self._sections = 0
+        self._steps_only = False
         self.hide(*secrets)
 
     def hide(self, *secrets: str) -> None:
-        """Mask these values from now on, and longer ones before the shorter ones in them."""
-        known = {*self._secrets, *(each for each in secrets if len(each) >= _SHORTEST_SECRET)}
-        self._secrets = sorted(known, key=len, reverse=True)
+        """Mask these values from now on."""
+        self.secrets.add(*secrets)
 
     def masked(self, text: str) -> str:
-        """Return the text without any of the hidden values."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[MASKED]")
-        return text
+        """Return the text without any of the hidden values, however they are spelled."""
+        return self.secrets.masked(text)
 
-    def line(self, text: str = "") -> None:
-        """Write a text, line by line."""
+    def say_steps_only(self, why: str) -> None:
+        """Write `why`, and from now on of each line its step's name alone: anybody may read it."""
+        self.line(why)
+        self._steps_only = True
+
+    def step(self, text: str) -> None:
+        """Write a text of ours that everybody may read."""
+        self.line(text, step=text)
+
+    def line(self, text: str = "", step: str = "") -> None:
+        """Write a text, line by line; or `step`, a text of ours, where only steps are said."""
+        if self._steps_only and text != step:
+            self.unsaid.append(self.masked(text))
+            text = step
+            if not step:
+                return
         for line in self.masked(text).split("\n"):
             self._write(_CONTROLS.sub("", line)[:_LONGEST_LINE] + "\n")
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages
 from job.failures import Failure, Reason
-from job.harmless import plain, quiet
+from job.harmless import plain, quiet, unclosing
+from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.audience import Audience
     from job.gitlab import GitLab
     from job.inputs import Inputs
     from job.request import Request
@@ -28,16 +30,21 @@ class Summary(NamedTuple):
     answer: str
 
 
-def summary(answer: str, request: Request) -> Summary:
+def summary(answer: str, request: Request, audience: Audience) -> Summary:
     """Split `Title: …` off the answer's first line.
 
-    Without one, and for what was asked internally, the title has the issue's number only.
+    Without one, and where Claude's words have other readers, the title has the issue's number only,
+    or not even that.
     """
     first, _, rest = answer.strip().partition("\n")
-    first = first.strip().strip("*# ")
+    first = first.strip().lstrip("*# ")
     titled = first.lower().startswith(_TITLE)
-    title = plain(first[len(_TITLE) :]) if titled and not request.internal else ""
-    untitled = messages.CHANGES_FOR.format(target=_target(request) or messages.PROJECT)
+    words = first[len(_TITLE) :].strip().removeprefix("**").strip() if titled else ""
+    if words.count("**") == 1:
+        words = words.removesuffix("**")  # of a title in bold
+    title = plain(words) if audience.all_words else ""
+    target = _target(audience.shown(request)) or messages.PROJECT
+    untitled = messages.CHANGES_FOR.format(target=target)
     return Summary(title or untitled, rest.strip() if titled else answer.strip())
 
 
@@ -122,10 +129,10 @@ def publish(
 def _description(request: Request, answer: str, link: str) -> str:
     parts = [
         messages.DESCRIPTION,
-        # A merge request is as public as the project; an internal question is not.
-        "" if request.internal else quiet(answer),
+        unclosing(quiet(answer)),
         f"Closes {_target(request)}" if request.kind == ISSUE else "",
         messages.JOB.format(job=link),
+        marks.OURS,  # whatever stands in it: nothing of ours asks for a run
     ]
     return "\n\n".join(part for part in parts if part)
 

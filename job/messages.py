@@ -36,6 +36,16 @@ REQUEST_INVALID = Explanation(
     "The request is not one this job understands: {what}.",
     "Bring the component and the trigger function to the same major version.",
 )
+REQUEST_UNREADABLE = Explanation(
+    "The job could not read what was asked (HTTP {status}): it was asked internally, so the "
+    "pipeline was told ids only.",
+    "Check that the comment is still there; the user of the token in {name} must see confidential "
+    "issues and internal notes, as a Developer does.",
+)
+REQUEST_CHANGED = Explanation(
+    "What was asked is no longer what it was when the pipeline was created, or not that person's.",
+    "Ask again in a new comment.",
+)
 PROMPT_FILE_MISSING = Explanation(
     "The default branch has no file {name}.",
     "Add it, or remove the input prompt_file.",
@@ -48,6 +58,12 @@ INSTALL_FAILED = Explanation(
     "The npm package {name} {version} could not be installed.",
     "The job's log has npm's words; with no way to the npm registry, use an image that brings the "
     "claude command.",
+)
+UNPROTECTED = Explanation(
+    "The include allows commands, and on this runner they could read the job's tokens.",
+    "Run the job as root (the usual Docker image), or on a kernel with Landlock or user "
+    "namespaces, or take the commands out of allowed_tools; the input `unprotected_commands: true` "
+    "accepts the risk.",
 )
 TOKEN_REJECTED = Explanation(
     "GitLab does not accept the token in {name}.",
@@ -130,7 +146,8 @@ DEFECT = Explanation(
 
 # What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
 NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
-OTHER_VERSION = "ai_flow is not of version {version}"
+OTHER_VERSION = "ai_flow is not of version {versions}"
+NO_THREAD_OR_TIME = "it was asked internally, without an issue, merge request or pipeline's time"
 NO_RUN_ID = "its id is no run id"
 OTHER_PROJECT = "it is for another project"
 SHOW_MERGE_REQUEST = "show the merge request"
@@ -172,6 +189,15 @@ REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_NOT_PUSHED = (
+    "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
+    "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "
+    "`confidential_changes: push` would push them."
+)
+REMARK_NOT_TO_LEAVE = (
+    "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
+    "artifacts have them with the secret masked: changes.patch."
+)
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.
@@ -181,6 +207,23 @@ ASKED_FOR_IN = "Asked for in {target}."
 DESCRIPTION = "Claude made these changes."
 
 # The job's log, besides git's, npm's and GitLab's own words.
+EXCHANGE_REFUSED = "GitLab's identity token was not exchanged: {error}"
+NO_HASH = "No hash of {name} {version} is known here: what the registry gives is taken."
+PROTECTED = "What Claude starts {way}."
+AS_USER = "runs as another user, who can read neither the job's processes nor its files"
+AS_USER_CONFINED = f"{AS_USER}, and Landlock hides the rest"
+IN_NAMESPACE = "runs in a user namespace in which the job's processes and files do not exist"
+IN_LANDLOCK = "is confined by Landlock, which hides the job's processes and files"
+UNREADABLE = "runs as the job's own user; the job's processes let nobody read them"
+UNPROTECTED_WAY = "is not kept from the job's processes and files: nothing on this runner can do it"
+OPEN_TO_BRANCHES = (
+    "Warning: {name} reaches unprotected branches, where every Developer can print it. Make the "
+    "variable protected, masked and hidden."
+)
+ABOVE_DEVELOPER = (
+    "Warning: the user of {name} is above Developer here. The job needs no more, unless its reply "
+    "is another user's."
+)
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
@@ -188,3 +231,6 @@ REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"
 CHECKED_OUT = "at {commit}"
 UNCHANGED = "Nothing was changed."
+NOT_PUSHED = "Nothing was pushed; the reply says why."
+STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
+ANOTHER_TOOL = "another tool"

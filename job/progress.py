@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from job import reply
+from job import messages, reply
+from job.inputs import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from job.job_log import Log
 
 _LONGEST = 300  # characters of a line about a tool
+# Names of tools that stand in the log also where it says steps only: others are the model's words.
+_STEPS = (*TOOLS, "Bash", "WebFetch", "WebSearch", "Task")
 _TELLING = ("file_path", "path", "pattern", "command", "query", "url")  # what a tool works on
 
 
@@ -35,7 +38,8 @@ class Progress:
             elif block.get("type") == "tool_use":
                 self._tool(str(block.get("name")), block.get("input"))
             elif block.get("type") == "tool_result" and block.get("is_error"):
-                self._log.line(f"  ✗ {str(block.get('content'))[:_LONGEST]}")
+                said = self._log.masked(str(block.get("content")))
+                self._log.line(f"  ✗ {said[:_LONGEST]}", step="  ✗")
         if self._new and self._clock() - self._shown >= reply.EVERY:
             self._shown, self._new = self._clock(), False
             self._show(reply.working(self._link, self._todos))
@@ -43,17 +47,17 @@ class Progress:
     def _tool(self, name: str, details: object) -> None:
         details = details if isinstance(details, dict) else {}
         if name == "TodoWrite":
-            self._todos, self._new = _todos(details.get("todos")), True
+            self._todos, self._new = self._masked(details.get("todos")), True
         about = next((str(details[key]) for key in _TELLING if details.get(key)), "")
-        self._log.line(f"→ {name} {about[:_LONGEST]}".rstrip())
+        step = f"→ {name if name in _STEPS else messages.ANOTHER_TOOL}"
+        self._log.line(f"→ {name} {self._log.masked(about)[:_LONGEST]}".rstrip(), step=step)
 
-
-def _todos(listed: object) -> list[Mapping[str, str]]:
-    return [
-        {"content": str(each.get("content", "")), "status": str(each.get("status", "pending"))}
-        for each in (listed if isinstance(listed, list) else [])
-        if isinstance(each, dict)
-    ]
+    def _masked(self, listed: object) -> list[Mapping[str, str]]:
+        return [
+            {name: self._log.masked(str(each.get(name, ""))) for name in ("content", "status")}
+            for each in (listed if isinstance(listed, list) else [])
+            if isinstance(each, dict)
+        ]
 
 
 def _blocks(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

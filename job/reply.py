@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages
 from job.gitlab import GitLab, GitLabError
-from job.harmless import plain, quiet
+from job.harmless import literal, quiet
 from shared.contract import marks
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def working(link: str, todos: Iterable[Mapping[str, str]]) -> str:
     A to-do has `content` and `status`: completed, in_progress or pending.
     """
     lines = [
-        f"- {_BOXES.get(todo['status'], '[ ]')} {plain(todo['content'], _LONGEST_TODO)}"
+        f"- {_BOXES.get(todo['status'], '[ ]')} {literal(todo['content'], _LONGEST_TODO)}"
         for todo in todos
     ]
     hidden = len(lines) - _MOST_TODOS
@@ -165,7 +165,7 @@ def finished(link: str, report: Report) -> str:
 
 def failed(link: str, failure: Failure, report: Report | None = None) -> str:
     """Return the reply for a failure: its cause in plain words, and Claude's answer if any."""
-    parts = [messages.FAILED.format(failure=failure.text)]
+    parts = [messages.FAILED.format(failure=quiet(failure.text))]
     if report and report.answer:
         parts += [messages.ANSWERED, quiet(report.answer), "---"]
     if report:
@@ -185,6 +185,6 @@ def _took(link: str, report: Report) -> str:
         duration.format(minutes=minutes, seconds=seconds),
     ]
     if report.denied:
-        tools = [f"{plain(name, _LONGEST_TOOL)} ({n})" for name, n in report.denied.items()]
+        tools = [f"{literal(name, _LONGEST_TOOL)} ({n})" for name, n in report.denied.items()]
         parts.append(messages.DENIED.format(tools=", ".join(tools)))
     return " · ".join([*parts, link])

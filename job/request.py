@@ -20,6 +20,7 @@ from shared.contract.ai_flow import (
     SHA,
     USERNAME,
     VERSION,
+    WITHHELD,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Request(NamedTuple):
 
     Those are `input` and `context`. `command` is None if the sender knows no commands, else what it
     chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
-    for, or 0.
+    for, or 0. `withheld`: the texts are still to be read, by `job/withheld.py`; the comment that
+    asks has the id `note_id`, or 0 where it is the issue or merge request itself.
     """
 
     id: str
@@ -52,6 +54,8 @@ class Request(NamedTuple):
     prompt: str = ""
     turns: int = 0
     minutes: int = 0
+    note_id: int = 0
+    withheld: bool = False
 
     @property
     def target(self) -> str:
@@ -70,8 +74,8 @@ def read(environment: Mapping[str, str], payload: Path | None) -> Request:
     flow = sent.get("ai_flow")
     if flow is None:
         flow = _from_variables({**environment, **_object(sent, "variables")}, environment)
-    if not isinstance(flow, dict) or flow.get("version") != VERSION:
-        what = messages.OTHER_VERSION.format(version=VERSION)
+    if not isinstance(flow, dict) or flow.get("version") not in (VERSION, WITHHELD):
+        what = messages.OTHER_VERSION.format(versions=f"{VERSION} or {WITHHELD}")
         raise Failure(Reason.REQUEST_INVALID, what=what)
     return _request(flow, environment.get("CI_PROJECT_ID", ""))
 
@@ -106,6 +110,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
     kind = next(kinds, "")
     target, author = _object(context, kind), _object(context, "author")
     options, command = _object(flow, "options"), flow.get("command")
+    note, withheld = _object(context, "note"), flow.get("version") == WITHHELD
     return Request(
         id=run_id,
         event=str(flow.get("event") or MENTION),
@@ -115,7 +120,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         iid=_number(target, "iid"),
         sha=_match(SHA, target, "sha"),
         discussion_id=_match(DISCUSSION_ID, _object(context, "thread"), "discussion_id"),
-        internal=_object(context, "note").get("internal") is True,
+        internal=withheld or note.get("internal") is True,
         author_id=_number(author, "id"),
         author=_match(USERNAME, author, "username"),
         model=_object(flow, "model"),
@@ -123,6 +128,8 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         prompt=_text(flow, "prompt").strip(),
         turns=_number(options, "turns"),
         minutes=_number(options, "minutes"),
+        note_id=_number(note, "id"),
+        withheld=withheld,
     )
 
 

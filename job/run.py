@@ -7,24 +7,30 @@ import signal
 import sys
 import time
 import traceback
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from job import (
     artifacts,
+    audience,
     branch,
+    confine,
+    deadline,
+    identity,
     inputs,
     install,
+    masking,
     mcp,
     merge_request,
     messages,
     prompt,
     reply,
     request,
+    rights,
     session,
     signin,
+    withheld,
 )
 from job.claude import Claude, Result, Run, arguments, variables
 from job.failures import Failure, Reason
@@ -37,27 +43,24 @@ from job.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from job.artifacts import Folders
+    from job.folders import Folders
 
-_RESERVE = 60.0  # seconds of GitLab's own time limit that are kept for commit, push and reply
-_MOST_LATE = 3600.0  # seconds: a clock that differs more is wrong
 _LOGGED = 4000  # the last bytes of what Claude Code writes to standard error
-_SECRETS = (
-    *signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD",
-)  # fmt: skip
 
 
 def main(paths: list[str]) -> int:
     """Run the job with the component's two files, inputs and prompt; return its exit code."""
+    confine.withdraw()
     environment = dict(os.environ)
     log = Log(_write, time.time)
-    log.hide(*(environment[name] for name in _SECRETS if name in environment))
+    log.hide(*masking.held(environment, (*signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN")))
     try:
         given = inputs.parse(*(Path(path).read_text(encoding="utf-8") for path in paths))
-        log.hide(environment.get(given.token_variable, ""))
+        secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
+        log.hide(*masking.held(environment, (given.token_variable, *secret)))
         return Job(given, environment, log).run()
     except Failure as failure:
-        log.line("\n" + messages.NOT_STARTED.format(failure=failure.text))
+        log.step("\n" + messages.NOT_STARTED.format(failure=failure.text))
         return failure.code
 
 
@@ -67,18 +70,23 @@ class Job:
     def __init__(self, given: inputs.Inputs, environment: Mapping[str, str], log: Log) -> None:
         """Read the request; raise Failure if there is none, or no token to answer with."""
         self._began = time.monotonic()
-        self._late = _since(environment.get("CI_JOB_STARTED_AT", ""))
         self._environment, self._log = environment, log
         payload = environment.get("TRIGGER_PAYLOAD")
         self._request = request.read(environment, Path(payload) if payload else None)
-        self._inputs = inputs.lowered(given, self._request.turns, self._request.minutes)
+        lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
+        self._audience = audience.of(self._request, given, environment)
+        resume = given.resume and self._audience.keeps_session
+        self._inputs = lowered._replace(resume=resume)
+        if not self._audience.all_words:
+            log.say_steps_only(messages.STEPS_ONLY)
         self._token = environment.get(given.token_variable, "").strip()
         if not self._token:
             name, purpose = given.token_variable, messages.NO_ANSWER
             raise Failure(Reason.VARIABLE_MISSING, name=name, purpose=purpose)
         ca_file = environment.get("CI_SERVER_TLS_CA_FILE") or None
         project = environment.get("CI_PROJECT_ID", "")
-        self._gitlab = GitLab(environment["CI_API_V4_URL"], project, self._token, ca_file=ca_file)
+        url = environment["CI_API_V4_URL"]
+        self._gitlab = GitLab(url, project, self._token, ca_file=ca_file, masked=log.masked)
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
         self._claude = Claude()
@@ -90,50 +98,53 @@ class Job:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._cancel)
         user = self._user()
+        rights.warn(self._gitlab, user, self._inputs, self._environment, self._log)
         pipeline = self._environment.get("CI_PIPELINE_ID", "")
         author = self._inputs.reply_author
         thread = reply.Thread(self._gitlab, self._request, user, author, pipeline)
         thread.find()
         if thread.taken_by:
-            self._log.line(messages.TAKEN.format(pipeline=thread.taken_by))
+            self._log.step(messages.TAKEN.format(pipeline=thread.taken_by))
             return 0
         thread.update(reply.working(self._link, []))
-        context = branch.Context(
-            self._gitlab, self._request, self._inputs, user, self._environment, self._log
-        )
+        told = self._request, self._inputs, user, self._environment
+        context = branch.Context(self._gitlab, *told, self._log, self._audience)
         text, code = self._outcome(context, thread)
+        artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
             thread.say(text)
         except GitLabError as error:
-            self._log.line(f"{messages.REPLY_FAILED.format(error=error)}\n\n{text}")
+            failed = messages.REPLY_FAILED.format(error=error)
+            self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")
             code = code or Reason.GITLAB_REFUSED.code
         return code
 
     def _outcome(self, context: branch.Context, thread: reply.Thread) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
+            token = self._inputs.token_variable
+            self._request = withheld.read(self._request, self._gitlab, self._environment, token)
             return self._work(context, thread), 0
         except Failure as error:
             failure = error
-            self._log.line(f"\n{failure.text}")
+            self._log.line(f"\n{failure.text}", step=failure.reason.name.lower())
         except Exception as error:  # noqa: BLE001  whatever it is, the person who asked is told
             failure = Failure(Reason.DEFECT, name=type(error).__name__)
-            self._log.line(traceback.format_exc())
+            self._log.line(traceback.format_exc(), step=type(error).__name__)
         return reply.failed(self._link, failure, self._report), failure.code
 
     def _work(self, context: branch.Context, thread: reply.Thread) -> str:
         """Do everything between the first word and the last, which is returned."""
+        environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
-            login = Login(f"{self._environment['CI_PROJECT_URL']}.git", self._token)
-            workspace = Workspace(Path.cwd(), folders.private, self._environment, login)
-            sign_in = signin.variables(
-                self._inputs, self._environment, folders.private, self._request.model
-            )
-            package = partial(
-                install.package, folders=folders, environment=self._environment, log=self._log
-            )
+            login = Login(f"{environment['CI_PROJECT_URL']}.git", self._token)
+            workspace = Workspace(Path.cwd(), folders.private, environment, login)
+            claude = identity.choose(workspace.folder, folders, environment, self._inputs, log)
+            sign_in = signin.variables(self._inputs, environment, self._request.model, log)
+            package = partial(install.package, folders, claude, environment, log)
             with self._log.section(messages.SECTION_INSTALL):
-                program = install.claude(self._inputs.claude_version, self._environment, package)
+                version = self._inputs.claude_version
+                program = install.claude(version, claude, environment, package)
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
                 chosen = branch.choose(workspace, context)
@@ -147,9 +158,10 @@ class Job:
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
-                server = mcp.server(self._environment, folders.private, package)
+                server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
+            run = run._replace(identity=claude)
             return self._with_claude(workspace, folders, run, chosen, context, thread)
 
     def _prepare(
@@ -161,8 +173,8 @@ class Job:
         sign_in: Mapping[str, str],
     ) -> Run:
         """Write what Claude reads beside the work tree."""
-        private = folders.private
-        home, extra, system = private / "home", private / "context", private / "system-prompt.md"
+        claude = folders.claude
+        home, extra, system = claude / "home", claude / "context", claude / "system-prompt.md"
         home.mkdir()
         extra.mkdir()
         system.write_text(texts.system, encoding="utf-8", errors="replace")
@@ -170,8 +182,10 @@ class Job:
             (extra / name).write_bytes(content)
         resume = ""
         if self._inputs.resume:
-            sessions, config = folders.cache / "sessions", home / ".claude"
-            resume = session.restore(sessions, self._request.target, config, workspace.folder)
+            config = home / ".claude"
+            resume = session.restore(
+                folders.sessions, self._request.target, config, workspace.folder
+            )
         return Run(
             program=program,
             folder=workspace.folder,
@@ -199,10 +213,10 @@ class Job:
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._inputs.resume:
-                sessions, config = folders.cache / "sessions", run.home / ".claude"
-                session.save(sessions, self._request.target, config, result.session)
+                config = run.home / ".claude"
+                session.save(folders.sessions, self._request.target, config, result.session)
             changes = workspace.changes()
-            summary = merge_request.summary(result.answer, self._request)
+            summary = merge_request.summary(result.answer, self._request, self._audience)
             commit = branch.keep(workspace, changes, summary.title, context) if changes else ""
             patch = workspace.patch(commit) if commit else b""
             report = self._reported(result)
@@ -213,29 +227,20 @@ class Job:
             if chosen.moved:
                 report = report._replace(remarks=(messages.REMARK_BRANCH_MOVED,))
             if commit:
-                made = branch.publish(
-                    workspace, chosen, commit, changes, summary, self._link, context
-                )
-                remarks = report.remarks + made.remarks
-                report = report._replace(
-                    merge_request=made.url, pushed=made.commit, remarks=remarks
-                )
-            self._log.line(f"\n{report.merge_request or report.pushed or messages.UNCHANGED}")
+                link = self._link
+                made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
+                report = report._replace(merge_request=made.url, pushed=made.commit)
+                report = report._replace(remarks=report.remarks + made.remarks)
+            nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
+            self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
-            artifacts.leave(
-                workspace.folder, self._log, self._request.id, result, transcript, patch
-            )
+            artifacts.leave(folders.private, self._log, self._request.id, result, transcript, patch)
 
     def _deadline(self) -> float:
-        """Return the seconds Claude has.
-
-        They are the input's minutes, but never so many that GitLab ends the job before the reply.
-        """
-        used = time.monotonic() - self._began + self._late
-        ours = self._inputs.timeout_minutes * 60 - used
-        limit = self._environment.get("CI_JOB_TIMEOUT", "")
-        return min(ours, float(limit) - used - _RESERVE) if limit.isdecimal() else ours
+        """Return the seconds Claude has."""
+        minutes = self._inputs.timeout_minutes
+        return deadline.seconds(self._environment, minutes, self._began)
 
     def _run_claude(
         self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]
@@ -256,7 +261,10 @@ class Job:
             )
         self._seconds = time.monotonic() - began
         if result.failure:
-            self._log.line(errors.read_bytes()[-_LOGGED:].decode("utf-8", "replace"))
+            said = self._log.masked(errors.read_bytes().decode("utf-8", "replace"))
+            self._log.line(said[-_LOGGED:])
+        # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
+        result = result._replace(answer=self._log.masked(result.answer))
         self._report = self._reported(result)
         return result
 
@@ -275,18 +283,6 @@ class Job:
     def _cancel(self, _number: int, _frame: object) -> None:
         self._canceled = True
         self._claude.stop(Failure(Reason.CANCELED))
-
-
-def _since(started: str) -> float:
-    """Return the seconds GitLab has already counted, as for cloning; 0 if it does not say.
-
-    `started` is UTC as in CI_JOB_STARTED_AT: 2026-01-31T16:50:00Z.
-    """
-    try:
-        then = datetime.strptime(f"{started.rstrip('Z')}+0000", "%Y-%m-%dT%H:%M:%S%z")
-    except ValueError:
-        return 0.0
-    return min(max(time.time() - then.timestamp(), 0.0), _MOST_LATE)
 
 
 def _write(text: str) -> None:

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from job import messages
+from job import exchange, messages
+from job.exchange import Login
 from job.failures import Failure, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from job.inputs import Inputs
+    from job.job_log import Log
 
-IDENTITY_TOKEN = "CLAUDE_IDENTITY_TOKEN"  # noqa: S105  the name that the component's id_tokens has
+# The names that the component's id_tokens have; the second is for the Claude API.
+IDENTITY_TOKEN, API_IDENTITY_TOKEN = "CLAUDE_IDENTITY_TOKEN", "CLAUDE_API_IDENTITY_TOKEN"
 
 # Variables whose values are masked in the log and in artifacts.
 SECRETS = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS",
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK",
-    IDENTITY_TOKEN,
+    IDENTITY_TOKEN, API_IDENTITY_TOKEN,
 )  # fmt: skip
 
-_GOOGLE_STS = "https://sts.googleapis.com/v1/token"
-_GOOGLE_IAM = "https://iamcredentials.googleapis.com"
+_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:/[]-")
 
 
 def variables(
-    inputs: Inputs, environment: Mapping[str, str], private: Path, sent: Mapping[str, object]
+    inputs: Inputs, environment: Mapping[str, str], sent: Mapping[str, object], log: Log
 ) -> dict[str, str]:
     """Return the variables that sign Claude Code in; raise Failure for the first that is missing.
 
-    The identity token, and the file that points to it, are written into the folder `private`.
-    `sent` is the model that the trigger function chose: provider, region, id.
+    GitLab's identity token is exchanged here, so that Claude gets what lasts no longer than a run.
+    `sent` is the model that the trigger function chose: provider, region, id. What the provider
+    says goes to the log, the credentials are hidden in it.
 
-    Sources: https://code.claude.com/docs/en/amazon-bedrock, …/google-vertex-ai and
+    Sources: https://code.claude.com/docs/en/amazon-bedrock, …/google-vertex-ai, …/llm-gateway and
     https://platform.claude.com/docs/en/manage-claude/workload-identity-federation
     """
     family = inputs.provider.partition("-")[0]
@@ -46,35 +47,48 @@ def variables(
     if family != "anthropic" and not model:
         expected = messages.MODEL_EXPECTED.format(provider=family)
         raise Failure(Reason.INPUT_INVALID, name="model", expected=expected)
-    headers = environment.get("ANTHROPIC_CUSTOM_HEADERS")
+    seconds = inputs.timeout_minutes * 60
+    try:
+        found = _PROVIDERS[inputs.provider](environment, region, seconds)
+    except exchange.RefusedError as error:
+        log.line(messages.EXCHANGE_REFUSED.format(error=error))
+        raise Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider) from None
+    log.hide(*(found[name] for name in SECRETS if name in found))
+    headers = [environment.get(_HEADERS, ""), found.pop(_HEADERS, "")]
+    log.hide(headers[1].rpartition(" ")[2])
     return {
-        **({"ANTHROPIC_CUSTOM_HEADERS": headers} if headers else {}),
+        **({_HEADERS: "\n".join(filter(None, headers))} if any(headers) else {}),
         **({"ANTHROPIC_MODEL": model} if model else {}),
-        **_PROVIDERS[inputs.provider](environment, private, region),
+        **found,
     }
 
 
-def _anthropic(environment: Mapping[str, str], _private: Path, _region: str) -> dict[str, str]:
+def _anthropic(environment: Mapping[str, str], _region: str, _seconds: float) -> dict[str, str]:
     if not environment.get("ANTHROPIC_AUTH_TOKEN"):
         _need(environment, "ANTHROPIC_API_KEY", messages.NO_CLAUDE_API)
     return _pick(environment, "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
 
 
-def _anthropic_oidc(environment: Mapping[str, str], private: Path, _region: str) -> dict[str, str]:
+def _anthropic_oidc(environment: Mapping[str, str], _region: str, seconds: float) -> dict[str, str]:
     for name in ("ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID"):
         _need(environment, name, messages.NO_EXCHANGE)
-    found = _pick(
-        environment,
-        "ANTHROPIC_FEDERATION_RULE_ID",
-        "ANTHROPIC_ORGANIZATION_ID",
-        "ANTHROPIC_SERVICE_ACCOUNT_ID",
-        "ANTHROPIC_WORKSPACE_ID",
-        "ANTHROPIC_BASE_URL",
+    fields = {
+        "federation_rule_id": "ANTHROPIC_FEDERATION_RULE_ID",
+        "organization_id": "ANTHROPIC_ORGANIZATION_ID",
+        "service_account_id": "ANTHROPIC_SERVICE_ACCOUNT_ID",
+        "workspace_id": "ANTHROPIC_WORKSPACE_ID",
+    }
+    named = {
+        field: environment[name].strip() for field, name in fields.items() if environment.get(name)
+    }
+    found = _pick(environment, "ANTHROPIC_BASE_URL")
+    token = exchange.anthropic(
+        _login(environment, seconds, API_IDENTITY_TOKEN), named, found.get("ANTHROPIC_BASE_URL", "")
     )
-    return {**found, "ANTHROPIC_IDENTITY_TOKEN_FILE": str(_token_file(environment, private))}
+    return {**found, "ANTHROPIC_AUTH_TOKEN": token, "ANTHROPIC_BETAS": exchange.OAUTH}
 
 
-def _bedrock(environment: Mapping[str, str], private: Path, region: str) -> dict[str, str]:
+def _bedrock(environment: Mapping[str, str], region: str, seconds: float) -> dict[str, str]:
     region = region or environment.get("AWS_REGION", "")
     if not region:
         expected = messages.AWS_REGION_EXPECTED
@@ -82,17 +96,14 @@ def _bedrock(environment: Mapping[str, str], private: Path, region: str) -> dict
     found = {
         "CLAUDE_CODE_USE_BEDROCK": "1",
         "AWS_REGION": region,
-        **_pick(environment, "ANTHROPIC_BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_STS", "AWS_CA_BUNDLE"),
+        **_pick(environment, "ANTHROPIC_BEDROCK_BASE_URL", "AWS_CA_BUNDLE"),
     }
     role = environment.get("AWS_ROLE_ARN") or environment.get("AWS_ROLE_TO_ASSUME")
     if role:
         project, job = environment.get("CI_PROJECT_ID", ""), environment.get("CI_JOB_ID", "")
-        return {
-            **found,
-            "AWS_ROLE_ARN": role,
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(_token_file(environment, private)),
-            "AWS_ROLE_SESSION_NAME": f"gitlab-{project}-{job}",
-        }
+        name, url = f"gitlab-{project}-{job}", environment.get("AWS_ENDPOINT_URL_STS", "")
+        login = _login(environment, seconds)
+        return {**found, **exchange.aws(login, role.strip(), region, name, url)}
     if environment.get("AWS_BEARER_TOKEN_BEDROCK"):
         return {**found, **_pick(environment, "AWS_BEARER_TOKEN_BEDROCK")}
     if not environment.get("AWS_ACCESS_KEY_ID"):
@@ -101,7 +112,7 @@ def _bedrock(environment: Mapping[str, str], private: Path, region: str) -> dict
     return {**found, **_pick(environment, *keys)}
 
 
-def _vertex(environment: Mapping[str, str], private: Path, region: str) -> dict[str, str]:
+def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict[str, str]:
     region = region or environment.get("CLOUD_ML_REGION", "")
     if not region:
         expected = messages.LOCATION_EXPECTED
@@ -109,36 +120,26 @@ def _vertex(environment: Mapping[str, str], private: Path, region: str) -> dict[
     project = environment.get("ANTHROPIC_VERTEX_PROJECT_ID") or environment.get("GCP_PROJECT_ID")
     if not project:
         _need(environment, "GCP_PROJECT_ID", messages.NO_VERTEX)
-    path = _write(private / "google.json", json.dumps(_external_account(environment, private)))
-    return {
-        "CLAUDE_CODE_USE_VERTEX": "1",
-        "CLOUD_ML_REGION": region,
-        "ANTHROPIC_VERTEX_PROJECT_ID": str(project),
-        "GOOGLE_APPLICATION_CREDENTIALS": str(path),
-        **_pick(environment, "ANTHROPIC_VERTEX_BASE_URL"),
-    }
-
-
-def _external_account(environment: Mapping[str, str], private: Path) -> dict[str, object]:
-    """Return credentials whose subject token is read from a file.
-
-    Source: https://google.aip.dev/auth/4117
-    """
     name = "GCP_WORKLOAD_IDENTITY_PROVIDER"
     audience = _need(environment, name, messages.NO_VERTEX).removeprefix("https:")
     if not audience.startswith("//"):
         audience = f"//iam.googleapis.com/{audience.lstrip('/')}"
     account = _need(environment, "GCP_SERVICE_ACCOUNT", messages.NO_VERTEX)
-    iam = environment.get("GCP_IAM_URL") or _GOOGLE_IAM
-    path = f"v1/projects/-/serviceAccounts/{account}:generateAccessToken"
-    token = {"file": str(_token_file(environment, private)), "format": {"type": "text"}}
+    token = exchange.google(
+        _login(environment, seconds),
+        audience,
+        account,
+        environment.get("GCP_STS_URL", ""),
+        environment.get("GCP_IAM_URL", ""),
+    )
     return {
-        "type": "external_account",
-        "audience": audience,
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": environment.get("GCP_STS_URL") or _GOOGLE_STS,
-        "service_account_impersonation_url": f"{iam}/{path}",
-        "credential_source": token,
+        "CLAUDE_CODE_USE_VERTEX": "1",
+        # The client takes a token that is ready as it does for a gateway: in a header.
+        "CLAUDE_CODE_SKIP_VERTEX_AUTH": "1",
+        _HEADERS: f"Authorization: Bearer {token}",
+        "CLOUD_ML_REGION": region,
+        "ANTHROPIC_VERTEX_PROJECT_ID": str(project),
+        **_pick(environment, "ANTHROPIC_VERTEX_BASE_URL"),
     }
 
 
@@ -159,17 +160,11 @@ def _need(environment: Mapping[str, str], name: str, purpose: str) -> str:
     return value
 
 
-def _token_file(environment: Mapping[str, str], private: Path) -> Path:
-    token = environment.get(IDENTITY_TOKEN, "").strip()
+def _login(environment: Mapping[str, str], seconds: float, name: str = IDENTITY_TOKEN) -> Login:
+    token = environment.get(name, "").strip()
     if not token:
-        raise Failure(Reason.IDENTITY_TOKEN_MISSING, name=IDENTITY_TOKEN)
-    return _write(private / "identity-token", token)  # without a newline: it would be sent along
-
-
-def _write(path: Path, text: str) -> Path:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-    return path
+        raise Failure(Reason.IDENTITY_TOKEN_MISSING, name=name)
+    return Login(token, seconds)
 
 
 def _pick(environment: Mapping[str, str], *names: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from job.git import Git, GitError, Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Callable
 
 # In the work tree: the CI cache and the artifacts. The cache is taken away while Claude works.
 FOLDER = ".gitlab-claude"
@@ -37,7 +38,7 @@ _DEPTH = 200  # commits of a shallow clone that are enough to find where a merge
 _LARGEST_DIFF = 400_000  # bytes
 _CUT = b"\n[cut here: the diff is longer]\n"
 _FETCHED = "refs/gitlab-claude/fetched"
-_SUBMODULE = "160000"  # the mode
+_SUBMODULE, _GONE = "160000", "000000"  # modes
 
 
 class Change(NamedTuple):
@@ -180,6 +181,22 @@ class Workspace:
             if path not in self._restored and mode != _SUBMODULE:
                 found.append(Change(mode, sha, path))
         return found
+
+    def brings(self, change: Change, found: Callable[[bytes], bool]) -> bool:
+        """Tell whether a change brings something that the path did not hold before.
+
+        `found` looks for it in the whole content, and in the path.
+        """
+        path = change.path.encode("utf-8", "surrogateescape")
+        if change.mode == _GONE or not (found(path) or found(self._content(change.object))):
+            return False
+        try:
+            return not found(self._own.run("cat-file", "blob", f"{self.head}:{change.path}"))
+        except GitError:
+            return True  # it is new
+
+    def _content(self, blob: str) -> bytes:
+        return self._own.run("cat-file", "blob", blob)
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
         """Put these changes alone on top of the commit Claude saw; return the new commit."""

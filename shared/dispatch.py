@@ -12,7 +12,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
 from shared.gitlab.values import GitLabError, Pipeline
 from shared.incoming import mention
-from shared.installation.secrets import GitLabSecrets
+from shared.installation.secrets import GitLabSecrets, speaks_for
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop
 from shared.outgoing import payload, refusals, replies
@@ -20,14 +20,16 @@ from shared.outgoing.context import context
 from shared.runs import command, limits, store
 from shared.runs.access import authorise
 from shared.runs.command import Options
-from shared.runs.detect import instruction_of
+from shared.runs.confirm import Confirmed, confirm, text_of
 from shared.runs.record import ENDED, SETTLE, Lease, State, pause
-from shared.runs.request import RunRequest, TrackRequest, digest
+from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.store import KEPT
 from shared.services import Services
 from shared.track import track
 
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 _FORBIDDEN, _NOT_FOUND = 403, 404
+_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
 _TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
@@ -98,6 +100,10 @@ class Attempt:
         try:
             return self._carry_out()
         except Stop as error:
+            if error.reason is Reason.TOKEN_NOT_FOR_PROJECT:
+                # Whoever forged it must not have ended the true request's run.
+                self._lease.undo()
+                return error.reason
             why = self._refuse(error)
             self._lease.write(self._lease.record.ended(State.REFUSED, why.reason))
             return why.reason
@@ -106,18 +112,33 @@ class Attempt:
         record = self._lease.record
         if record.state in ENDED:
             return Reason.DUPLICATE
+        self._prove_project()
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
         if record.state is not State.TRIGGERED:
             pipeline = self._lost_pipeline()
             if pipeline is None:
                 role = self._authorise()
+                confirmed = self._confirm()
                 work = self._understand()
                 if work.options.command in _ANSWERED_HERE:
                     return self._answer(work)
-                pipeline = self._start(work, role)
+                pipeline = self._start(work, confirmed, role)
             self._lease.write(self._lease.record.triggered(pipeline))
+        self._request = self._lease.record.request
         return self._acknowledge()
+
+    def _prove_project(self) -> None:
+        """Raise Stop where the webhook's token is for paths at which GitLab has another project."""
+        request = self._request
+        if request.bound is None:
+            return
+        try:
+            project = self._services.gitlab.project(str(request.event.project_id))
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+        if project is None or not speaks_for(request.bound, project.id, project.path):
+            raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
 
     def _acknowledge(self) -> Reason:
         """List the run that has its pipeline, reply, and end it."""
@@ -135,7 +156,8 @@ class Attempt:
     def _answer(self, work: Work) -> Reason:
         """Answer what needs no pipeline."""
         services, record = self._services, self._lease.record
-        limits.count_command(work.request, services.records, services.now())
+        if work.options.command != command.STOP:  # it is free, and must always work
+            limits.count_command(work.request, services.records, services.now())
         try:
             text = thread_commands.answer(
                 work.request, work.options, services, again=record.attempt > 1
@@ -156,7 +178,7 @@ class Attempt:
         decided = lease.record.reason
         if not decided and why.reason.outcome is not Outcome.IGNORED:
             try:
-                limits.count_command(request, services.records, services.now())
+                limits.count_refusal(request, services.records, services.now())
             except Stop as limit:  # the thread has heard too much of us
                 why = limit
         if why.reason.outcome is not Outcome.IGNORED:
@@ -186,7 +208,7 @@ class Attempt:
             return None
         try:
             return self._services.gitlab.find_pipeline(
-                request.event.project_id, request.id, record.since
+                request.event.project_id, record.nonce or request.id, record.since
             )
         except GitLabError as error:
             if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
@@ -203,7 +225,9 @@ class Attempt:
         try:
             user = gitlab.user(event.author_id)
             member = gitlab.member(event.project_id, event.author_id)
-            own = bool(user and user.bot) and gitlab.own_id() == event.author_id
+            # A person's token may be ours: such a person may ask in words, not by what we do.
+            asks_in_words = event.note_id and not (user and user.bot)
+            own = not asks_in_words and gitlab.own_id() == event.author_id
         except GitLabError as error:
             raise refusals.unavailable(error) from error
         if own:  # not even ALLOWED_BOTS lets us ask ourselves
@@ -217,11 +241,28 @@ class Attempt:
         )
         return member.access_level if member else 0
 
+    def _confirm(self) -> Confirmed:
+        """Go on with the request as GitLab tells it; raise Stop where it tells otherwise."""
+        services, record = self._services, self._lease.record
+        if self._request.event.kind in (COMMIT, SNIPPET):
+            raise Stop(Reason.TARGET_NOT_SERVED)
+        try:
+            confirmed = confirm(self._request, services.gitlab, services.settings, services.now())
+        except GitLabError as error:
+            if error.status != _NOT_FOUND:
+                raise refusals.unavailable(error) from error
+            # A replica may not have heard of it yet.
+            if services.now() < record.expires - KEPT + _HEARD:
+                raise Retry(Reason.GITLAB_UNAVAILABLE) from error
+            raise Stop(Reason.NOTE_CHANGED) from error
+        if confirmed.request.event.internal and not services.settings.serve_confidential:
+            raise Stop(Reason.CONFIDENTIAL_OFF)
+        self._request = confirmed.request
+        return confirmed
+
     def _understand(self) -> Work:
         """Read the options a text begins with; raise Stop where it is no request we serve."""
         request, settings = self._request, self._services.settings
-        if request.event.kind in (COMMIT, SNIPPET):
-            raise Stop(Reason.TARGET_NOT_SERVED)
         name = request.event.name
         if name != MENTION:  # nobody wrote a word: it is ours, or the installation's
             return Work(request, settings.prompts.get(name) or self._text_of(request), Options())
@@ -237,64 +278,68 @@ class Attempt:
         return mention.sanitized(self._text_of(request), self._services.settings.phrases)
 
     def _text_of(self, request: RunRequest) -> str:
-        """Return a request's instruction; one that was too long to travel is read from GitLab."""
-        if request.instruction is not None:
-            return request.instruction
         try:
-            texts = self._services.gitlab.texts(request.event)
+            return text_of(request, self._services.gitlab, self._services.settings)
         except GitLabError as error:
             if error.status == _NOT_FOUND:
                 raise Stop(Reason.NOTE_CHANGED) from error
             raise refusals.unavailable(error) from error
-        instruction = instruction_of(texts, self._services.settings.phrases)
-        if instruction is None or digest(instruction) != request.digest:
-            raise Stop(Reason.NOTE_CHANGED)
-        return instruction
 
-    def _start(self, work: Work, role: int) -> Pipeline:
-        """Count the run, show 👀, gather what the job is to know, and trigger."""
+    def _start(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
+        """Count the run and trigger; what GitLab refuses to start has cost nothing."""
         request, services, settings = work.request, self._services, self._services.settings
         model = settings.model._replace(id=work.options.model or settings.model.id)
         if not model.advice(self._today())[0]:
             raise Stop(Reason.MODEL_RETIRED)
         limits.count(request, settings, services.records, services.now())
+        try:
+            return self._trigger_counted(work, confirmed, role)
+        except Stop:
+            limits.give_back(request, settings, services.records, services.now())
+            raise
+
+    def _trigger_counted(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
+        """Show 👀, gather what the job is to know, and trigger."""
+        request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
         self._award("eyes")
-        known = context(request, role, services)
-        body = payload.body(request, work.options, work.instruction, known, settings)
+        known = context(confirmed._replace(request=request), role, services)
+        record = self._lease.record.understood(self._request, work.options, request)
+        seed = f"{request.id}|{services.now()}"
+        nonce = record.nonce or services.secrets.get().nonce(seed)
+        body = payload.body(request, work.options, work.instruction, known, settings, nonce=nonce)
+        self._lease.record = record._replace(nonce=nonce)  # written before the call leaves
         try:
-            return self._trigger(work, body)
+            return self._trigger(body)
         except Stop as error:
             if error.reason is not Reason.VARIABLES_FORBIDDEN:
                 raise
         # Our own job needs no pipeline variables; a job that waits for them does not run.
         without = {name: value for name, value in body.items() if name != "variables"}
         try:
-            return self._trigger(work, without)
+            return self._trigger(without)
         except Stop as refusal:
             if refusal.reason is not Reason.NO_JOB:
                 raise
             raise Stop(Reason.VARIABLES_FORBIDDEN) from refusal
 
-    def _trigger(self, work: Work, body: dict[str, object]) -> Pipeline:
+    def _trigger(self, body: dict[str, object]) -> Pipeline:
         """Trigger with the project's token; one that GitLab does not know may have been rotated."""
         secrets = self._services.secrets.get()
         try:
-            return self._call_trigger(work, secrets, body)
+            return self._call_trigger(secrets, body)
         except Stop as error:
             rotated = self._services.secrets.get(fresh=True)
             if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
                 raise
-        return self._call_trigger(work, rotated, body)
+        return self._call_trigger(rotated, body)
 
-    def _call_trigger(
-        self, work: Work, secrets: GitLabSecrets, body: dict[str, object]
-    ) -> Pipeline:
+    def _call_trigger(self, secrets: GitLabSecrets, body: dict[str, object]) -> Pipeline:
         lease, event = self._lease, self._request.event
         token = secrets.trigger_token(event.project_id, event.project_path)
         if token is None:
             raise Stop(Reason.TRIGGER_TOKEN_MISSING)
-        lease.write(lease.record.triggering(self._services.now(), work.options, work.request))
+        lease.write(lease.record.triggering(self._services.now()))
         try:
             return self._services.gitlab.trigger(event.project_id, token, body)
         except GitLabError as error:

@@ -41,17 +41,21 @@ def receive(  # noqa: PLR0913  one argument per port
 
     202 means stored, 503 that it could not be verified or stored. A verified delivery is never
     answered 4xx or 5xx for what is in it: GitLab switches off hooks that answer with errors.
+    Whatever is refused goes to `log`, which has to bear floods (`functions.wiring.Sparing`).
     """
     if request.method in ("GET", "HEAD"):
         return Answer(200, "text/plain; charset=utf-8", HEALTH)
     try:
         verified = _verify(request, secrets, now)
     except TriggerError as error:
-        if error.reason.outcome is Outcome.ERROR:
-            log("ERROR", {"reason": str(error.reason), "error": str(error.__cause__)})
-        return _answer(error.reason)
+        reason = error.reason
+        if reason.outcome is Outcome.ERROR:
+            log("ERROR", {"reason": str(reason), "error": str(error.__cause__)})
+        else:
+            log("WARNING", {"outcome": str(reason.outcome), "reason": str(reason)})
+        return _answer(reason)
     try:
-        asked = _detect(verified, settings)
+        asked = _detect(verified, settings, log)
     except Stop as error:
         return _answer(error.reason)
     except Exception as error:  # noqa: BLE001  see above: whatever is in it
@@ -86,14 +90,23 @@ def _verify(
 
 
 def _detect(
-    verified: delivery.VerifiedDelivery, settings: "Settings"
+    verified: delivery.VerifiedDelivery, settings: "Settings", log: "Log"
 ) -> request.RunRequest | request.TrackRequest:
     if not mention.may_occur(verified.body, settings.prefilter):
         raise Stop(Reason.NO_MENTION)
-    asked = detect.ask(payloads.parse(verified), settings)
+    event = payloads.parse(verified)
+    try:
+        bound = detect.bound(event, verified.names)
+    except Stop as error:
+        reason = error.reason
+        fields = {"outcome": str(reason.outcome), "reason": str(reason)}
+        log(severity(reason), fields | {"project_id": event.project_id})
+        raise
+    asked = detect.ask(event, settings)
     if not settings.enabled:
         raise Stop(Reason.DISABLED)
-    return asked
+    # A look at a pipeline says what GitLab says, whoever asked for it.
+    return asked._replace(bound=bound) if isinstance(asked, request.RunRequest) else asked
 
 
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:

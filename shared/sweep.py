@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import GitLabError, Project
 from shared.incoming.delivery import VerifiedDelivery
 from shared.incoming.event import Event, PipelineEvent
@@ -147,11 +146,7 @@ def _queue_missed(event: Event | PipelineEvent, services: Services, queue: Queue
     # Pipelines have been looked at already, whatever GitLab failed to deliver of them.
     if isinstance(request, TrackRequest) or _is_under_way(request, services):
         return 0
-    event = request.event
-    if event.kind == MERGE_REQUEST and event.branches is None:
-        branches = services.gitlab.target(event).branches
-        request = request._replace(event=event._replace(branches=branches))
-    queue.put(request)
+    queue.put(request._replace(event=request.event._replace(swept=True)))
     return 1
 
 

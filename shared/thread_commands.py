@@ -32,14 +32,11 @@ def answer(
 
 
 def last_of(request: RunRequest, services: Services) -> Record:
-    """Return the run that `retry` repeats: the thread's last one.
-
-    What was asked internally is repeated internally only. Raise Stop where there is none.
-    """
-    for record in _runs_of_thread(request, services):
-        if request.event.internal or not record.carried_out.event.internal:
-            return record
-    raise Stop(Reason.NOTHING_TO_RETRY)
+    """Return the run that `retry` repeats, the thread's last; raise Stop where there is none."""
+    former = next(_runs_of_thread(request, services), None)
+    if former is None:
+        raise Stop(Reason.NOTHING_TO_RETRY)
+    return former
 
 
 def repeated(request: RunRequest, options: Options, former: Record) -> tuple[RunRequest, Options]:
@@ -64,8 +61,11 @@ def repeated(request: RunRequest, options: Options, former: Record) -> tuple[Run
 
 
 def _runs_of_thread(request: RunRequest, services: Services) -> Iterator[Record]:
+    """Yield the thread's runs, newest first; who asks in public hears of no internal one."""
     ids = store.runs_of_thread(request.thread, services.records)
-    return load_all(ids, services.records, services.log)
+    for record in load_all(ids, services.records, services.log):
+        if request.event.internal or not record.carried_out.event.internal:
+            yield record
 
 
 def _pipelines_of_thread(request: RunRequest, services: Services) -> list[Pipeline]:

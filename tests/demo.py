@@ -169,7 +169,8 @@ def main() -> int:
         gitlab.member(project, 1, 40)
         gitlab.api_token(API_TOKEN, 1)
         gitlab.trigger_token(TRIGGER_TOKEN, project, 1)
-        gitlab.issue(project, 1, title=demo.recorded["issue"]["title"])
+        texts = {name: demo.recorded["issue"][name] for name in ("title", "description")}
+        gitlab.issue(project, 1, **texts)
         say(f"GitLab's stand-in: {gitlab.url}    the local platform: {local.url}\n")
         mention(demo)
         nothing(demo)

@@ -110,13 +110,17 @@ def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
 
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
-    """Write one line through Powertools' Logger and count it under its reason."""
+    """Write one line through Powertools' Logger and count it under its reason.
+
+    `count` tells how often, where the line stands for several deliveries.
+    """
     from aws_lambda_powertools import single_metric
     from aws_lambda_powertools.metrics import MetricUnit
 
     reason = str(fields.get("reason"))
     _logger().log(_LEVELS[severity], reason, extra=dict(fields))
-    with single_metric(name="Runs", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+    count = int(str(fields.get("count", 1)))
+    with single_metric("Runs", MetricUnit.Count, count, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="reason", value=reason)
 
 

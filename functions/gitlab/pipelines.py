@@ -27,7 +27,7 @@ class Pipelines(Group):
             raise GitLabError(0, unsure=True)
         return _pipeline(answer)
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
         """`GET …/pipelines?source=trigger`, then the variables of each.
 
         https://docs.gitlab.com/api/pipelines/#retrieve-pipeline-variables
@@ -36,7 +36,7 @@ class Pipelines(Group):
         path = f"/projects/{project_id}/pipelines"
         for found in self._client.pages(path, {"source": "trigger", "created_after": after}):
             variables = self._client.page(f"{path}/{integer(found, 'id')}/variables")
-            if any(_run_id(variable) == run_id for variable in variables):
+            if any(mark in _marks(variable) for variable in variables):
                 return _pipeline(found)
         return None
 
@@ -76,14 +76,15 @@ def _job(found: Mapping[str, Any]) -> Job:
     )
 
 
-def _run_id(variable: Mapping[str, Any]) -> object:
-    """Return the run id a variable tells; text that merely quotes one does not count."""
+def _marks(variable: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the nonce and run id a variable tells; text that merely quotes one does not count."""
     value = variable.get("value")
-    if variable.get("key") == "AI_FLOW_ID":
-        return value
+    if variable.get("key") in ("AI_FLOW_NONCE", "AI_FLOW_ID"):
+        return (value,)
     if variable.get("key") != "TRIGGER_PAYLOAD":
-        return None
+        return ()
     try:
-        return json.loads(str(value))["ai_flow"]["id"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        sent = json.loads(str(value))["ai_flow"]
+        return sent.get("nonce"), sent.get("id")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()

@@ -1,12 +1,13 @@
 """What a sweep looks at: a project, its comments, its webhooks and what they failed to deliver."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from functions.gitlab.client import Group, integer, is_internal
+from functions.gitlab.client import Client, Group, integer, is_internal
 from shared.contract.ai_flow import ISSUE, MERGE_REQUEST
 from shared.gitlab.values import Hook, Project, SweptNote
 from shared.incoming.event import Event
@@ -19,14 +20,32 @@ _ASKING = (
     "confidential_issues_events",
     "merge_requests_events",
 )
+_USED_AGAIN = 300.0  # seconds
 _MOST_DELIVERIES = 20  # on a page, by GitLab
 
 
 class Projects(Group):
     """Projects as a whole."""
 
+    def __init__(self, client: Client) -> None:
+        """Take the client."""
+        super().__init__(client)
+        self._known: dict[str, tuple[float, Project]] = {}
+
     def project(self, project_id: str) -> Project | None:
-        """`GET /projects/:id`: https://docs.gitlab.com/api/projects/#retrieve-a-project."""
+        """`GET /projects/:id`: https://docs.gitlab.com/api/projects/#retrieve-a-project.
+
+        The answer is used again for five minutes: each mention asks.
+        """
+        asked_at, known = self._known.get(project_id, (0.0, None))
+        if known is None or time.monotonic() - asked_at > _USED_AGAIN:
+            known = self._read(project_id)
+            self._known.pop(project_id, None)
+            if known:
+                self._known[project_id] = time.monotonic(), known
+        return known
+
+    def _read(self, project_id: str) -> Project | None:
         project = self._client.find(f"/projects/{quote(project_id, safe='')}")
         if project is None:
             return None

@@ -16,13 +16,9 @@ _CHANGES = (("new_file", "added"), ("deleted_file", "deleted"), ("renamed_file",
 class Surroundings(Group):
     """What is read around an event."""
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        """`GET …/notes/:id`, else as `target`: https://docs.gitlab.com/api/notes/."""
-        if event.note_id:
-            note = self._client.get(f"{path_of(event)}/notes/{event.note_id}")
-            return (str(note.get("body")),)
-        target = self.target(event)
-        return target.title, target.description
+    def note(self, event: Event) -> Note:
+        """`GET …/notes/:id`: https://docs.gitlab.com/api/notes/."""
+        return _note(self._client.get(f"{path_of(event)}/notes/{event.note_id}", timeout=BRIEFLY))
 
     def target(self, event: Event) -> Target:
         """`GET …/issues/:iid` or `…/merge_requests/:iid`.
@@ -37,6 +33,10 @@ class Surroundings(Group):
             labels=tuple(str(label) for label in found.get("labels") or []),
             author=_author(found),
             branches=_branches(found) if event.kind == MERGE_REQUEST else None,
+            confidential=found.get("confidential") is True,
+            updated_at=seconds(found.get("updated_at")),
+            assignees=_names(found.get("assignees")),
+            reviewers=_names(found.get("reviewers")),
         )
 
     def notes(self, event: Event) -> Iterator[Note]:
@@ -44,14 +44,7 @@ class Surroundings(Group):
         query = {"sort": "desc", "order_by": "created_at", "activity_filter": "only_comments"}
         path = f"{path_of(event)}/notes"
         for note in self._client.pages(path, query, size=_FEW, timeout=BRIEFLY):
-            yield Note(
-                id=integer(note, "id"),
-                author=_author(note),
-                created_at=seconds(note.get("created_at")),
-                updated_at=seconds(note.get("updated_at")),
-                internal=is_internal(note),
-                body=str(note.get("body")),
-            )
+            yield _note(note)
 
     def discussion(self, event: Event) -> list[int]:
         """`GET …/discussions/:id`: https://docs.gitlab.com/api/discussions/."""
@@ -71,6 +64,22 @@ class Surroundings(Group):
                 change=next((name for flag, name in _CHANGES if diff.get(flag)), "modified"),
                 diff=str(diff.get("diff") or ""),
             )
+
+
+def _note(found: Mapping[str, Any]) -> Note:
+    return Note(
+        id=integer(found, "id"),
+        author=_author(found),
+        created_at=seconds(found.get("created_at")),
+        updated_at=seconds(found.get("updated_at")),
+        internal=is_internal(found),
+        body=str(found.get("body")),
+    )
+
+
+def _names(found: object) -> tuple[str, ...]:
+    users = found if isinstance(found, list) else []
+    return tuple(str(user.get("username")) for user in users if isinstance(user, dict))
 
 
 def _author(found: Mapping[str, Any]) -> tuple[int, str]:

@@ -101,7 +101,7 @@ class SqliteQueue:
         with self._store.transaction() as db:
             db.execute(
                 "INSERT INTO requests (run, thread, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (request.id, request.thread, request.to_json()),
+                (request.queue_key, request.thread, request.to_json()),
             )
         with self.filled:
             self.filled.notify()
@@ -121,12 +121,12 @@ class SqliteQueue:
     def done(self, request: RunRequest | TrackRequest) -> None:
         """Forget a request that came to its end: the claim remembers it."""
         with self._store.transaction() as db:
-            db.execute("DELETE FROM requests WHERE run = ?", (request.id,))
+            db.execute("DELETE FROM requests WHERE run = ?", (request.queue_key,))
 
     def later(self, request: RunRequest | TrackRequest, due: float) -> None:
         """Offer the request again at the given time (Unix seconds)."""
         with self._store.transaction() as db:
-            db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, request.id))
+            db.execute("UPDATE requests SET due = ? WHERE run = ?", (due, request.queue_key))
 
 
 class SqliteRecords:

@@ -57,7 +57,7 @@ class Local:
             log=log,
             now=now,
         )
-        self._server = Server(port, self._installation.receive)
+        self._server = Server(port, self._installation.receive, self._installation.log_defect)
         self._workers = Workers(queue, self._installation.services)
 
     @property

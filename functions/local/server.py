@@ -1,26 +1,45 @@
 """The local platform's HTTP server: a request becomes a Delivery, an Answer a response."""
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from io import BufferedReader
+from operator import itemgetter
+from socket import SHUT_RD, SHUT_WR, socket
+from threading import BoundedSemaphore, Lock, Thread
+from time import monotonic
+from typing import Any
 
-from shared.incoming.delivery import MAX_BODY, Delivery
+from shared.incoming.delivery import MAX_BODY, Delivery, has_credentials
 from shared.receive import Answer
 
+CONNECTIONS = 64  # at once; for a further one whoever has had the longest to send must go
+DEADLINE = 15.0  # seconds a request may take from its first byte; GitLab gives up after 10
 _DIGITS = 9  # of a Content-Length: more than any body may have
-_POLL = 0.1  # seconds between looks whether to stop
+_POLL = 0.1  # seconds between looks whether to stop, and which requests take too long
+_LINGER = 1.0  # seconds in which a refused body may still come, to be thrown away
+_PIECE, _PIECES = 64 * 1024, 16  # bytes of it at once, and how often
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1; each request has a thread of its own."""
+    """Listens on 127.0.0.1; each connection has a thread of its own."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, port: int, answer: Callable[[Delivery], Answer]) -> None:
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[Delivery], Answer],
+        log_defect: Callable[[Exception], None],
+    ) -> None:
         """Take the port (0: any free one) and listen; raise OSError where it is in use."""
         super().__init__(("127.0.0.1", port), _Handler)
-        self.answer = answer
+        self.answer, self._log_defect = answer, log_defect
+        self._deadlines: dict[socket, float] = {}
+        self._lock, self._free = Lock(), BoundedSemaphore(CONNECTIONS)
         self._thread = Thread(target=self.serve_forever, args=(_POLL,))
 
     @property
@@ -38,6 +57,57 @@ class Server(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
 
+    def get_request(self) -> tuple[socket, Any]:
+        """Accept a connection; raise OSError, which leaves it waiting, while all are answered."""
+        if not self._free.acquire(blocking=False):
+            self._cut_off(self._listened_to()[:1])
+            if not self._free.acquire(timeout=_POLL):
+                raise BlockingIOError
+        try:
+            return super().get_request()
+        except OSError:
+            self._free.release()
+            raise
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection and let another come."""
+        self.listen_to(request, None)
+        try:
+            super().shutdown_request(request)
+        finally:
+            self._free.release()
+
+    def service_actions(self) -> None:
+        """End what has taken too long."""
+        now = monotonic()
+        self._cut_off([each for each in self._listened_to() if each[1] < now])
+
+    def listen_to(self, connection: socket, seconds: float | None) -> None:
+        """Give a connection so many seconds to send; with None nothing is expected of it."""
+        with self._lock:
+            if seconds is None:
+                self._deadlines.pop(connection, None)
+            else:
+                self._deadlines[connection] = monotonic() + seconds
+
+    def _listened_to(self) -> list[tuple[socket, float]]:
+        """Return the connections that may still send, and until when; the next to end first."""
+        with self._lock:
+            return sorted(self._deadlines.items(), key=itemgetter(1))
+
+    @staticmethod
+    def _cut_off(connections: list[tuple[socket, float]]) -> None:
+        """Let those who read from there find that no more comes."""
+        for connection, _ in connections:
+            with suppress(OSError):  # it has ended by itself
+                connection.shutdown(SHUT_RD)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Log a defect by its class; that a client has hung up is none."""
+        error = sys.exception()
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            self._log_defect(error)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -45,30 +115,69 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10  # seconds a silent client keeps a thread
     disable_nagle_algorithm = True
 
+    rfile: BufferedReader
     server: Server
+
+    def handle_one_request(self) -> None:
+        """Give each request its time, which begins with its first byte."""
+        self.server.listen_to(self.connection, self.timeout)
+        try:
+            self.rfile.peek(1)
+        except OSError:
+            self.close_connection = True
+            return
+        self.server.listen_to(self.connection, DEADLINE)
+        super().handle_one_request()
 
     def _serve(self) -> None:
         names = {name.lower() for name in self.headers}
         headers = {name: ",".join(self.headers.get_all(name, [])) for name in names}
-        answer = self.server.answer(Delivery(self.command, headers, self._body()))
+        delivery, size = Delivery(self.command, headers, b""), self._size()
+        # Whom nothing will be believed gets the answer without a look at the body.
+        reads = self.command == "POST" and has_credentials(delivery) and size <= MAX_BODY
+        if reads:
+            delivery = delivery._replace(body=self.rfile.read(size))
+            if len(delivery.body) < size:
+                self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+                return
+        elif size > MAX_BODY:  # a byte too many says enough
+            delivery = delivery._replace(body=bytes(MAX_BODY + 1))
+        self.server.listen_to(self.connection, None)
+        unread = "transfer-encoding" in headers or (size > 0 and not reads)
+        self._say(self.server.answer(delivery), last=unread)
+        if unread:
+            self._discard()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  names of http.server
+
+    def _size(self) -> int:
+        """Return the body's length; one that is no number is too large."""
+        length = self.headers.get("Content-Length", "0")
+        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS
+        return int(length) if told else MAX_BODY + 1
+
+    def _say(self, answer: Answer, *, last: bool) -> None:
         data = answer.body.encode()
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(data)))
+        if last:  # what was not read is no next request
+            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  names of http.server
+    def _discard(self) -> None:
+        """Let whoever is still sending hear the answer.
 
-    def _body(self) -> bytes:
-        """Read the body; for one that is too large a byte too many says enough."""
-        length = self.headers.get("Content-Length", "0")
-        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS
-        size = int(length) if told else MAX_BODY + 1
-        if size > MAX_BODY or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # what was not read is no next request
-        return self.rfile.read(size) if size <= MAX_BODY else bytes(MAX_BODY + 1)
+        A connection that is closed with something unread may be reset, and the answer lost:
+        https://www.rfc-editor.org/rfc/rfc9112#section-9.6.
+        """
+        self.server.listen_to(self.connection, _LINGER)
+        self.connection.shutdown(SHUT_WR)
+        for _ in range(_PIECES):
+            if not self.rfile.read1(_PIECE):
+                break
 
     def log_message(self, *_: object) -> None:
         """Write no access log: paths and headers are not ours to keep."""

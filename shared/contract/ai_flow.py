@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
-VERSION = 1  # of `ai_flow`: a job refuses any other
+# Of `ai_flow`; a job refuses any other. WITHHELD is for what was asked internally: its `context`
+# has ids only, its `input` is null where a person wrote it, and the job reads the texts itself.
+VERSION, WITHHELD = 1, 2
 
 # What a run can be about: `kind`.
 ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "snippet"

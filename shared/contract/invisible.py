@@ -7,6 +7,7 @@ selectors; tags. `tests/shared/contract/test_invisible.py` holds the list agains
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # For a character class of a pattern: `re.compile(f"[@<>{CHARACTERS}]")`.
 CHARACTERS = (
@@ -15,7 +16,12 @@ CHARACTERS = (
     "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-PATTERN = re.compile(f"[{CHARACTERS}]+")
+
+
+@cache
+def pattern() -> re.Pattern[str]:
+    """Return the pattern of a run of them; it is compiled on first use."""
+    return re.compile(f"[{CHARACTERS}]+")
 
 
 def without(text: str) -> str:
@@ -24,4 +30,4 @@ def without(text: str) -> str:
     >>> without("a\u200bb\U000e0041")
     'ab'
     """
-    return PATTERN.sub("", text)
+    return pattern().sub("", text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
+OURS = f"{TRIGGER} -->"  # of a text of ours that is no run's reply: a merge request's description
 WORKING, ENDED = "working", "ended"
 
 # Compiled on first need: the front door, which GitLab waits for, needs no more than TRIGGER.

@@ -73,8 +73,8 @@ class Pipelines(Protocol):
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         """Start a pipeline with a trigger token and the trigger API's body."""
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
-        """Return the triggered pipeline that carries the run id.
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
+        """Return the triggered pipeline that carries the mark: a run's nonce, or its id.
 
         It looks among those created after `since` (Unix seconds). 403 says that our token may not
         read the variables by which it would be known.
@@ -90,8 +90,8 @@ class Pipelines(Protocol):
 class Surroundings(Protocol):
     """What is read around an event."""
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        """Return the event's texts as they are now: the comment, or title and description."""
+    def note(self, event: Event) -> Note:
+        """Return the event's comment."""
 
     def target(self, event: Event) -> Target:
         """Return the event's issue or merge request."""

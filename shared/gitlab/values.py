@@ -68,7 +68,11 @@ class Reply(NamedTuple):
 
 
 class Target(NamedTuple):
-    """An issue or merge request as GitLab tells it; `author` is (user id, user name)."""
+    """An issue or merge request as GitLab tells it.
+
+    `author` is (user id, user name), `updated_at` in Unix seconds; `assignees` and `reviewers` are
+    user names.
+    """
 
     title: str
     description: str
@@ -76,6 +80,10 @@ class Target(NamedTuple):
     labels: tuple[str, ...]
     author: tuple[int, str]
     branches: Branches | None
+    confidential: bool = False
+    updated_at: float = 0.0
+    assignees: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
 
 
 class Note(NamedTuple):

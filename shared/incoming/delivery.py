@@ -1,12 +1,12 @@
 """One HTTP request of a GitLab webhook, and whether GitLab sent it. The content is not read."""
 
 import hmac
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from shared.installation.secrets import Secret, WebhookSecrets
+from shared.installation.secrets import Names, SigningKey, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 
 # Seconds a signature's time may differ from ours, both ways, as in the Standard Webhooks libraries.
@@ -25,9 +25,13 @@ class Delivery(NamedTuple):
 
 
 class VerifiedDelivery(NamedTuple):
-    """The body of a delivery that GitLab sent: the only thing an event is read from."""
+    """The body of a delivery that GitLab sent: the only thing an event is read from.
+
+    `names` are what the tokens that it came with are bound to; None speaks for every project.
+    """
 
     body: bytes
+    names: Names = None
 
 
 def has_credentials(delivery: Delivery) -> bool:
@@ -45,19 +49,30 @@ def verify(delivery: Delivery, secrets: WebhookSecrets, now: float) -> VerifiedD
 
     >>> secrets = WebhookSecrets.parse('{"secret_tokens": ["long-and-random"]}')
     >>> verify(Delivery("POST", {"x-gitlab-token": "long-and-random"}, b"{}"), secrets, now=0)
-    VerifiedDelivery(body=b'{}')
+    VerifiedDelivery(body=b'{}', names=None)
     >>> verify(Delivery("POST", {"x-gitlab-token": "guess"}, b"{}"), secrets, now=0)
     Traceback (most recent call last):
     shared.outcome.reasons.Stop: token_wrong: The secret token is not one of the ...
     """
+    matched: Sequence[WebhookToken]
     if secrets.signing_keys:
-        _verify_signature(delivery, secrets.signing_keys, now)
-    elif not _is_one_of(delivery.headers.get("x-gitlab-token", ""), secrets.secret_tokens):
-        raise Stop(Reason.TOKEN_WRONG)
-    return VerifiedDelivery(delivery.body)
+        matched = _signed_with(delivery, secrets.signing_keys, now)
+    else:
+        presented = delivery.headers.get("x-gitlab-token", "")
+        matched = _came_with(presented, secrets.secret_tokens)
+    return VerifiedDelivery(delivery.body, _names_of(matched))
 
 
-def _verify_signature(delivery: Delivery, keys: Iterable[Secret], now: float) -> None:
+def _names_of(matched: Sequence[WebhookToken]) -> Names:
+    """Return what tokens may speak for together."""
+    names = [token.names for token in matched]
+    if None in names:
+        return None
+    return tuple(dict.fromkeys(name for each in names if each for name in each))
+
+
+def _signed_with(delivery: Delivery, keys: Iterable[SigningKey], now: float) -> list[SigningKey]:
+    """Return the keys that signed the delivery, at least one; raise Stop."""
     webhook_id = delivery.headers.get("webhook-id", "")
     timestamp = delivery.headers.get("webhook-timestamp", "")
     signatures = delivery.headers.get("webhook-signature", "")
@@ -69,28 +84,33 @@ def _verify_signature(delivery: Delivery, keys: Iterable[Secret], now: float) ->
         raise Stop(Reason.SIGNATURE_STALE)
     signed = _bytes(f"{webhook_id}.{timestamp}.") + delivery.body
     entries = [_bytes(entry) for entry in signatures.split(" ")]
-    found = False
+    matched = []
     for key in keys:
-        digest = hmac.digest(b64decode(key.reveal()), signed, sha256)
+        digest = hmac.digest(key.key, signed, sha256)
         expected = b"v1," + b64encode(digest)
+        found = False
         for entry in entries:
             found |= hmac.compare_digest(entry, expected)
-    if not found:
+        if found:
+            matched.append(key)
+    if not matched:
         raise Stop(Reason.SIGNATURE_WRONG)
+    return matched
 
 
 def _is_time(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
-def _is_one_of(presented: str, tokens: Iterable[Secret]) -> bool:
+def _came_with(presented: str, tokens: Iterable[WebhookToken]) -> list[WebhookToken]:
+    """Return the tokens that were presented, at least one; raise Stop."""
     # Digests hide the length too; every token is compared, so that the time tells nothing about
     # which one was close.
     digest = sha256(_bytes(presented)).digest()
-    found = False
-    for token in tokens:
-        found |= hmac.compare_digest(digest, sha256(_bytes(token.reveal())).digest())
-    return found and presented != ""
+    matched = [token for token in tokens if hmac.compare_digest(digest, token.digest)]
+    if not matched or presented == "":
+        raise Stop(Reason.TOKEN_WRONG)
+    return matched
 
 
 def _bytes(text: str) -> bytes:

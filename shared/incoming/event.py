@@ -25,7 +25,9 @@ class Event(NamedTuple):
     what stood there until then, in the same order. `added` are the user names and labels that a
     change brought, each behind the AI_FLOW_EVENT it would be. `note_id` 0 stands for the issue or
     merge request itself: then `occasion` tells one asking from another. `at` is in Unix seconds,
-    0 if unknown.
+    0 if unknown. `texts_digest` is that of title and description (`incoming.digests`),
+    "" if unknown. `own` says that who makes a change opened what they change, `swept` that no
+    delivery told of it.
     """
 
     project_id: int
@@ -48,6 +50,9 @@ class Event(NamedTuple):
     occasion: str = ""
     commit: str = ""
     at: float = 0.0
+    texts_digest: str = ""
+    own: bool = False
+    swept: bool = False
 
 
 class PipelineEvent(NamedTuple):

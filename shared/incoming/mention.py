@@ -8,9 +8,10 @@ more rule on the left: `@@claude` is no mention. An underscore is part of a name
 import re
 from functools import cache
 
-_BLANKS = " \t"
-_PUNCTUATION = ",:;.!?"
-_AFTER_WORD = _PUNCTUATION + _BLANKS + "\n"
+from shared.incoming import opening
+
+_NO_WORD = re.compile(r"[^\n\w]*+")
+_AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
 
 def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
@@ -39,16 +40,25 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     """Return what a text asks of us: the text without its mentions; None where it holds none.
 
     Each phrase is an @ and a user name. Other people's mentions, code and quotes stay to the
-    letter. A mention alone gives an empty instruction.
+    letter. A mention alone gives an empty instruction. A command or options that stand behind a
+    mention come first; where only a command on the thread stands there, it is all that is asked.
 
     >>> instruction("@claude, fix what @ada found", ("@claude",))
     'fix what @ada found'
+    >>> instruction("Thanks! @claude stop", ("@claude",))
+    'stop'
     >>> instruction("type `@claude` to start", ("@claude",)) is None
     True
     """
     if not (spans := _find(text, phrases)):
         return None
-    return _without_mentions(_cut(text, spans), phrases)
+    found = _opening(text, spans)
+    if found is None:
+        asked = _without_mentions(_cut(text, spans), phrases)
+        return asked if _has_front_matter(text) or not _has_front_matter(asked) else f" {asked}"
+    apart = [span for span in spans if not any(a <= span[0] < b for a, b in found.spans)]
+    asked = "" if found.alone else _cut(text, sorted([*apart, *found.spans]))
+    return _without_mentions(f"{found.words}\n\n{asked}".strip(), phrases)
 
 
 def sanitized(instruction: str, phrases: tuple[str, ...]) -> str:
@@ -74,8 +84,36 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
 
-    masked = visible.mask(text)
-    return [(start, end) for start, end in spans if masked[start:end] == text[start:end]]
+    return visible.shown(text, spans)
+
+
+def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
+    """Return the command and options behind a mention, where the text does not begin with it.
+
+    That is the first mention with words behind it on its line, else the first of all: in "Thanks
+    @claude!" nothing is asked.
+    """
+    if not text[: spans[0][0]].strip():
+        return None
+    from shared.markdown.syntax import blanked, match_end  # noqa: PLC0415  only where a phrase is
+
+    words = blanked(text, spans)
+    at, passed = spans[0][1], -1
+    for _, end in spans:
+        if end > passed:
+            passed = match_end(_NO_WORD, words, end)
+            if words[passed : passed + 1] not in ("", "\n"):
+                at = end
+                break
+    begins_line = not words[words.rfind("\n", 0, at) + 1 : at].strip()
+    return opening.behind(words, at, line=begins_line)
+
+
+def _has_front_matter(text: str) -> bool:
+    """Tell whether a text begins with front matter: what a cut makes one is none for a reader."""
+    from shared.markdown.front_matter import fenced  # noqa: PLC0415  only where a phrase is
+
+    return fenced(text) != text
 
 
 def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:
@@ -93,15 +131,14 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
 
     With one that begins a line goes the punctuation behind it, with another the blank before it.
     """
-    after_name = re.compile(rf"[{_PUNCTUATION}]*+[{_BLANKS}]*+")
     pieces, at, begins_line = [], 0, True
     for start, end in spans:
         before, at = text[at:start], end
         only_blanks = before.rpartition("\n")[2].strip() == ""
         begins_line = only_blanks and (begins_line or "\n" in before)
-        if begins_line and (after := after_name.match(text, end)):
-            at = after.end()
-        elif before[-1:] in _BLANKS and text[end : end + 1] in _AFTER_WORD:  # "" at the ends
+        if begins_line:
+            at = opening.after_name(text, end)
+        elif before[-1:] in opening.BLANKS and text[end : end + 1] in _AFTER_WORD:  # "" at the ends
             before = before[:-1]
         pieces.append(before)
     return "".join([*pieces, text[at:]]).strip()

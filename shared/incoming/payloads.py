@@ -18,6 +18,7 @@ from shared.contract.ai_flow import (
     SNIPPET,
 )
 from shared.incoming.delivery import VerifiedDelivery
+from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event, Json, PipelineEvent
 from shared.outcome.reasons import Reason, Stop
 
@@ -134,6 +135,7 @@ def _comment(payload: Json) -> Event:
         before=("",),
         commit=_sha(_first(note.get("commit_id"), target.get("id"))) if kind == COMMIT else "",
         at=seconds(note.get("created_at")),
+        texts_digest=_digest(target),
     )
 
 
@@ -168,6 +170,8 @@ def _change(payload: Json) -> Event:
         added=tuple(_added(payload, changes, opened=opened)),
         occasion=_occasion(target, opened=opened),
         at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
+        texts_digest=_digest(target),
+        own=opened or (user.get("id") is not None and user.get("id") == target.get("author_id")),
     )
 
 
@@ -218,6 +222,13 @@ def _added(payload: Json, changes: Json, *, opened: bool) -> list[tuple[str, str
         names += [str(each.get(key)) for each in now + current if each.get("re_requested") is True]
         added += [(event, name) for name in dict.fromkeys(names)]
     return added
+
+
+def _digest(target: Json) -> str:
+    """Return the digest of the title and description that GitLab told with an event."""
+    if not all(name in target for name in _TEXTS):
+        return ""
+    return digest_of_texts(*(_optional(target.get(name)) for name in _TEXTS))
 
 
 def _occasion(target: Json, *, opened: bool) -> str:

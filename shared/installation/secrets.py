@@ -1,9 +1,11 @@
 """The two secret documents and a value that cannot leak by accident. It reads no store itself."""
 
+import hmac
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from shared.outcome.reasons import Reason, Retry
@@ -13,6 +15,14 @@ Document = TypeVar("Document")
 MAX_AGE = 300.0  # seconds a document is used without asking the store again
 # Seconds before a mismatch may cause another read: forged deliveries must not cost a call each.
 MIN_AGE = 30.0
+
+# Names that a webhook's token is bound to: project ids, and paths of projects and groups in lower
+# case; None stands for every project.
+Names = tuple[str, ...] | None
+
+_EVERY = "*"
+# https://docs.gitlab.com/user/reserved_names/: what slugs are made of.
+_OF_PATHS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
 
 class Secret:
@@ -55,25 +65,55 @@ class SecretError(ValueError):
     """A secret document is not as documented; the message names the place and never the content."""
 
 
+class WebhookToken(Secret):
+    """A webhook's token, its SHA-256, and the names of the projects that it may speak for."""
+
+    __slots__ = ("digest", "names")
+
+    def __init__(self, value: str, names: Names = None) -> None:
+        """Keep the value and the names."""
+        super().__init__(value)
+        self.digest, self.names = sha256(value.encode()).digest(), names
+
+
+class SigningKey(WebhookToken):
+    """A signing token's key in base64, and its bytes."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, value: str, names: Names = None) -> None:
+        """Keep the value and the names."""
+        super().__init__(value, names)
+        self.key = b64decode(value)
+
+
 class WebhookSecrets(NamedTuple):
     """What `receive` needs: signing keys (base64) and secret tokens, several for rotation."""
 
-    signing_keys: tuple[Secret, ...]
-    secret_tokens: tuple[Secret, ...]
+    signing_keys: tuple[SigningKey, ...]
+    secret_tokens: tuple[WebhookToken, ...]
 
     @classmethod
     def parse(cls, document: str) -> "WebhookSecrets":
         """Read `{"signing_tokens": ["whsec_…"], "secret_tokens": ["…"]}`; raise SecretError.
 
-        `secret_token`, one string, counts as well: Secrets Manager can generate no list.
+        An object instead of a list binds tokens to what they may speak for: a project by its id or
+        path, all projects of a group by its path, or every project (`*`):
+        `{"secret_tokens": {"group/app": "…", "77": ["…", "…"]}}`. `secret_token`, one string,
+        counts as well, for every project: Secrets Manager can generate no list.
         """
         data = _object(
-            document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens", "secret_token")
+            document, "WEBHOOK_SECRETS", ("signing_tokens", "secret_tokens", "secret_token"), _once
         )
         data["secret_token"] = [data["secret_token"]] if "secret_token" in data else []
-        signing = tuple(Secret(_signing_key(t)) for t in _strings(data, "signing_tokens"))
+        signing = tuple(
+            SigningKey(_signing_key(token), names)
+            for token, names in _tokens(data, "signing_tokens")
+        )
         tokens = tuple(
-            Secret(t) for key in ("secret_tokens", "secret_token") for t in _strings(data, key)
+            WebhookToken(token, names)
+            for key in ("secret_tokens", "secret_token")
+            for token, names in _tokens(data, key)
         )
         if not signing and not tokens:
             message = (
@@ -114,6 +154,11 @@ class GitLabSecrets(NamedTuple):
             )
             raise SecretError(message)
         return cls(Secret(api_token), {key: Secret(value) for key, value in tokens.items()})
+
+    def nonce(self, seed: str) -> str:
+        """Return 32 hex digits that only a holder of the API token can make of a seed."""
+        key = self.api_token.reveal().encode()
+        return hmac.new(key, seed.encode(), sha256).hexdigest()[:32]
 
     def trigger_token(self, project_id: int, project_path: str) -> Secret | None:
         """Return the token for the project: by id, by path, or the one under `*`."""
@@ -164,9 +209,35 @@ class _Unreadable(Exception):
         super().__init__(str(error) if isinstance(error, SecretError) else type(error).__name__)
 
 
-def _object(document: str, name: str, keys: tuple[str, ...]) -> dict[str, object]:
+def speaks_for(names: Names, project_id: int, project_path: str) -> bool:
+    """Tell whether a token bound to these names may speak for a project.
+
+    A name of digits is an id, never a group's path; any other is the project's path or that of one
+    of its groups. GitLab tells no paths apart by case (`uniqueness` in its app/models/route.rb).
+
+    >>> speaks_for(("group", "77"), 7, "Group/sub/app"), speaks_for(("group",), 7, "groupie/app")
+    (True, False)
+    >>> speaks_for(("77",), 77, ""), speaks_for(("77",), 7, "77/app"), speaks_for(None, 7, "")
+    (True, False, True)
+    """
+    if names is None:
+        return True
+    path = project_path.lower()
+    return str(project_id) in names or any(
+        path == name or path.startswith(f"{name}/") for name in names if not name.isdigit()
+    )
+
+
+def _object(
+    document: str,
+    name: str,
+    keys: tuple[str, ...],
+    made_of: Callable[[list[tuple[str, object]]], dict[str, object]] = dict,
+) -> dict[str, object]:
     try:
-        data = json.loads(document)
+        data = json.loads(document, object_pairs_hook=made_of)
+    except SecretError:
+        raise
     except ValueError:
         data = None
     if not isinstance(data, dict):
@@ -189,10 +260,54 @@ def _is_token(value: object) -> bool:
     )
 
 
-def _strings(data: dict[str, object], key: str) -> list[str]:
-    values = data.get(key, [])
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # JSON lets a name come twice, and the last one would silently win.
+    if len({name.lower() for name, _ in pairs}) < len(pairs):
+        message = (
+            "WEBHOOK_SECRETS holds a name twice (case does not count): "
+            "give each project one entry, with all its tokens in a list"
+        )
+        raise SecretError(message)
+    return dict(pairs)
+
+
+def _tokens(data: dict[str, object], key: str) -> Iterator[tuple[str, Names]]:
+    """Yield each token under a key, and what it is bound to."""
+    given = data.get(key, [])
+    if not isinstance(given, dict):
+        yield from ((token, None) for token in _strings(given, key))
+        return
+    for name, value in given.items():
+        names = _names(name, key)
+        tokens = _strings([value] if isinstance(value, str) else value, key)
+        if not tokens:
+            message = (
+                f"WEBHOOK_SECRETS: a project under {key} has no token: give it one, or remove it"
+            )
+            raise SecretError(message)
+        yield from ((token, names) for token in tokens)
+
+
+def _names(name: str, key: str) -> Names:
+    path = name.lower()
+    digits_of_no_id = path.isdigit() and path.startswith("0")
+    sound = _OF_PATHS.issuperset(path) and all(path.split("/")) and not digits_of_no_id
+    # A token that stands where its project should would bind nothing.
+    if name != _EVERY and (not sound or path.startswith("whsec_")):
+        message = (
+            f"WEBHOOK_SECRETS: a name under {key} must be a project's id, the full path of a "
+            "project or group without a slash at either end, or * for every project"
+        )
+        raise SecretError(message)
+    return None if name == _EVERY else (path,)
+
+
+def _strings(values: object, key: str) -> list[str]:
     if not isinstance(values, list) or not all(map(_is_token, values)):
-        message = f"WEBHOOK_SECRETS: {key} must be a list of non-empty printable ASCII strings"
+        message = (
+            f"WEBHOOK_SECRETS: {key} must be a list of non-empty printable ASCII strings, "
+            "or an object of such lists (or of single strings) by project"
+        )
         raise SecretError(message)
     return values
 

@@ -55,6 +55,10 @@ _DEFINITION = re.compile(rf"({LABEL}){_DEFINED}")
 _RUNS = {
     "quote": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1>(?!>>++{BLANK})[^\n]*+\n)*)"),
     "heading": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1{_HEADING}[^\n]*+\n)*)"),
+    "rule": re.compile(
+        r"([ \t]*+)[^\n]*+\n"
+        r"(?>(?:\1(?>(?:-[ \t]*+){3,}|(?:_[ \t]*+){3,}|(?:\*[ \t]*+){3,})\n)*)"
+    ),
     "indented": re.compile(rf"([ \t]*+)[^\n]*+\n(?>(?:\1[^\n]*+\n|{BLANK})*)"),
     "item": re.compile(
         rf"([ \t]*+)(?>(?:{_ITEM}(?:{BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"

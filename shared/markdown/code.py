@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from shared.markdown.blocks import DEEPEST, TAB, Blocks
+from shared.markdown.front_matter import fenced
+
+Block = tuple[int, int, bool]
 
 # What stands before a block in quotes and lists: their marks.
 CONTAINER = r"[ \t]*+(?>(?:(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))[ \t]*+)*)"
@@ -23,7 +26,12 @@ def blocks(text: str) -> list[tuple[int, int]]:
     >>> blocks("a\n\n    b")
     [(7, 9)]
     """
-    return _blocks(text + "\n", _DEPTH)
+    return [(start, end) for start, end, _ in kinds(text)]
+
+
+def kinds(text: str) -> list[Block]:
+    """Return the same with a third value: whether it is fenced."""
+    return _blocks(fenced(text) + "\n", _DEPTH)
 
 
 def infos(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -38,10 +46,10 @@ def infos(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         line = _NEXT_FENCE.search(text, line.end(), end)
 
 
-def _blocks(text: str, depth: int) -> list[tuple[int, int]]:
+def _blocks(text: str, depth: int) -> list[Block]:
     if not depth or not any(mark in text for mark in ("```", "~~~", "    ", "\t")):
         return []
-    found: list[tuple[int, int]] = []
+    found: list[Block] = []
     quotes = [(0, -1)]  # the first is none
     for kind, start, end in Blocks(text).opaque:
         line = text.rfind("\n", 0, start) + 1
@@ -53,26 +61,28 @@ def _blocks(text: str, depth: int) -> list[tuple[int, int]]:
             if start == line:
                 inside = text.find("\n", start) + 1
                 code = _blocks(text[inside:end], depth - 1)
-                found += [(inside + first, inside + last) for first, last in code]
+                found += [
+                    (inside + first, inside + last, is_fence) for first, last, is_fence in code
+                ]
         elif kind == "fence" or (kind == "indented" and not touches):
             # Indented behind a quote it may go on with the quote's paragraph.
             sure = len(text[line:start].expandtabs(TAB)) < DEEPEST
-            found.append((start, end if sure else start))
+            found.append((start, end if sure else start, kind == "fence"))
     for start, end in quotes[1:]:
         found += _quoted(text, start, end, depth)
     return sorted(found)
 
 
-def _quoted(text: str, start: int, end: int, depth: int) -> Iterator[tuple[int, int]]:
+def _quoted(text: str, start: int, end: int, depth: int) -> Iterator[Block]:
     """Find code in quoted lines; how far a tab behind their mark indents is left open."""
     lines = re.findall(r"[^\n]*\n", text[start:end])
     inner = [line.lstrip(" \t").removeprefix(">").removeprefix(" ") for line in lines]
     if any("\t" in line[: len(line) - len(line.lstrip())] for line in inner):
         return
     outer_ends, ends = (list(accumulate(map(len, each), initial=0)) for each in (lines, inner))
-    for span in _blocks("".join(inner), depth - 1):
+    for *span, is_fence in _blocks("".join(inner), depth - 1):
         rows = [bisect_left(ends, at, 1) for at in span]
         first, last = (
             start + outer_ends[row] - ends[row] + at for row, at in zip(rows, span, strict=True)
         )
-        yield first, last
+        yield first, last, is_fence

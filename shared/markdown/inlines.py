@@ -18,7 +18,7 @@ from shared.markdown.syntax import (
 
 # What matches without a group's name is hidden as it stands. What matches a named group is looked
 # at by `Inlines._READERS` of that name; "escape" alone is passed.
-_ELEMENT = r"(?ai:pre|code|a|style|script|textarea)"
+_ELEMENT = r"(?ai:pre|code|a|style|script|textarea|rp)"
 _VALUE = rf"""{SPACES}={SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
 _ATTRS = rf"(?>(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?))*){SPACES}"
 _OTHER = (

@@ -40,7 +40,7 @@ def without_hidden(text: str) -> str:
     hidden = {name for kind, name, _, _ in places if kind in ("definition", "note")}
     hidden -= {name for kind, name, _, _ in places if kind == "text"}
     hidden = {name for name in hidden if " " in name or name.startswith("[^")}
-    code = blocks(text) if hidden else []
+    code = [(start + 1, end + 1) for start, end in blocks(text[1:-1])] if hidden else []
     pieces, done = list[str](), 1
     for kind, name, start, end in places:
         block = bisect_right(code, (start, len(text))) - 1

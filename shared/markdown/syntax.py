@@ -2,12 +2,23 @@
 
 import re
 
+SPACES = r"[ \t\n]*+"
+# What opens a block of HTML, without Markdown up to a blank line or, in the latter, to its end.
+BLOCK = (
+    "address|article|aside|base(?:font)?|blockquote|body|caption|center|col(?:group)?|d[dlt]"
+    "|details|dialog|dir|div|html|fieldset|fig(?:caption|ure)|footer|form|frame(?:set)?|h[1-6r]"
+    "|head(?:er)?|iframe|legend|li|link|main|menu(?:item)?|nav|noframes|ol|optgroup|option|p|param"
+    "|search|section|summary|t[dhr]|table|tbody|tfoot|thead|title|track|ul"
+)
+VERBATIM = "(?ai:pre|script|style|textarea)"
+BLOCK_TAG = rf"/?(?ai:{BLOCK})(?:[ \t\n>]|/>)|{VERBATIM}[ \t\n>]"
+# Where what stands for readers without ruby ends; an element in it may have it go on.
+RP_END = rf"</(?ai:rp){SPACES}>|(?=<(?ai:r[bt]|rtc|/ruby)[ \t\n/>])"
 EDGE = "\0"  # stands where a block ends: no code span, tag or link reaches over it
 _TO_SPACES = bytes(code if code in b"\r\n" else 32 for code in range(256))
 
 # A title and a label may span lines but hold no blank one.
 BLANK = r"[ \t]*+\n"
-SPACES = r"[ \t\n]*+"
 MORE = rf"\\[^\n\0]|\\?\n(?!{BLANK})"
 TITLE = (
     rf"""(?:"(?>(?:[^"\\\n\0]++|{MORE})*)"|'(?>(?:[^'\\\n\0]++|{MORE})*)'"""
@@ -53,6 +64,8 @@ def closing_end(text: str, start: int, at: int) -> int:
     One that is left open hides all the rest: its end is the text's.
     """
     name = text[start + 1 : match_end(re.compile("[A-Za-z]*"), text, start + 1)].lower()
-    pattern = rf"</{name}{SPACES}>" if name else "-->"
+    pattern = RP_END if name == "rp" else rf"</{name}{SPACES}>" if name else "-->"
     closing = re.compile(pattern, re.ASCII | re.IGNORECASE).search(text, at)
-    return closing.end() if closing else len(text)
+    if not closing or (name == "rp" and re.search("<[A-Za-z]", text[at : closing.start()])):
+        return len(text)
+    return closing.end()

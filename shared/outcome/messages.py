@@ -43,6 +43,13 @@ REASONS = {
         "This installation does not serve the project.",
         "Add the project to ALLOWED_PROJECTS.",
     ),
+    "TOKEN_NOT_FOR_PROJECT": (
+        "The webhook's token is not one for this project.",
+        (
+            "Name the project beside the token in WEBHOOK_SECRETS: by its id, or by its path where "
+            "api_token can see it. If the name is there, somebody used another project's token."
+        ),
+    ),
     "CONFIDENTIAL_OFF": (
         "This installation does not serve internal notes and confidential issues.",
         "Set SERVE_CONFIDENTIAL to true.",
@@ -120,7 +127,7 @@ REASONS = {
         "Push the branch to this project and open the merge request from there.",
     ),
     "NOTE_CHANGED": (
-        "The comment changed after it was sent, so it was not run.",
+        "What was asked changed after it was sent, or is gone, so it was not run.",
         "Write a new comment.",
     ),
     "USER_LIMIT": (

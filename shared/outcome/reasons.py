@@ -60,6 +60,7 @@ class Reason(Enum):
     EDITED_NOTE = Outcome.IGNORED
     OWN_NOTE = Outcome.IGNORED
     PROJECT_NOT_ALLOWED = Outcome.IGNORED
+    TOKEN_NOT_FOR_PROJECT = Outcome.IGNORED
     CONFIDENTIAL_OFF = Outcome.IGNORED
     DISABLED = Outcome.IGNORED
     DEFECT = Outcome.IGNORED

@@ -13,11 +13,11 @@ from typing import Any
 
 from shared.contract import invisible, marks
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, GitLabError, Note, Target
-from shared.incoming.event import Event
+from shared.gitlab.values import Diff, GitLabError, Note
+from shared.incoming.event import Branches, Event
 from shared.markdown.sanitize import sanitize
 from shared.outgoing.payload import safe_json
-from shared.runs.request import RunRequest
+from shared.runs.confirm import Confirmed
 from shared.services import Services
 
 VERSION = 1
@@ -63,19 +63,16 @@ class _Reader:
             yield item
 
 
-def context(run: RunRequest, role: int, services: Services) -> dict[str, object]:
+def context(confirmed: Confirmed, role: int, services: Services) -> dict[str, object]:
     """Return the context; `role` is GitLab's access level of the person who asks."""
-    event, reader = run.event, _Reader(services)
-    target = reader.read(event.kind, lambda: services.gitlab.target(event))
+    event, reader = confirmed.request.event, _Reader(services)
+    if event.internal:
+        return _ids(event, role)
     parts: dict[str, object] = {
         "version": VERSION,
         "event": event.name,
-        "project": {
-            "id": event.project_id,
-            "path": event.project_path,
-            "default_branch": event.default_branch,
-        },
-        event.kind: _target(event, target),
+        "project": _project(event),
+        event.kind: _target(event, confirmed, reader),
         "note": {"id": event.note_id or None, "internal": event.internal},
         "thread": {},
         "position": _position(event),
@@ -84,29 +81,72 @@ def context(run: RunRequest, role: int, services: Services) -> dict[str, object]
     if event.kind == MERGE_REQUEST:
         parts |= _changes(event, reader, services)
     room = min(THREAD, WHOLE - len(safe_json(parts)))
-    thread = _thread(event, room, reader, services)
+    thread = _thread(confirmed, room, reader, services)
     parts["thread"] = {"discussion_id": event.discussion_id, **thread}
     parts["unread"] = list(dict.fromkeys(reader.unread))
     return parts | {"untrusted": sorted(_untrusted(parts))}
 
 
-def _target(event: Event, target: Target | None) -> dict[str, object]:
+def _ids(event: Event, role: int) -> dict[str, object]:
+    """Return what the job needs to read the rest by itself.
+
+    Whoever watches the project's pipelines, by a webhook for one, reads what the trigger sends.
+    """
+    told: dict[str, object] = {"iid": event.iid}
+    if event.branches:
+        told |= _branches(event.branches)
+    return {
+        "version": VERSION,
+        "event": event.name,
+        "project": _project(event),
+        event.kind: told,
+        "note": {"id": event.note_id or None, "internal": True},
+        "thread": {"discussion_id": event.discussion_id},
+        "position": None,
+        "author": {"id": event.author_id, "access_level": role},
+        "unread": [],
+        "untrusted": [],
+    }
+
+
+def _project(event: Event) -> dict[str, object]:
+    return {
+        "id": event.project_id,
+        "path": event.project_path,
+        "default_branch": event.default_branch,
+    }
+
+
+def _branches(branches: Branches) -> dict[str, object]:
+    return {
+        "source_branch": branches.source,
+        "target_branch": branches.target,
+        "sha": branches.sha,
+    }
+
+
+def _target(event: Event, confirmed: Confirmed, reader: _Reader) -> dict[str, object]:
+    """Return what is known of the issue or merge request.
+
+    Title and description are left out where they may have changed since the person asked: nobody
+    has asked with the new ones in view.
+    """
+    target = confirmed.target
     told: dict[str, object] = {"iid": event.iid}
     if event.branches:  # as the person saw them
-        told |= {
-            "source_branch": event.branches.source,
-            "target_branch": event.branches.target,
-            "sha": event.branches.sha,
-        }
-    if target:
+        told |= _branches(event.branches)
+    if confirmed.unchanged:
         told |= {
             "title": _cut(target.title, SHORT),
             "description": _cut(target.description, DESCRIPTION),
-            "state": target.state,
-            "labels": _short(target.labels),
-            "author": {"id": target.author[0], "username": target.author[1]},
         }
-    return told
+    else:
+        reader.unread += ["title", "description"]
+    return told | {
+        "state": target.state,
+        "labels": _short(target.labels),
+        "author": {"id": target.author[0], "username": target.author[1]},
+    }
 
 
 def _position(event: Event) -> dict[str, object] | None:
@@ -127,16 +167,19 @@ def _short(labels: tuple[str, ...]) -> list[str]:
     return kept
 
 
-def _thread(event: Event, room: int, reader: _Reader, services: Services) -> dict[str, object]:
+def _thread(
+    confirmed: Confirmed, room: int, reader: _Reader, services: Services
+) -> dict[str, object]:
     """Return the comments as they stood when the person asked, oldest first.
 
     Where there is no room, the oldest are dropped.
     """
+    event = confirmed.request.event
     asked = (event.at or services.now()) + _SKEW
     kept: list[Note] = []
     texts: dict[int, str] = {}
     read, cut = 0, False
-    for note in islice(reader.each("thread", services.gitlab.notes(event)), _NOTES):
+    for note in islice(reader.each("thread", confirmed.notes), _NOTES):
         read += 1
         if not _belongs(note, event, asked):
             continue

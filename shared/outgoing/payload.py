@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from shared.contract.ai_flow import VERSION, command_of
+from shared.contract.ai_flow import MENTION, VERSION, WITHHELD, command_of
 from shared.incoming.event import Event
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Stop
@@ -33,51 +33,62 @@ def ref(event: Event, pipeline_ref: str) -> str:
     return branch
 
 
-def body(
+def body(  # noqa: PLR0913  what a run is made of
     run: RunRequest,
     options: Options,
     instruction: str,
     context: Mapping[str, object],
     settings: Settings,
+    *,
+    nonce: str,
 ) -> dict[str, object]:
     """Return the trigger call's body, token excepted; raise Stop as `ref` does.
 
     `ai_flow` reaches the job unexpanded, as part of the file TRIGGER_PAYLOAD. `variables` are for
     jobs that others wrote; GitLab and its runner expand them, so each value is made safe and short
-    enough.
+    enough. By the `nonce` a pipeline is known to be ours: nobody else can tell it before.
+
+    Of an internal request neither holds a text: GitLab tells both to every webhook with pipeline
+    events, and to whoever may see the project's pipelines.
     """
-    event, model = run.event, settings.model
-    model = model._replace(id=options.model or model.id)
-    command = options.command or command_of(event.name, event.kind)
-    variables = _texts(run, instruction, settings.host) | model.variables()
+    model = settings.model._replace(id=options.model or settings.model.id)
+    variables = _variables(run, instruction, context, settings.host) | {"AI_FLOW_NONCE": nonce}
+    variables |= {name: safe(value) for name, value in model.variables().items()}
+    told = {
+        "context": context,
+        "nonce": nonce,
+        "model": {"provider": model.provider.name, "region": model.region, "id": model.id},
+    }
     return {
-        "ref": ref(event, settings.pipeline_ref),
-        "variables": {
-            "AI_FLOW_CONTEXT": safe_json(context),
-            **{name: safe(value) for name, value in variables.items()},
-        },
-        "ai_flow": {
-            "version": VERSION,
-            "id": run.id,
-            "event": event.name,
-            "input": instruction,
-            "command": command or None,
-            "prompt": settings.prompts.get(command, ""),
-            "options": {"turns": options.turns or None, "minutes": options.minutes or None},
-            "context": context,
-            "model": {
-                "provider": model.provider.name,
-                "region": model.region,
-                "id": model.id,
-            },
-        },
+        "ref": ref(run.event, settings.pipeline_ref),
+        "variables": variables,
+        "ai_flow": _ai_flow(run, options, instruction, settings) | told,
     }
 
 
-def _texts(run: RunRequest, instruction: str, host: str) -> dict[str, str]:
+def _ai_flow(
+    run: RunRequest, options: Options, instruction: str, settings: Settings
+) -> dict[str, object]:
     event = run.event
+    command = options.command or command_of(event.name, event.kind)
+    # What was asked by no text is asked in our own words.
+    withheld = event.internal and event.name == MENTION
     return {
-        "AI_FLOW_INPUT": instruction,
+        "version": WITHHELD if event.internal else VERSION,
+        "id": run.id,
+        "event": event.name,
+        "input": None if withheld else instruction,
+        "command": command or None,
+        "prompt": settings.prompts.get(command, ""),
+        "options": {"turns": options.turns or None, "minutes": options.minutes or None},
+    }
+
+
+def _variables(
+    run: RunRequest, instruction: str, context: Mapping[str, object], host: str
+) -> dict[str, str]:
+    event = run.event
+    told = {
         "AI_FLOW_EVENT": event.name,
         "AI_FLOW_ID": run.id,
         "AI_FLOW_THREAD": f"{event.kind}-{event.iid}",
@@ -85,6 +96,11 @@ def _texts(run: RunRequest, instruction: str, host: str) -> dict[str, str]:
         "AI_FLOW_GITLAB_HOSTNAME": host,
         "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
     }
+    variables = {name: safe(value) for name, value in told.items()}
+    if not event.internal:
+        variables["AI_FLOW_INPUT"] = safe(instruction)
+        variables["AI_FLOW_CONTEXT"] = safe_json(context)
+    return variables
 
 
 def safe(text: str) -> str:

@@ -6,15 +6,17 @@ Everything else in it is free text.
 import re
 from typing import NamedTuple
 
+from shared.incoming import opening
 from shared.installation.readers import PROMPTED
 from shared.installation.settings import Settings
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 
-HELP, STATUS, STOP, RETRY = "help", "status", "stop", "retry"
+HELP, STATUS, STOP, RETRY = opening.ON_THREADS
 
-_WORD = re.compile(r"\s*([A-Za-z]+)(?=[\s,.:;!?]|$)[,.:;!?]*")
-_OPTION = re.compile(r"\s*(?:--|—)([A-Za-z][^\s=]*)(?:=|[ \t]*)")  # keyboards make one dash of two
+_AFTER = opening.PUNCTUATION
+_WORD = re.compile(rf"\s*([A-Za-z]+)(?=[\s{_AFTER}]|$)[{_AFTER}]*")
+_OPTION = re.compile(rf"\s*{opening.DASHES}([A-Za-z][^\s=]*)(?:=|[{opening.BLANKS}]*)")
 _VALUE = re.compile(r"\S*")
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -46,7 +48,7 @@ def parse(instruction: str, settings: Settings) -> tuple[Options, str]:
     command = word[1].lower() if word else ""
     if word and command in (HELP, STATUS, STOP, RETRY, *PROMPTED):
         more, end = _options(text, word.end(), settings)
-        if command in PROMPTED or not text[end:].strip():
+        if command in PROMPTED or opening.is_nothing(text[end:]):
             rest = f"{word[0]} {text[end:].strip()}".strip() if more else text
             return Options(command, **given | more), rest  # type: ignore[arg-type]
     return Options("" if text.strip() else HELP, **given), text  # type: ignore[arg-type]

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 from shared.contract import marks
 from shared.contract.ai_flow import LABEL
 from shared.incoming import mention
+from shared.incoming.changes import new_lines
+from shared.incoming.digests import digest
 from shared.incoming.event import Event, PipelineEvent
+from shared.installation.secrets import Names, speaks_for
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
-from shared.runs.request import RunRequest, TrackRequest, digest, run_id
+from shared.runs.request import RunRequest, TrackRequest, run_id
 
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
@@ -35,6 +38,26 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
     return request(event._replace(name=name), instruction, settings.host)
+
+
+def bound(event: Event | PipelineEvent, names: Names) -> Names:
+    """Return what GitLab is still to confirm of an event that came with a token for these names.
+
+    The id is the project that would be acted upon: a token for it, or for every project, leaves
+    nothing to prove. The path is only what the delivery says of it: the names that fit are to be
+    held against GitLab's own (`RunRequest.bound`). Raise Stop where the token is for others.
+
+    >>> bound(PipelineEvent(7, "group/app", 31, "running"), ("group", "other"))
+    ('group',)
+    """
+    if names is None or str(event.project_id) in names:
+        return None
+    claimed = tuple(
+        name for name in names if speaks_for((name,), event.project_id, event.project_path)
+    )
+    if not claimed:
+        raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
+    return claimed
 
 
 def request(event: Event, instruction: str, host: str) -> RunRequest:
@@ -74,14 +97,33 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
 
 
 def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
-    """Return the instruction if a text mentions us that did not before; it is read once."""
-    if event.texts == event.before:
+    """Return the instruction if a text mentions us that did not before.
+
+    Of a change by somebody else than the author only what the change brought is an instruction:
+    the rest was written by others, and nobody asked for it.
+    """
+    texts, befores = event.texts, event.before
+    if texts == befores:
         return None
-    asked = [mention.instruction(text, phrases) for text in event.texts]
-    for part, text, before in zip(asked, event.texts, event.before, strict=True):
-        if part is not None and text != before and not mention.occurs(before, phrases):
-            return _joined(event.texts, asked)
-    return None
+    own = [event.own or not before for before in befores]
+    asked = [
+        mention.instruction(text, phrases) if mine or text != before else None
+        for text, before, mine in zip(texts, befores, own, strict=True)
+    ]
+    if not any(
+        part is not None and text != before and not mention.occurs(before, phrases)
+        for part, text, before in zip(asked, texts, befores, strict=True)
+    ):
+        return None
+    written = [
+        text if mine else new_lines(text, before)
+        for text, before, mine in zip(texts, befores, own, strict=True)
+    ]
+    asked = [
+        part if mine or part is None else mention.instruction(words, phrases)
+        for part, words, mine in zip(asked, written, own, strict=True)
+    ]
+    return _joined(tuple(written), asked)
 
 
 def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:

@@ -47,7 +47,8 @@ class Record(NamedTuple):
     """What is stored of a run; times in Unix seconds.
 
     `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
-    `since` is the start of a trigger call whose end is not known, `until` the end of the lease.
+    `since` is the start of a trigger call whose end is not known, `until` the end of the lease. By
+    the `nonce` GitLab's pipeline is known to be ours.
     """
 
     request: RunRequest
@@ -62,6 +63,7 @@ class Record(NamedTuple):
     reply_id: int = 0
     reason: str = ""
     hint: str = ""
+    nonce: str = ""
 
     @property
     def key(self) -> str:
@@ -87,21 +89,35 @@ class Record(NamedTuple):
         return _read(_json(text))
 
     def taken(self, request: RunRequest, now: float) -> "Record":
-        """Return the record with the lease of one more attempt."""
-        return self._replace(request=request, until=now + LEASE, attempt=self.attempt + 1)
+        """Return the record with the lease of one more attempt.
 
-    def triggering(self, now: float, options: Options, carried_out: RunRequest) -> "Record":
+        A request that an earlier attempt has confirmed stays so.
+        """
+        known = self.request._replace(replay=request.replay) if self.nonce else request
+        return self._replace(request=known, until=now + LEASE, attempt=self.attempt + 1)
+
+    def contested(self, request: RunRequest) -> bool:
+        """Tell whether a run was refused for what this request does not claim.
+
+        A forged delivery, or one that was overtaken by an edit, must not stand for the true one.
+        """
+        refused = (State.REFUSED, str(Reason.NOTE_CHANGED))
+        return (self.state, self.reason) == refused and self.request.claims != request.claims
+
+    def understood(
+        self, request: RunRequest, options: Options, carried_out: RunRequest
+    ) -> "Record":
+        """Return the record once GitLab has confirmed the request and its text was read."""
+        repeats = None if carried_out == request else carried_out
+        return self._replace(request=request, options=options, repeats=repeats)
+
+    def triggering(self, now: float) -> "Record":
         """Return the record as it must be stored before the trigger call leaves.
 
         The lease holds until GitLab has settled: nobody may call again before.
         """
-        return self._replace(
-            state=State.TRIGGERING,
-            since=now,
-            until=max(self.until, now + SETTLE),
-            options=options,
-            repeats=None if carried_out == self.request else carried_out,
-        )
+        until = max(self.until, now + SETTLE)
+        return self._replace(state=State.TRIGGERING, since=now, until=until)
 
     def not_triggered(self) -> "Record":
         """Return the record after GitLab said that no pipeline was created."""
@@ -131,7 +147,7 @@ class Record(NamedTuple):
         return self._replace(until=self.since + SETTLE if waits else now)
 
     def revived(self, request: RunRequest) -> "Record":
-        """Return a dead record reopened for a replay, at the step it had reached."""
+        """Return the record of a run that is over reopened, at the step it had reached."""
         state = State.CLAIMED
         if self.pipeline:
             state = State.TRIGGERED
@@ -159,9 +175,13 @@ class Lease:
             stored, self._version = _load(request.id, records, request)
         except RecordError as error:
             raise Retry(Reason.RECORD_UNREADABLE) from error
+        self._found = stored
         if stored is None:
             stored = Record(request, State.CLAIMED, until=at + LEASE, expires=int(at) + KEPT)
             self.write(stored)
+        elif stored.contested(request):
+            again = stored.revived(request)
+            self.write(again._replace(until=max(again.until, at + LEASE)))
         elif stored.state not in ENDED:
             if stored.until > at:
                 raise Retry(Reason.BUSY, after=stored.until - at)
@@ -181,6 +201,11 @@ class Lease:
         if version is None:
             raise Retry(Reason.BUSY)
         self.record, self._version = record, version
+
+    def undo(self) -> None:
+        """Leave the record as it was found, for a request that was not to be; then as nobody's."""
+        with suppress(Retry):
+            self.write(self._found or self.record._replace(until=0.0))
 
     def release(self) -> None:
         """Let the next attempt begin when it may; a lease that another one took stays theirs."""

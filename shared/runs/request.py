@@ -4,6 +4,7 @@ import json
 from hashlib import sha256
 from typing import NamedTuple
 
+from shared.incoming.digests import digest
 from shared.incoming.event import Branches, Event
 
 # Bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB).
@@ -16,6 +17,8 @@ class RunRequest(NamedTuple):
 
     `instruction` is None where it is too long to travel: then `digest`, its hex SHA-256, tells
     whether what GitLab still has is the same. `replay` counts how often an operator replayed it.
+    `bound` are paths, where the delivery came with a token for these alone: it claimed one of them,
+    and GitLab is still to be asked whether the project is there. None asks for no such proof.
     """
 
     id: str
@@ -23,11 +26,24 @@ class RunRequest(NamedTuple):
     instruction: str | None
     digest: str
     replay: int = 0
+    bound: tuple[str, ...] | None = None
+
+    @property
+    def claims(self) -> str:
+        """All that is still to be confirmed, as 8 hex digits."""
+        event = self.event
+        told = (event.kind, event.iid, event.name, event.author_id, self.digest)
+        return digest("|".join(map(str, (*told, event.texts_digest, self.bound))))[:8]
+
+    @property
+    def queue_key(self) -> str:
+        """The run and its claims: a request that lies must not have the true one dropped for it."""
+        return f"{self.id}-{self.claims}"
 
     @property
     def message_id(self) -> str:
         """The name by which a queue tells messages apart: a replay is another one of the run."""
-        return f"{self.id}-{self.replay}" if self.replay else self.id
+        return f"{self.queue_key}-{self.replay}" if self.replay else self.queue_key
 
     @property
     def thread(self) -> str:
@@ -55,6 +71,11 @@ class TrackRequest(NamedTuple):
         """The name of this message: one for each status, so that two webhooks make one of it."""
         status = "".join(letter for letter in self.status if letter.isascii() and letter.isalpha())
         return f"track-{self.project_id}-{self.pipeline_id}-{status}"
+
+    @property
+    def queue_key(self) -> str:
+        """The same: nothing has to be proved of a look."""
+        return self.id
 
     @property
     def message_id(self) -> str:
@@ -87,6 +108,8 @@ def from_json(text: str | bytes) -> RunRequest | TrackRequest:
         event = data.pop("event")
         branches = event.pop("branches")
         event = Event(branches=branches and Branches(**branches), texts=(), **event)
+        if "bound" in data:
+            data["bound"] = tuple(data["bound"])
         return RunRequest(event=event, **data)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(message) from error
@@ -100,14 +123,12 @@ def run_id(host: str, project_id: int, kind: str, subject: object) -> str:
     return sha256(f"{host}|{project_id}|{kind}|{subject}".encode()).hexdigest()[:32]
 
 
-def digest(instruction: str) -> str:
-    """Return the hex SHA-256 of an instruction."""
-    return sha256(instruction.encode("utf-8", "replace")).hexdigest()
-
-
 def _dump(run: RunRequest) -> str:
     event = run.event._asdict() | {"branches": run.event.branches and run.event.branches._asdict()}
     for name in ("texts", "before", "added"):
         del event[name]
+    fields = run._asdict() | {"version": VERSION, "event": event}
+    if run.bound is None:
+        del fields["bound"]
     # ASCII: SQS refuses some characters that notes may hold.
-    return json.dumps(run._asdict() | {"version": VERSION, "event": event}, separators=(",", ":"))
+    return json.dumps(fields, separators=(",", ":"))

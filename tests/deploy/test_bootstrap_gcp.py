@@ -167,11 +167,8 @@ def test_vertex_trusts_the_named_projects_on_protected_branches_only(workspace: 
     assert value(provider, "--attribute-condition") == (
         'assertion.project_id in ["7", "8"] && assertion.ref_protected == "true" && assertion.pipeline_source == "trigger"'
     )
-    assert (
-        value(provider, "--issuer-uri")
-        == value(provider, "--allowed-audiences")
-        == "https://git.example.com"
-    )
+    assert value(provider, "--issuer-uri") == "https://git.example.com"
+    assert value(provider, "--allowed-audiences") == "gitlab-claude-trigger"
     pool = (
         "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gitlab"
     )
@@ -183,7 +180,10 @@ def test_vertex_trusts_the_named_projects_on_protected_branches_only(workspace: 
         )
         for number in "78"
     }
-    assert ("claude-job", "aiplatform.user", "my-project") in bindings(ran)
+    role = ran.only("iam", "roles", "create", "claudeCaller")
+    assert value(role, "--permissions") == "aiplatform.endpoints.predict"
+    roles = {each[1] for each in bindings(ran) if each[0] == "claude-job"}
+    assert roles == {"projects/my-project/roles/claudeCaller"}
     assert not [each for each in ran.commands if each[0] in ("run", "tasks", "secrets")]
     assert (
         f"GCP_WORKLOAD_IDENTITY_PROVIDER={pool.removeprefix('//iam.googleapis.com/')}/providers/claude"

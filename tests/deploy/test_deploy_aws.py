@@ -18,6 +18,7 @@ ARN = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
 BEDROCK = {
     "ModelProvider": "bedrock",
     "JobProjects": "group/app@main",
+    "JobProjectIds": "1234",
     "GitLabOidcProviderArn": ARN,
 }
 VERTEX = {"ModelProvider": "vertex"}
@@ -236,6 +237,15 @@ def test_changed_code_reaches_the_url_that_gitlab_calls(
         ),
         (
             BEDROCK
+            | {
+                "ModelRegion": "eu-west-1",
+                "Model": "eu.anthropic.claude-opus-5-5",
+                "JobProjectIds": "",
+            },
+            "Set JobProjectIds",
+        ),
+        (
+            BEDROCK
             | {"ModelRegion": "eu-west-1", "Model": "eu.anthropic.claude-sonnet-4-20250514-v1:0"},
             "This model is retired",
         ),
@@ -297,7 +307,8 @@ def test_bedrock_s_role_is_for_the_named_projects_and_branches_only(cloud: Minis
         assert statement["Condition"] == (
             {
                 "StringEquals": {
-                    "gitlab.com:aud": "https://gitlab.com",
+                    "gitlab.com:aud": "gitlab-claude-trigger",
+                    "gitlab.com:project_id": ["1234"],
                     "gitlab.com:sub": ["project_path:group/app:ref_type:branch:ref:main"],
                     "gitlab.com:ref_protected": "true",
                     "gitlab.com:pipeline_source": "trigger",
@@ -306,7 +317,7 @@ def test_bedrock_s_role_is_for_the_named_projects_and_branches_only(cloud: Minis
             if name == "dotcom"
             else {
                 "StringEquals": {
-                    "git.example.com/gitlab:aud": "https://git.example.com/gitlab",
+                    "git.example.com/gitlab:aud": "gitlab-claude-trigger",
                     "git.example.com/gitlab:sub": [
                         "project_path:group/app:ref_type:branch:ref:main",
                         "project_path:group/sub/web:ref_type:branch:ref:release/1",

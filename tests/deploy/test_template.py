@@ -328,7 +328,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 10  # as many as are free
+    assert len(found) == 13
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {
@@ -337,7 +337,10 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> Non
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
-@pytest.mark.parametrize("reason", [Reason.HOOK_DISABLED, Reason.DEAD_LETTER])
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.HOOK_DISABLED, Reason.DEAD_LETTER, Reason.SIGNATURE_WRONG, Reason.TOKEN_WRONG],
+)
 def test_an_alarm_listens_to_the_metric_that_the_functions_write(
     resources: Json, reason: Reason
 ) -> None:
@@ -354,6 +357,12 @@ def test_an_alarm_listens_to_the_metric_that_the_functions_write(
     assert expected in [
         {key: alarm[key] for key in expected} for alarm in alarms(resources).values()
     ]
+
+
+def test_a_flood_takes_a_part_of_the_account_s_functions_only() -> None:
+    reserved = source()["Parameters"]["ReceiveReservedConcurrency"]
+    assert reserved["Default"] == 50
+    assert "give 0" in reserved["Description"]
 
 
 def test_the_dashboard_is_json_and_shows_every_alarm(resources: Json) -> None:

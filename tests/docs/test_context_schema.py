@@ -15,7 +15,7 @@ from shared.outgoing import context as source
 from shared.outgoing.context import SECONDS, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
 from tests import ROOT
-from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, run, services
+from tests.support.fakes import NOTE, NOW, Clock, GitLab, Log, Records, confirmed, services
 
 PAGE = 100  # the most that GitLab gives at once
 SCHEMA = json.loads((ROOT / "docs" / "ai-flow-context.schema.json").read_text())
@@ -84,7 +84,8 @@ def gitlab() -> GitLab:
 
 def made(event: Event, gitlab: GitLab, clock: Clock | None = None) -> dict[str, Any]:
     """Return the context as a job reads it."""
-    found = context(run(event), 30, services(gitlab, Records(), clock or Clock(), Log()))
+    here = services(gitlab, Records(), clock or Clock(), Log())
+    found = context(confirmed(gitlab, event), 30, here)
     return dict(json.loads(safe_json(found)))
 
 
@@ -93,7 +94,7 @@ def wrong(found: object) -> list[str]:
 
 
 def size(event: Event, gitlab: GitLab) -> int:
-    return len(safe_json(context(run(event), 30, services(gitlab, Records(), Clock(), Log()))))
+    return len(safe_json(made(event, gitlab)))
 
 
 # --- what is made is what is told ---
@@ -144,14 +145,25 @@ def test_an_assignment_s_context_has_no_note(gitlab: GitLab) -> None:
     )
 
 
-def test_a_confidential_issue_s_context_has_what_was_said_internally(gitlab: GitLab) -> None:
-    found = made(CONFIDENTIAL, gitlab)
-    assert found["note"]["internal"] is True
-    assert [each["text"] for each in found["thread"]["notes"]] == ["I see it too.", "Secret."]
+def test_an_internal_request_s_context_holds_ids_only(gitlab: GitLab) -> None:
+    for event in (CONFIDENTIAL, DIFF_NOTE._replace(internal=True)):
+        found = made(event, gitlab)
+        assert wrong(found) == []
+        assert found["note"]["internal"] is True
+        assert found["thread"] == {"discussion_id": event.discussion_id}
+        assert found["author"] == {"id": 42, "access_level": 30}
+        assert not {"title", "description"} & set(found[event.kind])
+
+
+def test_texts_that_may_have_changed_are_named_and_missing(gitlab: GitLab) -> None:
+    here = services(gitlab, Records(), Clock(), Log())
+    for event in (NOTE, DIFF_NOTE):
+        found = context(confirmed(gitlab, event, unchanged=False), 30, here)
+        assert wrong(json.loads(safe_json(found))) == []
+        assert found["unread"] == ["title", "description"]
 
 
 PARTS = {
-    "target": {"merge_request"},
     "notes": {"thread"},
     "roles": {"roles"},
     "discussion": {"discussion"},
@@ -171,7 +183,6 @@ def test_what_could_not_be_read_is_named_and_missing(gitlab: GitLab, method: str
     found = made(DIFF_NOTE, gitlab)
     assert wrong(found) == []
     assert set(found["unread"]) == PARTS[method]
-    assert ("title" in found["merge_request"]) is (method != "target")
     if method == "roles":
         assert found["thread"]["notes"][0]["author"]["access_level"] is None
 
@@ -181,34 +192,32 @@ def test_what_could_not_be_read_is_named_and_missing(gitlab: GitLab, method: str
 )
 def test_a_gitlab_that_answers_nothing_leaves_a_context(gitlab: GitLab, event: Event) -> None:
     down: list[Exception | None] = [GitLabError(0)]
-    gitlab.faults = {
-        name: list(down) for name in ("target", "notes", "roles", "discussion", "diffs")
-    }
+    gitlab.faults = {name: list(down) for name in ("notes", "roles", "discussion", "diffs")}
     found = made(event, gitlab)
     assert wrong(found) == []
-    assert event.kind in found["unread"]
+    assert "thread" in found["unread"]
 
 
 def test_when_the_time_is_up_the_rest_is_unread(gitlab: GitLab) -> None:
     clock = Clock()
 
     class Slow(GitLab):
-        def target(self, event: Event) -> Any:
+        def roles(self, project_id: int, user_ids: list[int]) -> Any:
             clock.time += SECONDS + 0.1
-            return super().target(event)
+            return super().roles(project_id, user_ids)
 
     slow = Slow()
     slow.thread, slow.changed = gitlab.thread, gitlab.changed
     found = made(DIFF_NOTE, slow, clock)
     assert wrong(found) == []
-    assert found["unread"] == ["changed_files", "hunk", "thread"]
+    assert found["unread"] == ["discussion"]
 
 
 def test_the_docs_example_is_one() -> None:
     page = (ROOT / "docs" / "trigger-call.md").read_text()
     examples = [json.loads(each) for each in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    (shown,) = (each for each in examples if "unread" in each)
-    assert wrong(shown) == []
+    public, withheld = (each for each in examples if "untrusted" in each)
+    assert wrong(public) == wrong(withheld) == []
 
 
 # --- what is not made is not told ---

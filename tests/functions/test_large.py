@@ -38,6 +38,7 @@ def worker() -> Iterator[Worker]:
                 worker.clock.time += 1
                 text = f"{number}: {LONG if number % 7 == 0 else 'I agree.'}"
                 gitlab.note(PROJECT, kind, iid, author_id=(ADA, REPORTER)[number % 2], body=text)
+        worker.adapter.project(str(PROJECT))  # asked for once in five minutes
         yield worker
         assert not gitlab.unknown_calls
         assert not [problem for call in gitlab.calls for problem in contract.check(call)]
@@ -87,7 +88,7 @@ def check_thread(context: dict[str, Any]) -> None:
 def test_a_long_thread_is_read_from_its_end(worker: Worker) -> None:
     context, calls = ask(worker, "issue")
     check_thread(context)
-    # user, member, 👀, issue, 3 pages of notes, discussion, roles, trigger, reply
+    # user, member, issue, 3 pages of notes, 👀, discussion, roles, trigger, reply
     assert calls == 11
 
 

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,6 +26,7 @@ from tests.support.fakes import API_TOKEN, GITLAB_SECRETS, TRIGGER_TOKEN, WEBHOO
 from tests.support.gitlab import contract
 from tests.support.gitlab.diffs import file
 from tests.support.gitlab.server import GitLab
+from tests.support.gitlab.told import know
 from tests.support.platforms import Platform
 from tests.support.platforms.aws import Aws
 from tests.support.platforms.cases import (
@@ -33,11 +35,11 @@ from tests.support.platforms.cases import (
     CANARY,
     FIRST,
     OURS,
-    PLACES,
     PROJECT,
     SHA,
     SNIPPET,
     STRANGER,
+    TEXTS,
     Case,
     conversation,
     encoded,
@@ -70,8 +72,9 @@ def seed(gitlab: GitLab) -> None:
     gitlab.trigger_token(TRIGGER_TOKEN, PROJECT, OURS)
     for user, level in ((AUTHOR, 30), (BOT, 30), (OURS, 40)):
         gitlab.member(PROJECT, user, level)
-    gitlab.issue(PROJECT, 5)
-    gitlab.merge_request(PROJECT, 3, source_branch="feature", diffs=[file("app.py", lines=5)])
+    changed = [file("app.py", lines=5)]
+    gitlab.issue(PROJECT, 5).update(TEXTS)
+    gitlab.merge_request(PROJECT, 3, source_branch="feature", diffs=changed).update(TEXTS)
     gitlab.known_commit(PROJECT, SHA)
     gitlab.snippet(PROJECT, SNIPPET)
     for path in (DATA / "payloads").rglob("*.json"):
@@ -83,26 +86,9 @@ def seed(gitlab: GitLab) -> None:
 
 
 def write(gitlab: GitLab, case: Case) -> None:
-    """Put a case's note into GitLab, where it is one of a person in our project."""
-    try:
-        body = json.loads(case.body)
-        said = body["object_attributes"]
-        kind, iid = PLACES.get(said["noteable_type"], PLACES["Issue"])
-        number, thread, author = said["id"], said["discussion_id"], said["author_id"]
-        internal = body["event_type"] != "note"
-        if body["project_id"] == PROJECT and isinstance(said["note"], str) and number > FIRST:
-            gitlab.note(
-                PROJECT,
-                kind,
-                iid,
-                author_id=author,
-                body=said["note"],
-                note_id=number,
-                discussion_id=thread,
-                internal=internal,
-            )
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return
+    """Let GitLab hold what a case tells of."""
+    with suppress(ValueError, RecursionError):  # broken JSON tells of nothing
+        know(gitlab, json.loads(case.body))
 
 
 class Installation(NamedTuple):
@@ -155,16 +141,29 @@ def reference(case: Case, gitlab_url: str) -> tuple[int, str, fakes.Queue]:
     return answer.status, "" if case.method == "HEAD" else answer.body, queue
 
 
-def carried(run: RunRequest) -> Reason:
-    """Return how the run ends by the core itself."""
-    gitlab, text = fakes.GitLab(), "@claude " + "好" * 100_000
-    gitlab.users[BOT], gitlab.text = User(BOT, "renovate", bot=True, state="active"), text
+def carried(run: RunRequest, case: Case) -> Reason:
+    """Return how the run ends by the core itself, where GitLab says what the delivery said."""
+    gitlab, said = fakes.GitLab(), json.loads(case.body)["object_attributes"]
+    gitlab.users[BOT] = User(BOT, "renovate", bot=True, state="active")
+    if run.event.note_id:
+        gitlab.said[run.event.note_id] = said["note"].encode("utf-8", "replace").decode()
+    else:
+        ours = ("claude",)
+        gitlab.described = gitlab.described._replace(
+            title=said["title"],
+            description=said["description"],
+            labels=ours,
+            assignees=ours,
+            reviewers=ours,
+        )
     services = fakes.services(gitlab, fakes.Records(), fakes.Clock(), fakes.Log())
     return dispatch(from_json(run.to_json()), services)
 
 
-def _input(run: RunRequest) -> str:
-    """Return what the job gets of a run: its text without the options that `conversation` gives."""
+def _input(run: RunRequest) -> str | None:
+    """Return what the trigger tells of a run: its text without the options of `conversation`."""
+    if run.event.internal:
+        return None
     text = (
         sanitized(run.instruction, ("@claude",)) if run.instruction is not None else "好" * 100_000
     )
@@ -176,7 +175,7 @@ def of_each_kind(cases: list[Case], gitlab_url: str) -> list[Case]:
     found: dict[object, Case] = {}
     for case in cases:
         status, body, queue = reference(case, gitlab_url)
-        ends = [(run.event.name, run.event.kind, carried(run)) for run in queue.runs]
+        ends = [(run.event.name, run.event.kind, carried(run, case)) for run in queue.runs]
         found.setdefault((status, json.loads(body)["reason"], *ends), case)
     return list(found.values())
 
@@ -185,7 +184,7 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(
     installation: Installation,
 ) -> None:
     platform, gitlab, whole = installation
-    queued: dict[str, tuple[str, RunRequest]] = {}
+    queued: dict[str, tuple[Case, RunRequest]] = {}
     statuses = set()
     tracked: list[str] = []
     vectors = written() if whole else of_each_kind(written(), gitlab.url)
@@ -201,27 +200,30 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(
         answer = platform.deliver(request.method, headers, request.body)
         assert (case.name, answer.status, answer.body) == (case.name, status, body)
         statuses.add(status)
-        queued |= {run.id: (case.name, run) for run in queue.runs}
+        queued |= {run.id: (case, run) for run in queue.runs}
         tracked += [case.name] * len(queue.tracks)
     assert statuses == {200, 202, 401, 405}
     platform.settle(90)
     triggered = installation.triggered()
-    ends = {run_id: carried(run) for run_id, (_, run) in queued.items()}
-    assert {queued[run_id][0] for run_id in triggered} == {
-        queued[run_id][0] for run_id, end in ends.items() if end is Reason.TRIGGERED
+    ends = {run_id: carried(run, case) for run_id, (case, run) in queued.items()}
+    assert {queued[run_id][0].name for run_id in triggered} == {
+        queued[run_id][0].name for run_id, end in ends.items() if end is Reason.TRIGGERED
     }
     for run_id, body in triggered.items():
-        name, run = queued[run_id]
+        (name, *_), run = queued[run_id]
         flow = body["ai_flow"]
         assert body["ref"] == "main"
         assert flow["event"] == run.event.name
         assert flow["input"] == _input(run), name
+        assert flow["version"] == (2 if run.event.internal else 1)
+        texts = {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"} & body["variables"].keys()
+        assert bool(texts) is not run.event.internal
         assert flow["context"]["note"]["id"] == (run.event.note_id or None)
         assert not flow["context"]["unread"], name
-    for run_id, (name, run) in queued.items():
+    for run_id, ((name, *_), run) in queued.items():
         if run.event.project_id == PROJECT and name in {case.name for case in conversation()}:
             assert len(installation.told(run_id)) == 1, name
-    words = {name: installation.told(run_id) for run_id, (name, _) in queued.items()}
+    words = {case.name: installation.told(run_id) for run_id, (case, _) in queued.items()}
     assert "`@claude review …`" in words["help"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a commit"][0]
     assert Reason.TARGET_NOT_SERVED.sentence in words["a snippet"][0]
@@ -231,6 +233,7 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(
         "assign_reviewer",
         "label",
     }
+    assert any(run.event.internal for run_id, (_, run) in queued.items() if run_id in triggered)
     assert "a pipeline of ours" in tracked
     assert not canaries.found_in(platform.output(), [*canaries.SECRETS, CANARY])
 

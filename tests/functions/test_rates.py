@@ -190,8 +190,9 @@ def test_one_run_costs_so_many_calls_of_each_kind() -> None:
             kind: tally.total - first.get(kind, 0) for kind, tally in day.gitlab.tally().items()
         }
     assert {kind: count for kind, count in second.items() if count} == COST
-    # `GET /user` comes once to a token, and the first comment of a thread has no others to look up.
-    assert first.keys() - COST.keys() == {"GET user"}
+    # `GET /user` comes once to a token, a project once in five minutes, and the first comment of a
+    # thread has no others to look up.
+    assert first.keys() - COST.keys() == {"GET user", "GET projects/:id"}
 
 
 def test_runs_at_20_a_minute_meet_no_limit(request: pytest.FixtureRequest) -> None:

@@ -10,6 +10,7 @@ import pytest
 from functions import wiring
 from functions.gitlab import GitLab
 from functions.wiring import Installation, read_settings
+from shared.incoming.delivery import Delivery
 from shared.installation.readers import SettingsError
 from shared.outcome.reasons import Reason
 from tests import ROOT
@@ -62,6 +63,36 @@ def test_receive_answers_by_the_core_and_reads_the_secret_when_one_is_needed() -
     assert stage.queue.runs == [fakes.run()]
     assert stage.read == ["webhook"]
     assert [fields["reason"] for _, fields in stage.log.lines] == ["queued"]
+
+
+def test_what_is_refused_is_counted_and_told_once_a_second() -> None:
+    stage = Stage()
+    unsigned = fakes.delivery()._replace(headers={})
+    forged = unsigned._replace(headers=fakes.sign(b"other"))
+    stale = unsigned._replace(headers=fakes.sign(unsigned.body, fakes.NOW - 1000))
+
+    def told(*deliveries: Delivery) -> list[tuple[str, Any]]:
+        stage.log.lines.clear()
+        for each in deliveries:
+            stage.installation.receive(each)
+        return list(stage.log.lines)
+
+    def line(reason: str, count: int) -> tuple[str, Any]:
+        return "WARNING", {"outcome": "refused", "reason": reason, "count": count}
+
+    assert told(unsigned) == []  # one stray request loads no logger
+    assert told(forged, stale, forged, forged) == [line("signature_wrong", 1)]
+    stage.clock.time += 0.9
+    assert told(forged, unsigned, stale) == []
+    stage.clock.time += 0.1
+    assert told(forged, forged) == [line("signature_stale", 2)]
+    stage.clock.time += 1
+    assert told(unsigned, forged) == [line("signature_wrong", 5)]
+    stage.clock.time += 1
+    assert told(unsigned, unsigned) == [line("signature_wrong", 1)]
+    stage.clock.time += 1
+    assert told(unsigned) == [line("unsigned", 6)]
+    assert told(fakes.delivery())[0][1]["outcome"] == "queued"
 
 
 def test_dispatch_reads_the_request_and_tells_the_core_whether_it_is_the_last(

@@ -31,20 +31,74 @@ def test_artifacts_are_written_where_a_branch_cannot_lead_them(
         folder.write_text("x")
     else:
         folder.mkdir()
+        (folder / ".ours").touch()
         (folder / "changes.patch").symlink_to(outside / "x")
-    artifacts.leave(workspace, LOG, "r", None, [], b"patch")
+    with artifacts.folders(workspace) as made:
+        artifacts.leave(made.private, LOG, "r", None, [], b"patch")
     assert list(outside.iterdir()) == []
     assert (folder / "changes.patch").read_bytes() == b"patch"
     assert not folder.is_symlink()
 
 
+def test_a_folder_that_a_branch_passes_off_as_ours_leads_nowhere(
+    workspace: Path, tmp_path: Path
+) -> None:
+    folder = workspace / ".gitlab-claude"
+    folder.mkdir()
+    (folder / ".ours").touch()
+    (folder / "changes.patch").symlink_to(tmp_path / "outside")
+    (folder / "log.txt").mkdir()
+    log = Log(lambda _: None, lambda: 0.0)
+    log.say_steps_only("")
+    log.line("GitLab answered 404")
+    artifacts.leave(workspace, log, "r", None, [], b"patch \xff")
+    artifacts.leave_unsaid(workspace, log)
+    assert not (tmp_path / "outside").exists()
+    assert (folder / "changes.patch").read_bytes() == b"patch \xff"
+    assert (folder / "log.txt").read_text() == "GitLab answered 404\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "nothing"])
+def test_what_is_left_unsaid_stays_in_the_workspace(
+    workspace: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = workspace / ".gitlab-claude"
+    if kind == "link":
+        folder.symlink_to(tmp_path)
+    elif kind == "file":
+        folder.touch()
+    log = Log(lambda _: None, lambda: 0.0)
+    log.say_steps_only("")
+    log.line("x")
+    artifacts.leave_unsaid(workspace, log)
+    assert (folder / "log.txt").read_text() == "x\n"
+    assert not folder.is_symlink()
+
+
+def test_where_nothing_was_left_unsaid_there_is_no_such_file(workspace: Path) -> None:
+    artifacts.leave_unsaid(workspace, Log(lambda _: None, lambda: 0.0))
+    assert not (workspace / ".gitlab-claude").exists()
+
+
+def test_a_patch_holds_no_secret_and_still_applies(workspace: Path) -> None:
+    patch = b"+a = 'canary-secret'\n+b = 'glpat-aaaaaaaaaaaaaaaaaaaa'\n"
+    artifacts.leave(workspace, LOG, "r", None, [], patch)
+    left = (workspace / ".gitlab-claude" / "changes.patch").read_bytes()
+    assert left == patch.replace(b"canary-secret", b"[MASKED]")
+
+
 def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> None:
     folder = workspace / ".gitlab-claude"
     (folder / "cache" / "x").mkdir(parents=True)
+    (folder / "cache" / "sessions" / "issue-5").mkdir(parents=True)
+    (folder / "cache" / "sessions" / "issue-5" / "x").touch()
     with artifacts.folders(workspace) as made:
         assert (made.cache / "x").is_dir()
         assert not (folder / "cache").exists()
-        artifacts.leave(workspace, LOG, "r", None, [], b"p")
+        assert not (made.cache / "sessions").exists()
+        assert (made.sessions / "issue-5" / "x").is_file()
+        artifacts.leave(made.private, LOG, "r", None, [], b"p")
+    assert (folder / "cache" / "sessions" / "issue-5" / "x").is_file()
     assert (folder / "cache" / "x").is_dir()
     assert (folder / "changes.patch").is_file()
     assert not made.private.exists()
@@ -53,7 +107,8 @@ def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> N
 def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     failure = Failure(Reason.MAX_TURNS, limit=3)
     result = Result("canary-secret", 3, 0.5, {"Bash": 2}, "s", failure)
-    artifacts.leave(workspace, LOG, "r", result, ["canary-secret\n", "b\n"], b"")
+    with artifacts.folders(workspace) as made:
+        artifacts.leave(made.private, LOG, "r", result, ["canary-secret\n", "b\n"], b"")
     folder = workspace / ".gitlab-claude"
     assert json.loads((folder / "result.json").read_text()) == {
         "answer": "[MASKED]", "turns": 3, "cost": 0.5, "denied": {"Bash": 2}, "session": "s",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from job import branch
+from job.audience import Audience
 from job.branch import Branch, Context
 from job.failures import Failure
 from job.git import GitError
@@ -16,13 +17,21 @@ from job.request import Request
 from tests.support.gitlab.faults import Fault
 from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
+PUBLIC = Audience()
 SUMMARY = Summary("Add a file", "I added it.")
 
 
 class Case:
     """A run in a clone; `lines` is the job's log."""
 
-    def __init__(self, clone: Clone, inputs: Inputs | None = None, **request: Any) -> None:
+    def __init__(
+        self,
+        clone: Clone,
+        inputs: Inputs | None = None,
+        *,
+        audience: Audience = PUBLIC,
+        **request: Any,
+    ) -> None:
         self.clone, self.gitlab = clone, clone.gitlab
         self.lines: list[str] = []
         self.workspace = clone.make()
@@ -40,6 +49,7 @@ class Case:
             user={"id": OWN, "username": "claude", "name": "Claude Bot"},
             environment=environment,
             log=Log(self.lines.append, lambda: 0.0),
+            audience=audience,
         )
 
     def choose(self) -> Branch:
@@ -195,3 +205,45 @@ def test_a_merge_request_that_was_closed_meanwhile_gets_no_push(clone: Clone) ->
     with pytest.raises(Failure, match="merge_request_closed"):
         case.publish(chosen, {"new.txt": "n\n"})
     assert clone.gitlab.head(PROJECT, "feature") == head
+
+
+def test_what_is_pushed_for_an_internal_question_names_no_issue(clone: Clone) -> None:
+    clone.gitlab.merge_request(PROJECT, 1, source_branch="claude/issue-5-7", author_id=OWN)
+    case = Case(clone, audience=Audience(internal=True, push=True), kind="issue", iid=5)
+    chosen = case.choose()
+    assert (chosen.name, chosen.known) == ("claude/run-9", None)
+    case.publish(chosen, {"new.txt": "x\n"})
+    made = clone.gitlab.merge_requests[PROJECT, 2]
+    assert "5" not in made["title"] + made["description"].replace("[job 9](u)", "")
+    repository = clone.gitlab.repository(PROJECT)
+    assert "#5" not in clone.gitlab.git(repository, "log", "-1", "--format=%B", chosen.name)
+
+
+def test_changes_that_must_not_be_pushed_say_why(clone: Clone) -> None:
+    case = Case(clone, audience=Audience(internal=True), kind="issue", iid=5)
+    made = case.publish(case.choose(), {"app.py": "2\n"})
+    assert (made.url, made.commit) == ("", "")
+    assert "`confidential_changes: push`" in "".join(made.remarks)
+    assert set(clone.gitlab.projects[PROJECT].branches) == {"main"}
+    assert not clone.gitlab.merge_requests
+
+
+def test_a_change_that_brings_a_secret_is_not_pushed_and_the_file_is_named(clone: Clone) -> None:
+    clone.gitlab.commit(PROJECT, "main", {"known.txt": "canary-token\n"}, parent="main")
+    case = Case(clone)
+    chosen = case.choose()
+    case.context.log.hide("canary-token")
+    (clone.folder / "keep.txt").unlink()
+    files = {
+        "known.txt": "canary-token and more\n",
+        "a`@all.txt": "bmV3IGNhbmFyeS10b2tlbg==\n",
+        "nekot-yranac": "x\n",
+    }
+    made = case.publish(chosen, files)
+    (said,) = made.remarks
+    assert "known.txt" not in said
+    assert "nekot-yranac" in said
+    assert "@all" not in said
+    assert made.commit == ""
+    assert set(clone.gitlab.projects[PROJECT].branches) == {"main"}
+    assert not clone.gitlab.merge_requests

@@ -107,3 +107,15 @@ def test_an_answer_that_is_no_json_is_none(gitlab: GitLab) -> None:
     with pytest.raises(GitLabError) as error:
         Calls(gitlab).client.post(NOTES, {"body": "x"})
     assert error.value.status == 0
+
+
+def test_no_text_that_is_written_holds_a_secret(gitlab: GitLab) -> None:
+    made = Client(
+        f"{gitlab.url}/api/v4",
+        "7",
+        "glpat-own",
+        masked=lambda text: text.replace("canary", "[MASKED]"),
+    )
+    made.post("issues/5/notes", {"body": "a canary", "internal": True})
+    (call,) = [call for call in gitlab.calls if call.method == "POST"]
+    assert call.json == {"body": "a [MASKED]", "internal": True}

@@ -1,20 +1,35 @@
 """What an answer may not do once it is posted."""
 
 import re
+import sys
+import time
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job.harmless import plain, quiet
+from job.harmless import literal, plain, quiet, unclosing
+from shared.incoming import mention
+from shared.markdown import visible
 from tests.support.gitlab import quick_actions
 
+# GitLab's own: `User.reference_pattern` (a look-behind of Ruby's, whose words are ASCII) and the
+# default of https://docs.gitlab.com/administration/issue_closing_pattern/ with its references.
+MENTION = re.compile(r"(?<!\w)@[a-zA-Z0-9_.]", re.ASCII)
+REFERENCE = r"(?:[\w./-]*#\d+|GL-\d+|https?://\S+/-/(?:issues|work_items)/\d+)"
+CLOSING = re.compile(
+    r"\b((?:[Cc]los(?:e[sd]?|ing)|\b[Ff]ix(?:e[sd]|ing)?|\b[Rr]esolv(?:e[sd]?|ing)"
+    rf"|\b[Ii]mplement(?:s|ed|ing)?)(:?) +(?:(?:issues? +)?{REFERENCE}"
+    r"(?:(?: *,? +and +| *,? *)?)|([A-Z][A-Z0-9_]+-\d+))+)"
+)
 PIECES = [
-    "   ", " ", "\t", "\n", "\r\n", "x", "\u200b", "- ", ">",
-    "/", "/close", "/merge\n", "@all", "@ada ",
-    "`", "```", "````", "~~~", "~~~~", "<!--", "-->", "<pre>", "![a](b)",
+    "   ", " ", "    ", "\t", "\n", "\n\n", "\r\n", "x", "\u200b", "- ", ">",
+    "/", "/close", "/merge\n", "@all", "@ada ", "&#64;all", "\\", "_a_", "é",
+    "`", "``", "`@all`", "```", "````", "~~~", "~~~~", "<!--", "-->", "<pre>", "![a](b)",
+    "[a](", "[a](b)", ")", '"', "|", "|---|---|\n", "[[", "]]", "$", "http://a", "Fixes #1",
 ]  # fmt: skip
+CODE = re.compile(r"(?<![\\`])(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 INVISIBLE = "\0\r\xad\u034f\u061c\u115f\u180b\u200b\u202e\u2060\u2028\u3164\ufe0f\uffa0\ufffb"
 texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
@@ -23,7 +38,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 @given(texts)
 def test_no_answer_has_a_line_that_gitlab_runs(text: str) -> None:
     made = quiet(text)
-    assert not [line for line in made.splitlines() if re.match(r"\s*/\w", line)]
+    assert not [line for line in made.split("\n") if re.match(r"\s{0,3}/\w", line)]
     assert quick_actions.split(made)[1] == []
 
 
@@ -40,7 +55,132 @@ def test_outside_fences_nothing_is_live(text: str) -> None:
         else:
             prose.append(line)
     assert fence == ""
-    assert not re.search(r"<|!\[|(?<!\w)@[A-Za-z0-9_.]", "\n".join(prose))
+    text = "\n".join(prose)
+    live = [found.start() for found in MENTION.finditer(text)]
+    code = [span for found in CODE.finditer(text) if (span := range(*found.span()))]
+    indented = [line for line in prose if line.startswith("    ") and "@" in line]
+    assert all(any(at in span for span in code) for at in live) or indented
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts)
+def test_what_is_left_alone_is_code_for_the_trigger_s_own_reader(text: str) -> None:
+    made = quiet(text)
+    assert not mention.occurs(made, ("@all", "@ada"))
+    seen = visible.mask(made)
+    assert not MENTION.search(seen)
+    assert not CLOSING.search(seen)
+    assert not CLOSING.search(unclosing(made))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Use `List<String>` or `` a`b ``.",
+        "Run `npm i @types/node`.",
+        "a \\` b\nc ` @all ` d",
+        "So:\n\n    @property\n    <b>\n\n    /usr/bin/x\n\nend",
+        "| a | b |\n|---|---|\n| `x<y>` | `p \\| q` |",
+        "See [it](https://example.com/a) and `git commit -m 'Fix #1'`.",
+        "```suggestion:-0+0\n<b>\n```",
+    ],
+)
+def test_code_stays_to_the_letter(code: str) -> None:
+    assert quiet(code) == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](b`c) @all `d",
+        '[a](b "t `x") @all ` y"',
+        "http://a`b @all `c",
+        "[[a ` b]] @all ` c",
+        "$a ` b$ @all ` c",
+        "| a | b |\n|---|---|\n| `a | @all` |",
+        "- a\n\n    @all",
+        "[^1]: a\n\n    @all",
+        "a\n    @all",
+        "&#64;all &#x0040;all &commat;all @&#97;ll \\@&#97;ll @\\_all",
+    ],
+)
+def test_what_only_looks_like_code_or_text_does_nothing(text: str) -> None:
+    made = quiet(text)
+    assert "@all" not in made
+    assert not re.search(
+        r"&(?:commat|#)", made.replace("@\u200b&#97;", "").replace("\\@\u200b", "")
+    )
+
+
+def test_no_mention_is_live_behind_any_character() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    for start in range(0, len(characters), 5000):
+        text = " ".join(f"{char}@ab.c" for char in characters[start : start + 5000] if char != "`")
+        assert not MENTION.search(quiet(text))
+        assert not MENTION.search(plain(text, 60_000))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "@",
+        "@a",
+        "`",
+        "`a`",
+        "`a`b",
+        "://`",
+        "`a ",
+        "](",
+        "[[",
+        "\\",
+        "| ",
+        "&#0",
+        "fix ",
+        "fix  #",
+        "$`",
+        " /",
+        "\n    @",
+    ],
+)
+def test_hostile_answers_take_linear_time(hostile: str) -> None:
+    def seconds(size: int) -> float:
+        text = "|-|\n" + hostile * (size // len(hostile))
+        began = time.process_time()
+        quiet(text), plain(text), unclosing(text)
+        return time.process_time() - began
+
+    few, many = (min(seconds(size) for _ in range(3)) for size in (6_000, 48_000))
+    assert many < 32 * max(few, 0.002)
+
+
+@pytest.mark.parametrize(
+    "text", ["@all", "@@all", "x@@all", "x @group/sub.", "é@all", "@`all`", "_a_@all"]
+)
+def test_names_are_not_called(text: str) -> None:
+    for made in (quiet(text), plain(text), literal(text, 72)):
+        assert not MENTION.search(made.replace("_@", "@"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Closes #12, closes group/other#3",
+        "fix: #5",
+        "Resolving issue #1 and #2",
+        "Implements GL-7",
+        "Fixed PROJ-12",
+        "closed https://gitlab.example.com/group/app/-/issues/1",
+    ],
+)
+def test_no_word_closes_an_issue_and_the_text_looks_the_same(text: str) -> None:
+    for made in (quiet(text), plain(text), unclosing(f"`{text}`")):
+        assert not CLOSING.search(made)
+        assert made.replace("\u2060", "").strip("`") == text
+
+
+def test_words_that_close_nothing_stay() -> None:
+    text = "Fixes the bug that closes files and implements utf-8"
+    assert quiet(text) == plain(text) == text
 
 
 @pytest.mark.parametrize(
@@ -87,7 +227,13 @@ def test_an_open_fence_is_closed() -> None:
     ("text", "title"),
     [
         ("Add `x`", "Add x"),
-        ("**Bold** @all <b>", "Bold all b"),
+        ("**Bold** @all <b>", "**Bold** all <b>"),
+        ("Fix get_user() in a_b.py", "Fix get_user() in a_b.py"),
+        ("Rename __init__ to foo|bar", "Rename __init__ to foo|bar"),
+        ("Take <T>, list[int] and *args", "Take <T>, list[int] and *args"),
+        ("- # / /close", "# / /close"),
+        ("Add it [skip ci]", "Add it [\u2060skip ci]"),
+        (".gitignore: new", ".gitignore: new"),
         ("a\nb", "a b"),
         ("/close", "close"),
         ("x" * 100, "x" * 71 + "…"),
@@ -96,6 +242,11 @@ def test_an_open_fence_is_closed() -> None:
 )
 def test_a_title_is_one_plain_line(text: str, title: str) -> None:
     assert plain(text) == title
+
+
+def test_a_line_of_a_list_shows_names_to_the_letter() -> None:
+    assert literal("Mend __init__ of <T> & #5", 72) == r"Mend \_\_init\_\_ of \<T\> \& \#5"
+    assert literal("x" * 100, 20) == "x" * 19 + "…"
 
 
 @pytest.mark.parametrize("first", [0xE0000, 0xE0100 - 16], ids=["tags", "variation selectors"])

@@ -3,11 +3,17 @@
 import pytest
 
 from job.failures import ExitCode, Failure
-from job.inputs import Inputs, lowered, parse, tools
+from job.inputs import Inputs, Plain, lowered, parse, tools
 
 
 def test_nothing_given_is_the_defaults() -> None:
     assert parse("provider=\nmodel=\n") == Inputs()
+
+
+def test_a_variable_can_be_marked_as_no_secret() -> None:
+    inputs = parse("environment=NPM_TOKEN, NODE_ENV:plain CI_X")
+    assert inputs.environment == ("NPM_TOKEN", "NODE_ENV", "CI_X")
+    assert [name for name in inputs.environment if isinstance(name, Plain)] == ["NODE_ENV"]
 
 
 def test_each_kind_of_input_is_read() -> None:
@@ -40,6 +46,10 @@ def test_each_kind_of_input_is_read() -> None:
         "branch_moved=maybe",
         "draft=yes",
         "environment=A;B",
+        "environment=A:secret",
+        "environment=" + "A" * 60 + "!",
+        "plain=A",
+        "confidential_changes=maybe",
         "token_variable=A B",
         "region=EU;x",
         "mcp=github",

@@ -21,10 +21,16 @@ def test_what_is_too_short_to_be_a_secret_stays() -> None:
     assert logged("short") == "short\n"
 
 
-def test_a_longer_secret_is_masked_before_the_one_it_holds() -> None:
-    log = Log(lambda _: None, lambda: 0.0, ["canary"])
-    log.hide("canary-and-more")
-    assert log.masked("canary-and-more") == "[MASKED]"
+def test_a_log_of_steps_says_what_it_is_given_as_a_step() -> None:
+    written: list[str] = []
+    log = Log(written.append, lambda: 0.0)
+    log.line("before", step="x")
+    log.say_steps_only("quiet")
+    log.line("what somebody wrote")
+    log.step("Start")
+    log.line("what somebody wrote", step="Install")
+    assert written == ["before\n", "quiet\n", "Start\n", "Install\n"]
+    assert log.unsaid == ["what somebody wrote", "what somebody wrote"]
 
 
 def test_no_text_can_forge_a_section() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from job import merge_request
+from job.audience import Audience
 from job.failures import Failure
 from job.gitlab import GitLab as Client
 from job.inputs import Inputs
@@ -14,6 +15,7 @@ from job.request import Request
 from tests.support.gitlab.git import GitLabWithGit
 
 OWN, ADA = 1, 42
+PUBLIC = Audience()
 ISSUE = Request("r", "mention", "x", {}, kind="issue", iid=5, author_id=ADA, author="ada")
 MERGE_REQUEST = ISSUE._replace(kind="merge_request", iid=3)
 
@@ -39,6 +41,7 @@ def publish(
     request: Request = ISSUE,
     inputs: Inputs | None = None,
     known: dict[str, Any] | None = None,
+    answer: str = "Mended for @all.",
 ) -> str:
     gitlab.projects[7].branches["claude/issue-5-9"] = "a" * 40
     return merge_request.publish(
@@ -47,7 +50,7 @@ def publish(
         inputs or Inputs(),
         branch="claude/issue-5-9",
         target="main",
-        summary=Summary("Mend it", "Mended for @all."),
+        summary=Summary("Mend it", answer),
         link="[job 9](u)",
         known=known,
     )
@@ -58,24 +61,30 @@ def publish(
     [
         ("Title: Mend it\n\nMended.", "Mend it", "Mended."),
         ("**Title:** Mend it\n\nMended.", "Mend it", "Mended."),
+        ("**Title: Mend it**\n\nMended.", "Mend it", "Mended."),
+        ("Title: **Mend it**\n\nMended.", "Mend it", "Mended."),
+        ("# Title: Take **kwargs\n\nMended.", "Take **kwargs", "Mended."),
         ("Mended.", "Changes for #5", "Mended."),
         ("Title: \n\nx", "Changes for #5", "x"),
         ("", "Changes for #5", ""),
     ],
 )
 def test_the_title_is_claude_s_if_it_gave_one(answer: str, title: str, body: str) -> None:
-    assert merge_request.summary(answer, ISSUE) == (title, body)
+    assert merge_request.summary(answer, ISSUE, PUBLIC) == (title, body)
 
 
 def test_without_a_title_what_it_was_asked_in_names_the_change() -> None:
     by_hand = Request("r", "mention", "x", {})
-    assert merge_request.summary("Mended.", MERGE_REQUEST).title == "Changes for !3"
-    assert merge_request.summary("Mended.", by_hand).title == "Changes for the project"
+    assert merge_request.summary("Mended.", MERGE_REQUEST, PUBLIC).title == "Changes for !3"
+    assert merge_request.summary("Mended.", by_hand, PUBLIC).title == "Changes for the project"
 
 
-def test_what_was_asked_internally_is_named_by_its_number() -> None:
-    internal = ISSUE._replace(internal=True)
-    assert merge_request.summary("Title: The secret\n\nx", internal).title == "Changes for #5"
+def test_what_was_asked_internally_is_named_by_its_number_at_most() -> None:
+    def title(audience: Audience) -> str:
+        return merge_request.summary("Title: The secret\n\nx", ISSUE, audience).title
+
+    assert title(Audience(internal=True, private=True)) == "Changes for #5"
+    assert title(Audience(internal=True, push=True)) == "Changes for the project"
 
 
 def test_the_commit_names_who_asked() -> None:
@@ -125,7 +134,8 @@ def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(
     assert url.endswith("/group/app/-/merge_requests/1")
     assert record["title"] == "Draft: Mend it"
     assert record["description"] == (
-        "Claude made these changes.\n\nMended for @\u200ball.\n\nCloses #5\n\nJob: [job 9](u)."
+        "Claude made these changes.\n\nMended for @\u200ball.\n\nCloses #5\n\nJob: [job 9](u).\n\n"
+        "<!-- gitlab-claude-trigger -->"
     )
     (call,) = [call for call in gitlab.calls if call.method == "POST"]
     assert (call.json["labels"], call.json["assignee_id"]) == ("claude,ai", ADA)
@@ -138,9 +148,22 @@ def test_no_draft_no_labels_where_the_include_says_so(gitlab: GitLabWithGit) -> 
     assert "labels" not in call.json
 
 
-def test_an_internal_question_is_not_told_in_public(gitlab: GitLabWithGit) -> None:
-    publish(gitlab, ISSUE._replace(internal=True))
-    assert "Mended" not in gitlab.merge_requests[7, 1]["description"]
+def test_a_request_that_must_not_be_named_is_not(gitlab: GitLabWithGit) -> None:
+    publish(gitlab, Audience(internal=True, push=True).shown(ISSUE._replace(internal=True)))
+    assert "#5" not in gitlab.merge_requests[7, 1]["description"]
+    (call,) = [call for call in gitlab.calls if call.method == "POST"]
+    assert "assignee_id" not in call.json
+
+
+def test_what_claude_says_closes_no_issue_but_the_one_asked_in(gitlab: GitLabWithGit) -> None:
+    publish(gitlab, answer="Fixes #1. `Closes #2`\n\n```\nResolves #3\n```")
+    text = gitlab.merge_requests[7, 1]["description"].replace("\u2060", "|")
+    assert "Fixes| #1. `Closes| #2`\n\n```\nResolves| #3\n```\n\nCloses #5\n" in text
+
+
+def test_a_description_is_known_as_ours_whatever_it_says(gitlab: GitLabWithGit) -> None:
+    publish(gitlab)
+    assert gitlab.merge_requests[7, 1]["description"].endswith("<!-- gitlab-claude-trigger -->")
 
 
 def test_a_known_merge_request_gets_a_new_description(gitlab: GitLabWithGit) -> None:

@@ -15,8 +15,8 @@ class Watched:
         self.now = 0.0
         self.lines: list[str] = []
         self.shown: list[str] = []
-        log = Log(self.lines.append, lambda: 0.0)
-        self.progress = Progress(log, lambda: self.now, self.shown.append, "job 9")
+        self.log = Log(self.lines.append, lambda: 0.0)
+        self.progress = Progress(self.log, lambda: self.now, self.shown.append, "job 9")
 
     def at(self, seconds: float, event: dict[str, Any]) -> None:
         self.now = seconds
@@ -54,6 +54,25 @@ def test_each_step_is_a_line_of_the_log() -> None:
     failed = {"type": "tool_result", "is_error": True, "content": "no such file"}
     watched.at(0.0, said(failed, {"type": "text", "text": "a person's"}, by="user"))
     assert watched.lines == ["I look.\n", "→ Read app.py\n", "→ TodoWrite\n", "  ✗ no such file\n"]
+
+
+def test_where_only_steps_are_said_no_word_and_no_argument_is() -> None:
+    watched = Watched()
+    watched.log.say_steps_only("quiet")
+    watched.lines.clear()
+    watched.at(0.0, said({"type": "text", "text": "CANARY"}))
+    watched.at(0.0, tool("Grep", {"pattern": "CANARY"}))
+    watched.at(0.0, tool("CANARY", {}))
+    watched.at(0.0, said({"type": "tool_result", "is_error": True, "content": "CANARY"}, by="user"))
+    assert watched.lines == ["→ Grep\n", "→ another tool\n", "  ✗\n"]
+
+
+def test_a_secret_is_masked_before_a_text_is_cut() -> None:
+    watched = Watched()
+    watched.log.hide("canary-of-a-token")
+    watched.at(0.0, tool("Read", {"file_path": "x" * 290 + "canary-of-a-token"}))
+    watched.at(20.0, todo("canary-of-a-token"))
+    assert "canary" not in "".join([*watched.lines, *watched.shown])
 
 
 @pytest.mark.parametrize(

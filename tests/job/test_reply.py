@@ -176,6 +176,16 @@ def test_the_last_word_says_what_it_took_and_what_was_denied() -> None:
     assert text.endswith("3 turns · $0.12 · 1 min 15 s · not allowed: Bash (2) · [job 9](u)")
 
 
+def test_a_branch_s_name_in_a_failure_calls_nobody() -> None:
+    failure = Failure(Reason.PUSH_REJECTED, branch="a`@all`b", name="T")
+    assert "`a`@\u200ball`b`" in failed("j", failure)
+
+
+def test_names_in_the_to_do_list_stay_names() -> None:
+    shown = working("j", [{"content": "Mend __init__ of <T>", "status": "pending"}])
+    assert shown.endswith(r"- [ ] Mend \_\_init\_\_ of \<T\>")
+
+
 def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
     failure = Failure(Reason.MAX_TURNS, limit=40)
     assert failed("j", failure) == (

@@ -86,10 +86,20 @@ def test_the_payload_wins_over_variables(tmp_path: Path) -> None:
     assert read(PROJECT | {"AI_FLOW_INPUT": "another"}, payload(tmp_path)).input == "fix $it %NOW%"
 
 
+def test_what_was_asked_internally_comes_without_its_text(tmp_path: Path) -> None:
+    note = {"id": 101, "internal": True}
+    request = read(PROJECT, payload(tmp_path, version=2, input=None, context={"note": note}))
+    assert (request.withheld, request.internal, request.note_id) == (True, True, 101)
+    assert request.input == ""
+    request = read(PROJECT, payload(tmp_path, version=2, context={"note": {"id": None}}))
+    assert (request.internal, request.note_id, request.input) == (True, 0, "fix $it %NOW%")
+
+
 @pytest.mark.parametrize(
     "flow",
     [
-        {"version": 2},
+        {"version": 3},
+        {"version": "2"},
         {"version": None},
         {"id": "../../x"},
         {"id": 5},

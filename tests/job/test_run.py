@@ -1,11 +1,11 @@
 """The job where no tool is needed: what ends it before it begins, and the time it has."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
+from job import messages
 from job.failures import ExitCode, Failure
 from job.inputs import Inputs
 from job.job_log import Log
@@ -36,21 +36,23 @@ def test_the_minutes_and_turns_of_a_comment_hold_where_they_are_fewer(tmp_path: 
     assert made._deadline() > 1790
 
 
-def test_time_is_kept_for_the_reply_where_gitlab_s_limit_is_the_shorter() -> None:
-    assert 530 < job(Inputs(), CI_JOB_TIMEOUT="600")._deadline() <= 540
-
-
-def test_what_the_runner_used_for_the_clone_counts() -> None:
-    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120))
-    assert 1670 < job(Inputs(), CI_JOB_STARTED_AT=begun)._deadline() < 1690
-    assert job(Inputs(), CI_JOB_STARTED_AT="yesterday")._deadline() > 1790
-
-
 def test_without_a_token_the_variable_is_named() -> None:
     with pytest.raises(Failure, match="GITLAB_ACCESS_TOKEN"):
         job(Inputs(), GITLAB_ACCESS_TOKEN=" ")
     with pytest.raises(Failure, match="OUR_BOT"):
         job(Inputs(token_variable="OUR_BOT"))
+
+
+def test_what_is_asked_internally_is_kept_out_of_log_and_cache(tmp_path: Path) -> None:
+    flow = {"version": 2, "id": "r", "input": None, "context": {"issue": {"iid": 5}}}
+    (tmp_path / "payload").write_text(json.dumps({"ai_flow": flow}))
+    lines: list[str] = []
+    log = Log(lines.append, lambda: 0.0)
+    given = ENVIRONMENT | {"TRIGGER_PAYLOAD": str(tmp_path / "payload")}
+    made = Job(Inputs(resume=True), given, log)
+    log.line("what somebody wrote")
+    assert lines == [f"{messages.STEPS_ONLY}\n"]
+    assert not made._inputs.resume
 
 
 @pytest.mark.parametrize("inputs", ["provider=openai\n", "allowed_tools=Bash\n"])

@@ -1,15 +1,17 @@
 """Signing in: each provider's variables, and the missing one named."""
 
-import json
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from job.failures import Failure
 from job.inputs import Inputs
-from job.signin import IDENTITY_TOKEN, variables
+from job.job_log import Log
+from job.signin import API_IDENTITY_TOKEN, IDENTITY_TOKEN
+from job.signin import variables as sign_in
+from tests.support.job.model import AWS_KEYS, Model
 
-TOKEN = {IDENTITY_TOKEN: "h.c.s\n"}
+TOKEN = {IDENTITY_TOKEN: "h.c.s\n", API_IDENTITY_TOKEN: "h.c.s"}
 BEDROCK = Inputs(provider="bedrock", region="eu-central-1", model="eu.anthropic.claude-opus-5-5")
 VERTEX = Inputs(provider="vertex", region="global", model="claude-opus-5-5")
 GOOGLE = {
@@ -19,53 +21,103 @@ GOOGLE = {
 }
 
 
-def test_an_api_key_is_all_the_claude_api_needs(tmp_path: Path) -> None:
-    found = variables(Inputs(), {"ANTHROPIC_API_KEY": "k", "AWS_ROLE_ARN": "r"}, tmp_path, {})
+@pytest.fixture
+def provider() -> Iterator[Model]:
+    with Model() as listening:
+        yield listening
+
+
+def variables(
+    inputs: Inputs,
+    environment: Mapping[str, str],
+    sent: Mapping[str, object] | None = None,
+    log: Log | None = None,
+) -> dict[str, str]:
+    silent = Log(lambda _: None, lambda: 0.0)
+    return sign_in(inputs, environment, sent or {}, log or silent)
+
+
+def test_an_api_key_is_all_the_claude_api_needs() -> None:
+    found = variables(Inputs(), {"ANTHROPIC_API_KEY": "k", "AWS_ROLE_ARN": "r"})
     assert found == {"ANTHROPIC_API_KEY": "k"}
 
 
-def test_bedrock_assumes_the_role_with_the_token_file(tmp_path: Path) -> None:
+def test_bedrock_gets_a_session_of_the_role_as_long_as_the_run(provider: Model) -> None:
     job = {"AWS_ROLE_TO_ASSUME": "arn", "CI_PROJECT_ID": "7", "CI_JOB_ID": "9"}
-    found = variables(BEDROCK, TOKEN | job, tmp_path, {})
+    found = variables(BEDROCK, TOKEN | job | {"AWS_ENDPOINT_URL_STS": provider.url})
     assert (found["CLAUDE_CODE_USE_BEDROCK"], found["AWS_REGION"]) == ("1", "eu-central-1")
-    assert (found["AWS_ROLE_ARN"], found["AWS_ROLE_SESSION_NAME"]) == ("arn", "gitlab-7-9")
-    file = Path(found["AWS_WEB_IDENTITY_TOKEN_FILE"])
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ("h.c.s", 0o600)
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    assert tuple(found[name] for name in names) == AWS_KEYS[:3]
+    (asked,) = provider.requests
+    fields = ("RoleArn=arn", "RoleSessionName=gitlab-7-9", "WebIdentityToken=h.c.s", "Seconds=1800")
+    assert [field for field in fields if field not in asked.text] == []
 
 
-def test_bedrock_takes_a_bearer_token_or_keys_where_there_is_no_role(tmp_path: Path) -> None:
+def test_bedrock_takes_a_bearer_token_or_keys_where_there_is_no_role() -> None:
     bearer = {"AWS_BEARER_TOKEN_BEDROCK": "b"}
-    assert variables(BEDROCK, bearer, tmp_path, {}).items() >= bearer.items()
+    assert variables(BEDROCK, bearer).items() >= bearer.items()
     keys = {"AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
-    assert variables(BEDROCK, keys, tmp_path, {}).items() >= keys.items()
+    assert variables(BEDROCK, keys).items() >= keys.items()
 
 
-def test_vertex_gets_an_external_account_that_reads_the_token_file(tmp_path: Path) -> None:
-    found = variables(VERTEX, TOKEN | GOOGLE, tmp_path, {})
+def google_at(provider: Model) -> dict[str, str]:
+    at = {"GCP_STS_URL": f"{provider.url}/google/v1/token", "GCP_IAM_URL": f"{provider.url}/google"}
+    return TOKEN | GOOGLE | at
+
+
+def test_vertex_gets_an_access_token_of_the_service_account(provider: Model) -> None:
+    found = variables(VERTEX, google_at(provider) | {"ANTHROPIC_CUSTOM_HEADERS": "x-team: a"})
     assert (found["CLAUDE_CODE_USE_VERTEX"], found["CLOUD_ML_REGION"]) == ("1", "global")
     assert found["ANTHROPIC_VERTEX_PROJECT_ID"] == "p"
-    account = json.loads(Path(found["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
-    assert account["audience"] == "//iam.googleapis.com/projects/1/providers/g"
-    assert account["token_url"] == "https://sts.googleapis.com/v1/token"
-    impersonation = account["service_account_impersonation_url"]
-    assert impersonation.startswith("https://iamcredentials.googleapis.com/")
-    assert Path(account["credential_source"]["file"]).read_text() == "h.c.s"
+    headers = "x-team: a\nAuthorization: Bearer google-token"
+    assert found["ANTHROPIC_CUSTOM_HEADERS"] == headers
+    exchanged, token = provider.requests
+    assert exchanged.body["audience"] == "//iam.googleapis.com/projects/1/providers/g"
+    assert exchanged.body["subjectToken"] == "h.c.s"
+    assert token.path.endswith("/serviceAccounts/a@p:generateAccessToken")
+    assert token.headers["authorization"] == "Bearer sts-token"
+    assert token.body["lifetime"] == "1800s"
 
 
-def test_the_identity_token_itself_is_in_no_variable(tmp_path: Path) -> None:
-    oidc = {"ANTHROPIC_FEDERATION_RULE_ID": "f", "ANTHROPIC_ORGANIZATION_ID": "o"}
+def test_the_identity_token_never_reaches_claude_and_credentials_are_hidden(
+    provider: Model,
+) -> None:
+    oidc = {
+        "ANTHROPIC_FEDERATION_RULE_ID": "f",
+        "ANTHROPIC_ORGANIZATION_ID": "o",
+        "ANTHROPIC_BASE_URL": provider.url,
+    }
     cases = [
-        (BEDROCK, {"AWS_ROLE_ARN": "r"}),
-        (VERTEX, GOOGLE),
-        (Inputs(provider="anthropic-oidc"), oidc),
+        (BEDROCK, {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": provider.url}, AWS_KEYS[1]),
+        (VERTEX, google_at(provider), "google-token"),
+        (Inputs(provider="anthropic-oidc"), oidc, "federated-token"),
     ]
-    for inputs, environment in cases:
-        assert "h.c.s" not in str(variables(inputs, TOKEN | environment, tmp_path, {}).values())
+    for inputs, environment, secret in cases:
+        lines: list[str] = []
+        log = Log(lines.append, lambda: 0.0)
+        found = variables(inputs, TOKEN | environment, log=log)
+        assert "h.c.s" not in str(found)
+        assert secret in str(found)
+        log.line(secret)
+        assert lines == ["[MASKED]\n"]
 
 
-def test_region_and_model_of_the_trigger_function_fill_in(tmp_path: Path) -> None:
+def test_a_provider_that_refuses_the_exchange_is_quoted_in_the_log(provider: Model) -> None:
+    lines: list[str] = []
+    log = Log(lines.append, lambda: 0.0)
+    elsewhere = {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
+    refusing = google_at(provider) | {"GCP_STS_URL": f"{provider.url}/nowhere"}
+    for inputs, environment in ((BEDROCK, TOKEN | elsewhere), (VERTEX, refusing)):
+        with pytest.raises(Failure, match="did not accept the job's identity"):
+            variables(inputs, environment, log=log)
+    assert "URLError" in lines[0]
+    assert "404: " in lines[1]
+
+
+def test_region_and_model_of_the_trigger_function_fill_in(provider: Model) -> None:
     sent = {"provider": "bedrock", "region": "us-east-1", "id": "us.anthropic.claude-opus-5-5"}
-    found = variables(Inputs(provider="bedrock"), TOKEN | {"AWS_ROLE_ARN": "r"}, tmp_path, sent)
+    job = TOKEN | {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": provider.url}
+    found = variables(Inputs(provider="bedrock"), job, sent)
     assert (found["AWS_REGION"], found["ANTHROPIC_MODEL"]) == (sent["region"], sent["id"])
 
 
@@ -79,11 +131,9 @@ def test_region_and_model_of_the_trigger_function_fill_in(tmp_path: Path) -> Non
         {"id": ["x"]},
     ],
 )
-def test_a_model_of_another_provider_or_shape_is_left_out(
-    tmp_path: Path, sent: dict[str, object]
-) -> None:
+def test_a_model_of_another_provider_or_shape_is_left_out(sent: dict[str, object]) -> None:
     key = {"ANTHROPIC_API_KEY": "k"}
-    assert variables(Inputs(), key, tmp_path, sent) == key
+    assert variables(Inputs(), key, sent) == key
 
 
 @pytest.mark.parametrize(
@@ -105,9 +155,7 @@ def test_a_model_of_another_provider_or_shape_is_left_out(
         (VERTEX._replace(region=""), GOOGLE, "region"),
     ],
 )
-def test_what_is_missing_is_named(
-    tmp_path: Path, inputs: Inputs, environment: dict[str, str], name: str
-) -> None:
+def test_what_is_missing_is_named(inputs: Inputs, environment: dict[str, str], name: str) -> None:
     with pytest.raises(Failure) as failure:
-        variables(inputs, environment, tmp_path, {})
+        variables(inputs, environment)
     assert name in failure.value.text

@@ -1,5 +1,7 @@
 """The proofs of `make faults` in small: the same code, fewer journeys, and the page it writes."""
 
+import pytest
+
 from tests.proofs.faults import (
     crowd,
     kills,
@@ -33,6 +35,7 @@ def shown(tally: Tally) -> None:
     }
 
 
+@pytest.mark.timeout(300)
 def test_each_fault_at_each_step_loses_and_doubles_nothing() -> None:
     tally = schedules.sample(schedules.singles(), every=9)
     shown(tally)

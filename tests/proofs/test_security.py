@@ -20,6 +20,7 @@ from tests.proofs.security import (
     families,
     floods,
     fuzz,
+    hints,
     hosts,
     journeys,
     loops,
@@ -89,10 +90,11 @@ def test_an_answer_that_is_wrong_is_counted() -> None:
 
 
 @pytest.mark.parametrize("forged", [False, True])
-def test_a_flood_reads_no_secret_and_writes_nothing(forged: bool) -> None:
+def test_a_flood_reads_no_secret_writes_nothing_and_is_told_once_a_second(forged: bool) -> None:
     seen = floods.run(6000, forged=forged)
     assert seen.met, seen
     assert seen.reads == forged
+    assert 5 <= seen.lines <= 7
 
 
 def test_bombs_are_harmless() -> None:
@@ -158,6 +160,36 @@ def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: st
         assert refs == ([{"default": "main", "source": "feature"}[pipeline_ref]] if same else [])
 
 
+# What GitLab does not say (T6, T17, T23).
+
+
+def test_a_delivery_of_what_gitlab_does_not_have_starts_nothing() -> None:
+    seen = hints.forged()
+    assert seen.wrong == ()
+    assert (seen.deliveries, seen.true, seen.pipelines) == (len(hints.FORGERIES) + 1, 1, 0)
+
+
+def test_what_is_swapped_between_two_calls_is_not_what_runs() -> None:
+    seen = hints.swapped(every=3)
+    assert seen.wrong == ()
+    assert seen.ends.keys() == {"triggered", "note_changed", "fork_merge_request"}
+
+
+def test_a_trigger_of_a_swapped_text_would_be_noticed() -> None:
+    context = {"note": {"internal": False}}
+    body = {"ref": "main", "variables": {}, "ai_flow": {"input": "fix it", "context": context}}
+    assert hints._judged("fix it", body) == []
+    assert hints._judged("fix that", body) == ["another instruction"]
+    assert hints._judged("fix it", body | {"ref": "evil"}) == ["another branch"]
+    assert hints._judged("fix it", body | {"x": f"{hints.EVIL}"}) == ["the swapped text"]
+    told = body | {"variables": {"AI_FLOW_INPUT": "fix it"}}
+    told["ai_flow"] = {"input": "fix it", "context": {"note": {"internal": True}}}
+    assert hints._judged("fix it", told) == [
+        "another instruction",
+        "an internal text in a variable",
+    ]
+
+
 # Expansion (T1).
 
 
@@ -188,7 +220,7 @@ def test_hostile_texts_take_linear_time() -> None:
 
 def test_every_published_family_is_tried() -> None:
     published = json.loads((ROOT / "tests" / "data" / "redos.json").read_text())["families"]
-    assert len(published) == 16
+    assert len(published) == 21
     pieces = {ast.literal_eval(re.findall(r"'(?:[^'\\]|\\.)*'", family)[0]) for family in published}
     assert all(any(repr(piece) in name for name in families.FAMILIES) for piece in pieces - {"[]("})
 
@@ -327,8 +359,8 @@ def test_the_page_is_as_it_was_generated() -> None:
 
 
 def test_every_threat_has_a_proof_that_exists() -> None:
-    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 22)] + [
-        f"J{n}" for n in range(1, 11)
+    assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 24)] + [
+        f"J{n}" for n in range(1, 13)
     ]
     assert all(threat.tests for threat in THREATS)
     for test in TESTS:

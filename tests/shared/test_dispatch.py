@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.dispatch import dispatch
-from shared.gitlab.values import GitLabError, Member, User
+from shared.gitlab.values import GitLabError, Member, Project, User
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
@@ -110,6 +110,46 @@ def test_a_stranger_on_a_public_project_gets_a_reaction_only(stage: Stage) -> No
     assert stage.gitlab.replies == []
 
 
+def test_a_claimed_path_is_held_against_gitlab_s_own(stage: Stage) -> None:
+    assert stage.dispatch(run()._replace(bound=("group",))) is Reason.TRIGGERED
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one(
+    stage: Stage, seen: bool
+) -> None:
+    if not seen:
+        stage.gitlab.projects.clear()
+    assert stage.dispatch(run()._replace(bound=("mallorys",))) is Reason.TOKEN_NOT_FOR_PROJECT
+    assert not stage.gitlab.awards + stage.gitlab.replies + stage.gitlab.triggered
+    severity, fields = stage.log.lines[-1]
+    assert (severity, fields["reason"]) == ("WARNING", "token_not_for_project")
+    assert stage.record().until == 0  # so that a sweep takes it for missed, and not for under way
+    stage.gitlab.projects = [Project(7, "group/app", "main", public=False)]
+    assert stage.dispatch() is Reason.TRIGGERED
+
+
+def test_a_lie_leaves_a_run_that_is_under_way_as_it_was(stage: Stage) -> None:
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    stage.retried()
+    before = stage.record()
+    stage.clock.time += LEASE
+    forged = run(NOTE._replace(author="mallory"))._replace(bound=("mallorys",))
+    assert stage.dispatch(forged) is Reason.TOKEN_NOT_FOR_PROJECT
+    assert stage.record() == before
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_while_gitlab_cannot_be_asked_for_the_path_the_request_waits(stage: Stage) -> None:
+    stage.gitlab.faults["project"] = [GitLabError(503)]
+    asked = run()._replace(bound=("group",))
+    with pytest.raises(Retry):
+        stage.dispatch(asked)
+    stage.clock.time += LEASE
+    assert stage.dispatch(asked) is Reason.TRIGGERED
+
+
 def test_we_never_ask_ourselves(stage: Stage) -> None:
     stage.gitlab.users[99] = User(99, "claude", bot=True, state="active")
     stage.gitlab.members[7, 99] = Member(99, 40, "active", "active", None)
@@ -125,7 +165,8 @@ def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> 
     }
     assert stage.dispatch() is Reason.TRIGGERED
     stage.clock.time += 365 * 24 * 3600
-    assert stage.dispatch(run(NOTE._replace(note_id=102))) is Reason.MODEL_RETIRED
+    later = NOTE._replace(note_id=102, at=stage.clock.time)
+    assert stage.dispatch(run(later)) is Reason.MODEL_RETIRED
     assert len(stage.gitlab.triggered) == 1
 
 
@@ -231,7 +272,7 @@ def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
 
 
 def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
-    stage.gitlab.faults["texts"] = [GitLabError(502)]
+    stage.gitlab.faults["note"] = [GitLabError(502)]
     with pytest.raises(Retry):
         stage.dispatch(long_request())
 
@@ -403,3 +444,12 @@ def test_the_first_request_over_a_limit_is_answered_and_later_ones_are_not(stage
     assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
     assert len(stage.gitlab.triggered) == 1
     assert len(stage.gitlab.replies) == 2
+
+
+def test_runs_that_gitlab_refuses_to_start_leave_the_day_to_others(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_DAY": "2"}
+    stage.gitlab.faults["trigger"] = [EMPTY] * 10
+    for number in range(10):
+        asked = run(NOTE._replace(note_id=200 + number, iid=300 + number))
+        assert stage.dispatch(asked) is Reason.NO_JOB
+    assert stage.dispatch() is Reason.TRIGGERED

@@ -17,6 +17,7 @@ from tests.support.fakes import (
     NOTE,
     NOW,
     SECRET_TOKEN,
+    SIGNING_TOKEN,
     WEBHOOK_SECRETS,
     delivery,
     payload,
@@ -155,7 +156,37 @@ def test_an_unverified_delivery_is_401_before_any_parsing(
     monkeypatch.setattr(payloads, "parse", lambda _: pytest.fail("parsed"))
     answer = stage.receive(Delivery("POST", headers, b"{}"))
     assert (answer.status, json.loads(answer.body)["reason"]) == (401, reason)
-    assert stage.log.lines == []
+    assert stage.log.lines == [("WARNING", {"outcome": "refused", "reason": reason})]
+
+
+def bound_to(*names: str) -> Stage:
+    stage = Stage()
+    stage.tokens = tokens(json.dumps({"signing_tokens": dict.fromkeys(names, SIGNING_TOKEN)}))
+    return stage
+
+
+def test_a_token_for_other_projects_starts_nothing_and_the_operator_sees_it() -> None:
+    stage = bound_to("8", "other")
+    assert stage.outcome() == (200, "ignored", "token_not_for_project")
+    assert not stage.queue.runs
+    fields = {"outcome": "ignored", "reason": "token_not_for_project", "project_id": 7}
+    assert stage.log.lines == [("WARNING", fields)]
+
+
+def test_a_token_for_the_project_starts_its_runs_and_a_path_is_left_to_prove() -> None:
+    for names, to_prove in ((["7", "group"], None), (["Group"], ("group",))):
+        stage = bound_to(*names)
+        assert stage.outcome()[0] == 202
+        assert [asked.bound for asked in stage.queue.runs] == [to_prove]
+
+
+def test_a_pipeline_of_a_project_that_the_token_is_not_for_is_not_looked_at() -> None:
+    variables = [{"key": "TRIGGER_PAYLOAD", "value": '{"ai_flow":{}}'}]
+    attributes = {"id": 31, "source": "trigger", "status": "running", "variables": variables}
+    project = {"id": 7, "path_with_namespace": "group/app"}
+    body = {"object_kind": "pipeline", "object_attributes": attributes, "project": project}
+    assert bound_to("8").outcome(body) == (200, "ignored", "token_not_for_project")
+    assert bound_to("group").outcome(body) == (202, "queued", "queued")
 
 
 def test_a_flood_of_unsigned_deliveries_reads_no_secret(stage: Stage) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from shared.contract import marks
 from shared.gitlab.values import GitLabError, Hook, SweptNote
-from shared.incoming.event import Branches, Event
+from shared.incoming.event import Event
 from shared.outcome.reasons import Reason
 from shared.runs import store
 from shared.runs.record import Record, State
@@ -103,7 +103,9 @@ def test_the_first_sweep_of_a_project_serves_no_history() -> None:
 def test_a_merge_request_s_branches_are_read_for_it(stage: Stage) -> None:
     stage.wrote(kind="merge_request")
     stage.sweep()
-    assert stage.queue.runs[0].event.branches == Branches("feature", "main", 7, "abc")
+    assert stage.dispatch(stage.queue.runs[0]) is Reason.TRIGGERED
+    told = stage.gitlab.triggered[0][2]["ai_flow"]["context"]["merge_request"]
+    assert (told["source_branch"], told["target_branch"], told["sha"]) == ("feature", "main", "abc")
 
 
 def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:

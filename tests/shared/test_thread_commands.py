@@ -153,7 +153,10 @@ def test_what_was_asked_internally_is_not_repeated_in_public(stage: Stage) -> No
     assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "public matter"
     stage.says("internal matter", internal=True)
     stage.says("retry", internal=True)
-    assert stage.gitlab.triggered[-1][2]["ai_flow"]["input"] == "internal matter"
+    repeated = stage.records.run(stage.asked.id)
+    assert repeated
+    assert repeated.carried_out.instruction == "internal matter"
+    assert len(stage.gitlab.triggered) == 5
 
 
 def test_a_long_request_is_read_again_to_be_repeated(stage: Stage) -> None:
@@ -199,11 +202,35 @@ def test_a_thread_gets_thirty_answers_in_ten_minutes(stage: Stage) -> None:
     assert stage.says("stop") is Reason.ANSWERED
 
 
-def test_refusals_count_as_well(stage: Stage) -> None:
+def test_who_is_refused_hears_it_five_times(stage: Stage) -> None:
     stage.gitlab.members[7, 42] = Member(42, 20, "active", "active", None)
     ends = [stage.says("do it") for _ in range(40)]
+    assert len(stage.gitlab.replies) == 6
+    assert ends[5:7] == [Reason.COMMAND_LIMIT, Reason.OVER_LIMIT]
+
+
+def test_a_thread_hears_thirty_refusals_whoever_they_are_for(stage: Stage) -> None:
+    for number in range(20):
+        stage.gitlab.users[200 + number] = User(
+            200 + number, f"u{number}", bot=False, state="active"
+        )
+        stage.gitlab.members[7, 200 + number] = Member(200 + number, 20, "active", "active", None)
+        for _ in range(3):
+            stage.says("do it", author_id=200 + number)
     assert len(stage.gitlab.replies) == 31
-    assert ends[30:32] == [Reason.COMMAND_LIMIT, Reason.OVER_LIMIT]
+
+
+def test_stop_works_whatever_others_and_oneself_have_asked(stage: Stage) -> None:
+    stage.says("one")
+    stage.gitlab.users[43] = User(43, "mallory", bot=False, state="active")
+    stage.gitlab.members[7, 43] = Member(43, 20, "active", "active", None)
+    for _ in range(40):
+        stage.says("do it", author_id=43)
+        stage.says("help")
+    assert stage.says("stop") is Reason.ANSWERED
+    assert stage.gitlab.cancelled == [1]
+    for _ in range(40):
+        assert stage.says("stop") is Reason.ANSWERED
 
 
 def test_an_answer_is_counted_once_however_often_it_is_tried(stage: Stage) -> None:

@@ -26,6 +26,7 @@ from shared.incoming.delivery import Delivery
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret, WebhookSecrets
 from shared.installation.settings import Settings
+from shared.runs.confirm import Confirmed
 from shared.runs.detect import request
 from shared.runs.record import Record, key_of
 from shared.runs.request import RunRequest, TrackRequest
@@ -117,11 +118,14 @@ class GitLab:
         self.users = {42: User(42, "ada", bot=False, state="active")}
         self.members = {(7, 42): Member(42, 30, "active", "active", None)}
         self.text = "@claude fix it"
+        self.said: dict[int, str] = {}  # what other notes than that say
+        self.wrote: dict[int, Note] = {}  # notes that are not as their deliveries tell
         self.awards: list[str] = []
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.thread: list[Note] = []
         self.changed: list[Diff] = []
         self.described = Target("It breaks", "Since Monday.", "opened", ("bug",), (42, "ada"), None)
+        self.branches: Branches | None = None  # where they are not as deliveries tell
         self.statuses: dict[int, Progress] = {}
         self.cancelled: list[int] = []
         self.triggered: list[Any] = []
@@ -130,6 +134,11 @@ class GitLab:
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
         self.faults: dict[str, list[Exception | None]] = {}
+
+    def hears(self, asked: RunRequest | TrackRequest) -> None:
+        """Have the comment of a request, if it is not there yet."""
+        if isinstance(asked, RunRequest) and asked.instruction is not None:
+            self.said.setdefault(asked.event.note_id, f"@claude {asked.instruction}")
 
     def _meet(self, method: str) -> None:
         waiting = self.faults.get(method)
@@ -149,9 +158,12 @@ class GitLab:
         self._meet("member")
         return self.members.get((project_id, user_id))
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        self._meet("texts")
-        return (self.text,) if event.note_id else (self.described.title, self.text)
+    def note(self, event: Event) -> Note:
+        self._meet("note")
+        author, at = (event.author_id, event.author), event.at or NOW
+        body = self.said.get(event.note_id, self.text)
+        as_told = Note(event.note_id, author, at, at, internal=False, body=body)
+        return self.wrote.get(event.note_id, as_told)
 
     def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
         self._meet("award")
@@ -200,8 +212,8 @@ class GitLab:
 
     def target(self, event: Event) -> Target:
         self._meet("target")
-        branches = Branches("feature", "main", 7, "abc") if event.kind == "merge_request" else None
-        return self.described._replace(branches=branches)
+        there = self.branches or event.branches or Branches("feature", "main", 7, "abc")
+        return self.described._replace(branches=there if event.kind == "merge_request" else None)
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         self._meet("notes")
@@ -231,10 +243,10 @@ class GitLab:
         self.moves(len(self.triggered), "pending")
         return self._pipeline(len(self.triggered))
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:  # noqa: ARG002
         self._meet("find_pipeline")
-        ids = [body["ai_flow"]["id"] for _, _, body in self.triggered]
-        return self._pipeline(ids.index(run_id) + 1) if run_id in ids else None
+        marked = [body["ai_flow"]["nonce"] for _, _, body in self.triggered]
+        return self._pipeline(marked.index(mark) + 1) if mark in marked else None
 
     def project(self, project_id: str) -> Project | None:
         self._meet("project")
@@ -284,6 +296,13 @@ def tokens(
     document: str = WEBHOOK_SECRETS, now: Callable[[], float] = lambda: NOW
 ) -> Cached[WebhookSecrets]:
     return Cached(lambda: document, WebhookSecrets.parse, now)
+
+
+def confirmed(
+    gitlab: GitLab, event: Event = NOTE, instruction: str = "fix it", *, unchanged: bool = True
+) -> Confirmed:
+    asked, target = run(event, instruction), gitlab.target(event)
+    return Confirmed(asked, target, gitlab.notes(event), unchanged)
 
 
 def run(event: Event = NOTE, instruction: str = "fix it") -> RunRequest:

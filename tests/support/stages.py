@@ -43,7 +43,9 @@ class Stage:
     def dispatch(
         self, asked: RunRequest | TrackRequest | None = None, *, last: bool = False
     ) -> Reason:
-        return dispatch(asked or fakes.run(), self.services, last=last)
+        asked = asked or fakes.run()
+        self.gitlab.hears(asked)
+        return dispatch(asked, self.services, last=last)
 
     def retried(self) -> Retry:
         """Dispatch, and return what asks for another attempt."""

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
+from job import mcp
 from job.inputs import Inputs
-from job.signin import IDENTITY_TOKEN
+from job.signin import API_IDENTITY_TOKEN, IDENTITY_TOKEN
 from tests import ROOT
 from tests.support.job import tooling
 from tests.support.job.runner import COMPONENT
@@ -76,11 +77,18 @@ def test_the_versions_of_the_tools_under_test_are_the_component_s() -> None:
     locked = json.loads((tooling.LOCK / "package.json").read_text())
     version = locked["dependencies"]["@anthropic-ai/claude-code"]
     assert version == inputs["claude_version"]["default"]
+    locks = {f"claude-code-{version}.json", f"mcp-gitlab-{mcp.VERSION}.json"}
+    assert {path.name for path in (ROOT / "job" / "locks").iterdir()} == locks
 
 
 def test_the_job_keeps_its_guards() -> None:
     _, job = documents()
-    assert job["id_tokens"][IDENTITY_TOKEN]
+    # Of our own: GitLab's address would open the project's deploy roles.
+    assert documents()[0]["audience"]["default"] == "gitlab-claude-trigger"
+    assert job["id_tokens"] == {
+        IDENTITY_TOKEN: {"aud": "$[[ inputs.audience ]]"},
+        API_IDENTITY_TOKEN: {"aud": "https://api.anthropic.com"},
+    }
     assert job["resource_group"].startswith("claude-")
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"
@@ -120,7 +128,7 @@ def unpacked(folder: Path) -> Path:
     """Let the component's shell write the program into a folder, as it does in a job."""
     lines = script().partition(": begin\n")[2].partition("# The program: end")[0]
     environment = {"PATH": "/usr/bin:/bin", "program": str(folder)}
-    subprocess.run(["sh", "-euc", lines], env=environment, check=True)
+    subprocess.run(["sh", "-eus"], input=lines, env=environment, check=True, text=True)
     return folder
 
 

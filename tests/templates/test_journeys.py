@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from job.failures import ExitCode
+from tests import ROOT
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
 from tests.support.job.model import AWS_KEYS, Block, say, use
@@ -288,3 +289,19 @@ def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
         scene.runner.variables["GITLAB_ACCESS_TOKEN"] = "glpat-worker"
         assert scene.script(scene.ask("@claude what is it?")).code == 0
         assert "It greets." in scene.reply()
+
+
+def test_the_docs_name_every_call_that_the_job_makes(installation: Installation) -> None:
+    """Last in this file: the calls of all its runs are recorded by now."""
+    table = (ROOT / "docs" / "job.md").read_text().partition("<!-- calls: begin -->")[2]
+    documented = set(
+        re.findall(r"`((?:GET|POST|PUT) [^`]+)`", table.partition("<!-- calls: end")[0])
+    )
+    made = set()
+    for call in installation.gitlab.calls:
+        if call.headers.get("private-token") == JOB_TOKEN:
+            path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
+            path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+            made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
+    assert made
+    assert made - documented == set()

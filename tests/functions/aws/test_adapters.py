@@ -1,5 +1,6 @@
 """SQS, DynamoDB and Secrets Manager through their SDK; what all stores keep is in `test_ports.py`."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -48,3 +49,12 @@ def test_a_secret_is_read_anew_each_time(aws: Aws, request: pytest.FixtureReques
     assert read() == "rotated"
     aws._client("secretsmanager").put_secret_value(SecretId=aws._webhook, SecretBinary=b"no text")
     assert read() == ""
+
+
+def test_a_line_that_stands_for_several_deliveries_counts_as_many(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    adapters.log("WARNING", {"outcome": "refused", "reason": "token_wrong", "count": 48})
+    adapters.log("INFO", {"outcome": "queued", "reason": "queued"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Runs"] for line in lines if "_aws" in line] == [[48.0], [1.0]]

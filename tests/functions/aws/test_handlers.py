@@ -160,11 +160,12 @@ def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_n
 ) -> None:
     idle, forged = event(body("nothing for you")), event(body("@claude fix it"))
     forged["headers"]["webhook-signature"] = "v1,AAAA"
-    _, first, second, third = probe(aws, idle, idle, forged)
+    _, first, second, third, fourth = probe(aws, idle, idle, forged, forged)
     assert "boto3" in foreign(first["loaded"])
     assert first["printed"] == ""
     assert second == {"status": 200, "loaded": [], "printed": "", "clients": 1}
-    assert third == {"status": 401, "loaded": [], "printed": "", "clients": 1}
+    assert "signature_wrong" in third["printed"]  # counted from here on, and told once a second
+    assert fourth == {"status": 401, "loaded": [], "printed": "", "clients": 1}
 
 
 def test_a_client_is_made_once_and_kept(aws: Aws) -> None:

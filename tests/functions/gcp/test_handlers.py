@@ -192,11 +192,14 @@ def test_a_rotated_token_is_read_again_on_a_mismatch(
     assert deliver(receive, **{"X-Gitlab-Token": fakes.SECRET_TOKEN}).status == 202
 
 
-def test_what_is_refused_or_ignored_is_not_logged(receive: Function) -> None:
+def test_what_is_ignored_is_not_logged_and_what_is_refused_is_counted(receive: Function) -> None:
     assert request(receive.port, "POST", {}, b"{}").status == 401
-    assert deliver(receive, **{"webhook-signature": "v1,AAAA"}).status == 401
     assert reason(deliver(receive, "no mention")) == "no_mention"
     assert receive.output() == ""
+    assert deliver(receive, **{"webhook-signature": "v1,AAAA"}).status == 401
+    [line] = receive.output().splitlines()
+    fields = {"outcome": "refused", "reason": "signature_wrong", "count": 1}
+    assert json.loads(line) == {"severity": "WARNING", "message": "signature_wrong", **fields}
 
 
 def test_what_is_queued_or_fails_is_one_line_of_json_with_severity_and_message(

@@ -52,6 +52,23 @@ def test_a_project_is_found_by_its_id_and_its_path(server: StandIn, gitlab: GitL
     assert gitlab.project("8") == Project(8, "group/open", "main", public=True)
 
 
+def test_a_project_is_asked_for_once_in_five_minutes_unless_it_is_not_there(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("functions.gitlab.projects.time.monotonic", lambda: now)
+    for after, calls in ((0, 1), (299, 1), (301, 2), (600, 2), (602, 3)):
+        now = 1000.0 + after
+        assert gitlab.project("7") == PROJECT
+        assert len(server.calls) == calls
+    server.calls.clear()
+    assert gitlab.project("8") is None
+    server.project(8, "group/new")
+    server.member(8, 99, 40)
+    assert gitlab.project("8") == Project(8, "group/new", "main", public=False)
+    assert len(server.calls) == 2
+
+
 def test_webhooks_count_that_may_bring_a_request(server: StandIn, gitlab: GitLab) -> None:
     asking = server.hook(7, "https://trigger.example/", note_events=True)
     off = server.hook(7, "https://old.example/", issues_events=True, alert_status="disabled")

@@ -17,7 +17,7 @@ HERE = NOTE._replace(kind=MERGE_REQUEST, iid=3)
 
 
 def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
-    server.issue(
+    made = server.issue(
         7,
         6,
         title="It breaks",
@@ -25,9 +25,21 @@ def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
         state="closed",
         labels=["bug", "p1"],
         author_id=42,
+        assignees=[42, 99],
+        confidential=True,
     )
     found = gitlab.target(NOTE._replace(iid=6))
-    assert found == Target("It breaks", "Since Monday.", "closed", ("bug", "p1"), (42, "ada"), None)
+    assert found.updated_at == pytest.approx(made["updated_at"], abs=0.01)
+    assert found._replace(updated_at=0.0) == Target(
+        "It breaks",
+        "Since Monday.",
+        "closed",
+        ("bug", "p1"),
+        (42, "ada"),
+        None,
+        confidential=True,
+        assignees=("ada", "claude"),
+    )
     with pytest.raises(GitLabError) as error:
         gitlab.target(NOTE._replace(iid=4711))
     assert error.value.status == 404
@@ -37,7 +49,7 @@ def test_an_issue_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
 def test_a_merge_request_is_told_with_its_branches(
     server: StandIn, gitlab: GitLab, source: int
 ) -> None:
-    server.merge_request(
+    made = server.merge_request(
         7,
         3,
         source_branch="feature",
@@ -45,11 +57,34 @@ def test_a_merge_request_is_told_with_its_branches(
         sha="a" * 40,
         title="Draft: it",
         author_id=42,
+        reviewers=[99],
     )
     found = gitlab.target(HERE)
-    assert found == Target(
-        "Draft: it", "", "opened", (), (42, "ada"), Branches("feature", "main", source, "a" * 40)
+    assert found.updated_at == pytest.approx(made["updated_at"], abs=0.01)
+    ends = Branches("feature", "main", source, "a" * 40)
+    there = Target("Draft: it", "", "opened", (), (42, "ada"), ends, reviewers=("claude",))
+    assert found._replace(updated_at=0.0) == there
+
+
+def test_a_comment_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:
+    made = server.note(7, "issue", 5, author_id=42, body="@claude fix it", internal=True)
+    found = gitlab.note(NOTE._replace(note_id=made["id"]))
+    assert (found.created_at, found.updated_at) == pytest.approx(
+        (made["created_at"],) * 2, abs=0.01
     )
+    there = Note(made["id"], (42, "ada"), 0, 0, internal=True, body="@claude fix it")
+    assert found._replace(created_at=0, updated_at=0) == there
+
+
+@pytest.mark.parametrize("gone", ["deleted", "elsewhere"])
+def test_a_comment_that_is_not_there_is_a_404(server: StandIn, gitlab: GitLab, gone: str) -> None:
+    made = server.note(7, "issue", 5, author_id=42, body="@claude fix it")
+    server.issue(7, 6)
+    if gone == "deleted":
+        server.remove_note(made)
+    with pytest.raises(GitLabError) as error:
+        gitlab.note(NOTE._replace(note_id=made["id"], iid=5 if gone == "deleted" else 6))
+    assert error.value.status == 404
 
 
 def test_comments_come_newest_first_and_gitlab_s_own_notes_not_at_all(
@@ -131,7 +166,7 @@ def test_changed_files_say_what_became_of_them(server: StandIn, gitlab: GitLab) 
     assert found[-1].diff == ""
 
 
-@pytest.mark.parametrize("read", ["target", "notes", "discussion", "roles", "diffs"])
+@pytest.mark.parametrize("read", ["note", "target", "notes", "discussion", "roles", "diffs"])
 def test_what_the_context_reads_has_a_short_limit(
     server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
@@ -145,7 +180,7 @@ def test_what_the_context_reads_has_a_short_limit(
     monkeypatch.setattr(Gitlab, "http_request", limited)
     server.merge_request(7, 3, source_branch="feature")
     note = server.note(7, "merge_request", 3, author_id=42, body="@claude")
-    here = HERE._replace(discussion_id=note["discussion_id"])
+    here = HERE._replace(discussion_id=note["discussion_id"], note_id=note["id"])
     call = getattr(gitlab, read)
     found = call(7, [42]) if read == "roles" else call(here)
     assert found is not None

@@ -76,7 +76,8 @@ def test_what_was_opened_is_marked_read_and_answered_itself(
     )
     gitlab.withdraw(here, "eyes")
     assert not server.emoji
-    assert gitlab.texts(here) == ("@claude fix it", "Please.")
+    target = gitlab.target(here)
+    assert (target.title, target.description) == ("@claude fix it", "Please.")
     number = gitlab.reply(here, "on it <!-- mark -->")
     assert gitlab.replied(here, "<!-- mark -->") == Reply(number, "on it <!-- mark -->")
     assert all("/discussions" not in call.path for call in server.calls)
@@ -202,5 +203,5 @@ def test_merge_requests_are_answered_under_their_own_path(server: StandIn, gitla
     )
     gitlab.award(here, "eyes")
     gitlab.reply(here, "on it")
-    assert gitlab.texts(here) == ("@claude",)
+    assert gitlab.note(here).body == "@claude"
     assert all("/merge_requests/5/" in call.path for call in server.calls)

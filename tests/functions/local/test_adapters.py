@@ -49,6 +49,16 @@ def test_requests_come_in_order_within_their_thread_and_past_a_waiting_thread(
     assert queue.take(NOW, NOW + 60) == (second, 0)
 
 
+def test_what_another_token_claims_of_a_run_takes_nobody_s_place(store: Store) -> None:
+    queue, true = SqliteQueue(store), asked(101)
+    forged = true._replace(bound=("mallorys",))
+    for request in (forged, true):
+        queue.put(request)
+    assert queue.take(NOW, NOW + 60) == (forged, 0)
+    queue.done(forged)
+    assert queue.take(NOW, NOW + 60) == (true, 0)
+
+
 def test_what_is_put_off_comes_again_when_it_is_due_and_is_counted(store: Store) -> None:
     queue, request = SqliteQueue(store), asked(101)
     queue.put(request)

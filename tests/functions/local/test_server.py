@@ -1,25 +1,36 @@
 """HTTP as it comes: what the local server makes of it, and what it answers."""
 
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from socket import create_connection
+from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
+from struct import pack
+from threading import Event
 
 import pytest
 
-from functions.local.server import Server
+from functions.local import server as module
+from functions.local.server import CONNECTIONS, Server
 from shared.incoming.delivery import MAX_BODY, Delivery
 from shared.receive import Answer
 
 SEEN: list[Delivery] = []
+DEFECTS: list[Exception] = []
+GO_ON = Event()
+TOKEN = {"X-Gitlab-Token": "canary"}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     def answer(delivery: Delivery) -> Answer:
         SEEN.append(delivery)
+        if delivery.headers.get("x-gitlab-event") == "Defect":
+            raise KeyError
+        if delivery.headers.get("x-gitlab-event") == "Slow":
+            GO_ON.wait(10)
         return Answer(202, "application/json", '{"reason": "schön"}')
 
-    server = Server(0, answer)
+    server = Server(0, answer, DEFECTS.append)
     server.start()
     yield server
     server.stop()
@@ -33,12 +44,20 @@ def connection(server: Server) -> Iterator[HTTPConnection]:
     connection.close()
 
 
+def connected(server: Server) -> socket:
+    return create_connection(("127.0.0.1", server.server_port), timeout=5)
+
+
+def rest(sent: socket) -> bytes:
+    return b"".join(iter(lambda: sent.recv(65536), b""))
+
+
 def raw(server: Server, request: bytes) -> bytes:
     """Send bytes and read until the server closes."""
     SEEN.clear()
-    with create_connection(("127.0.0.1", server.server_port), timeout=5) as sent:
+    with connected(server) as sent:
         sent.sendall(request)
-        return b"".join(iter(lambda: sent.recv(65536), b""))
+        return rest(sent)
 
 
 def test_it_listens_on_this_machine_only(server: Server) -> None:
@@ -47,13 +66,14 @@ def test_it_listens_on_this_machine_only(server: Server) -> None:
 
 
 def test_a_request_is_a_delivery_and_the_connection_stays(connection: HTTPConnection) -> None:
-    for method in ("POST", "PUT"):
-        connection.request(method, "/any/path?x=1", b"{}", {"X-Gitlab-Event": "Note Hook"})
+    for _ in range(2):
+        headers = TOKEN | {"X-Gitlab-Event": "Note Hook"}
+        connection.request("POST", "/any/path?x=1", b"{}", headers)
         response = connection.getresponse()
         assert (response.status, response.read().decode()) == (202, '{"reason": "schön"}')
         assert response.headers["Content-Type"] == "application/json"
         assert response.headers["Server"].strip() == "gitlab-claude-trigger"  # no Python's version
-    assert [(each.method, each.body) for each in SEEN] == [("POST", b"{}"), ("PUT", b"{}")]
+    assert [(each.method, each.body) for each in SEEN] == [("POST", b"{}")] * 2
     assert SEEN[0].headers["x-gitlab-event"] == "Note Hook"
 
 
@@ -77,13 +97,13 @@ def test_head_is_answered_without_a_body(connection: HTTPConnection) -> None:
 
 @pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 30, "-1", "abc", "١", ""])
 def test_a_body_too_large_or_of_no_length_is_not_read(server: Server, length: str) -> None:
-    head = f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode()
+    head = f"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nContent-Length: {length}\r\n\r\n".encode()
     assert raw(server, head + b"x" * 100).startswith(b"HTTP/1.1 202")
     assert [len(each.body) for each in SEEN] == [MAX_BODY + 1]
 
 
 def test_a_body_in_chunks_is_not_taken_for_another_request(server: Server) -> None:
-    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert raw(server, head + b"4\r\nGET \r\n0\r\n\r\n").count(b"HTTP/1.1 ") == 1
     assert [each.body for each in SEEN] == [b""]
 
@@ -94,3 +114,98 @@ def test_nothing_is_written_of_a_request(
     connection.request("GET", "/canary")
     connection.getresponse().read()
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "head", ["POST / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nX-Gitlab-Token: x\r\n", "GET / HTTP/1.1\r\n"]
+)
+def test_without_credentials_a_body_is_not_read(server: Server, head: str) -> None:
+    # It never comes, so that an answer proves that nobody waits for it.
+    answer = raw(server, f"{head}Content-Length: {MAX_BODY}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert [each.body for each in SEEN] == [b""]
+
+
+def test_the_answer_arrives_while_a_refused_body_is_still_sent(server: Server) -> None:
+    head = f"POST / HTTP/1.1\r\nContent-Length: {2 * MAX_BODY}\r\n\r\n".encode()
+    assert raw(server, head + bytes(900_000)).startswith(b"HTTP/1.1 202")
+
+
+def test_a_request_that_does_not_end_is_cut_off(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEADLINE", 0.5)
+    SEEN.clear()
+    for begun in (
+        b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nContent-Length: 100\r\n\r\n",
+        b"POST / HTTP/1.1\r\nX-Gitlab-",
+    ):
+        with connected(server) as sent:
+            sent.sendall(begun)
+            began, answer = time.monotonic(), b""
+            while not answer and time.monotonic() - began < 4:  # a byte now and then
+                sent.settimeout(0.1)
+                try:
+                    answer = sent.recv(65536)
+                except TimeoutError:
+                    sent.sendall(b"x")
+            assert answer[9:12] in (b"408", b"202")
+            assert time.monotonic() - began < 2
+    assert all(not each.body for each in SEEN)
+
+
+def test_half_a_body_is_no_delivery(server: Server) -> None:
+    SEEN.clear()
+    with connected(server) as sent:
+        sent.sendall(b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nContent-Length: 100\r\n\r\n{")
+        sent.shutdown(SHUT_WR)
+        assert rest(sent).startswith(b"HTTP/1.1 408")
+    assert SEEN == []
+
+
+def test_so_many_connections_are_answered_at_once_and_the_next_when_one_ends(
+    server: Server,
+) -> None:
+    GO_ON.clear()
+    held = [connected(server) for _ in range(CONNECTIONS)]
+    for each in held:
+        each.sendall(b"GET / HTTP/1.1\r\nX-Gitlab-Event: Slow\r\n\r\n")
+    with connected(server) as waiting:
+        waiting.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        waiting.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            waiting.recv(1)
+        GO_ON.set()
+        waiting.settimeout(5)
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 202")
+    for each in held:
+        assert each.recv(65536).startswith(b"HTTP/1.1 202")
+        each.close()
+
+
+def test_silent_clients_keep_nobody_waiting(server: Server) -> None:
+    held = [connected(server) for _ in range(CONNECTIONS + 40)]
+    held[70].sendall(b"GET / HTTP/1.1\r\n")
+    began = time.monotonic()
+    for _ in range(20):
+        assert raw(server, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(
+            b"HTTP/1.1 202"
+        )
+    assert time.monotonic() - began < 2
+    assert held[0].recv(1) == b""  # who has said nothing for the longest had to go
+    for each in held:
+        each.close()
+
+
+def test_a_client_that_hangs_up_writes_nothing_and_a_defect_its_class(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DEFECTS.clear()
+    for _ in range(5):
+        with connected(server) as sent:
+            sent.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))  # close with a reset
+            sent.sendall(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+    assert raw(server, b"GET / HTTP/1.1\r\nX-Gitlab-Event: Defect\r\n\r\n") == b""
+    assert capsys.readouterr() == ("", "")
+    assert [type(each) for each in DEFECTS] == [KeyError]

@@ -79,9 +79,10 @@ _STORE = (
 STEPS: dict[str, tuple[Fault, ...]] = {
     "user": _CALL + _OVERTAKEN,
     "member": _CALL + _OVERTAKEN,
-    "texts": _CALL + _OVERTAKEN,
+    "project": _CALL + _OVERTAKEN,
+    "target": _CALL + _OVERTAKEN,
+    "note": _CALL + _OVERTAKEN,
     "award": _CALL + _WRITE + _OVERTAKEN,
-    "target": _HELPFUL + _OVERTAKEN,
     "notes": _HELPFUL + _OVERTAKEN,
     "roles": _HELPFUL + _OVERTAKEN,
     "discussion": _HELPFUL + _OVERTAKEN,
@@ -120,7 +121,6 @@ STEPS: dict[str, tuple[Fault, ...]] = {
 
 # What the context reads, and the names that tell the job what it lacks.
 UNREAD = {
-    "target": "merge_request",
     "notes": "thread",
     "roles": "roles",
     "discussion": "discussion",

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NamedTuple
@@ -53,7 +54,7 @@ class _GitLab(GitLab):
     """GitLab in memory, for many threads at once."""
 
     def __init__(self) -> None:
-        super().__init__(Trouble(Clock(), Schedule()), "")
+        super().__init__(Trouble(Clock(), Schedule()), "@claude fix it")
         self._lock = Lock()
         self.made: Counter[str] = Counter()
 
@@ -89,9 +90,9 @@ def deliveries(mentions: int, seed: int) -> list[tuple[int, str]]:
     return every
 
 
-def _body(number: int) -> bytes:
+def _body(number: int, written: str) -> bytes:
     thread = number // THREAD
-    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}") | {
+    body = fakes.payload(id=number + 1, discussion_id=f"{number:040x}", created_at=written) | {
         "project_id": 7 + thread % PROJECTS
     }
     return json.dumps(body | {"issue": {"id": 900, "iid": thread + 1}}).encode()
@@ -112,13 +113,14 @@ class Crowd:
         )
         self._tokens = fakes.tokens(now=time.time)
         self._draw, self._sent = random.Random(seed), threading.Event()  # noqa: S311
+        self._written = datetime.now(UTC).isoformat()
         self.redelivered = 0
 
     def send(self, parcel: list[tuple[int, str]]) -> Counter[int]:
         """Deliver a part; return how often each status was answered."""
         answers: Counter[int] = Counter()
         for number, webhook_id in parcel:
-            body = _body(number)
+            body = _body(number, self._written)
             delivery = Delivery("POST", fakes.sign(body, time.time(), webhook_id), body)
             answers[
                 receive(

@@ -22,9 +22,12 @@ from shared.gitlab.values import (
 from shared.incoming.event import Event
 from shared.installation.secrets import Secret
 from shared.outgoing.context import SECONDS
+from shared.runs.request import RunRequest, TrackRequest
 from tests.proofs.faults.catalogue import UNREAD
 from tests.proofs.faults.model import Doubled, Trouble, Value
 from tests.support.fakes import NOW
+
+_OTHERS = (900_001, 900_002)  # comments that ask for nothing
 
 
 class GitLab:
@@ -33,15 +36,22 @@ class GitLab:
     def __init__(
         self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True
     ) -> None:
-        """Begin with a comment and nothing else."""
+        """Begin with a comment, which says the text, and nothing else."""
         self._call, self._text, self._forbids, self._knows = trouble.call, text, forbids, knows
         self._now = trouble.clock
+        self._said: dict[int, str] = {}  # what other notes say
         self.pipelines: dict[str, tuple[Pipeline, float]] = {}
+        self._marked: dict[str, str] = {}  # runs by the nonce of their pipeline
         self.statuses: dict[int, str] = {}
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.concealed: list[set[str]] = []  # what a job was not told that it lacks
         self._lacks: set[str] = set()
         self._gathering = 0.0
+
+    def hears(self, run: RunRequest | TrackRequest) -> None:
+        """Have the comment that a request was made of; one too long to travel is the text."""
+        if isinstance(run, RunRequest) and run.instruction is not None:
+            self._said[run.event.note_id] = f"@claude {run.instruction}"
 
     def user(self, user_id: int) -> User | None:
         return self._found("user", lambda: User(user_id, "ada", bot=False, state="active"))
@@ -54,11 +64,16 @@ class GitLab:
             "member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None
         )
 
-    def texts(self, event: Event) -> tuple[str, ...]:  # noqa: ARG002
-        return self._call("texts", lambda: (self._text,))
+    def note(self, event: Event) -> Note:
+        said, author = self._said.get(event.note_id, self._text), (event.author_id, event.author)
+        there = Note(event.note_id, author, event.at, event.at, internal=False, body=said)
+        return self._call("note", lambda: there)
 
     def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
-        self._call("award", lambda: None, writes=True)
+        try:
+            self._call("award", lambda: None, writes=True)
+        finally:
+            self._gathering = self._now()
 
     def withdraw(self, event: Event, emoji: str) -> None:  # noqa: ARG002
         self._call("withdraw", lambda: None, writes=True)
@@ -104,21 +119,20 @@ class GitLab:
     def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
         self._call("cancel", lambda: self.statuses.update({pipeline_id: "canceled"}), writes=True)
 
-    def target(self, event: Event) -> Target:  # noqa: ARG002
-        self._lacks, self._gathering = set(), self._now()
-        return self._helps(
-            "target", lambda: Target("It breaks", "", "opened", (), (42, "ada"), None)
-        )
+    def target(self, event: Event) -> Target:
+        self._lacks = set()
+        there = Target("It breaks", "", "opened", (), (42, "ada"), event.branches)
+        return self._call("target", lambda: there)
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         said = (
-            Note(number, (42, "ada"), NOW - number, NOW - number, internal=False, body=f"{number}")
-            for number in (1, 2)
+            Note(number, (42, "ada"), NOW - 9, NOW - 9, internal=False, body=f"{number}")
+            for number in _OTHERS
         )
         yield from self._helps("notes", lambda: said)
 
     def discussion(self, event: Event) -> list[int]:
-        return self._helps("discussion", lambda: [1, event.note_id])
+        return self._helps("discussion", lambda: [_OTHERS[0], event.note_id])
 
     def roles(self, project_id: int, user_ids: list[int]) -> dict[int, int]:  # noqa: ARG002
         return self._helps("roles", lambda: dict.fromkeys(user_ids, 30))
@@ -138,6 +152,7 @@ class GitLab:
             number = len(self.pipelines) + 1
             pipeline = Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}")
             self.pipelines[run] = pipeline, self._now()
+            self._marked[body["ai_flow"]["nonce"]] = run
             return pipeline
 
         self._compare(body["ai_flow"]["context"])
@@ -148,15 +163,17 @@ class GitLab:
             )
         return created
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:  # noqa: ARG002
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:  # noqa: ARG002
         def look() -> Pipeline | None:
-            pipeline, created = self.pipelines.get(run_id, (None, 0.0))
+            run = self._marked.get(mark, mark)
+            pipeline, created = self.pipelines.get(run, (None, 0.0))
             return pipeline if created >= since else None
 
         return self._call("find_pipeline", look)
 
     def project(self, project_id: str) -> Project | None:
-        raise NotImplementedError
+        there = Project(int(project_id), "group/app", "main", public=False)
+        return self._found("project", lambda: there)
 
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
         raise NotImplementedError
@@ -185,9 +202,7 @@ class GitLab:
 
     def _compare(self, context: Mapping[str, Any]) -> None:
         """Hold what the job is told to lack against what it lacks, more if time was short."""
-        told = {name if name != "issue" else UNREAD["target"] for name in context["unread"]} - {
-            "hunk"
-        }
+        told = {*context["unread"]} - {"hunk"}
         hasty = self._now() - self._gathering <= SECONDS
         known = MERGE_REQUEST in context or told <= {*UNREAD.values()} - {UNREAD["diffs"]}
         if not known or self._lacks - told or (hasty and told - self._lacks):

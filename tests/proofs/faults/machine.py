@@ -64,6 +64,7 @@ class Mentions(RuleBasedStateMachine):
     def deliver(self, number: int) -> None:
         run = _asked(number)
         self.asked[run.id] = run
+        self.gitlab.hears(run)
         self.put(run)
 
     @precondition(lambda self: self.troubles < TROUBLES)

@@ -7,7 +7,17 @@ from unittest.mock import patch
 
 from functions.gitlab import GitLab, client, people, surroundings
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, GitLabError, Member, Note, Pipeline, Reply, Target, User
+from shared.gitlab.values import (
+    Diff,
+    GitLabError,
+    Member,
+    Note,
+    Pipeline,
+    Project,
+    Reply,
+    Target,
+    User,
+)
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 from shared.runs.detect import request
@@ -30,7 +40,8 @@ _THREAD = "/api/v4/projects/7/merge_requests/3"
 _PATHS = {
     "user": "GET /api/v4/users/*",
     "member": "GET /api/v4/projects/7/members/all/*",
-    "texts": f"GET {_THREAD}/notes/*",
+    "project": "GET /api/v4/projects/7",
+    "note": f"GET {_THREAD}/notes/*",
     "award": f"POST {_THREAD}/notes/*/award_emoji",
     "target": f"GET {_THREAD}",
     "notes": f"GET {_THREAD}/notes",
@@ -60,8 +71,11 @@ class _Wired(GitLab):
     def member(self, project_id: int, user_id: int) -> Member | None:
         return self._meet("member", lambda there: there.member(project_id, user_id))
 
-    def texts(self, event: Event) -> tuple[str, ...]:
-        return self._meet("texts", lambda there: there.texts(event))
+    def note(self, event: Event) -> Note:
+        return self._meet("note", lambda there: there.note(event))
+
+    def project(self, project_id: str) -> Project | None:
+        return self._meet("project", lambda there: there.project(project_id))
 
     def award(self, event: Event, emoji: str) -> None:
         self._meet("award", lambda there: there.award(event, emoji))
@@ -90,9 +104,9 @@ class _Wired(GitLab):
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         return self._meet("trigger", lambda there: there.trigger(project_id, token, body))
 
-    def find_pipeline(self, project_id: int, run_id: str, since: float) -> Pipeline | None:
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
         return self._meet(
-            "find_pipeline", lambda there: there.find_pipeline(project_id, run_id, since)
+            "find_pipeline", lambda there: there.find_pipeline(project_id, mark, since)
         )
 
     def _meet(self, step: str, call: Callable[[GitLab], Value]) -> Value:

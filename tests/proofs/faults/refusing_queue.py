@@ -73,7 +73,8 @@ def run(deliveries: int = 5000, seed: int = SEED) -> Refused:
             db.execute(f"PRAGMA max_page_count = {pages + 8}")
         for number in range(deliveries + others, deliveries + 2 * others):
             _deliver(number, queue, answers)
-        stored = {row[0] for row in other.execute("SELECT run FROM requests")}
+        rows = other.execute("SELECT run FROM requests")
+        stored = {key.partition("-")[0] for (key,) in rows}
         other.close()
         store.close()
     told = {asked for asked, status in answers.items() if status == 202}

@@ -109,6 +109,7 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
     def gitlab(trouble: Trouble) -> GitLab:
         text = f"@claude {_LONG_TEXT}"
         made.append(GitLab(trouble, text, forbids=scene.forbids, knows=scene.knows))
+        made[0].hears(scene.run)
         return made[0]
 
     journey = Journey(

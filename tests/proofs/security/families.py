@@ -41,7 +41,7 @@ def _raw(piece: str) -> Callable[[int], bytes]:
     return body
 
 
-for _piece in TEXTS:
+for _piece in (*TEXTS, "|a|\n|-|\n|b|c\n", "---\n", "$$", "$a%", "<rp>"):
     FAMILIES[f"@claude {_piece!r}…"] = _note(_piece)
     FAMILIES[f"{_piece!r}… @claude"] = _note(_piece, behind=True)
 for _piece in JSON:

@@ -7,6 +7,7 @@ from collections import Counter
 from random import Random
 from typing import NamedTuple
 
+from functions.wiring import Sparing
 from shared.incoming.delivery import MAX_BODY, Delivery
 from shared.installation.secrets import MIN_AGE, Cached, WebhookSecrets
 from shared.receive import receive
@@ -18,12 +19,19 @@ PER_SECOND = 1000  # deliveries of the simulated flood
 
 
 class Seen(NamedTuple):
-    """Statuses, reads of the secret store and how many may be, queue writes, growth of memory."""
+    """What a flood cost: statuses, reads of the secret store and how many may be, queue writes.
+
+    Then log lines, the seconds it took by its clock, the deliveries of which no line tells yet, and
+    the growth of memory.
+    """
 
     statuses: dict[int, int]
     reads: int
     allowed: int
     writes: int
+    lines: int
+    seconds: float
+    untold: int
     grown: float
 
     @property
@@ -33,8 +41,11 @@ class Seen(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Tell whether the flood cost nothing but its answers."""
-        return set(self.statuses) == {401} and self.reads <= self.allowed and not self.writes
+        """Tell whether the flood cost its answers and a line a second, which leave out the last second at most."""
+        told = self.lines <= self.seconds + 1 and self.untold <= PER_SECOND
+        return (
+            set(self.statuses) == {401} and self.reads <= self.allowed and not self.writes and told
+        )
 
 
 class _Store:
@@ -50,7 +61,8 @@ class _Store:
 
 def run(count: int, *, forged: bool) -> Seen:
     """Send a flood, each with a forged signature or without credentials, by a clock that moves."""
-    clock, store, queue, log = fakes.Clock(), _Store(), fakes.Queue(), fakes.Log()
+    clock, store, queue, written = fakes.Clock(), _Store(), fakes.Queue(), fakes.Log()
+    log = Sparing(written, clock)
     rng = Random(count)  # noqa: S311
     tokens, settings = Cached(store, WebhookSecrets.parse, clock), fakes.settings()
     began, before, statuses = clock.time, _megabytes(), Counter[int]()
@@ -67,8 +79,13 @@ def run(count: int, *, forged: bool) -> Seen:
         )
         statuses[answer.status] += 1
         clock.time += 1 / PER_SECOND
-    allowed = 1 + int((clock.time - began) / MIN_AGE) if forged else 0
-    return Seen(dict(statuses), store.reads, allowed, len(queue.runs), _megabytes() - before)
+    seconds = clock.time - began
+    allowed = 1 + int(seconds / MIN_AGE) if forged else 0
+    untold = count - sum(int(str(fields["count"])) for _, fields in written.lines)
+    lines, grown = len(written.lines), _megabytes() - before
+    return Seen(
+        dict(statuses), store.reads, allowed, len(queue.runs), lines, seconds, untold, grown
+    )
 
 
 def both(count: int) -> tuple[Seen, Seen]:

@@ -14,6 +14,7 @@ class Threat(NamedTuple):
 
 
 _HOSTILE = "templates/test_hostile.py"
+_IDENTITY = "templates/test_identity.py"
 
 JOB_THREATS = (
     Threat(
@@ -43,9 +44,14 @@ JOB_THREATS = (
     ),
     Threat(
         "J4",
-        "Bash sees every variable, and the clone holds the job token",
-        "The environment is chosen name by name; the token leaves `.git/config` before Claude starts.",
+        "A test or an install script reads the job's tokens: environment, `/proc`, memory, files, clone, cache",
+        "Claude is another user, or in a user namespace, or confined by Landlock, or cannot read the job's processes (its files then); a probe decides. "
+        "Else commands are refused. What signs Claude in stays in reach: short-lived with identity tokens, the key itself with a key.",
         (
+            f"{_IDENTITY}::test_commands_find_what_signs_claude_in_and_nothing_else",
+            f"{_IDENTITY}::test_without_the_cure_the_same_search_finds_everything",
+            f"{_IDENTITY}::test_where_nothing_protects_the_job_commands_are_refused",
+            f"{_IDENTITY}::test_the_conversation_goes_on_under_each_protection",
             "job/test_claude.py::test_only_named_commands_bring_bash",
             "job/test_workspace.py::test_the_job_token_leaves_the_clone",
         ),
@@ -88,19 +94,43 @@ JOB_THREATS = (
     Threat(
         "J9",
         "An installer from the network, unpinned",
-        "One exact version from the registry, installed without secrets in the environment.",
+        "Locks with hashes, no scripts, no secrets, no configuration of the repository; another version of Claude Code than the pinned one has no hash, and the log says so.",
         (
-            "job/test_install.py::test_claude_is_installed_once_and_without_secrets",
+            "job/test_install.py::test_every_package_of_a_lock_has_a_version_and_a_strong_hash",
+            "job/test_install.py::test_a_configuration_in_the_repository_is_not_npm_s",
+            "job/test_install.py::test_claude_is_installed_once_from_a_lock_and_without_secrets_or_scripts",
             "templates/test_component.py::test_the_versions_of_the_tools_under_test_are_the_component_s",
         ),
     ),
     Threat(
         "J10",
-        "Secrets and forged sections in the job's log",
-        "Values of secrets are masked in every line, the longer before the shorter; control characters do not get through.",
+        "Secrets in what leaves the job: log, artifacts, reply, merge request, commit; forged sections in its log",
+        "Every secret the job holds, variables of the input `environment` included, is masked in the usual spellings, and so "
+        "is what has a token's form; a commit that would bring one is not pushed. Control characters do not get through.",
         (
+            "templates/test_confidential.py::test_a_secret_leaves_the_job_in_no_output",
+            "job/test_masking.py::test_every_spelling_is_masked_and_found",
+            "job/test_masking.py::test_values_are_secrets_by_name_by_choice_and_in_files",
+            "job/test_branch.py::test_a_change_that_brings_a_secret_is_not_pushed_and_the_file_is_named",
+            "job/test_gitlab.py::test_no_text_that_is_written_holds_a_secret",
             "job/test_job_log.py::test_a_secret_is_masked_wherever_it_stands",
             "job/test_job_log.py::test_no_text_can_forge_a_section",
         ),
+    ),
+    Threat(
+        "J11",
+        "The job's identity token opens the project's deploy roles",
+        "An audience of its own; the token is exchanged before Claude starts, which gets the result only; roles that call models and do nothing else.",
+        (
+            "job/test_signin.py::test_the_identity_token_never_reaches_claude_and_credentials_are_hidden",
+            "templates/test_component.py::test_the_job_keeps_its_guards",
+            "deploy/test_bootstrap_gcp.py::test_vertex_trusts_the_named_projects_on_protected_branches_only",
+        ),
+    ),
+    Threat(
+        "J12",
+        "A token that any branch can print, or that may more than the job needs",
+        "The docs say masked, hidden and protected; the job's log warns.",
+        ("job/test_rights.py::test_the_log_warns_of_a_token_that_is_open_or_too_strong",),
     ),
 )

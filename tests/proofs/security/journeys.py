@@ -47,7 +47,12 @@ def carry(
     records: fakes.Records | None = None,
     **environment: str,
 ) -> object:
-    """Dispatch a request once; return how it ended, None where it is to come again."""
+    """Dispatch a request once; return how it ended, None where it is to come again.
+
+    A GitLab in memory has the comment that the request was made of.
+    """
+    if isinstance(gitlab, fakes.GitLab):
+        gitlab.hears(run)
     services: Any = fakes.services(gitlab, records or fakes.Records(), clock, fakes.Log())  # type: ignore[arg-type]
     with suppress(Retry):
         return dispatch(run, services._replace(settings=settings(**environment)))
@@ -64,9 +69,9 @@ def trigger_body(payload: Mapping[str, Any]) -> tuple[dict[str, Any], str] | Non
     if answer.status != 202:
         return None
     gitlab = fakes.GitLab()
-    gitlab.text = (
-        payload["object_attributes"]["note"].encode("utf-8", "replace").decode()
-    )  # no store has half a pair
+    said = payload["object_attributes"]
+    # No store has half a pair.
+    gitlab.said[said["id"]] = said["note"].encode("utf-8", "replace").decode()
     carry(runs[0], gitlab, fakes.Clock())
     if not gitlab.triggered:
         return None

@@ -66,10 +66,11 @@ class Cell(NamedTuple):
     @property
     def yes(self) -> bool:
         """Tell whether everything GitLab says is a clear yes."""
-        bot = self.who in (ALLOWED_BOT, OURSELVES)
+        # Who asks by what they do, as any bot, must not be ourselves.
+        asked = self.who in (ALLOWED_BOT, OURSELVES) or self.event in (OPENED, ASSIGNED)
         return (
             self.user == self.member == "200"
-            and (self.own_id == "200" or not bot)
+            and (self.own_id == "200" or not asked)
             and self.who in (HUMAN, ALLOWED_BOT)
             and not self.external
             and (self.user_state, self.member_state, self.membership)
@@ -101,6 +102,9 @@ class Answering(fakes.GitLab):
         author = OWN_ID if cell.who == OURSELVES else AUTHOR
         name = {BOT: "other-bot", ALLOWED_BOT: BOT_NAME, OURSELVES: "claude"}.get(cell.who, "ada")
         self.cell = cell
+        self.described = self.described._replace(
+            description="@claude fix it" if cell.event == OPENED else "x", reviewers=("claude",)
+        )
         self.users = {
             author: User(
                 author, name, bot=cell.who != HUMAN, state=cell.user_state, external=cell.external
@@ -194,9 +198,11 @@ def triggers(cell: Cell) -> int:
     services = fakes.services(gitlab, fakes.Records(), clock, fakes.Log())._replace(
         settings=_settings(cell.minimum)
     )
+    asked = request(cell.event, cell.visibility, cell.internal, author)
+    gitlab.hears(asked)
     for _ in range(2):
         with suppress(Retry):
-            dispatch(request(cell.event, cell.visibility, cell.internal, author), services)
+            dispatch(asked, services)
         clock.time += 600
     return len(gitlab.triggered)
 

@@ -13,6 +13,7 @@ from tests.proofs.security import (
     families,
     floods,
     fuzz,
+    hints,
     hosts,
     loops,
     matrix,
@@ -74,6 +75,29 @@ def all_hosts(share: int) -> Iterator[Row]:
         met,
         f"{seen.requests:,} requests, {len(seen.hosts)} host",
         seen.wrong,
+    )
+
+
+def told(_: int) -> Iterator[Row]:
+    seen = hints.forged()
+    yield Row(
+        "deliveries, rightly signed, of what GitLab does not have: comment, author, text, project, branch, age",
+        "no pipeline, and the reason in the log; a true one beside them runs on GitLab's own branch",
+        f"{seen.deliveries} deliveries, {seen.true} of them true; **{seen.pipelines} pipelines of the others**, "
+        f"{len(seen.wrong)} that ended otherwise",
+        not seen.pipelines and not seen.wrong,
+        f"{seen.deliveries - seen.true} forged, {seen.pipelines} pipelines",
+        seen.wrong,
+    )
+    swaps = hints.swapped()
+    ends = ", ".join(f"{count} {end}" for end, count in sorted(swaps.ends.items()))
+    yield Row(
+        "comment, title, description, branch, confidentiality, author swapped in GitLab before each call of a run",
+        "the run does what was approved or ends with a named reason; the swapped text is never sent",
+        f"{swaps.runs} runs: {ends}; **{len(swaps.wrong)} otherwise**",
+        not swaps.wrong,
+        f"{swaps.runs} swaps, {len(swaps.wrong)} wrong",
+        swaps.wrong,
     )
 
 
@@ -140,7 +164,7 @@ def texts(_: int) -> Iterator[Row]:
         if not each.met
     )
     yield Row(
-        "16 hostile families of 1,000,000 characters, behind and before a mention, through `receive`, signed",
+        "21 hostile families of 1,000,000 characters, behind and before a mention, through `receive`, signed",
         f"each at most {families.LONGEST:.0f} ms of processor time; twice the text at most {families.GROWTH} times as long",
         f"{len(seen)} texts: **longest {slowest.milliseconds:.0f} ms** ({slowest.name}), "
         f"steepest × {steepest.growth:.2f} ({steepest.name}); {len(wrong)} beyond the bar",
@@ -159,11 +183,13 @@ def flood(share: int) -> Iterator[Row]:
     )
     yield Row(
         f"{plain.deliveries:,} unsigned deliveries and as many with a forged signature at 1,000 a second; depth bombs, huge numbers, 25 MiB",
-        "no read of the secret store beyond the cache's age, no write to the queue; bombs 401 unsigned, 2xx signed",
+        "no read of the secret store beyond the cache's age, no write to the queue, a log line a second; bombs 401 unsigned, 2xx signed",
         f"unsigned: **{plain.reads} reads, {plain.writes} writes**; forged: **{forged.reads} reads** of at most {forged.allowed} "
-        f"in {forged.deliveries / floods.PER_SECOND:,.0f} s, **{forged.writes} writes**; {len(bad)} bombs answered otherwise",
+        f"in {forged.seconds:,.0f} s, **{forged.writes} writes**; {plain.lines} and {forged.lines} log lines; "
+        f"{len(bad)} bombs answered otherwise",
         plain.met and forged.met and not bad,
-        f"{plain.deliveries + forged.deliveries:,} deliveries, {plain.reads + forged.reads} reads, {plain.writes + forged.writes} writes",
+        f"{plain.deliveries + forged.deliveries:,} deliveries, {plain.reads + forged.reads} reads, {plain.writes + forged.writes} writes, "
+        f"{plain.lines + forged.lines} log lines",
         bad,
     )
 
@@ -185,6 +211,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "clouds": each_cloud,
     "matrix": whole_matrix,
     "hosts": all_hosts,
+    "hints": told,
     "expanders": both_expanders,
     "loops": loop,
     "timing": times,

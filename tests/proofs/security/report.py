@@ -43,18 +43,23 @@ may be configured at once and the others are read again as soon as GitLab reject
 - **Maintainers and GitLab itself.** They can read variables and change the job. An administrator
   can sign deliveries.
 - **A secret token instead of a signing token.** Before GitLab 19 a delivery is not signed: whoever
-  records one can send it again and can change it. The author's rights are still asked of GitLab,
-  but the comment's text is not.
-- **A body that one of GitLab's own users wrote.** The signature says that GitLab sent it, not that
-  its words are true; nothing but the comment's text, names and ids is taken from it.
-- **What the job prints in a form of its own.** GitLab and the job mask exact values; a secret
-  spelled otherwise is not masked.
+  records one can send it again and can change it. GitLab is asked whether it is so; where it is
+  not, the thread may be told so by a reply, which the limits hold.
+- **What GitLab itself tells wrongly.** A delivery is a hint and GitLab's API the source of comment,
+  author, project, branches and confidentiality; nobody is asked whether that is true.
+- **A secret that is taken apart.** The job masks its secrets in the usual spellings; one that is
+  split, compressed or encrypted is not found.
 - **The owner of the platform account.** Whoever may read the secret store, the queue or the records
   needs no hole.
 - **Money.** Limits count runs, not tokens; set a budget with your provider as well.
+- **Projects that share a webhook's token.** Whoever may edit one project's webhook can make up
+  deliveries for every project that its token speaks for. They start nothing that GitLab does not
+  confirm, but cost calls and may bring replies. Bind tokens to projects:
+  [settings](docs/settings.md#tokens-bound-to-projects).
 - **A flood as such.** Unsigned deliveries cost an invocation each; limit the rate in front of the
-  function if that matters. Deliveries above the platform's own limit (Lambda: 6 MB) are refused
-  before our code.
+  function if that matters. On AWS ReceiveReservedConcurrency bounds what a flood takes of the
+  account; what is refused is counted in the log, once a second. Deliveries above the platform's own
+  limit (Lambda: 6 MB) are refused before our code.
 - **Side channels other than time**, and timing of anything but the comparison of tokens and
   signatures.
 - **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they

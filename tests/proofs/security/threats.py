@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T21 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+T1 to T23 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
 job, stand apart.
 """
 
@@ -8,6 +8,7 @@ from tests.proofs.security.job_threats import JOB_THREATS, Threat
 
 _QUICK = "proofs/test_security.py"
 _HOSTILE = "templates/test_hostile.py"
+_CONFIDENTIAL = "templates/test_confidential.py"
 
 TRIGGER_THREATS = (
     Threat(
@@ -60,24 +61,29 @@ TRIGGER_THREATS = (
     Threat(
         "T5",
         "Secrets that the agent can read",
-        "Tokens leave the environment and the clone before it starts; Bash is off unless commands are named; providers are "
-        "reached by OIDC where they can be.",
+        "Tokens leave the environment and the clone before it starts, and it cannot read the job's processes (J4); Bash is off "
+        "unless commands are named; providers are reached by OIDC where they can be. What signs it in, and what the include names, it has.",
         (
             f"{_HOSTILE}::test_claude_s_commands_see_no_token",
             "job/test_claude.py::test_the_environment_is_chosen_name_by_name",
-            "job/test_signin.py::test_the_identity_token_itself_is_in_no_variable",
+            "job/test_signin.py::test_the_identity_token_never_reaches_claude_and_credentials_are_hidden",
             "templates/test_component.py::test_the_job_keeps_its_guards",
         ),
     ),
     Threat(
         "T6",
         "Text that is changed after it was approved",
-        "The instruction is that of the verified delivery, or has its digest; comments edited since are not in the context.",
+        "When the run starts GitLab is asked for the comment: its instruction must have the digest of the delivery's, title "
+        "and description must too or are left out; comments edited since are not in the context.",
         (
+            f"{_QUICK}::test_what_is_swapped_between_two_calls_is_not_what_runs",
+            "shared/runs/test_confirm.py::test_a_comment_that_is_not_as_it_was_told_starts_nothing",
+            "shared/runs/test_confirm.py::test_texts_that_were_swapped_since_are_not",
             "shared/test_dispatch.py::test_a_long_text_that_changed_meanwhile_is_not_run",
             "shared/outgoing/test_context.py::test_what_was_edited_or_written_after_the_request_is_left_out",
             "shared/incoming/test_payloads.py::test_an_edited_comment_is_ignored",
         ),
+        ("hints",),
     ),
     Threat(
         "T7",
@@ -89,10 +95,13 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T8",
-        "Hidden text: comments in HTML, zero-width and tag characters, alt texts",
+        "Hidden text: comments in HTML and diagrams, zero-width and tag characters, alt texts, excess "
+        "cells of tables",
         "A mention counts only where a reader sees it; what no reader sees reaches no model.",
         (
             "shared/incoming/test_mention.py::test_a_case_of_the_field_is_decided_as_documented",
+            "shared/markdown/test_visible.py::test_a_cell_beyond_the_header_is_not_seen",
+            "shared/markdown/test_sanitize.py::test_comments_of_drawn_code_go_and_their_marks_stay",
             "shared/outgoing/test_context.py::test_nothing_hidden_gets_through",
             "job/test_prompt.py::test_in_data_nothing_acts_or_hides",
         ),
@@ -117,9 +126,13 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T11",
-        "Quick actions (`/merge`) in our own notes",
-        "Our replies are fixed words, ids and checked links; what Claude writes is defused line by line.",
+        "Quick actions (`/merge`) and closing words (`Closes #12`) in what we write",
+        "Our replies are fixed words, ids and checked links; what Claude writes is defused line by line, names of branches "
+        "too; in merge requests and commits no word closes an issue but our one line.",
         (
+            "job/test_harmless.py::test_no_word_closes_an_issue_and_the_text_looks_the_same",
+            "job/test_merge_request.py::test_what_claude_says_closes_no_issue_but_the_one_asked_in",
+            "job/test_reply.py::test_a_branch_s_name_in_a_failure_calls_nobody",
             "shared/outgoing/test_replies.py::test_no_reply_can_act_or_call",
             "job/test_harmless.py::test_no_answer_has_a_line_that_gitlab_runs",
             f"{_HOSTILE}::test_a_hostile_answer_is_only_text",
@@ -128,9 +141,13 @@ TRIGGER_THREATS = (
     Threat(
         "T12",
         "Bots that answer each other for ever",
-        "Our own notes are known by mark and author; bots are ignored unless named, and named ones are held by the limits "
-        "per thread, person and day.",
+        "Our own notes and merge requests are known by mark, notes by author too; bots are ignored unless named, and named "
+        "ones are held by the limits per thread, person and day. No name in an answer is called, whatever stands before it.",
         (
+            "job/test_harmless.py::test_no_mention_is_live_behind_any_character",
+            "job/test_harmless.py::test_what_only_looks_like_code_or_text_does_nothing",
+            "job/test_harmless.py::test_what_is_left_alone_is_code_for_the_trigger_s_own_reader",
+            "job/test_merge_request.py::test_a_description_is_known_as_ours_whatever_it_says",
             f"{_QUICK}::test_bots_that_talk_for_ever_start_no_more_than_the_limits",
             "shared/test_dispatch.py::test_we_never_ask_ourselves",
             "job/test_harmless.py::test_outside_fences_nothing_is_live",
@@ -179,25 +196,43 @@ TRIGGER_THREATS = (
     ),
     Threat(
         "T17",
-        "Confidential comments answered in public",
-        "The reply is as internal as the question, in the same discussion; SERVE_CONFIDENTIAL=false ignores them.",
+        "Confidential comments answered in public: in a note, the job's log, a merge request, the next conversation",
+        "The reply is as internal as the question, in the same discussion; what GitLab calls confidential when the run starts "
+        "is, and its trigger holds ids only; SERVE_CONFIDENTIAL=false ignores them. One place "
+        "decides what the job may say where: its log names steps only, nothing of it is cached, and in a project that is "
+        "not private changes are an artifact for Developers. The job reads withheld requests with its own token.",
         (
+            f"{_CONFIDENTIAL}::test_nothing_confidential_is_in_an_output_for_others",
+            f"{_CONFIDENTIAL}::test_the_search_finds_what_is_said_in_public",
+            f"{_CONFIDENTIAL}::test_what_the_include_lets_be_pushed_names_no_issue",
+            f"{_CONFIDENTIAL}::test_a_failure_says_nothing_confidential_in_the_log",
+            f"{_CONFIDENTIAL}::test_no_conversation_goes_on_between_public_and_internal",
+            f"{_CONFIDENTIAL}::test_what_was_asked_internally_and_then_changed_is_not_run",
+            "job/test_audience.py::test_each_output_has_its_readers",
+            "job/test_withheld.py::test_what_is_not_what_was_asked_is_not_run",
+            f"{_QUICK}::test_what_is_swapped_between_two_calls_is_not_what_runs",
+            "shared/runs/test_confirm.py::test_what_is_internal_by_any_word_of_it_is_internal",
             "functions/gitlab/test_thread.py::test_a_reply_joins_the_discussion_and_its_confidentiality",
             "shared/test_receive.py::test_confidential_notes_can_be_switched_off",
             "shared/outgoing/test_context.py::test_internal_notes_are_for_internal_requests_only",
             f"{_HOSTILE}::test_a_change_asked_for_in_an_internal_note_says_nothing_in_public",
         ),
+        ("hints",),
     ),
     Threat(
         "T18",
         "Floods, depth bombs, huge numbers and bodies on a public address",
         "Method, size and credentials are looked at before any secret, any secret before any parsing; reads of the secret "
-        "store are limited by time, not by deliveries.",
+        "store and log lines about what was refused are limited by time, not by deliveries. The local server looks at method "
+        "and credentials before the body, and holds 64 connections at most, each request for 15 seconds at most.",
         (
             f"{_QUICK}::test_mutated_deliveries_are_answered_as_they_must",
             f"{_QUICK}::test_the_handlers_of_both_clouds_answer_them_the_same",
             f"{_QUICK}::test_requests_that_are_none_are_refused",
-            f"{_QUICK}::test_a_flood_reads_no_secret_and_writes_nothing",
+            f"{_QUICK}::test_a_flood_reads_no_secret_writes_nothing_and_is_told_once_a_second",
+            "functions/test_wiring.py::test_what_is_refused_is_counted_and_told_once_a_second",
+            "functions/local/test_server.py::test_without_credentials_a_body_is_not_read",
+            "functions/local/test_server.py::test_a_request_that_does_not_end_is_cut_off",
             f"{_QUICK}::test_bombs_are_harmless",
         ),
         ("core", "clouds", "floods"),
@@ -228,6 +263,32 @@ TRIGGER_THREATS = (
             "job/test_workspace.py::test_a_branch_called_like_a_command_is_fetched_as_any_other",
         ),
         ("hosts",),
+    ),
+    Threat(
+        "T22",
+        "Who set up one project's webhook makes up deliveries for another project",
+        "WEBHOOK_SECRETS binds tokens to projects by id, path or group; the id that is acted upon must be the token's, or GitLab "
+        "must say that it is at the token's path. A lie leaves the true run as it was.",
+        (
+            "functions/test_bound_tokens.py::test_a_hand_made_note_for_another_project_starts_nothing",
+            "shared/test_receive.py::test_a_token_for_other_projects_starts_nothing_and_the_operator_sees_it",
+            "shared/test_dispatch.py::test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one",
+            "shared/installation/test_secrets.py::test_a_name_is_an_id_a_path_or_a_group",
+        ),
+    ),
+    Threat(
+        "T23",
+        "Who holds a webhook's secret makes up a comment, its author, its text, its project or its branch",
+        "A delivery is a hint: before anything starts GitLab must have that comment, by that author, with that instruction, "
+        "not older than a day; project, branches and confidentiality are GitLab's word.",
+        (
+            f"{_QUICK}::test_a_delivery_of_what_gitlab_does_not_have_starts_nothing",
+            "shared/runs/test_confirm.py::test_a_comment_that_is_not_as_it_was_told_starts_nothing",
+            "shared/runs/test_confirm.py::test_what_is_not_there_is_looked_for_again_for_a_minute",
+            "shared/runs/test_confirm.py::test_branch_path_and_fork_are_gitlab_s_word",
+            "shared/runs/test_confirm.py::test_who_was_assigned_or_labelled_must_still_be",
+        ),
+        ("hints",),
     ),
 )
 

@@ -15,7 +15,7 @@ from time import thread_time_ns
 from typing import NamedTuple
 
 from shared.incoming.delivery import Delivery, verify
-from shared.installation.secrets import Secret, WebhookSecrets
+from shared.installation.secrets import SigningKey, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 from tests.support import fakes
 
@@ -66,7 +66,7 @@ def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
     whatever it is compared with.
     """
     tokens = (token, token + "abc")
-    secrets = [WebhookSecrets((), (Secret(each),)) for each in tokens]
+    secrets = [WebhookSecrets((), (WebhookToken(each),)) for each in tokens]
 
     def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:
         one = int(rng.random() * 2)
@@ -80,7 +80,7 @@ def by_token(token: str = fakes.SECRET_TOKEN) -> Compared:
 
 def by_signature() -> Compared:
     """Return wrong signatures; the length of a right one is no secret."""
-    right, key = fakes.sign(b"{}"), Secret(fakes.SIGNING_TOKEN.removeprefix("whsec_"))
+    right, key = fakes.sign(b"{}"), SigningKey(fakes.SIGNING_TOKEN.removeprefix("whsec_"))
     secrets = WebhookSecrets((key,), ())
 
     def make(rng: Random, what: str) -> tuple[Delivery, WebhookSecrets]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.delivery import Delivery, has_credentials, verify
-from shared.installation.secrets import Secret, SecretError, WebhookSecrets
+from shared.installation.secrets import SecretError, WebhookSecrets, WebhookToken
 from shared.outcome.reasons import Reason, Stop
 from tests import DATA
 from tests.support.fakes import NOW, SECRET_TOKEN, SIGNING_TOKEN, delivery, sign, tokens
@@ -81,6 +81,24 @@ def test_a_new_signing_token_is_accepted_beside_the_old_one() -> None:
     assert verdict({"signing_tokens": [other, SIGNING_TOKEN]}, sign(b"{}"), b"{}", NOW) == "accept"
 
 
+def test_a_delivery_speaks_for_what_all_its_tokens_may() -> None:
+    other = "whsec_" + base64.b64encode(bytes(32)).decode()
+
+    def names(signing: object, secret: object = ()) -> tuple[str, ...] | None:
+        document = {"signing_tokens": signing, "secret_tokens": secret or []}
+        secrets = WebhookSecrets.parse(json.dumps(document))
+        headers = sign(b"{}") | {"x-gitlab-token": SECRET_TOKEN}
+        return verify(Delivery("POST", headers, b"{}"), secrets, NOW).names
+
+    assert names({"7": SIGNING_TOKEN, "8": other}) == ("7",)
+    assert names({"7": SIGNING_TOKEN, "group": [other, SIGNING_TOKEN]}) == ("7", "group")
+    assert names({"7": SIGNING_TOKEN, "*": SIGNING_TOKEN}) is None
+    assert names([SIGNING_TOKEN]) is None
+    assert names({"7": SIGNING_TOKEN}, {"8": SECRET_TOKEN}) == ("7",)
+    assert names([], {"8": SECRET_TOKEN, "9": "other"}) == ("8",)
+    assert names([], [SECRET_TOKEN]) is None
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [
@@ -149,7 +167,9 @@ def test_a_delivery_without_a_secret_token_is_refused_whatever_is_configured(
     configured: str, headers: dict[str, str]
 ) -> None:
     with pytest.raises(Stop):
-        verify(Delivery("POST", headers, b"{}"), WebhookSecrets((), (Secret(configured),)), NOW)
+        verify(
+            Delivery("POST", headers, b"{}"), WebhookSecrets((), (WebhookToken(configured),)), NOW
+        )
 
 
 @given(

@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.mention import instruction, may_occur, occurs, sanitized
+from shared.outcome.reasons import Stop
+from shared.runs import command
 from tests import DATA
+from tests.support import fakes
 
 CLAUDE = ("@claude",)
 CASES = json.loads((DATA / "mentions.json").read_text())
+PUBLIC = json.loads((DATA / "cases.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['id']} {case['why']}")
@@ -28,7 +33,7 @@ def test_a_case_of_the_field_is_decided_as_documented(case: dict[str, Any]) -> N
         ("@claude: fix\n\nit", "fix\n\nit"),
         ("@claude... well", "well"),
         ("@claude\n\nfix it", "fix it"),
-        ("please @claude fix it", "please fix it"),
+        ("please @claude look", "please look"),
         ("fix it @claude", "fix it"),
         ("fix it, @claude!", "fix it,!"),
         ("first\n@claude, second", "first\nsecond"),
@@ -90,12 +95,65 @@ def test_several_phrases_are_all_served() -> None:
     assert instruction("@ai_bot go", phrases) is None
 
 
+@pytest.mark.parametrize("case", PUBLIC, ids=lambda case: case["id"])
+def test_a_public_report_is_understood(case: dict[str, Any]) -> None:
+    asked = instruction(case["note"], CLAUDE)
+    assert (asked is not None) == (case["asked"] is not None), case["why"]
+    if asked is not None:
+        options, rest = command.parse(asked, fakes.settings())
+        assert [[*options], rest] == case["asked"], case["why"]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("please @claude fix it", "fix\n\nplease fix it"),
+        ("Hi, @claude review\n\nThe parser.", "review\n\nHi,\n\nThe parser."),
+        ("Hi @claude --turns 3 review this", "--turns 3 review\n\nHi review this"),
+        ("Hi @claude\n--turns=3\nlook", "Hi\n--turns=3\nlook"),
+        ("Hi\n@claude\n--turns=3\nreview", "--turns=3 review\n\nHi"),
+        ("Hi @claude --turns 3 stop using tabs", "--turns 3\n\nHi stop using tabs"),
+        ("Thanks, @claude!\n\n@claude **stop** `x`", "Thanks,!\n\n**stop** `x`"),
+        ("```\nx\n```\n@claude `stop`", "```\nx\n```\n`stop`"),
+        ("Hi @claude --model @claude x", "--model x\n\nHi"),
+    ],
+)
+def test_what_stands_behind_the_mention_comes_first(text: str, asked: str) -> None:
+    assert instruction(text, CLAUDE) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("@claude\n---\n<!-- a -->\n---", " ---\n<!-- a -->\n---"),
+        ("---\na\n---\n@claude b", "---\na\n---\nb"),
+        ("b\n@claude\n---\na\n---", "b\n\n---\na\n---"),
+    ],
+)
+def test_a_cut_makes_no_front_matter(text: str, asked: str) -> None:
+    assert instruction(text, CLAUDE) == asked
+    assert "<!--" not in sanitized(asked, CLAUDE)
+
+
+OPENINGS = ("@claude", " ", "\n", "--turns", "—turns=3 ", "stop", "review", "Hi ", ",", "`", "> ")
+
+
+@given(st.lists(st.sampled_from(OPENINGS), max_size=9).map("".join))
+def test_what_is_moved_to_the_front_is_what_the_parser_reads(text: str) -> None:
+    asked = instruction(text, CLAUDE)
+    assert instruction(asked or "", CLAUDE) is None
+    with suppress(Stop):
+        options, _ = command.parse(asked or "", fakes.settings())
+        assert not options.command or options.command in f"{text} help".lower()
+
+
 @given(st.text(alphabet="@claudeCLAUDE`>\\ \n-./_x", max_size=60))
 def test_cutting_a_mention_removes_nothing_else(text: str) -> None:
     asked = instruction(text, CLAUDE)
     if asked is not None:
-        letters = re.sub(r"(?i)@claude|[\s,:;.!?]", "", text)
-        assert re.sub(r"(?i)@claude|[\s,:;.!?]", "", asked) == letters
+        # Options behind a mention come first.
+        letters, left = (re.sub(r"(?i)@claude|[\s,:;.!?-]", "", each) for each in (text, asked))
+        assert sorted(letters) == sorted(left) if "--" in text else letters == left
 
 
 PIECES = (

@@ -13,6 +13,7 @@ from shared.installation.secrets import (
     Secret,
     SecretError,
     WebhookSecrets,
+    speaks_for,
 )
 from shared.outcome.reasons import Reason, Retry
 from tests.support.fakes import API_TOKEN, NOW, SIGNING_TOKEN, TRIGGER_TOKEN, Clock
@@ -69,6 +70,27 @@ def test_a_single_secret_token_as_secrets_manager_generates_it_counts() -> None:
         '{"secret_tokens": ["canäry"]}',
         '{"secret_tokens": [7]}',
         '{"secret_tokens": ["canary"], "canary": 1}',
+        '{"secret_tokens": {}}',
+        '{"secret_tokens": {"": "canary"}}',
+        '{"secret_tokens": {" ": "canary"}}',
+        '{"secret_tokens": {"group/": "canary"}}',
+        '{"secret_tokens": {"/group": "canary"}}',
+        '{"secret_tokens": {"group//app": "canary"}}',
+        '{"secret_tokens": {"https://gitlab.com/group": "canary"}}',
+        '{"secret_tokens": {"group/*": "canary"}}',
+        '{"secret_tokens": {"grüppe": "canary"}}',
+        '{"secret_tokens": {"077": "canary"}}',
+        '{"secret_tokens": {"group": []}}',
+        '{"secret_tokens": {"group": null}}',
+        '{"secret_tokens": {"group": ["canary", 7]}}',
+        '{"secret_tokens": {"group": ["canary", ""]}}',
+        '{"secret_tokens": {"group": {"app": "canary"}}}',
+        '{"secret_tokens": {"77": "canary", "77": "canary2"}}',
+        '{"secret_tokens": {"group/app": "canary", "Group/App": "canary2"}}',
+        '{"secret_tokens": ["canary"], "secret_tokens": {"group": "canary2"}}',
+        '{"secret_token": {"group": "canary"}}',
+        '{"signing_tokens": {"group": "whsec_canary"}}',
+        '{"signing_tokens": {"whsec_canary": "group"}}',
     ],
 )
 def test_a_wrong_webhook_document_is_explained_without_being_quoted(document: str) -> None:
@@ -76,6 +98,65 @@ def test_a_wrong_webhook_document_is_explained_without_being_quoted(document: st
         WebhookSecrets.parse(document)
     assert "canary" not in str(error.value)
     assert "Y2FuYXJ5" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ('{"secret_tokens": {"": "x"}}', "a name under secret_tokens must be a project's id"),
+        ('{"secret_tokens": {"7": "x", "7": "y"}}', "give each project one entry"),
+        ('{"secret_tokens": {"7": []}}', "a project under secret_tokens has no token"),
+        (
+            '{"secret_tokens": {"7": "x", "8": 9}}',
+            "secret_tokens must be a list of .* or an object",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_bound_token_is_said(document: str, says: str) -> None:
+    with pytest.raises(SecretError, match=f"^WEBHOOK_SECRETS.* {says}"):
+        WebhookSecrets.parse(document)
+
+
+def test_tokens_may_be_bound_to_projects_and_groups() -> None:
+    document = {
+        "signing_tokens": {"Group/App": SIGNING_TOKEN},
+        "secret_tokens": {"*": "all", "77": ["one", "two"], "group": "one"},
+        "secret_token": "generated",
+    }
+    secrets = WebhookSecrets.parse(json.dumps(document))
+    assert [token.names for token in secrets.signing_keys] == [("group/app",)]
+    assert [(token.reveal(), token.names) for token in secrets.secret_tokens] == [
+        ("all", None),
+        ("one", ("77",)),
+        ("two", ("77",)),
+        ("one", ("group",)),
+        ("generated", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "project_id", "path", "speaks"),
+    [
+        (None, 7, "group/app", True),
+        ((), 7, "group/app", False),
+        (("group/app",), 7, "group/app", True),
+        (("group/app",), 7, "Group/APP", True),
+        (("group",), 7, "group/sub/app", True),
+        (("group/sub",), 7, "group/sub/app", True),
+        (("group",), 7, "groupie/app", False),
+        (("group/app",), 7, "group/app2", False),
+        (("app",), 7, "group/app", False),
+        (("group",), 7, "", False),
+        (("7",), 7, "", True),
+        (("7",), 77, "group/app", False),
+        (("77",), 7, "77/app", False),
+        (("other", "7"), 7, "group/app", True),
+    ],
+)
+def test_a_name_is_an_id_a_path_or_a_group(
+    names: tuple[str, ...] | None, project_id: int, path: str, speaks: bool
+) -> None:
+    assert speaks_for(names, project_id, path) is speaks
 
 
 @pytest.mark.parametrize(

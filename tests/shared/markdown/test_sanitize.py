@@ -20,7 +20,7 @@ def keeps(*texts: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("text", texts)
 
 
-def becomes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+def becomes(*pairs: tuple[str, str | None]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("text", "seen"), pairs)
 
 
@@ -35,7 +35,7 @@ def test_a_text_of_the_collection_is_sanitized_as_it_is_shown(case: dict[str, st
     "List<String>, Vec<Option<T>> and Map<String, List<T>>",
     "a < b && c > d, x <- y, <!-, <- , ->, <3, a<b, 1<2>0",
     "mail <a@b.c> or see <https://x/?a=b&c=d> and https://x/y?a=b&amp;c",
-    "| a | b |\n|---|---|\n| `x | y` | <b>c</b> |\n",
+    "| a | b | c |\n|---|---|---|\n| `x | y` | <b>c</b> |\n",
     "- [ ] one\n- [x] two\n  1. three\n\n> quote\n\n# Title #\n\nText\n===\n",
     "[link](http://x/y_(z)) [ref][x] [x] ![](http://x) ![][x]\n\n"
     '[x]: http://x\n[^1]: a "note"\n\na[^1]',
@@ -177,7 +177,7 @@ MARKUP = "<!-- a --> <b x=y> ![c](d 'e') [f](g 'h') &#8203;\n[x]: i 'j'"
     "- > ```\n  > <b x=y>\n  > ```\n",
     ">>>\n```\n<b x=y>\n```\n>>>\n",
     "`a` and `<!-- b -->`\nand `c` in `<b x=y>`",
-    "| a |\n|---|\n| `<b x=y>` | `c \\| <b x=y>` |",
+    "| a | b |\n|---|---|\n| `<b x=y>` | `c \\| <b x=y>` |",
     "| a | `b | <b x=y>` without a second line",
     "<pre>a</pre>\n\n`<b x=y>`",
     "<!-- -->`a`\n\n```\n<!-- b -->\n```".replace("<!-- -->", ""),
@@ -220,6 +220,164 @@ def test_doubtful_code_is_treated_as_text(text: str, seen: str) -> None:
     assert sanitize(text) == seen
 
 
+@becomes(
+    ("| a |\n|---|\n| x | IGNORE |", "| a |\n|---|\n| x |"),
+    ("a | b\n:-|-\nc | d | e |\nf\\|g|h|i\n\nx|y|z", "a | b\n:-|-\nc | d |\nf\\|g|h|\n\nx|y|z"),
+    ("- |a|\n  |-|\n  |b|c|\n- d|e", "- |a|\n  |-|\n  |b|\n- d|e"),
+    ("> a|b\n> -|-\n> c|d|e\nf|g|h", "> a|b\n> -|-\n> c|d|\nf|g|h"),
+    ("x\n\na|b\n-|-\n`c|d` | e\n# f|g|h", "x\n\na|b\n-|-\n`c|d` |\n# f|g|h"),
+    ("<div>\n\n|a|\n|-|\n|b|c|\n</div>", "<div>\n\n|a|\n|-|\n|b|\n</div>"),
+)
+def test_cells_beyond_the_header_go(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@keeps(
+    "| a | b |\n|---|---|\n| c |\n| d | e |   \n|f|g\\|h|",
+    "# a\n|---|\n| x | y |",
+    "a|b\n|---|\n|x|y|",
+    "```\n|a|\n|-|\n|b|c|\n```",
+    "<details>\n\n```\n|a|\n|-|\n|b|c|\n```\n</details>",
+    "a\n---\nb|c",
+    "- | a\n- | -\n- b | c",
+)
+def test_other_bars_stay(text: str) -> None:
+    assert sanitize(text) == text
+
+
+@becomes(
+    ("<ruby>a<rp>HIDDEN</rp><rt>b</rt></ruby>", "<ruby>a<rt>b</rt></ruby>"),
+    ("<ruby>a<RP class=x>(<rt>b<rp>)</ruby> c", "<ruby>a<rt>b</ruby> c"),
+    ("a <rp>b <i>c</i></rp> d", "a "),
+    ("a <rp>b", "a "),
+    ("`<rp>` <rpx>", "`<rp>` <rpx>"),
+)
+def test_what_stands_for_readers_without_ruby_goes(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@pytest.mark.parametrize(
+    ("language", "drawn"),
+    [
+        ("mermaid", "a\n%%|\n%%{|}%%\na --> b %%|\naccTitle:|\naccDescr {|}"),
+        ("Mermaid:x y", "%%|"),
+        ("plantuml", "'|\na -> b : it's\n/'|'/ c"),
+        ("c4plantuml", "  '|"),
+        ("graphviz", 'a [label="http://x // y", color=#fff] //|\n#|\n/*|*/ b\n/*|'),
+        ("d2", 'a -> b: "# c" #|\n"""|"""'),
+        ("erd", "[a] #|\nb {color: #ff0000}"),
+        ("dbml", "Table a { //|\n}"),
+        ("nomnoml", "#fill: red\n//|\n[a]"),
+        ("bytefield", '(a "; b") ;|'),
+        ("symbolator", "--|\na //|"),
+        ("diagramsnet", "<a/><!--|-->"),
+        ("wireviz", "a: b #|"),
+        ("seqdiag", "a -> b; #|\n//|"),
+        ("math", "a %|\n\\%b \\phantom{|} \\hphantom {|} {c}"),
+        ("tikz", "\\draw; %|"),
+    ],
+)
+@pytest.mark.parametrize("around", ["```", "~~~~", "> ```", "- ```"])
+def test_comments_of_drawn_code_go_and_their_marks_stay(
+    language: str, drawn: str, around: str
+) -> None:
+    before = around.rstrip("`~")
+    fence = around.removeprefix(before)
+    rest = before.replace("-", " ")
+    body = "".join(f"{rest}{line}\n" for line in drawn.split("\n"))
+    text = f"{before}{fence}{language}\n{body}{rest}{fence}\nafter"
+    clean = re.sub(r"(?m) y$", "", text.replace("|", ""))
+    assert sanitize(text.replace("|", " HIDDEN * x ")) == clean
+    assert sanitize(clean) == clean
+
+
+@becomes(
+    ("a $b % HIDDEN$ c", "a $b %$ c"),
+    ("$`a % HIDDEN`$ `b % c`", "$`a %`$ `b % c`"),
+    ("$$\na % HIDDEN\n\\phantom{HIDDEN}$$ b", "$$\na %\n\\phantom{}$$ b"),
+    ("<div>\n$a %HIDDEN$\n</div>", "<div>\n$a %$\n</div>"),
+    ("$a % HIDDEN$ <!-- HIDDEN -->", "$a %$ "),
+    ("$a <!-- HIDDEN --> % HIDDEN$", "$a  %$"),
+    ('<pre lang="mermaid"><code>a\n%% HIDDEN\n</code></pre>', "<pre><code>a\n%%\n</code></pre>"),
+    ("<div>\n````\n\n```mermaid\n%% HIDDEN\n```\n", "<div>\n````\n\n```mermaid\n%%\n```\n"),
+    ("```mermaid\n- ```\n      ```\n> ```\n%% HIDDEN", "```mermaid\n- ```\n      ```\n> ```\n%%"),
+    ("```plantuml\n/'\nHIDDEN\n'/```\n```", "```plantuml\n/''/```\n```"),
+)
+def test_comments_of_formulas_and_in_doubt_go(text: str, seen: str) -> None:
+    assert sanitize(text) == seen
+
+
+@keeps(
+    "```js\n// a\n%% b\n```\n```\n' c\n```",
+    "````markdown\n```mermaid\n%% a\n```\n````",
+    "    ```mermaid\n    %% a\n",
+    "    ```js a b\n",
+    "from $5 to $6 (10% off), $HOME/%a and 20% of it",
+    "`$a % b$` and \\$a % b$",
+    "50% off, ```mermaid %% a``` and mermaid %% b",
+)
+def test_what_is_not_drawn_stays(text: str) -> None:
+    assert sanitize(text) == text
+
+
+def table(data: object, around: str = "") -> str:
+    body = json.dumps(data, indent=1, ensure_ascii=False).replace("\n", f"\n{around}")
+    return f"{around}```json:table\n{around}{body}\n{around}```"
+
+
+@pytest.mark.parametrize("around", ["", "> "])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"fields": [{"key": "a"}], "items": [{"a": "漢", "b": "HIDDEN"}]},
+        {"fields": ["a", 1], "items": [{"a": 1, "HIDDEN": 2}, 3]},
+        {"items": [{"a": 1}, {"a": 2, "b": "HIDDEN"}]},
+        {"items": [{"a": 1}], "note": "HIDDEN", "caption": "a", "filter": True},
+        {"fields": [{"key": "a", "note": "HIDDEN"}], "items": []},
+    ],
+)
+def test_of_a_json_table_only_columns_stay(data: object, around: str) -> None:
+    seen = sanitize(table(data, around))
+    assert "HIDDEN" not in seen
+    assert sanitize(seen) == seen
+    assert '"a"' in seen
+
+
+@keeps(
+    table({"fields": [{"key": "a", "label": "A"}], "items": [{"a": "x"}], "markdown": True}),
+    "```json:table\n{ none\n```",
+    "```json:table\n[1]\n```",
+    '```json\n{"items": [{"a": 1}, {"b": 2}]}\n```',
+)
+def test_other_json_stays(text: str) -> None:
+    assert sanitize(text) == text
+
+
+@becomes(
+    ('```json:table\n{"items": [{"a": "HIDDEN", "a": "b"}]}\n```', None),
+    ('```json:table\n{"items": [{"a": ' + "9" * 5000 + "}]}\n```", "```json:table\n```"),
+    ("```json:table\n" + '{"a":' * 100_000 + "\n```", "```json:table\n```"),
+    ('```json:table\n{"b": 1, "caption": "a\\u200b\\u2028"}\n```', None),
+)
+def test_a_json_table_that_is_odd_hides_nothing(text: str, seen: str | None) -> None:
+    clean = sanitize(text)
+    assert seen is None or clean == seen
+    assert not re.search("HIDDEN|[\u200b\u2028]", clean)
+
+
+@becomes(
+    ("---\na: <b c=d> <!-- e -->\n---\n<!-- f -->g", "---\na: <b c=d> <!-- e -->\n---\ng"),
+    ("+++toml\n~~~\n...\n<!-- a -->", "+++toml\n~~~\n...\n"),
+    ("# coding: a\n\n;;;\n<b c=d>\n---", "# coding: a\n\n;;;\n<b c=d>\n---"),
+    ("---\na\n---\n```js b\n<b c=d>\n```", "---\na\n---\n```js\n<b c=d>\n```"),
+    ("---mermaid\n%% a\n---", "---mermaid\n%%\n---"),
+    ("a\n---\n<!-- b -->\n---", "a\n---\n\n---"),
+    ("---\n[a b]: c\n---\n\n[d e]: f", "---\n[a b]: c\n---\n"),
+)
+def test_front_matter_is_code(text: str, seen: str) -> None:
+    assert sanitize(text).rstrip("\n") == seen.rstrip("\n")
+
+
 def nested(depth: int) -> str:
     return "<!-" * depth + "<!-- x -->" + "- x -->" * depth
 
@@ -243,7 +401,10 @@ PIECES = (
     *MARKS,
     "<b x=y>", "<b ", 'title="a"', "<div>", "</div>", "<!A", "<?", "?>", "<![CDATA[", "]]>",
     "<script>", "![", "![a](", "[a](b 'c')", "[x]: y 'z'\n", "&#8203;", "&zwj;", "\u200b", "\u2028",
-    "|", "\n|-|\n", "<!-", "- ", "&#82", "03;", "\U000e0041",
+    "|", "\n|-|\n", "<!-", "- ", "&#82", "03;", "\U000e0041", "\n-|-\n", "a|b\n", "|c|d|e\n",
+    "<rp>", "</rp>", "<rt>", "```mermaid\n", "%%", "%%{", "```plantuml\n", "/'", "'/", "```math\n",
+    "$", "$$", "%", "\\phantom{", "{", "}", "```json:table\n", '{"items":[{"a":1,"a":2}]}',
+    "\n---\n", "---\n", '<pre lang="math">', "+++\n", "...\n",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join)
 
@@ -315,7 +476,12 @@ REPEATED = (
     "[x]:\n", "\u200b", "a\u200b", "\u2028", "<?a?>", "<? ", "\n<?\n\n", "<!A\n\n", "<![CDATA[",
     "<pre>\n", "<pre></pre>\n", "\n<pre>\n\n</pre>", "- a\n\n      <b c=d>\n", "\\<", "é<b c=d>",
     "]", "<b a='<b c=\"' d=' e=\"", '<b =\'<b ="\' "=" "=\'', '<div>\n<b ="<b "="', "```a b\n```\n",
-    "![a <!-- ]( -->",
+    "![a <!-- ]( -->", "a|b\n-|-\nc|d|e\n", "|a\n", "-|-\n", "<rp>", "<rp>a</rp>", "<rp><b>",
+    "$a%b$ ", "$", "$$ ", "$$", "$a%\n", "$a", "\\phantom{", "$\\phantom{", "```mermaid\n%% a\n",
+    "```mermaid\n", "```mermaid\n%%{", "```plantuml\n/'", "```plantuml\n'a\n```\n", '```d2\n"""',
+    "```dot\n/*a\n", "```math\n{", '<pre lang="math">', '<pre lang="math', "<pre ",
+    '```json:table\n{"items": [{"a":', "```json:table\n{}\n```\n", "---\n", "---\n\n", "+++\n...\n",
+    "%%", "mermaid ",
 )  # fmt: skip
 OURS: dict[str, Callable[[int], str]] = {
     **FAMILIES,
@@ -329,6 +495,13 @@ OURS: dict[str, Callable[[int], str]] = {
     "open instructions": lambda size: "<? " * (size // 3) + "\n\n?>",
     "quotes in loose tags": lambda size: '<div>\n<b ="' + '<b "="' * (size // 6) + '" < >',
     "openers and comments": lambda size: "![" * (size // 30) + "<!-- ]( -->" * (size // 15),
+    "rows of bars": lambda size: "|a|\n|-|\n" + "|" * size,
+    "rows beyond": lambda size: "|a|\n|-|\n" + "|b|c|d\n" * (size // 8),
+    "comments in a drawing": lambda size: "```dot\n" + '/*a*/ "b" // c\n' * (size // 16),
+    "an open drawing": lambda size: "```plantuml\n" + "/'a" * (size // 3),
+    "braces in a formula": lambda size: "```math\n" + "\\phantom{" * (size // 9) + "}" * size,
+    "front matter without end": lambda size: "---\n" + "--- a\n" * (size // 6),
+    "a deep JSON table": lambda size: "```json:table\n" + '{"a":' * (size // 5) + "\n```",
     "runs of backticks in lines": lambda size: counting(size).replace("a", "a\n"),
 }
 SIZE = 20_000

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.mention import instruction
-from shared.markdown.visible import mask
+from shared.markdown.visible import mask, shown
 from tests import DATA
 
 REDOS = json.loads((DATA / "redos.json").read_text())["families"]
@@ -312,6 +312,62 @@ def test_a_definition_and_a_link_to_it_are_not_seen(text: str) -> None:
     assert holds(text)
 
 
+@shows(
+    "---\nHIDDEN\n---\nSHOWN",
+    "\n \n+++ toml\r\nHIDDEN\r\n+++ \r\nSHOWN",
+    "-*- coding: HIDDEN -*-\n;;;\nHIDDEN\n...\nSHOWN".replace("coding: HIDDEN", "coding: x"),
+    "---\nHIDDEN\n\n# HIDDEN\n---- HIDDEN\n;;;\nSHOWN",
+    "---\n```\nSHOWN\n---\nHIDDEN",
+    "---\n~~~\nHIDDEN\n---\nSHOWN",
+    "---\nSHOWN\n",
+    "--- a b\nSHOWN\n---",
+    " ---\nSHOWN\n---",
+    "SHOWN\n\n---\nSHOWN\n---",
+    "\ufeff---\nSHOWN\n---",
+)
+def test_front_matter_is_a_block_of_code(text: str) -> None:
+    assert holds(text)
+
+
+@shows(
+    "|SHOWN|\n|---|\n|SHOWN|HIDDEN|\n|SHOWN|\n\n|SHOWN|SHOWN|",
+    "SHOWN\nSHOWN | a\n:-: | -\nSHOWN | SHOWN | HIDDEN\nSHOWN",
+    "- |SHOWN|\n  |---|\n  |SHOWN|HIDDEN|\n- SHOWN|SHOWN",
+    "|a|\n|-|\n|SHOWN\\|SHOWN|HIDDEN",
+    "|a|\n|-|\n|b|`|\n|SHOWN|\n\n`HIDDEN`",
+    "|a|\n|-|-|\n|SHOWN|SHOWN|",
+    "SHOWN|SHOWN\n---\nSHOWN|SHOWN",
+    "# a\n|-|\n|SHOWN|SHOWN|",
+    "|a|\n|-|\n# SHOWN|SHOWN",
+    "|a|\r\n|-|\r\n|SHOWN|HIDDEN|\r\nSHOWN",
+)
+def test_a_cell_beyond_the_header_is_not_seen(text: str) -> None:
+    assert holds(text)
+
+
+@shows(
+    "<ruby>SHOWN<rp>HIDDEN</rp><rt>SHOWN</rt></ruby> SHOWN",
+    "<ruby>SHOWN<rp>HIDDEN<rt>SHOWN<RP >HIDDEN</ruby> SHOWN",
+    "SHOWN <rp>HIDDEN\n\nHIDDEN",
+    "SHOWN <rp>HIDDEN <b>HIDDEN</b></rp> HIDDEN",
+    "`<rp>` SHOWN",
+)
+def test_what_stands_for_readers_without_ruby_is_not_seen(text: str) -> None:
+    assert holds(text)
+
+
+@shows(
+    "$$ HIDDEN $$ SHOWN",
+    "SHOWN\n$$\nHIDDEN\nHIDDEN\n$$\nSHOWN",
+    "$HIDDEN$ SHOWN $`HIDDEN`$",
+    "$$ SHOWN\n\nSHOWN $$",
+    "SHOWN costs $5, SHOWN, and $6",
+    "\\$SHOWN$ $ SHOWN$ $SHOWN $ $SHOWN$5",
+)
+def test_a_formula_is_not_seen(text: str) -> None:
+    assert holds(text)
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -340,6 +396,7 @@ def test_every_kind_of_newline_is_one(text: str) -> None:
 MARKS = [
     "```", "`", "~~~", ">", ">>>", "<", "<!--", "-->", "<pre>", "</pre>", "<a", "<code>", "</code>",
     "[", "]", "(", "](", "[x]:", "[x]", "![", "\\", "@", "-", "1.", "10)", "#", "===", "***",
+    "|", "|-|\n", "\n-|-\n", "---\n", "+++\n", "...\n", "$", "$$", "<rp>", "</rp>", "<rt>",
     "www.", "://", '"', "'", "=", "/", "|", "&", ";", "a", "claude", "@claude", "\0", "\r",
     "\ud800", "\U0001f916", " ", "  ", "    ", "\t", "\n", "\n\n", "\r\n", "é",
 ]  # fmt: skip
@@ -359,6 +416,24 @@ def test_what_is_hidden_stays_hidden(text: str) -> None:
     seen = mask(text)
     again = mask(seen)
     assert all(new == " " for old, new in zip(seen, again, strict=True) if old == " ")
+
+
+LINES = (
+    "\n> ", "\n>>>\n", "\n\n", "\n", "\n- ", "\n1. ", "\n  ", "\n    ", "@a", " @a ", "`", "```\n",
+    "~~~\n", "<!--", "-->", "<a>", "</a>", "<b x='", "'>", "[", "](x)", "[x]: y\n", "\n[x]: y\n'",
+    "$", "$$", "|", "|-|\n", "---\n", "...\n", "\r\n", "\r",
+    "\\", "x", "# ", "\n===", "http://", "\t", "\0", ">",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=25).map("".join))
+def test_what_is_shown_is_what_the_whole_mask_leaves(text: str) -> None:
+    spans = [found.span() for found in re.finditer("@a", text)]
+    seen = mask(text)
+    for some in (spans, spans[:1], spans[-1:]):
+        assert not some or shown(text, some) == [
+            (start, end) for start, end in some if seen[start:end] == text[start:end]
+        ]
 
 
 @given(TEXTS)
@@ -399,6 +474,8 @@ REPEATED = (
     "> a\n", ">\n", "~~~\n", "```a\n", "```\n", "[x]: y\n", "[x]: y\n\n", "[x]: y '\n", "[x]: <\n",
     "[", "]", "(", ")", "#\n", "---\n", "* * *\n", "=\n", "a\n=\n", "a\n", "a\n\n", "\n", " \n",
     "\t", "\t\n", "\r", "\r\n", "    a\n", "| a ", "\0", "@claude ", "@claude", "`@claude` ",
+    "|a\n", "-|-\n", "a|b\n-|-\nc|d|e\n", "|", "---\n", "--- a\n", "+++\n...\n", "$a$ ", "$$",
+    "$$a", "$a\n", "<rp>", "<rp>a<rt>", "<rp><b>", "x\n@claude ", "@claude\n", "@claude —turns=1 ",
 )  # fmt: skip
 FAMILIES: dict[str, Callable[[int], str]] = {
     **{text: family(text) for text in REDOS},
@@ -415,6 +492,10 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "labels": lambda size: "[x]: y\n\n" + "[x] [x][y] " * (size // 11),
     "labels in brackets": lambda size: "[x]: y\n\n" + "[" * (size // 2) + "]" * (size // 2),
     "openers with labels": lambda size: "[x]: y\n\n" + "[a" * (size // 2),
+    "rows of bars": lambda size: "|a|\n|-|\n" + "|" * size,
+    "front matter without end": lambda size: "---\n" + "--- a\n" * (size // 6),
+    "mentions in a line": lambda size: "x\n" + "@claude " * (size // 8),
+    "options without end": lambda size: "x @claude" + " --a" * (size // 4),
     "fences in lists": lambda size: "".join(
         "1. " * (depth % 40) + "- ~~~\n" for depth in range(size // 64)
     ),

@@ -11,7 +11,7 @@ from shared.incoming.event import Branches, Event
 from shared.outgoing.context import DESCRIPTION, FILES, HUNK, NOTE, SHORT, THREAD, context
 from shared.outgoing.payload import MAX_VALUE, safe_json
 from tests.support import fakes, stages
-from tests.support.fakes import NOW, run
+from tests.support.fakes import NOW
 
 ISSUE = fakes.NOTE
 MERGE_REQUEST = ISSUE._replace(
@@ -24,7 +24,7 @@ DIFF = "@@ -1,3 +1,3 @@\n-a\n+b\n c\n@@ -10,3 +10,4 @@ def f():\n x\n-y\n+z\n+z\
 
 class Stage(stages.Stage):
     def context(self, event: Event = ISSUE) -> dict[str, Any]:
-        found = context(run(event), 30, self.services)
+        found = context(fakes.confirmed(self.gitlab, event), 30, self.services)
         assert len(safe_json(found)) <= MAX_VALUE
         read: dict[str, Any] = json.loads(json.dumps(found))
         return read
@@ -147,7 +147,36 @@ def test_of_our_own_notes_only_answers_are_told(stage: Stage) -> None:
 def test_internal_notes_are_for_internal_requests_only(stage: Stage) -> None:
     stage.wrote(1, "internal", internal=True)
     assert stage.texts() == []
-    assert stage.texts(ISSUE._replace(internal=True)) == ["internal"]
+
+
+def test_of_an_internal_request_only_ids_leave(stage: Stage) -> None:
+    stage.wrote(1, "internal", internal=True)
+    internal = MERGE_REQUEST._replace(internal=True)
+    found = stage.context(internal)
+    assert found == {
+        "version": 1,
+        "event": "mention",
+        "project": {"id": 7, "path": "group/app", "default_branch": "main"},
+        "merge_request": {
+            "iid": 5,
+            "source_branch": "feature",
+            "target_branch": "main",
+            "sha": "seen",
+        },
+        "note": {"id": 101, "internal": True},
+        "thread": {"discussion_id": "d" * 40},
+        "position": None,
+        "author": {"id": 42, "access_level": 30},
+        "unread": [],
+        "untrusted": [],
+    }
+
+
+def test_texts_that_changed_since_are_left_out_and_named(stage: Stage) -> None:
+    changed = fakes.confirmed(stage.gitlab, ISSUE, unchanged=False)
+    found = context(changed, 30, stage.services)
+    assert found["unread"] == ["title", "description"]
+    assert set(found["issue"]) == {"iid", "state", "labels", "author"}  # type: ignore[call-overload]
 
 
 def test_nothing_hidden_gets_through(stage: Stage) -> None:
@@ -229,7 +258,6 @@ def test_a_long_hunk_is_cut(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("method", "unread"),
     [
-        ("target", "merge_request"),
         ("notes", "thread"),
         ("roles", "roles"),
         ("discussion", "discussion"),
@@ -252,16 +280,16 @@ def test_what_cannot_be_read_is_named_and_fails_nothing(
 
 def test_a_slow_gitlab_does_not_hold_the_run_up(stage: Stage) -> None:
     stage.wrote(1)
-    read = stage.gitlab.target
+    read = stage.gitlab.roles
 
-    def slowly(event: Event) -> Any:
+    def slowly(project_id: int, user_ids: list[int]) -> Any:
         stage.clock.time += 7
-        return read(event)
+        return read(project_id, user_ids)
 
-    stage.gitlab.target = slowly  # type: ignore[method-assign]
+    stage.gitlab.roles = slowly  # type: ignore[method-assign]
     found = stage.context()
-    assert found["issue"]["title"] == "It breaks"
-    assert found["unread"] == ["thread"]
+    assert found["thread"]["notes"][0]["author"]["access_level"] == 30
+    assert found["unread"] == ["discussion"]
 
 
 def test_an_issue_that_was_assigned_has_no_note(stage: Stage) -> None:

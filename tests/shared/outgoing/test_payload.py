@@ -157,7 +157,7 @@ def test_half_of_a_surrogate_pair_becomes_a_question_mark() -> None:
 
 
 def test_a_program_starts_with_the_longest_values() -> None:
-    body = payload.body(run(), Options(), "é" * 1_000_000, {}, fakes.settings())
+    body = payload.body(run(), Options(), "é" * 1_000_000, {}, fakes.settings(), nonce="n")
     environment = {name: str(value) for name, value in body["variables"].items()}  # type: ignore[attr-defined]
     assert subprocess.run(["/bin/true"], env=os.environ | environment, check=False).returncode == 0
 
@@ -170,6 +170,7 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
         text,
         {"a": "$B %C%"},
         fakes.settings(MODEL_PROVIDER="bedrock", MODEL_REGION="eu-west-1"),
+        nonce="n",
     )
     assert body["ref"] == "main"
     assert body["ai_flow"]["input"] == text
@@ -181,6 +182,7 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
         "AI_FLOW_CONTEXT",
         "AI_FLOW_EVENT",
         "AI_FLOW_ID",
+        "AI_FLOW_NONCE",
         "AI_FLOW_THREAD",
         "AI_FLOW_PROJECT_PATH",
         "AI_FLOW_GITLAB_HOSTNAME",
@@ -196,7 +198,7 @@ def test_the_body_holds_the_request_to_the_letter_and_the_variables_made_safe() 
 @pytest.mark.parametrize("discussion", ["d" * 40, None])
 def test_the_body_has_its_version_and_names_the_thread(discussion: str | None) -> None:
     asked = run(NOTE._replace(discussion_id=discussion))
-    body: dict[str, Any] = payload.body(asked, Options(), "fix it", {}, fakes.settings())
+    body: dict[str, Any] = payload.body(asked, Options(), "fix it", {}, fakes.settings(), nonce="n")
     told = {name: body["ai_flow"][name] for name in ("version", "id", "event")}
     assert told == {"version": 1, "id": asked.id, "event": "mention"}
     assert body["variables"]["AI_FLOW_THREAD"] == "issue-5"
@@ -213,7 +215,8 @@ def body(
     options: Options = Options(),  # noqa: B008  a constant
     **environment: str,
 ) -> dict[str, Any]:
-    return payload.body(run(event), options, "do it", {"note": 1}, fakes.settings(**environment))
+    settings = fakes.settings(**environment)
+    return payload.body(run(event), options, "do it", {"note": 1}, settings, nonce="n")
 
 
 def test_an_option_chooses_the_model_and_the_limits() -> None:
@@ -275,3 +278,11 @@ def test_only_a_branch_is_run_on(branch: str) -> None:
     with pytest.raises(Stop) as stop:
         payload.ref(NOTE._replace(default_branch=branch), "default")
     assert stop.value.reason is Reason.REF_NOT_FOUND
+
+
+@pytest.mark.parametrize(("name", "told"), [("mention", None), ("assign", "do it")])
+def test_of_an_internal_request_no_text_leaves(name: str, told: str | None) -> None:
+    sent = body(NOTE._replace(internal=True, name=name))
+    assert (sent["ai_flow"]["version"], sent["ai_flow"]["input"]) == (2, told)
+    assert not {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"} & set(sent["variables"])
+    assert set(body()["variables"]) - set(sent["variables"]) == {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"}

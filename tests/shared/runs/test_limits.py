@@ -1,6 +1,6 @@
 import pytest
 
-from shared.outcome.reasons import Reason, Retry, TriggerError
+from shared.outcome.reasons import Reason, Retry, Stop, TriggerError
 from shared.runs import limits
 from tests.support.fakes import NOTE, NOW, Records, run, settings
 
@@ -113,3 +113,15 @@ def test_answers_have_a_limit_of_their_own_in_each_thread() -> None:
     assert answered(40, iid=6) is None
     assert answered(41, now=NOW + 600) is None
     assert outcome(records, 42, RUNS_PER_THREAD="1") is None  # and takes nothing from the runs
+
+
+def test_what_is_given_back_is_free_for_others() -> None:
+    records = Records()
+    here = settings(RUNS_PER_DAY="1", RUNS_PER_THREAD="1", RUNS_PER_USER_PER_HOUR="1")
+    first, second = run(NOTE), run(NOTE._replace(note_id=102))
+    limits.count(first, here, records, NOW)
+    limits.give_back(first, here, records, NOW)
+    limits.give_back(first, here, records, NOW)
+    limits.count(second, here, records, NOW)
+    with pytest.raises(Stop):
+        limits.count(first, here, records, NOW)

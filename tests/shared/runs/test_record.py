@@ -257,7 +257,7 @@ def test_a_dead_letter_of_version_1_is_replayed_where_it_died(
 ) -> None:
     stage.stored_by_version_1(scene)
     assert replay(run().id, stage.queue, stage.records, NOW)
-    assert stage.queue.runs[-1].message_id == f"{run().id}-1"
+    assert stage.queue.runs[-1].message_id == f"{run().queue_key}-1"
     assert stage.dispatch(stage.queue.runs[-1]) is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == triggered
 

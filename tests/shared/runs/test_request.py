@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.incoming.digests import digest
 from shared.incoming.event import Branches
 from shared.runs.detect import request
-from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, digest, from_json, run_id
+from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json, run_id
 from tests.support.fakes import NOTE, run
 
 
@@ -26,6 +27,35 @@ def test_a_request_reads_back_as_it_was_written(instruction: str) -> None:
     back = read(asked.to_json())
     assert back == asked._replace(instruction=back.instruction)
     assert back.instruction == instruction or len(instruction) > MAX_REQUEST // 12
+
+
+def test_what_is_still_to_be_proved_travels_and_is_another_message() -> None:
+    plain = run()
+    bound = plain._replace(bound=("group", "group/app"))
+    for asked in (plain, bound, bound._replace(bound=()), bound._replace(replay=2)):
+        assert read(asked.to_json()) == asked
+    assert "bound" not in plain.to_json()  # as the version before wrote and reads it
+    others = [plain, bound, bound._replace(bound=("group",)), bound._replace(replay=1)]
+    assert len({asked.message_id for asked in others}) == 4
+    assert len({asked.queue_key for asked in others}) == 3
+    assert plain.queue_key.startswith(f"{plain.id}-")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run(NOTE._replace(author_id=43)),
+        run(NOTE._replace(iid=6)),
+        run(NOTE._replace(kind="merge_request")),
+        run(NOTE._replace(texts_digest="f" * 64)),
+        run(instruction="fix it all"),
+        run()._replace(bound=("group",)),
+    ],
+)
+def test_what_claims_something_else_is_another_message_of_the_run(other: RunRequest) -> None:
+    assert other.queue_key != run().queue_key
+    same = NOTE._replace(default_branch="x", project_path="y", author="z", swept=True)
+    assert run(same).queue_key == run().queue_key
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "好", "🚀", '"', "\x00", "\uffff"])

@@ -62,6 +62,8 @@ def holds(condition: Json, given: dict[str, str]) -> bool:
     (function, arguments), *_ = condition.items()
     if function == "Fn::Not":
         return not holds(arguments[0], given)
+    if function == "Fn::And":
+        return all(holds(each, given) for each in arguments)
     values = [given[each["Ref"]] if isinstance(each, dict) else each for each in arguments]
     return bool(values[0] == values[1] if function == "Fn::Equals" else values[1] in values[0])
 
@@ -71,6 +73,8 @@ def refusals(rules: Json, **given: str) -> list[str]:
     chosen = {
         "AWS::Region": "us-east-1",
         "JobProjects": "group/app@main",
+        "JobProjectIds": "1234",
+        "GitLabUrl": "https://gitlab.com",
         "ModelRegion": "",
         "Model": "",
     } | given

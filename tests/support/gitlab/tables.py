@@ -52,7 +52,7 @@ class Tables(Rights):
         """Return the next free id; one sequence serves all tables, so no two things share an id by
         chance.
         """
-        return next(self._numbers)
+        return next(number for number in self._numbers if number not in self.notes)
 
     def ids(self, *key: object) -> list[int]:
         """Return the list of ids, oldest first, under a key such as `("pipelines", project_id)`;

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from tests.support.job.tooling import Tools
 
 COMPONENT = ROOT / "templates" / "claude.yml"
 JOB_TOKEN = "glcbt-job-token"
-_SECONDS = 60
+_SECONDS = 180
 # Stands before the image's python3: the file of TRIGGER_PAYLOAD is written as late as this.
 _PYTHON = """\
 case "$TRIGGER_PAYLOAD" in "{{"*)
@@ -64,14 +65,22 @@ class Runner:
     ) -> None:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self._cache: Path | None = None
+        # The command that starts the script, as another user for example.
+        self.start: Callable[[Path], list[str]] = lambda _: []
         self._payloads: set[str] = set()
         self.folder = Path(tempfile.mkdtemp(prefix="runner-"))
+        self.folder.chmod(0o755)  # as the folder of GitLab's runner is
         gitlab.job_tokens.add(JOB_TOKEN)
-        python = shutil.which("python3", path=tools.path)
-        script = _PYTHON.format(python=python, file=self.folder / "payload")
-        shim = program(self.folder / "bin" / "python3", script)
+        # What a test changes in the component's script.
+        self.changed: Mapping[str, str] = {}
+        self.python(str(shutil.which("python3", path=tools.path)))
         path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
-        self.path = f"{shim.parent}:{path}"
+        self.path = f"{self.folder / 'bin'}:{path}"
+
+    def python(self, path: str) -> None:
+        """Let this be the image's python3."""
+        script = _PYTHON.format(python=path, file=self.folder / "payload")
+        program(self.folder / "bin" / "python3", script)
 
     def close(self) -> None:
         """Remove everything it made, and the folders of files that gitlab-ci-local leaves."""
@@ -125,8 +134,19 @@ class Runner:
                 (self.folder / "payload.json").write_text(variable["value"])
                 value = str(self.folder / "payload.json")
             environment[variable["key"]] = value
-        command = ["bash", "-c", _script(inputs)]
-        return self._ended(command, environment, self._clone(pipeline), during)
+        clone = self._clone(pipeline)
+        script = self.folder / f"script-{pipeline['id']}"
+        text = _script(inputs)
+        for old, new in self.changed.items():
+            assert old in text
+            text = text.replace(old, new)
+        script.write_text(text)
+        return self._ended([*self.start(clone), "bash", str(script)], environment, clone, during)
+
+    def created_at(self, pipeline: Record) -> str:
+        """Return when a pipeline was created, as GitLab's variable has it: to the second, UTC."""
+        created = datetime.fromtimestamp(pipeline["created_at"], UTC)
+        return created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def keep_cache(self) -> None:
         """Let the next job find what this one left in the cache's folder, as GitLab would."""
@@ -250,6 +270,8 @@ class Runner:
             "CI_SERVER_URL": self.gitlab.url,
             "CI_PROJECT_ID": str(project.id),
             "CI_PROJECT_PATH": project.path,
+            "CI_PROJECT_VISIBILITY": project.visibility,
+            "CI_PIPELINE_CREATED_AT": self.created_at(pipeline),
             "CI_PROJECT_URL": url,
             "CI_DEFAULT_BRANCH": project.default_branch,
             "CI_COMMIT_REF_NAME": pipeline["ref"],

@@ -129,6 +129,7 @@ class Scene:
             "GITLAB_ACCESS_TOKEN": JOB_TOKEN,
             "CLAUDE_CODE_MAX_RETRIES": "0",
             "CLAUDE_IDENTITY_TOKEN": IDENTITY,
+            "CLAUDE_API_IDENTITY_TOKEN": IDENTITY,
             **by_provider[self.inputs.get("provider", "anthropic")],
         }
 

@@ -14,12 +14,7 @@ from tests.support.fakes import payload, sign
 FIRST = 900_000  # above the numbers that the stand-in gives
 PROJECT, AUTHOR, STRANGER, BOT, OURS = 7, 42, 43, 44, 99
 SHA, SNIPPET = "c" * 40, 6
-PLACES: dict[object, tuple[str, int | str]] = {
-    "Issue": ("issue", 5),
-    "MergeRequest": ("merge_request", 3),
-    "Commit": ("commit", SHA),
-    "Snippet": ("snippet", SNIPPET),
-}
+TEXTS = {"title": "It breaks", "description": "So."}
 CANARY = "canary-of-what-people-write"
 
 
@@ -43,7 +38,7 @@ def note(
 ) -> dict[str, Any]:
     number += FIRST
     body = payload(text, id=number, discussion_id=f"{number:040x}", author_id=author, **changes)
-    return body | {"user": {"id": author, "username": "ada"}}
+    return body | {"user": {"id": author, "username": "ada"}, "issue": {"iid": 5} | TEXTS}
 
 
 def merge_request(number: int, source_project: int | None = PROJECT) -> dict[str, Any]:
@@ -52,7 +47,9 @@ def merge_request(number: int, source_project: int | None = PROJECT) -> dict[str
         "target_branch": "main",
         "source_project_id": source_project,
     }
-    block = {"iid": 3, "last_commit": {"id": "a" * 40}} | branches
+    # What is seen of a fork is another merge request than that of our own branch.
+    iid = 3 if source_project == PROJECT else FIRST + number
+    block = {"iid": iid, "last_commit": {"id": "a" * 40}} | branches | TEXTS
     position = {"new_path": "app.py", "new_line": 3, "head_sha": "a" * 40}
     return note(number, noteable_type="MergeRequest", type="DiffNote", position=position) | {
         "merge_request": block
@@ -60,15 +57,8 @@ def merge_request(number: int, source_project: int | None = PROJECT) -> dict[str
 
 
 def change(number: int, kind: str = "issue", /, **more: Any) -> dict[str, Any]:
-    """Return an Issue or Merge Request Hook: somebody changed number 5 or 3."""
-    iid = 5 if kind == "issue" else 3
-    target = {
-        "id": FIRST + number,
-        "iid": iid,
-        "action": "update",
-        "title": "It breaks",
-        "description": "So.",
-    }
+    """Return an Issue or Merge Request Hook: somebody changed one of its own number."""
+    target = {"id": FIRST + number, "iid": FIRST + number, "action": "update"} | TEXTS
     target |= {"updated_at": f"2026-02-02 02:{number % 60:02}:00 UTC", **more.pop("attributes", {})}
     if kind != "issue":
         target |= {
