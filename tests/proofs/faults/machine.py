@@ -27,7 +27,7 @@ from tests.proofs.faults.model import Clock, Killed, Log, Records, StoreError, T
 from tests.support.fakes import GITLAB_SECRETS, NOTE
 
 RUNS, ATTEMPTS, TROUBLES = 3, 4, 8  # few attempts, so that runs die
-_TEXT = "x" * 70_000
+_TEXT = "\N{BROOM}" * 6_000  # 72,000 bytes of JSON, soon read
 
 
 def _asked(number: int) -> RunRequest:

@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 LIMITS = (0.4, 0.4)  # seconds to connect and between bytes, instead of 3 and 10
 _OURS = 99
-_TEXT = "x" * 70_000
+_TEXT = "\N{BROOM}" * 6_000  # 72,000 bytes of JSON, soon read
 _THREAD = "/api/v4/projects/7/merge_requests/3"
 _PATHS = {
     "user": "GET /api/v4/users/*",

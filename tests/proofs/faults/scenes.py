@@ -20,7 +20,7 @@ from tests.proofs.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey,
 from tests.proofs.faults.model import Doubled, Trouble
 from tests.support.fakes import NOTE, NOW, run
 
-_LONG_TEXT = "x" * 70_000
+_LONG_TEXT = "\N{BROOM}" * 6_000  # 72,000 bytes of JSON, soon read
 _DIFF = NOTE._replace(
     kind=MERGE_REQUEST,
     iid=3,
