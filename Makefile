@@ -18,7 +18,7 @@ demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud,
 run: $(VENV)/.local  ## serve on 127.0.0.1:PORT with the settings of the environment
 	@$(BIN)/python -m functions.local
 
-quick: check  ## lint, types, what is generated, and the tests of core and job: half a minute
+quick: check  ## lint, types, what is generated, and the tests of core and job: some 40 seconds
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py
 
 test: check  ## the same, and every test
