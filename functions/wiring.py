@@ -91,6 +91,16 @@ class Installation:
         self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now
         self._sparing = Sparing(log, now)
 
+    def prepare(self) -> None:
+        """Load what stands behind the queue: clouds give a start more than a request.
+
+        A whole processor, not a share: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+        """
+        import shared.dispatch
+        import shared.sweep  # noqa: F401
+
+        _ = self.services
+
     def receive(self, delivery: "Delivery") -> Answer:
         """Answer a request to the public URL."""
         return receive(
