@@ -39,9 +39,8 @@ format: $(VENV)/.test  ## put code and what is generated in order
 docs: $(VENV)/.test  ## write from the code: the docs' tables, the descriptors' lists, the component
 	$(BIN)/python generate.py
 
-bench: $(VENV)/.test  ## figures: hostile notes, cold path
+bench: $(VENV)/.test  ## figures beside goals: starts, answers, calls, hostile notes, the job; docs/performance.md
 	$(BIN)/python -m tests.proofs.bench
-	$(BIN)/python -m tests.proofs.job_bench
 
 lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) --all-extras --group test -o tests/requirements.txt

@@ -162,7 +162,7 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 @cache
 def _mentions(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Return the pattern of the phrases that are mentions; it begins with @, which is found fast."""
+    """Return the pattern of the phrases that are mentions. It begins with @, found fast."""
     names = [phrase[1:].lower().encode() for phrase in phrases if phrase.startswith("@")]
     return re.compile(b"@(?:%b)" % b"|".join(map(re.escape, names)), re.IGNORECASE)
 
