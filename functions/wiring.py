@@ -92,7 +92,7 @@ class Installation:
         self._sparing = Sparing(log, now)
 
     def prepare(self) -> None:
-        """Load what stands behind the queue: clouds give a start more than a request.
+        """Load what stands behind the queue, where a start has more of a processor than a call.
 
         A whole processor, not a share: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
