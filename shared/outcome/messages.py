@@ -167,6 +167,10 @@ REASONS = {
         "The model this installation names has been retired by its provider.",
         "Set MODEL to one that still answers.",
     ),
+    "MODEL_RETIRES": (
+        "The model this installation names answers for some weeks more only; the log says which.",
+        "Set MODEL to a newer one.",
+    ),
     "UNCERTAIN": (
         "GitLab did not say whether the pipeline started, and our token may not look.",
         "Look under Build > Pipelines, and ask again if there is none.",

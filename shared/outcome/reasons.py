@@ -99,6 +99,7 @@ class Reason(Enum):
     MODEL_NOT_OFFERED = Outcome.REFUSED
     NOTHING_TO_RETRY = Outcome.REFUSED
     MODEL_RETIRED = Outcome.REFUSED
+    MODEL_RETIRES = Outcome.IGNORED
     UNCERTAIN = Outcome.ERROR
     DEAD_LETTER = Outcome.ERROR
     RECORD_UNREADABLE = Outcome.ERROR
