@@ -226,6 +226,7 @@ ABOVE_DEVELOPER = (
 )
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
+OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"
