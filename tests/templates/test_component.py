@@ -308,19 +308,47 @@ def test_gitlab_s_limit_leaves_time_for_the_reply_behind_claude_s() -> None:
     assert job["timeout"] == "$[[ inputs.timeout_minutes ]] minutes 120 seconds"
 
 
-@real_tools
-def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path: Path) -> None:
-    expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
-    assert "claude" in expanded
+def assert_gitlab_allows(configuration: object, file: Path) -> None:
+    """Compare a configuration with GitLab's own schema, or skip."""
     check = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
     if check is None:
         pytest.skip("check-jsonschema is not installed")
-    file = tmp_path / "expanded.yml"
-    file.write_text(yaml.safe_dump(expanded))
+    file.write_text(yaml.safe_dump(configuration))
     options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
     command = [check, *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@real_tools
+def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path: Path) -> None:
+    expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
+    assert "claude" in expanded
+    assert_gitlab_allows(expanded, tmp_path / "expanded.yml")
+
+
+class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
+    """YAML with GitLab's own tag."""
+
+
+Loader.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+RECIPES = [
+    block
+    for page in ("README.md", "docs/job.md", "docs/from-claude-code-docs.md")
+    for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=range(len(RECIPES)))
+def test_each_recipe_of_the_docs_is_what_gitlab_s_schema_allows(
+    recipe: str, tmp_path: Path
+) -> None:
+    configuration = yaml.load(recipe, Loader)  # noqa: S506  a safe loader
+    configuration.get("deploy", {})["script"] = ["deploy"]
+    given, _ = documents()
+    for include in configuration.get("include", []):
+        assert set(include.get("inputs", {})) <= set(given)
+    assert_gitlab_allows(configuration, tmp_path / "recipe.yml")
 
 
 @real_tools

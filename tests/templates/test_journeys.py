@@ -206,6 +206,32 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
         assert "I added `hello.txt`." in scene.reply()
 
 
+def test_in_a_project_of_people_s_claude_works_and_nothing_is_deployed(
+    installation: Installation,
+) -> None:
+    """Four stages, a red build, a deploy job with README's lines, `default:`, `variables:` of its own."""
+    deploys = {"if": '$CI_PIPELINE_SOURCE == "trigger"', "when": "never"}
+    with Scene(installation, ANSWER, {"stage": "verify"}) as scene:
+        configuration = {
+            "stages": ["prepare", "build", "verify", "ship"],
+            "default": {"before_script": ["exit 9"], "image": "nowhere/nothing"},
+            "variables": {"GIT_STRATEGY": "none"},
+            "include": [{"local": "templates/claude.yml", "inputs": scene.inputs}],
+            "compile": {"stage": "build", "script": ["exit 1"]},
+            "deploy": {
+                "stage": "ship",
+                "script": ["echo SHIPPED"],
+                "rules": [deploys, {"if": "$CI_COMMIT_BRANCH"}],
+            },
+        }
+        files = {".gitlab-ci.yml": json.dumps(configuration)}
+        scene.gitlab.commit(scene.number, "main", files)
+        ended = scene.run(scene.ask("@claude explain why the build is red"))
+        assert "It greets." in scene.reply(), plain(ended.log)
+        assert "SHIPPED" not in ended.log
+        assert "compile" in ended.log
+
+
 def unasked(scene: Scene, source: str, **variables: str) -> Ended:
     """A pipeline that no trigger function started, as GitLab starts it for this source."""
     made = scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "variables": {"A": "1"}})
