@@ -71,7 +71,8 @@ def _context(text: str) -> dict[str, Any]:
             found[kind] = about
         confidential = str(value.get("event_type")).startswith("confidential_")
         found["note"] = {"internal": confidential or about.get("internal") is True}
-        found["thread"] = {"discussion_id": about.get("discussion_id")}
+        if about.get("discussion_id"):
+            found["thread"] = {"discussion_id": about["discussion_id"]}
         found["author"] = value.get("user")
     context = {**found, **value}
     for kind in (ISSUE, MERGE_REQUEST):

@@ -62,8 +62,10 @@ def state_of(progress: "Progress", now: float) -> str:
 def _end_of(progress: "Progress") -> str:
     failed, ours = progress.failed, progress.ours
     if failed and failed in progress.others:
-        done = any(job.status == "success" for job in ours)
-        return "beside" if done else "not_started"
+        if any(job.status == "success" for job in ours):
+            return "beside"
+        stopped = any(job.status == "canceled" and job.began for job in ours)
+        return "canceled" if stopped else "not_started"
     if failed and failed.failure_reason in _TIMED_OUT:
         return "timed_out"
     began = not ours or any(job.began for job in ours)

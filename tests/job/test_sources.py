@@ -93,6 +93,12 @@ def test_gitlab_s_webhook_payload_will_do_as_context() -> None:
     assert found.context["object_attributes"]["note"] == "@claude fix it"
 
 
+def test_a_discussion_that_the_payload_does_not_name_is_the_variable_s() -> None:
+    context = json.dumps({"object_attributes": {"note": "x"}, "issue": {"iid": 5}})
+    given = {"AI_FLOW_CONTEXT": context, "AI_FLOW_DISCUSSION_ID": "e" * 40}
+    assert asked(PIPELINE | {"AI_FLOW_INPUT": "x"} | given).discussion_id == "e" * 40
+
+
 @pytest.mark.parametrize(
     "about", [{"event_type": "confidential_note"}, {"object_attributes": {"internal": True}}]
 )

@@ -246,6 +246,8 @@ def test_a_failure_of_another_job_is_told_as_that() -> None:
     assert moved(beside) == (
         f"Claude has finished. {LINK} failed for another job: {BUILD}.\n\n{MARK}"
     )
+    stopped = at("failed", jobs=(other("failed"), claude("canceled")))
+    assert moved(stopped).startswith(f"Cancelled: {LINK}.")
     both = at("failed", jobs=(other("failed"), claude("failed")))
     assert JOB_LINK in moved(both)
 
