@@ -170,6 +170,7 @@ CLAUDE_COMMAND = "claude command, and the input claude_version is empty"
 
 # The reply.
 WORKING = "Claude is at work: {job}."
+BESIDE = "In the same pipeline: {jobs}."
 MORE_TODOS = "- … and {count} more"
 FINISHED = "Claude has finished."
 FAILED = "Claude could not finish. {failure}"
