@@ -21,7 +21,8 @@ _YAML = re.compile(r".*\.ya?ml", re.IGNORECASE | re.DOTALL)  # what GitLab inclu
 _INCLUDE = re.compile(r"""^(?!\s*#)(?:.*[\s{,\[])?["']?include["']?\s*:""")
 _FILLED_IN = re.compile(r"[$]\[\[.*?\]\]|[$]\{\w+\}|[$]\w+")  # inputs and variables
 _KEYS = re.compile(r"""\s*(?:-\s+|\?\s+|["']?[\w-]+["']?\s*:(?:\s+|$))*""")
-_ALIAS = re.compile(r"""(?:^|[\s\[{,:])\*[\w-]+\s*(?:$|[,\]}#])""")
+_ELSEWHERE = re.compile(r"""(?:^|[\s\[{,:])\*[\w-]+\s*(?:$|[,\]}#])|!reference""")
+_BEGINNING = re.compile(r"^(?:\.?/)+")
 _OWN_PROJECT = re.compile(r"\$\{?CI_PROJECT_(?:PATH|NAME)")
 
 
@@ -39,7 +40,7 @@ def touched(
     paths = list(changed)
     if any(ALWAYS.fullmatch(path) for path in paths):
         return True
-    root = environment.get("CI_CONFIG_PATH") or ".gitlab-ci.yml"
+    root = _BEGINNING.sub("", environment.get("CI_CONFIG_PATH") or ".gitlab-ci.yml")
     if root in paths:
         return True
     files = [path for path in paths if _YAML.fullmatch(path)]
@@ -80,7 +81,7 @@ def _included(text: str, own: str) -> Iterator[str]:
         for line in _FILLED_IN.sub("*", part).splitlines():
             for path in _paths(line):
                 if _YAML.fullmatch(path) or path.endswith("*"):
-                    yield re.sub(r"^(?:\.?/)+", "", path).replace("[", "[[]").replace("?", "[?]")
+                    yield _BEGINNING.sub("", path).replace("[", "[[]").replace("?", "[?]")
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _parts(text: str) -> Iterator[str]:
                 break
             part.append(following)
             depth += _depth(following)
-        yield text if any(_ALIAS.search(each) for each in part) else "\n".join(part)
+        yield text if any(_ELSEWHERE.search(each) for each in part) else "\n".join(part)
 
 
 def _paths(line: str) -> Iterator[str]:

@@ -50,6 +50,7 @@ def test_the_project_s_own_name_for_it_counts() -> None:
     files = {"ci/pipeline": "include: x/y.yml\n", ROOT: ""}
     assert part("ci/pipeline", files, CI_CONFIG_PATH="ci/pipeline")
     assert part("x/y.yml", files, CI_CONFIG_PATH="ci/pipeline")
+    assert part("ci/pipeline", files, CI_CONFIG_PATH="/ci/pipeline")
     assert not part("x/z.yml", files, CI_CONFIG_PATH="ci/pipeline")
 
 
@@ -82,6 +83,7 @@ WAYS = [
     ".common: &common [a/b.yml]\ninclude: *common",
     ".common: &common\n  - a/b.yml\nx:\n  trigger:\n    include: *common",
     "x: {trigger: {include: a/b.yml, strategy: depend}}",
+    ".x: {files: [a/b.yml]}\nchild: {trigger: {include: !reference [.x, files]}}",
     "x:\n  trigger:\n    include: a/b.yml",
     "x:\n  trigger:\n    strategy: depend\n    include:\n      - local: a/b.yml",
     'include: "a\\/b.yml"',
