@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from job import merge_request, messages
+from job import ci_files, merge_request, messages
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
 from job.harmless import quiet
-from job.workspace import CI_FILES, Author, Change, Workspace
+from job.workspace import Author, Change, Workspace
 from shared.contract.ai_flow import MERGE_REQUEST
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def publish(
     asked_in_it = context.request.kind == MERGE_REQUEST
     if asked_in_it:
         _still_open(context)
-    changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
+    paths = [change.path for change in changes]
+    changes_ci = ci_files.touched(paths, context.environment, workspace.names, workspace.seen)
     _push(workspace, commit, branch.name, context, skip_ci=changes_ci)
     remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()
     if asked_in_it:

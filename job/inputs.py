@@ -44,6 +44,11 @@ class Inputs(NamedTuple):
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
 
+    @property
+    def guided(self) -> bool:
+        """Whether they say what to do where nobody asks for anything."""
+        return bool(self.prompt or (self.prompt_file and "*" not in self.prompt_file))
+
 
 class _Check(NamedTuple):
     pattern: str

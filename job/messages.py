@@ -170,6 +170,7 @@ CLAUDE_COMMAND = "claude command, and the input claude_version is empty"
 
 # The reply.
 WORKING = "Claude is at work: {job}."
+BESIDE = "In the same pipeline: {jobs}."
 MORE_TODOS = "- … and {count} more"
 FINISHED = "Claude has finished."
 FAILED = "Claude could not finish. {failure}"
@@ -226,6 +227,7 @@ ABOVE_DEVELOPER = (
 )
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
+OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"

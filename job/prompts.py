@@ -40,6 +40,12 @@ CONTEXT_IN_FILE = (
     "needs it."
 )
 REQUEST_FOLLOWS = "The request:"
+# The request where nobody wrote one.
+AS_TOLD = "Do what the instructions above say."
+REVIEW_IT = "Review this merge request."
+LOOK_AROUND = (
+    "Look over this project and suggest the improvements that matter most. Change nothing."
+)
 
 # Each says what to read first and where to stop: that keeps a run cheap.
 COMMANDS = {

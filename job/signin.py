@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from job import exchange, messages
@@ -25,6 +26,7 @@ SECRETS = (
 )  # fmt: skip
 
 _HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+_GOOGLE_PROJECT = re.compile(r"/projects/([a-z0-9-]+)/", re.ASCII)
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:/[]-")
 
 
@@ -117,13 +119,16 @@ def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict
     if not region:
         expected = messages.LOCATION_EXPECTED
         raise Failure(Reason.INPUT_INVALID, name="region", expected=expected)
-    project = environment.get("ANTHROPIC_VERTEX_PROJECT_ID") or environment.get("GCP_PROJECT_ID")
-    if not project:
-        _need(environment, "GCP_PROJECT_ID", messages.NO_VERTEX)
     name = "GCP_WORKLOAD_IDENTITY_PROVIDER"
     audience = _need(environment, name, messages.NO_VERTEX).removeprefix("https:")
     if not audience.startswith("//"):
         audience = f"//iam.googleapis.com/{audience.lstrip('/')}"
+    project = environment.get("ANTHROPIC_VERTEX_PROJECT_ID") or environment.get("GCP_PROJECT_ID")
+    if not project or project == "$GCP_PROJECT_ID":
+        # The provider's resource name has the project's number, which Vertex AI takes as well:
+        # https://cloud.google.com/resource-manager/docs/creating-managing-projects
+        found = _GOOGLE_PROJECT.search(audience)
+        project = found[1] if found else _need(environment, "GCP_PROJECT_ID", messages.NO_VERTEX)
     account = _need(environment, "GCP_SERVICE_ACCOUNT", messages.NO_VERTEX)
     token = exchange.google(
         _login(environment, seconds),
@@ -138,7 +143,7 @@ def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict
         "CLAUDE_CODE_SKIP_VERTEX_AUTH": "1",
         _HEADERS: f"Authorization: Bearer {token}",
         "CLOUD_ML_REGION": region,
-        "ANTHROPIC_VERTEX_PROJECT_ID": str(project),
+        "ANTHROPIC_VERTEX_PROJECT_ID": project.strip(),
         **_pick(environment, "ANTHROPIC_VERTEX_BASE_URL"),
     }
 

@@ -271,9 +271,19 @@ STATES = {
         "Claude ran out of time: {job} reached its time limit. "
         "Ask for less at once, or raise the limit."
     ),
+    "not_started": (
+        "Claude did not start: {other} failed before it. "
+        "When that is mended, write `{phrase} retry`."
+    ),
+    "beside": "Claude has finished. {pipeline} failed for another job: {other}.",
     "canceled": "Cancelled: {pipeline}.",
+    "superseded": (
+        "Cancelled before Claude began: {pipeline}. GitLab itself does so when newer commits reach "
+        "the branch meanwhile. To start it again, write `{phrase} retry`."
+    ),
     "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
 }
+BESIDE = "In the same pipeline: {jobs}."
 UNDERSTOOD = "Understood: {task}{options}."
 TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
@@ -354,7 +364,10 @@ STATE_NAMES = {
     "success": "done",
     "failed": "failed",
     "timed_out": "out of time",
+    "not_started": "not started, as another job failed",
+    "beside": "done, but another job failed",
     "canceled": "cancelled",
+    "superseded": "cancelled before it began",
     "skipped": "skipped",
 }
 STATUS_NONE = "No run of this thread is known."

@@ -146,12 +146,21 @@ def test_the_commit_has_the_address_that_the_user_chose(clone: Clone) -> None:
     assert "Author: Bot <bot@example.com>" in clone.gitlab.show(PROJECT, "claude/issue-5-9")
 
 
-def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clone: Clone) -> None:
+@pytest.mark.parametrize(
+    ("path", "named"), [(".gitlab-ci.yml", ""), ("ci/all", "ci/all"), ("ci/child.yml", "ci/all")]
+)
+def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(
+    clone: Clone, path: str, named: str
+) -> None:
     merge_request(clone)
+    files = {"ci/all": "a: {trigger: {include: ci/child.yml}}\n", "ci/child.yml": "b: {}\n"}
+    clone.gitlab.commit(PROJECT, "feature", files)
     case = Case(clone, kind="merge_request", iid=3)
     options: list[bool] = []
     case.workspace.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
-    made = case.publish(case.choose(), {".gitlab-ci.yml": "a: {script: b}\n"})
+    environment = {**case.context.environment, "CI_CONFIG_PATH": named}
+    case.context = case.context._replace(environment=environment)
+    made = case.publish(case.choose(), {path: "a: {script: b}\n"})
     assert options == [True]
     assert made.remarks == (
         "CI configuration was changed, so the push started no pipeline: read it first.",

@@ -79,6 +79,12 @@ def test_vertex_gets_an_access_token_of_the_service_account(provider: Model) -> 
     assert token.body["lifetime"] == "1800s"
 
 
+@pytest.mark.parametrize("project", ["", "$GCP_PROJECT_ID"])
+def test_without_a_project_it_is_the_provider_s(provider: Model, project: str) -> None:
+    found = variables(VERTEX, google_at(provider) | {"GCP_PROJECT_ID": project})
+    assert found["ANTHROPIC_VERTEX_PROJECT_ID"] == "1"
+
+
 def test_the_identity_token_never_reaches_claude_and_credentials_are_hidden(
     provider: Model,
 ) -> None:
@@ -149,8 +155,8 @@ def test_a_model_of_another_provider_or_shape_is_left_out(sent: dict[str, object
         (BEDROCK, {"AWS_ROLE_ARN": "r"}, IDENTITY_TOKEN),
         (BEDROCK._replace(region=""), {"AWS_ROLE_ARN": "r"}, "region"),
         (BEDROCK._replace(model=""), {"AWS_ROLE_ARN": "r"}, "model"),
-        (VERTEX, {}, "GCP_PROJECT_ID"),
-        (VERTEX, {"GCP_PROJECT_ID": "p"}, "GCP_WORKLOAD_IDENTITY_PROVIDER"),
+        (VERTEX, {}, "GCP_WORKLOAD_IDENTITY_PROVIDER"),
+        (VERTEX, {"GCP_WORKLOAD_IDENTITY_PROVIDER": "pools/g"}, "GCP_PROJECT_ID"),
         (VERTEX, GOOGLE | {"GCP_SERVICE_ACCOUNT": "$GCP_SERVICE_ACCOUNT"}, "GCP_SERVICE_ACCOUNT"),
         (VERTEX._replace(region=""), GOOGLE, "region"),
     ],
