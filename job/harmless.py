@@ -1,8 +1,9 @@
 r"""Make what Claude says safe to post: no mention, quick action, closing word or HTML in it acts.
 
 What GitLab acts on, and where: a mention is `(?<!\w)@name` with Ruby's `\w`, which is ASCII, in
-the text of a rendered page outside code (`User.reference_pattern`); a quick action is a line of the
-raw text; an issue is closed by the raw text of a description or commit message, code included:
+the text of a rendered page outside code and links (`User.reference_pattern`); a quick action is a
+line of a paragraph that is in no list or quote (`Banzai::Filter::QuickActionFilter`); an issue is
+closed by the raw text of a description or commit message, code included:
 https://docs.gitlab.com/administration/issue_closing_pattern/
 """
 
@@ -22,6 +23,9 @@ _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
 _RUN = re.compile(r"`{3,}|~{3,}")  # what somebody might take for a fence is none of ours
 _SUGGESTION = re.compile(r"suggestion(?::-[0-9]+\+[0-9]+)?")
 _QUICK_ACTION = re.compile(r"^(\s*)/(?=\w)")
+# GitLab's quote of several lines ends at such a line, even where a code block in it has no end:
+# https://docs.gitlab.com/user/markdown/#multiline-blockquote
+_QUOTE_END = re.compile(r" {0,3}>{3,}\s*")
 _INVISIBLE = re.compile(f"[\r\u2028-\u202f{CHARACTERS}]+")
 # GitLab's default pattern, without its word boundary, and with whatever might be a reference.
 _CLOSES = (
@@ -30,13 +34,20 @@ _CLOSES = (
     r"(?=:? +(?:[Ii]ssues? +)?(?:[^ \n]*(?:#|://|\[(?:issue|work_item):)|[A-Z][A-Z0-9_]+-[0-9]))"
 )
 _CLOSING = re.compile(_CLOSES)
+# A draft is marked as Gitlab::Regex.merge_request_draft has it, or as it was before GitLab 14.8.
+_IN_FRONT = re.compile(
+    r"\A(?:[ /#]+|[-*] |\[(?:draft|wip)\]|\(draft\)|(?:draft|wip):)+", re.IGNORECASE
+)
 _SKIP_CI = re.compile(r"\[(?=(?:ci[ _-]skip|skip[ _-]ci)\])", re.IGNORECASE)
 _NAME = r"(?=[A-Za-z0-9_.\\&])"  # what follows the @ of a mention, or may be rendered as that
 # Signs in a row are read at once: behind a letter the first is no mention's, and may stay.
 _MENTIONS = re.compile(rf"(?<!@)((?<![A-Za-z0-9])|@)@+{_NAME}")
+# Addresses in which an @ is part of a link for certain: nothing in them could be markup.
+_LINKS = r"<https?://[^\s<>`\\]+>|(?<![^\s(])https?://[A-Za-z0-9-]+(?:[.:][A-Za-z0-9-]+)+[A-Za-z0-9/.-]*/@"
 # What a line is read by: escapes, code, and all that could act. An @ may be spelled as an entity.
 _TOKEN = re.compile(
-    r"\\[!-/:-@\[-`{-~]|`+|~{3,}|<|!\[|\]\(|\[\[|\$|&(?:commat|#0*64|#[xX]0*40);"
+    rf"{_LINKS}"
+    r"|\\[!-/:-@\[-`{-~]|`+|~{3,}|<|!\[|\]\(|\[\[|\$|&(?:commat|#0*64|#[xX]0*40);"
     rf"|(?<![A-Za-z0-9])@{_NAME}|{_CLOSES}"
 )
 _ALWAYS = {"<": "&lt;", "\\<": "&lt;", "![": "!\\[", "\\@": f"\\@{_BREAK}"}
@@ -52,11 +63,11 @@ _MARKUP = re.compile(r"[\\`*_\[\]<>|~$&!#]")
 def quiet(text: str) -> str:
     r"""Return Markdown that shows the same and does nothing.
 
-    A line that begins with `/` is escaped wherever it stands, as GitLab would run it with our
-    rights. Outside code a mention and a closing word get an invisible character, `<` becomes an
-    entity and an image a link. So that GitLab never sees text where we see code, fences are brought
-    to the line's beginning, what else could be one is escaped, and an open one is closed. Code on
-    one line, and indented code, stays to the letter where GitLab must see it as code as well.
+    Outside code a line that begins with `/` is escaped, as GitLab would run it with our rights; a
+    mention and a closing word get an invisible character, `<` becomes an entity and an image a
+    link. So that GitLab never sees text where we see code, fences are brought to the line's
+    beginning, what else could be one is escaped, and an open one is closed. Code and addresses stay
+    to the letter where GitLab must see them as such as well.
 
     >>> quiet("/close <b> `List<T>`")
     '\\/close &lt;b> `List<T>`'
@@ -66,23 +77,23 @@ def quiet(text: str) -> str:
         text = f"{text[:MOST]}\n\n{messages.CUT}"
     text = _INVISIBLE.sub("", text).strip("\n")
     prose = _Prose(in_tables=bool(_DELIMITER.search(text)))
-    lines, fence, indent = [], "", 0
+    lines, fence, indent, quotes = [], "", 0, False
     for raw in text.split("\n"):
         line, found = raw, _FENCE.fullmatch(raw)
         if fence:
             line = raw[min(indent, len(raw) - len(raw.lstrip(" "))) :]
             if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line):
                 line, fence = fence, ""
+            elif quotes and _QUOTE_END.fullmatch(line):
+                line = _JOINER + line
         elif found:
             indent, fence = len(found[1]), found[2]
             prose.interrupt()
             line = fence + _language(found[3].strip())
-        elif prose.is_code(raw):
-            lines.append(raw)
-            continue
-        else:
-            line = prose.line(raw)
-        lines.append(_QUICK_ACTION.sub(r"\1\\/", line))
+        elif not prose.is_code(raw):
+            quotes |= ">>>" in raw
+            line = _QUICK_ACTION.sub(r"\1\\/", prose.line(raw))
+        lines.append(line)
     if fence:
         lines.append(fence)
     return "\n".join(lines)
@@ -100,16 +111,16 @@ def unclosing(text: str) -> str:
 def plain(text: str, most: int = 72) -> str:
     """Return one line for a title or a commit's subject, of at most `most` characters.
 
-    It loses what acts: a slash in front, the @ of a mention, characters that nobody sees; closing
-    words and `[skip ci]` get an invisible one. Of markup it loses backticks only: the other signs
-    may be part of a name.
+    It loses what acts: a slash, a # or `Draft:` in front, the @ of a mention, characters that
+    nobody sees; closing words and `[skip ci]` get an invisible one. Of markup it loses backticks
+    only: the other signs may be part of a name.
 
     >>> plain("Fix get_user() for @ada, <T> and __init__.")
     'Fix get_user() for ada, <T> and __init__'
     """
     line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
     line = re.sub(r"\s+", " ", line)
-    line = re.sub(r"^[ /]*(?:#+ |[-*] )?[ /]*", "", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
+    line = _IN_FRONT.sub("", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
     line = _SKIP_CI.sub(f"[{_JOINER}", unclosing(line))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
@@ -158,7 +169,7 @@ class _Prose:
             self._begin()
             self._after_blank = True
             return False
-        indented = line.startswith("    ") and not _RUN.search(line)
+        indented = line.startswith(("    ", "\t")) and not _RUN.search(line)
         if indented and after_blank and not self._in_item:
             return True  # and so are the lines below it that are indented
         if _ITEM.match(line):
@@ -218,6 +229,8 @@ class _Prose:
             self._sure = self._sure and bool(_SIMPLE_LINK.match(line, start))
         self._dollar |= sign == "$"
         self._wiki |= sign == "[["
+        if "://" in sign:
+            return sign
         if sign[0] in "@&":
             return f"@{_BREAK}"
         return f"{sign}{_JOINER}" if sign[0].isalpha() else _ALWAYS.get(sign, sign)
