@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _TITLE = "title:"
 _LONGEST_TITLE = 255  # characters, as GitLab has it
 _LONGEST_STATE = 20
+_PART = re.compile(re.escape(marks.of_part("0")).replace("0", "([0-9a-f]{64})"))
+_MOST_MARKS = 10  # code in an answer, and people, may show our marks
 
 
 class Summary(NamedTuple):
@@ -103,20 +108,20 @@ def publish(
     link: str,
     known: Mapping[str, Any] | None,
 ) -> str:
-    """Open the merge request, or update the known one's description; return its URL.
+    """Open the merge request, or bring our part of the known one's description up to date.
 
-    `link` is Markdown that leads to the job. Raise GitLabError if GitLab refuses.
+    Return its URL. `link` is Markdown that leads to the job. Raise GitLabError if GitLab refuses.
     """
-    description = _description(request, summary.answer, link)
+    part = _part(summary.answer, link)
     if known:
-        found = gitlab.put(f"merge_requests/{known['iid']}", {"description": description})
-        return str((found or known).get("web_url", ""))
+        return _update(gitlab, known, part)
     draft = "Draft: " if inputs.draft else ""
     body: dict[str, object] = {
         "source_branch": branch,
         "target_branch": target,
         "title": draft + summary.title[:_LONGEST_TITLE],
-        "description": description,
+        # Below our part: who takes it out does not want it back.
+        "description": f"{part}\n\n{_closes(request)}".rstrip(),
         "remove_source_branch": True,
     }
     if inputs.labels:
@@ -126,15 +131,44 @@ def publish(
     return str(gitlab.post("merge_requests", body).get("web_url", ""))
 
 
-def _description(request: Request, answer: str, link: str) -> str:
-    parts = [
-        messages.DESCRIPTION,
-        unclosing(quiet(answer)),
-        f"Closes {_target(request)}" if request.kind == ISSUE else "",
-        messages.JOB.format(job=link),
-        marks.OURS,  # whatever stands in it: nothing of ours asks for a run
-    ]
-    return "\n\n".join(part for part in parts if part)
+def _update(gitlab: GitLab, known: Mapping[str, Any], part: str) -> str:
+    """Replace our part of the description as it is now, unless people changed or removed it."""
+    path = f"merge_requests/{known['iid']}"
+    found = gitlab.get(path) or known
+    description = _with_part(str(found.get("description") or ""), part)
+    if description is not None:
+        found = gitlab.put(path, {"description": description}) or found
+    return str(found.get("web_url") or known.get("web_url", ""))
+
+
+def _part(answer: str, link: str) -> str:
+    """Return our part of a description between its marks.
+
+    Whatever else people do with it: a text that has one of them asks for no run.
+    """
+    texts = [messages.DESCRIPTION, unclosing(quiet(answer)), messages.JOB.format(job=link)]
+    text = "\n\n".join(filter(None, texts))
+    return f"{marks.of_part(_digest(text))}\n\n{text}\n\n{marks.OURS}"
+
+
+def _with_part(description: str, part: str) -> str | None:
+    """Return a description with our part as it is now; None where none is as we wrote it."""
+    for begins in islice(_PART.finditer(description), _MOST_MARKS):
+        ends = islice(re.finditer(re.escape(marks.OURS), description[begins.end() :]), _MOST_MARKS)
+        for end in ends:
+            rest = description[begins.end() :]
+            if _digest(rest[: end.start()]) == begins[1]:
+                return description[: begins.start()] + part + rest[end.end() :]
+    return None
+
+
+def _digest(text: str) -> str:
+    """Return the digest of a text's words: GitLab's editor may write blanks and lines otherwise."""
+    return sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()
+
+
+def _closes(request: Request) -> str:
+    return f"Closes {_target(request)}" if request.kind == ISSUE else ""
 
 
 def _target(request: Request) -> str:
