@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages
 from job.failures import Failure, Reason
+from job.gitlab import GitLabError
 from job.harmless import plain, quiet, unclosing
 from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
@@ -128,7 +129,14 @@ def publish(
         body["labels"] = inputs.labels
     if request.author_id:
         body["assignee_id"] = request.author_id
-    return str(gitlab.post("merge_requests", body).get("web_url", ""))
+    try:
+        return str(gitlab.post("merge_requests", body).get("web_url", ""))
+    except GitLabError:
+        # A call that ended badly may have been carried out, or somebody was faster.
+        open_now = gitlab.get("merge_requests", state="opened", source_branch=branch)
+        if not open_now:
+            raise
+        return str(open_now[0].get("web_url", ""))
 
 
 def _update(gitlab: GitLab, known: Mapping[str, Any], part: str) -> str:
