@@ -41,6 +41,7 @@ _FIXED = {
     "DISABLE_AUTOUPDATER": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second by way of a shell
 _READ = 4000  # characters of what is said of an error
 _GRACE = 5.0  # seconds from SIGTERM to SIGKILL
 
@@ -217,7 +218,8 @@ class Claude:
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:
     """Judge by exit code and `is_error`: `subtype` says success for an API error too."""
     if not last:
-        return Failure(Reason.CLAUDE_FAILED, status=code)
+        killed = code in _KILLED
+        return Failure(Reason.CLAUDE_KILLED if killed else Reason.CLAUDE_FAILED, status=code)
     if code == 0 and last.get("is_error") is False:
         return None
     if last.get("subtype") == "error_max_turns":

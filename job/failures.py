@@ -66,6 +66,7 @@ class Reason(Enum):
     API_REFUSED = ExitCode.CLAUDE, messages.API_REFUSED
     MAX_TURNS = ExitCode.CLAUDE, messages.MAX_TURNS
     MAX_BUDGET = ExitCode.CLAUDE, messages.MAX_BUDGET
+    CLAUDE_KILLED = ExitCode.CLAUDE, messages.CLAUDE_KILLED
     CLAUDE_FAILED = ExitCode.CLAUDE, messages.CLAUDE_FAILED
 
     TIME_LIMIT = ExitCode.TIME, messages.TIME_LIMIT

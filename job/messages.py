@@ -74,7 +74,9 @@ GITLAB_REFUSED = Explanation(
     "GitLab refused to {what} (HTTP {status}).",
     "The job's log has GitLab's own message.",
 )
-GITLAB_UNAVAILABLE = Explanation("GitLab did not answer.", "Retry the job.")
+GITLAB_UNAVAILABLE = Explanation(
+    "GitLab did not answer.", "Retry the job; its log has the cause, such as a certificate."
+)
 NOT_FETCHED = Explanation(
     "The branch could not be fetched.",
     "Check that the branch still exists and that the token in {name} may read the repository.",
@@ -203,6 +205,10 @@ MAX_BUDGET = Explanation(
 CLAUDE_FAILED = Explanation(
     "Claude Code ended without a result (exit code {status}).",
     "The job's log says more.",
+)
+CLAUDE_KILLED = Explanation(
+    "Claude Code was killed (exit code {status}), most likely as the runner had too little memory.",
+    "Give the runner's jobs more memory, or ask for less at once.",
 )
 TIME_LIMIT = Explanation(
     "Claude was stopped at the time limit of {limit} minutes.",
