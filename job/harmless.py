@@ -33,7 +33,9 @@ _CLOSES = (
     r"|[Ii]mplement(?:s|ed|ing)?)"
     r"(?=:? +(?:[Ii]ssues? +)?(?:[^ \n]*(?:#|://|\[(?:issue|work_item):)|[A-Z][A-Z0-9_]+-[0-9]))"
 )
-_CLOSING = re.compile(_CLOSES)
+_CLOSING, _CLOSING_BLANK = re.compile(_CLOSES), re.compile(rf"({_CLOSES}:?) ")
+_SPAN = re.compile(r"(?<![\\`])(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)")  # as `quiet` leaves it
+_SIGN = re.compile(r"[!-/:-@ \[-`{-~]")
 # A draft is marked as Gitlab::Regex.merge_request_draft has it, or as it was before GitLab 14.8.
 _IN_FRONT = re.compile(
     r"\A(?:[ /#]+|[-*] |\[(?:draft|wip)\]|\(draft\)|(?:draft|wip):)+", re.IGNORECASE
@@ -100,12 +102,27 @@ def quiet(text: str) -> str:
 
 
 def unclosing(text: str) -> str:
-    """Return a description in which no word closes an issue, not even one in code.
+    """Return a `quiet` description in which no word closes an issue, not even one in code.
 
-    >>> unclosing("`Fixes #5`").replace("\u2060", "|")
-    '`Fixes| #5`'
+    Code in which one would is spelled as HTML: it shows and copies the same.
+
+    >>> unclosing("So: `Fixes #5`")
+    'So: <code>Fixes&#32;&#35;5</code>'
     """
-    return _CLOSING.sub(rf"\g<0>{_JOINER}", text)
+    lines: list[str] = []
+    code: list[str] = []  # a block's lines so far, its fence among them
+    fence = ""
+    for line in text.split("\n"):
+        if code:
+            code.append(line)
+            if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line):
+                lines += _still_block(code)
+                code = []
+        elif found := _FENCE.fullmatch(line):
+            fence, code = found[2], [line]
+        else:
+            lines.append(_still_spans(line))
+    return _still("\n".join([*lines, *code]))
 
 
 def plain(text: str, most: int = 72) -> str:
@@ -121,7 +138,7 @@ def plain(text: str, most: int = 72) -> str:
     line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
     line = re.sub(r"\s+", " ", line)
     line = _IN_FRONT.sub("", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
-    line = _SKIP_CI.sub(f"[{_JOINER}", unclosing(line))
+    line = _SKIP_CI.sub(f"[{_JOINER}", _still(line))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
@@ -132,6 +149,33 @@ def literal(text: str, most: int) -> str:
     'Mend \\_\\_init\\_\\_'
     """
     return _MARKUP.sub(r"\\\g<0>", plain(text, most))
+
+
+def _still(text: str) -> str:
+    """Return a text in which an invisible character keeps each closing word from its issue."""
+    return _CLOSING.sub(rf"\g<0>{_JOINER}", text)
+
+
+def _still_spans(line: str) -> str:
+    """Return a line in which code on one line closes nothing."""
+
+    def spelled(span: re.Match[str]) -> str:
+        code = span[2]
+        if "|" in code or not _CLOSING.search(code):  # a bar is more than itself in a table
+            return span[0]
+        return f"<code>{_SIGN.sub(lambda sign: f'&#{ord(sign[0])};', code)}</code>"
+
+    return _SPAN.sub(spelled, line)
+
+
+def _still_block(code: list[str]) -> list[str]:
+    """Return the lines of a block of code that closes nothing, given with its fences."""
+    body = "\n".join(code[1:-1])
+    if not _CLOSING.search(body):
+        return code
+    body = body.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    body = _CLOSING_BLANK.sub(r"\1&#32;", body)
+    return [f"<pre><code>{body}", "</code></pre>"]
 
 
 def _language(info: str) -> str:

@@ -1,5 +1,6 @@
 """What an answer may not do once it is posted."""
 
+import html
 import re
 import sys
 import time
@@ -74,6 +75,7 @@ def test_what_is_left_alone_is_code_for_the_trigger_s_own_reader(text: str) -> N
     assert not MENTION.search(seen)
     assert not CLOSING.search(seen)
     assert not CLOSING.search(unclosing(made))
+    assert not MENTION.search(visible.mask(unclosing(made)))
 
 
 def without_means(text: str) -> str:
@@ -196,9 +198,30 @@ def test_names_are_not_called(text: str) -> None:
     ],
 )
 def test_no_word_closes_an_issue_and_the_text_looks_the_same(text: str) -> None:
-    for made in (quiet(text), plain(text), unclosing(f"`{text}`")):
+    for made in (quiet(text), plain(text)):
         assert not CLOSING.search(made)
-        assert made.replace("\u2060", "").strip("`") == text
+        assert made.replace("\u2060", "") == text
+
+
+@pytest.mark.parametrize(
+    "code", ["Fixes #1", "git commit -m 'Closes: group/app#2, #3'", "fix GL-7 & <b>"]
+)
+def test_no_word_in_code_closes_an_issue_and_what_is_copied_is_the_same(code: str) -> None:
+    shown = f"See `{code}` and `` x `` so.\n\n~~~sh\n\n{code}\n~~~\nend `a`"
+    made = unclosing(quiet(shown))
+    assert not CLOSING.search(made)
+    assert "\u2060" not in made
+    spans = re.findall("<code>([^<]*)</code>", made)
+    assert [html.unescape(each).strip() for each in spans] == [code, code]
+    assert made.endswith("</pre>\nend `a`")
+    assert "and `` x `` so." in made
+
+
+@pytest.mark.parametrize("code", ["    Fixes #1", "| a |\n|---|\n| `Fixes #1 \\| x` |"])
+def test_in_other_code_a_closing_word_gets_an_invisible_character(code: str) -> None:
+    made = unclosing(quiet(f"a\n\n{code}"))
+    assert not CLOSING.search(made)
+    assert made.replace("\u2060", "") == f"a\n\n{code}"
 
 
 def test_words_that_close_nothing_stay() -> None:

@@ -159,7 +159,10 @@ def test_a_request_that_must_not_be_named_is_not(gitlab: GitLabWithGit) -> None:
 def test_what_claude_says_closes_no_issue_but_the_one_asked_in(gitlab: GitLabWithGit) -> None:
     publish(gitlab, answer="Fixes #1. `Closes #2`\n\n```\nResolves #3\n```")
     text = gitlab.merge_requests[7, 1]["description"].replace("\u2060", "|")
-    assert "Fixes| #1. `Closes| #2`\n\n```\nResolves| #3\n```\n\nJob: " in text
+    assert (
+        "Fixes| #1. <code>Closes&#32;&#35;2</code>\n\n"
+        "<pre><code>Resolves&#32;#3\n</code></pre>\n\nJob: "
+    ) in text
     assert text.endswith("-->\n\nCloses #5")
 
 
