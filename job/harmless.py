@@ -135,20 +135,28 @@ def plain(text: str, most: int = 72) -> str:
     >>> plain("Fix get_user() for @ada, <T> and __init__.")
     'Fix get_user() for ada, <T> and __init__'
     """
-    line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
-    line = re.sub(r"\s+", " ", line)
-    line = _IN_FRONT.sub("", _MENTIONS.sub(r"\1", line)).rstrip(" -:.")
-    line = _SKIP_CI.sub(f"[{_JOINER}", _still(line))
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    return _short(_IN_FRONT.sub("", _line(text)), most)
 
 
 def literal(text: str, most: int) -> str:
-    r"""Return `plain` text as Markdown that shows it to the letter.
+    r"""Return one line, in which nothing acts either, as Markdown that shows it to the letter.
 
     >>> literal("Mend __init__", 72)
     'Mend \\_\\_init\\_\\_'
     """
-    return _MARKUP.sub(r"\\\g<0>", plain(text, most))
+    return _MARKUP.sub(r"\\\g<0>", _short(_line(text), most))
+
+
+def _line(text: str) -> str:
+    """Return a text as one line without mentions, backticks and characters that nobody sees."""
+    line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
+    return _MENTIONS.sub(r"\1", re.sub(r"\s+", " ", line)).lstrip(" /").rstrip()
+
+
+def _short(line: str, most: int) -> str:
+    """Return a line of so many characters at most, in which no word acts."""
+    line = _SKIP_CI.sub(f"[{_JOINER}", _still(line.rstrip(" -:.")))
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def _still(text: str) -> str:

@@ -45,13 +45,20 @@ def summary(answer: str, request: Request, audience: Audience) -> Summary:
     first, _, rest = answer.strip().partition("\n")
     first = first.strip().lstrip("*# ")
     titled = first.lower().startswith(_TITLE)
-    words = first[len(_TITLE) :].strip().removeprefix("**").strip() if titled else ""
-    if words.count("**") == 1:
-        words = words.removesuffix("**")  # of a title in bold
+    words = _without_bold(first[len(_TITLE) :].strip()) if titled else ""
     title = plain(words) if audience.all_words else ""
     target = _target(audience.shown(request)) or messages.PROJECT
     untitled = messages.CHANGES_FOR.format(target=target)
     return Summary(title or untitled, rest.strip() if titled else answer.strip())
+
+
+def _without_bold(words: str) -> str:
+    """Return a title without the marks of `**Title:** …`, `**Title: …**` and `Title: **…**`."""
+    if words.startswith("** "):
+        return words[3:].strip()
+    if words.startswith("**") and words.endswith("**"):
+        return words.strip("*")
+    return words.removesuffix("**") if words.count("**") == 1 else words
 
 
 def commit_message(title: str, request: Request, host: str) -> str:

@@ -129,7 +129,7 @@ def payload_of(sent: Mapping[str, Any], note_id: int) -> dict[str, Any]:
 
 
 def named(case: Mapping[str, Any]) -> str:
-    return str(case["id"])
+    return str(case["title"])
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)

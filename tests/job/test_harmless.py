@@ -289,6 +289,7 @@ def test_an_open_fence_is_closed() -> None:
         ("#5: mend it", "5: mend it"),
         ("[list] of Drafts: x", "[list] of Drafts: x"),
         ("-Wall in ~/.bashrc", "-Wall in ~/.bashrc"),
+        ("Move it to src/", "Move it to src/"),
         ("Add it [skip ci]", "Add it [\u2060skip ci]"),
         (".gitignore: new", ".gitignore: new"),
         ("a\nb", "a b"),
@@ -303,6 +304,7 @@ def test_a_title_is_one_plain_line(text: str, title: str) -> None:
 
 def test_a_line_of_a_list_shows_names_to_the_letter() -> None:
     assert literal("Mend __init__ of <T> & #5", 72) == r"Mend \_\_init\_\_ of \<T\> \& \#5"
+    assert literal("Draft: - # the notes", 72) == r"Draft: - \# the notes"
     assert literal("x" * 100, 20) == "x" * 19 + "…"
 
 

@@ -65,6 +65,8 @@ def publish(
         ("**Title: Mend it**\n\nMended.", "Mend it", "Mended."),
         ("Title: **Mend it**\n\nMended.", "Mend it", "Mended."),
         ("# Title: Take **kwargs\n\nMended.", "Take **kwargs", "Mended."),
+        ("Title: **kwargs are kept\n\nMended.", "**kwargs are kept", "Mended."),
+        ("**Title:** Keep __init__ and *args\n\nx", "Keep __init__ and *args", "x"),
         ("Mended.", "Changes for #5", "Mended."),
         ("Title: \n\nx", "Changes for #5", "x"),
         ("", "Changes for #5", ""),
