@@ -44,8 +44,13 @@ _SKIP_CI = re.compile(r"\[(?=(?:ci[ _-]skip|skip[ _-]ci)\])", re.IGNORECASE)
 _NAME = r"(?=[A-Za-z0-9_.\\&])"  # what follows the @ of a mention, or may be rendered as that
 # Signs in a row are read at once: behind a letter the first is no mention's, and may stay.
 _MENTIONS = re.compile(rf"(?<!@)((?<![A-Za-z0-9])|@)@+{_NAME}")
-# Addresses in which an @ is part of a link for certain: nothing in them could be markup.
-_LINKS = r"<https?://[^\s<>`\\]+>|(?<![^\s(])https?://[A-Za-z0-9-]+(?:[.:][A-Za-z0-9-]+)+[A-Za-z0-9/.-]*/@"
+# Addresses in which an @ is part of a link for certain: no sign in them could end what they stand
+# in, and they are addresses for each of GitLab's readers.
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?::[0-9]{1,4})?"
+_LINKS = (
+    rf"<https?://{_HOST}(?:[/?#][A-Za-z0-9/.:?=&%#~+_,;@-]*)?>"
+    rf"|(?<![^\s(])https?://{_HOST}/(?:[A-Za-z0-9/.-]*/)?@"
+)
 # What a line is read by: escapes, code, and all that could act. An @ may be spelled as an entity.
 _TOKEN = re.compile(
     rf"{_LINKS}"

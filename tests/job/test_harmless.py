@@ -28,7 +28,7 @@ PIECES = [
     "   ", " ", "    ", "\t", "\n", "\n\n", "\r\n", "x", "\u200b", "- ", ">",
     "/", "/close", "/merge\n", "@all", "@ada ", "&#64;all", "\\", "_a_", "é",
     "`", "``", "`@all`", "```", "````", "~~~", "~~~~", "<!--", "-->", "<pre>", "![a](b)",
-    "[a](", "[a](b)", ")", '"', "|", "|---|---|\n", "[[", "]]", "$", "http://a", "https://a.b/", "<http://a", ">>>\n", "\n>>>\n",
+    "[a](", "[a](b)", ")", '"', "|", "|---|---|\n", "[[", "]]", "$", "http://a", "https://a.bc/", "<https://a.bc/", ">>>\n", "\n>>>\n",
     "Fixes #1",
 ]  # fmt: skip
 # Banzai::Filter::AutolinkFilter: what is a link is looked at for no mention.
@@ -106,7 +106,7 @@ def test_nothing_visible_changes(text: str) -> None:
         "```\n/build\n/close\n```",
         "~~~sh\n/usr/bin/x\n~~~",
         "See https://www.npmjs.com/package/@types/node and (https://a.example/@ada).",
-        "See [it](https://medium.com/@ada/x-1) or <https://a.example/@ada?b=c>.",
+        "See [it](https://medium.com/@ada/x-1) or <https://a.example/@ada?b=c>, <http://a.bc>.",
     ],
 )
 def test_code_stays_to_the_letter(code: str) -> None:
@@ -125,7 +125,10 @@ def test_code_stays_to_the_letter(code: str) -> None:
         "- a\n\n    @all",
         "[^1]: a\n\n    @all",
         "a\n    @all",
-        "https://a.b/_@all_ xhttps://a.b/@all https://ab/@all",
+        "| a |\n|---|\n| <https://a.bc/|@all> |",
+        '$<https://a.bc/$@all> [[<https://a.bc/]]@all> [a](x "<https://a.bc/")@all>',
+        "https://a:b/@all https://-.bc/@all https://a.bc/*/@all https://a.bc/)@all",
+        "https://a.bc/_@all_ xhttps://a.bc/@all https://ab/@all",
         "&#64;all &#x0040;all &commat;all @&#97;ll \\@&#97;ll @\\_all",
     ],
 )
