@@ -26,7 +26,13 @@ _QUICK_ACTION = re.compile(r"^(\s*)/(?=\w)")
 # GitLab's quote of several lines ends at such a line, even where a code block in it has no end:
 # https://docs.gitlab.com/user/markdown/#multiline-blockquote
 _QUOTE_END = re.compile(r" {0,3}>{3,}\s*")
-_INVISIBLE = re.compile(f"[\r\u2028-\u202f{CHARACTERS}]+")
+_SIGNS = (
+    "\u203c\u2049\u2122\u2139\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b00-\u2bff\u3030\u303d"
+    "\u3297\u3299\U0001f000-\U0001faff"
+)
+_EMOJI = rf"[#*0-9]\ufe0f\u20e3|[{_SIGNS}]\ufe0f?(?:\u200d[{_SIGNS}]\ufe0f?)*"
+# An invisible character may be part of an emoji, and nothing else.
+_INVISIBLE = re.compile(f"({_EMOJI})|[\r\u2028-\u202f{CHARACTERS}]+")
 # GitLab's default pattern, without its word boundary, and with whatever might be a reference.
 _CLOSES = (
     r"(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)"
@@ -82,7 +88,7 @@ def quiet(text: str) -> str:
     text = text.replace("\r\n", "\n")
     if len(text) > MOST:
         text = f"{text[:MOST]}\n\n{messages.CUT}"
-    text = _INVISIBLE.sub("", text).strip("\n")
+    text = _visible(text).strip("\n")
     prose = _Prose(in_tables=bool(_DELIMITER.search(text)))
     lines, fence, indent, quotes = [], "", 0, False
     for raw in text.split("\n"):
@@ -152,9 +158,14 @@ def literal(text: str, most: int) -> str:
     return _MARKUP.sub(r"\\\g<0>", _short(_line(text), most))
 
 
+def _visible(text: str) -> str:
+    """Return a text without the characters that nobody sees."""
+    return _INVISIBLE.sub(lambda found: found[1] or "", text)
+
+
 def _line(text: str) -> str:
     """Return a text as one line without mentions, backticks and characters that nobody sees."""
-    line = _INVISIBLE.sub("", text.replace("\n", " ")).replace("`", "")
+    line = _visible(text.replace("\n", " ")).replace("`", "")
     return _MENTIONS.sub(r"\1", re.sub(r"\s+", " ", line)).lstrip(" /").rstrip()
 
 

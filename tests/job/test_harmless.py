@@ -80,7 +80,8 @@ def test_what_is_left_alone_is_code_for_the_trigger_s_own_reader(text: str) -> N
 
 def without_means(text: str) -> str:
     """Return a text without what `quiet` adds to it; none of that is seen in what GitLab shows."""
-    seen = re.sub("[\u200b\u2060]", "", text).replace("&lt;", "<").replace("!\\[", "![")
+    seen = re.sub("[\u200b\u2060]", "", text).replace("&lt;", "<").replace("\\<", "<")
+    seen = seen.replace("!\\[", "![")
     return re.sub(r"\\([`~])", r"\1", re.sub(r"^(\s*)\\/", r"\1/", seen, flags=re.MULTILINE))
 
 
@@ -323,6 +324,12 @@ def test_nothing_spelled_in_invisible_characters_is_posted(
 @pytest.mark.parametrize("char", INVISIBLE, ids=ascii)
 def test_no_invisible_character_is_posted(char: str) -> None:
     assert quiet(f"a{char}b") == plain(f"a{char}b") == "ab"
+
+
+@pytest.mark.parametrize("emoji", ["⚠️", "1️⃣", "❤️‍🔥", "👩🏽‍💻", "🏳️‍🌈", "✅"], ids=ascii)
+def test_emoji_stay_whole(emoji: str) -> None:
+    assert quiet(f"{emoji} a") == plain(f"{emoji} a") == f"{emoji} a"
+    assert not re.search("\ufe0f{2}|\u200d{2}|\u200da", quiet(f"{emoji}\ufe0f\ufe0f\u200d\u200da"))
 
 
 def test_lines_and_tabs_stay() -> None:
