@@ -33,7 +33,8 @@ PIECES = [
 ]  # fmt: skip
 # Banzai::Filter::AutolinkFilter: what is a link is looked at for no mention.
 LINK = re.compile(r"[a-z][a-z0-9+.-]+://[^\s>]+(?<![?!.,:])")
-CODE = re.compile(r"(?<![\\`])(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
+# An escape, a code span, or backticks that begin none: whichever comes first.
+CODE = re.compile(r"\\[!-/:-@\[-`{-~]|(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|`+")
 INVISIBLE = "\0\r\xad\u034f\u061c\u115f\u180b\u200b\u202e\u2060\u2028\u3164\ufe0f\uffa0\ufffb"
 texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
@@ -59,11 +60,9 @@ def test_outside_fences_nothing_is_live(text: str) -> None:
         else:
             prose.append(line)
     assert fence == ""
-    text = LINK.sub("", "\n".join(prose))
-    live = [found.start() for found in MENTION.finditer(text)]
-    code = [span for found in CODE.finditer(text) if (span := range(*found.span()))]
+    text = LINK.sub("", CODE.sub(" ", "\n".join(prose)))
     indented = [line for line in prose if line.startswith(("    ", "\t")) and "@" in line]
-    assert all(any(at in span for span in code) for at in live) or indented
+    assert not MENTION.search(text) or indented
 
 
 @settings(max_examples=300, deadline=None)
@@ -73,7 +72,7 @@ def test_what_is_left_alone_is_code_for_the_trigger_s_own_reader(text: str) -> N
     assert not mention.occurs(made, ("@all", "@ada"))
     seen = visible.mask(made)
     assert not MENTION.search(seen)
-    assert not CLOSING.search(seen)
+    assert not CLOSING.search(re.sub(" {2,}", "|", seen))  # what is masked is blank
     assert not CLOSING.search(unclosing(made))
     assert not MENTION.search(visible.mask(unclosing(made)))
 
