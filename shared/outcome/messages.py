@@ -216,7 +216,10 @@ REASONS = {
     ),
     "REF_NOT_PERMITTED": (
         "The owner of the pipeline trigger token may not run pipelines on this branch.",
-        "Let the owner's role merge or push to the protected branch.",
+        (
+            "Let the owner's role merge or push to the protected branch; "
+            "in an archived project nobody may."
+        ),
     ),
     "WORKFLOW_RULES": (
         "The project's workflow:rules exclude triggered pipelines.",
