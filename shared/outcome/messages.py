@@ -214,6 +214,10 @@ REASONS = {
             "an empty repository needs a first commit."
         ),
     ),
+    "REPOSITORY_EMPTY": (
+        "The project's repository is empty: there is no branch to run on.",
+        "Push a first commit, with the claude component in its .gitlab-ci.yml.",
+    ),
     "REF_NOT_PERMITTED": (
         "The owner of the pipeline trigger token may not run pipelines on this branch.",
         (

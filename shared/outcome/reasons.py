@@ -107,6 +107,7 @@ class Reason(Enum):
     TRIGGER_TOKEN_REJECTED = Outcome.ERROR
     API_TOKEN_REJECTED = Outcome.ERROR
     REF_NOT_FOUND = Outcome.ERROR
+    REPOSITORY_EMPTY = Outcome.ERROR
     REF_NOT_PERMITTED = Outcome.ERROR
     WORKFLOW_RULES = Outcome.ERROR
     NO_JOB = Outcome.ERROR
