@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 _What = TypeVar("_What")
 _QUOTED = 300  # characters of somebody's own words
-_TOO_MANY, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _BROKEN = 429, 401, 403, 404, 500
+_TOO_MANY, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 429, 401, 403, 404
+_BROKEN, _OVERLOADED = 500, 529
 
 # GitLab's and git's words, of gitlabhq lib/gitlab/checks and git_access.rb and of the documentation
 # on push rules, secret push protection and maintenance mode.
 _PUSH = (
     (r"fetch first|non-fast-forward", Reason.PUSHED_MEANWHILE),
+    (r"does not follow the pattern|forbidden pattern|prohibited by", Reason.PUSH_RULE),
     (r"maintenance mode|read-only|archived", Reason.PUSH_READ_ONLY),
     (r"secrets? detected|secret push protection", Reason.PUSH_SECRET),
     (r"protected branch", Reason.PUSH_PROTECTED),
@@ -103,13 +105,14 @@ def call(status: object, said: str, provider: str, code: int) -> Failure:
     reason = None if status == _UNAUTHORIZED else _first(_CALL, said)
     if reason is None or (isinstance(status, int) and status >= _BROKEN):
         reason = _by_status(status)
+    numbers = {Reason.CLAUDE_FAILED: code, Reason.OVERLOADED: status or _OVERLOADED}
     words = re.search(r'"message": ?"([^"\\]+)', said)
     quoted = _quoted(words[1]) if words else ""
     return Failure(
         reason,
         provider=provider,
         why="",
-        status=status if reason is not Reason.CLAUDE_FAILED else code,
+        status=numbers.get(reason, status),
         words=f": {quoted}" if quoted else "",
     )
 

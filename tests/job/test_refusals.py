@@ -15,6 +15,8 @@ NOT_YET = "Vertex AI API has not been used in project 1 before or it is disabled
     [
         ("remote: GitLab: Commit message does not follow the pattern '^JIRA-[0-9]+$'",
          Reason.PUSH_RULE, "`Commit message does not follow the pattern '^JIRA-[0-9]+$'`"),
+        ("remote: GitLab: Branch name does not follow the pattern 'archived/.*'",
+         Reason.PUSH_RULE, "archived/.*"),
         ("remote: GL-HOOK-ERR: Ask @all first. `x`", Reason.PUSH_RULE, "`Ask @all first. 'x'`"),
         ("remote: GitLab: Branch name 'x' does not follow the pattern 'y'", Reason.PUSH_RULE,
          "`Branch name 'x' does not follow the pattern 'y'`"),
@@ -113,6 +115,7 @@ def test_a_token_service_that_does_not_answer_refuses_nobody(said: str, reason: 
         (429, "Too many requests", Reason.RATE_LIMITED),
         (529, "Overloaded", Reason.OVERLOADED),
         (500, "quota", Reason.OVERLOADED),
+        (None, "Overloaded", Reason.OVERLOADED),
         (400, "anything", Reason.API_REFUSED),
         (None, "API Error: Connection error.", Reason.PROVIDER_UNREACHABLE),
         (None, "Could not load credentials from any providers", Reason.NOT_SIGNED_IN),
