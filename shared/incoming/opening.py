@@ -97,11 +97,14 @@ def is_nothing(rest: str) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    """Cut off the quoted lines at a text's end, and the line above that says whose they are."""
+    """Cut off the quoted lines at a text's end, and the line above that says whose they are.
+
+    That is never the first, which goes on behind the command.
+    """
     lines = text.rstrip().split("\n")
     count = len(lines)
     while lines and (lines[-1].startswith(">") or not lines[-1].strip()):
         lines.pop()
-    if lines and len(lines) < count and lines[-1].rstrip().endswith(":"):
+    if 1 < len(lines) < count and lines[-1].rstrip().endswith(":"):
         lines.pop()
     return "\n".join(lines)
