@@ -136,8 +136,8 @@ PUSHED_MEANWHILE = Explanation(
 )
 NOT_SIGNED_IN = Explanation(
     "The model provider did not accept the job's identity.",
-    "{why}Check the key or the role for provider `{provider}`; its set-up page has a table for "
-    "this.",
+    "{why}Check the key, or the role and its policy, as the set-up page of provider `{provider}` "
+    "has them.",
 )
 MODEL_UNKNOWN = Explanation(
     "The provider does not know the model.",

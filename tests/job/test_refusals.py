@@ -62,7 +62,7 @@ def test_a_push_is_refused_by_gitlab_s_words(said: str, reason: Reason, words: s
         ("403: Permission 'iam.serviceAccounts.getAccessToken' denied", "workloadIdentityUser"),
         ("404: Not found; Gaia id not found for email a@b", "workloadIdentityUser"),
         ("403: IAM Service Account Credentials API has not been used in project", "switched off"),
-        ("401: nobody has heard this", "Check the key or the role for provider `vertex`"),
+        ("401: nobody has heard this", "Check the key, or the role and its policy"),
         ("no credential in the answer", "Check the key"),
     ],
 )  # fmt: skip
