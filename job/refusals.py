@@ -71,6 +71,9 @@ _CALL = (
     (r"connection error|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT", Reason.PROVIDER_UNREACHABLE),
     (r"fetch failed|certificate", Reason.PROVIDER_UNREACHABLE),
 )
+_API_ERROR = "API Error"
+_MESSAGE = re.compile(r'"message": ?"([^"\\]+)')
+_AFTER_STATUS = re.compile(rf"{_API_ERROR}[^:]*: [0-9]{{3}} (.+)")
 
 
 def push(said: str, branch: str, token_variable: str) -> Failure:
@@ -102,11 +105,12 @@ def call(status: object, said: str, provider: str, code: int) -> Failure:
 
     `code` is the client's exit code.
     """
+    said = said[max(said.find(_API_ERROR), 0) :]  # in front of it the client gives advice
     reason = None if status == _UNAUTHORIZED else _first(_CALL, said)
     if reason is None or (isinstance(status, int) and status >= _BROKEN):
         reason = _by_status(status)
     numbers = {Reason.CLAUDE_FAILED: code, Reason.OVERLOADED: status or _OVERLOADED}
-    words = re.search(r'"message": ?"([^"\\]+)', said)
+    words = _MESSAGE.search(said) or _AFTER_STATUS.search(said)
     quoted = _quoted(words[1]) if words else ""
     return Failure(
         reason,

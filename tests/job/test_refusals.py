@@ -107,6 +107,7 @@ def test_a_token_service_that_does_not_answer_refuses_nobody(said: str, reason: 
          Reason.REGION_NOT_SERVED),
         (400, "This model is not available in your region", Reason.REGION_NOT_SERVED),
         (403, "The security token included in the request is invalid.", Reason.NOT_SIGNED_IN),
+        (403, "check Vertex AI model access · API Error: 403 anything", Reason.NOT_SIGNED_IN),
         (403, "anything", Reason.NOT_SIGNED_IN),
         (401, "quota", Reason.NOT_SIGNED_IN),
         (404, "Publisher Model `x` was not found", Reason.MODEL_UNKNOWN),
@@ -134,3 +135,5 @@ def test_a_provider_s_own_sentence_is_told_where_nothing_better_is_known() -> No
     text = refusals.call(400, said, "anthropic", 1).text
     assert text.startswith("The provider refused the call (400): `max_tokens: too large for @all`.")
     assert quiet(text) == text
+    text = refusals.call(400, "API Error: 400 max_tokens: 9 > 8", "anthropic", 1).text
+    assert text.startswith("The provider refused the call (400): `max_tokens: 9 > 8`.")
