@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from job import ci_files, merge_request, messages
+from job import ci_files, merge_request, messages, refusals
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
@@ -177,21 +177,25 @@ def publish(
             known=branch.known,
         )
     except GitLabError as error:
-        what = messages.UPDATE_MERGE_REQUEST if branch.known else messages.OPEN_MERGE_REQUEST
-        raise _refused(what, error, context) from None
+        failure = _refused(messages.UPDATE_MERGE_REQUEST, error, context)
+        raise (failure if branch.known else _not_opened(branch, error, context)) from None
     return Published(url, commit[:8], remarks)
+
+
+def _not_opened(branch: Branch, error: GitLabError, context: Context) -> Failure:
+    """Return the failure of a pushed branch without a merge request, with where to open one."""
+    ends = {"source_branch": branch.name, "target_branch": branch.target}
+    query = urlencode({f"merge_request[{name}]": each for name, each in ends.items()})
+    url = f"{context.environment['CI_PROJECT_URL']}/-/merge_requests/new?{query}"
+    return Failure(Reason.NO_MERGE_REQUEST, branch=branch.name, status=error.status, url=url)
 
 
 def _push(workspace: Workspace, commit: str, name: str, context: Context, *, skip_ci: bool) -> None:
     try:
         workspace.push(commit, name, skip_ci=skip_ci)
     except GitError as error:
-        said = str(error)
-        context.log.line(said)
-        if "fetch first" in said or "non-fast-forward" in said:
-            raise Failure(Reason.PUSHED_MEANWHILE, branch=name) from None
-        token = context.inputs.token_variable
-        raise Failure(Reason.PUSH_REJECTED, branch=name, name=token) from None
+        context.log.line(str(error))
+        raise refusals.push(str(error), name, context.inputs.token_variable) from None
 
 
 def _still_open(context: Context) -> None:

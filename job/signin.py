@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from job import exchange, messages
+from job import exchange, messages, refusals
 from job.exchange import Login
 from job.failures import Failure, Reason
 
@@ -54,7 +54,9 @@ def variables(
         found = _PROVIDERS[inputs.provider](environment, region, seconds)
     except exchange.RefusedError as error:
         log.line(messages.EXCHANGE_REFUSED.format(error=error))
-        raise Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider) from None
+        name = API_IDENTITY_TOKEN if inputs.provider == "anthropic-oidc" else IDENTITY_TOKEN
+        log.line(messages.CLAIMS.format(claims=exchange.claims(environment[name])))
+        raise refusals.exchange(str(error), inputs.provider) from None
     log.hide(*(found[name] for name in SECRETS if name in found))
     headers = [environment.get(_HEADERS, ""), found.pop(_HEADERS, "")]
     log.hide(headers[1].rpartition(" ")[2])

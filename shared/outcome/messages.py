@@ -213,11 +213,21 @@ REASONS = {
     ),
     "REF_NOT_FOUND": (
         "The branch to run on does not exist.",
-        "Restore the branch, or set PIPELINE_REF to default.",
+        (
+            "Restore the branch, or set PIPELINE_REF to default; "
+            "an empty repository needs a first commit."
+        ),
+    ),
+    "REPOSITORY_EMPTY": (
+        "The project's repository is empty: there is no branch to run on.",
+        "Push a first commit, with the claude component in its .gitlab-ci.yml.",
     ),
     "REF_NOT_PERMITTED": (
         "The owner of the pipeline trigger token may not run pipelines on this branch.",
-        "Let the owner's role merge or push to the protected branch.",
+        (
+            "Let the owner's role merge or push to the protected branch; "
+            "in an archived project nobody may."
+        ),
     ),
     "WORKFLOW_RULES": (
         "The project's workflow:rules exclude triggered pipelines.",
@@ -240,6 +250,35 @@ REASONS = {
     "CI_CONFIG_INVALID": (
         "The project's CI/CD configuration is not valid.",
         "Check it under Build > Pipeline editor > Validate.",
+    ),
+    "CI_DISABLED": (
+        "CI/CD is switched off in this project.",
+        (
+            "A maintainer switches it on under Settings > General > Visibility, project features, "
+            "permissions."
+        ),
+    ),
+    "IDENTITY_NOT_VERIFIED": (
+        (
+            "GitLab runs no pipelines for the owner of the pipeline trigger token, "
+            "whose identity is not verified."
+        ),
+        (
+            "That user signs in, opens Build > Pipelines and follows Verify my account; "
+            "or let a verified user make the token."
+        ),
+    ),
+    "PIPELINE_LIMIT": (
+        "A limit of GitLab's on the size or the number of pipelines and jobs is reached.",
+        "Wait until running pipelines have ended, or keep other jobs out of triggered pipelines.",
+    ),
+    "EXTERNAL_VALIDATION": (
+        "The service that checks pipelines for this GitLab rejected the pipeline.",
+        "Ask GitLab's administrator; on GitLab.com, its support.",
+    ),
+    "PIPELINE_FAILED_AT_ONCE": (
+        "GitLab created the pipeline and failed it at once.",
+        "Open it under Build > Pipelines: there it says why.",
     ),
     "GITLAB_REFUSED": (
         "GitLab refused to create the pipeline.",

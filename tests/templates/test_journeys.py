@@ -142,10 +142,14 @@ def test_a_question_gets_an_answer_and_no_merge_request(installation: Installati
 def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         assert scene.script(scene.ask("@claude add a greeting")).code == 0
+        (merge_request,) = scene.merge_requests()
+        note = "## Release note\n\nA greeting.\n\n- [x] tested"
+        text = merge_request["description"].replace("Closes #5", "Closes #9")
+        merge_request["description"] = f"{note}\n\n{text}"
         scene.model.turns = [
             [use("Read", file_path="hello.txt")],
             [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
-            [say("More polite.")],
+            [say("More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```")],
         ]
         scene.model.requests.clear()
         ended = scene.script(scene.ask("@claude more polite, please"))
@@ -154,7 +158,11 @@ def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: In
         log = scene.git("log", "--format=%s", merge_request["source_branch"])
         assert log.splitlines()[:2] == ["Changes for #5", "Add a greeting"]
         assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
-        assert "More polite." in merge_request["description"]
+        words = "More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```"
+        assert words in merge_request["description"]
+        assert any(words in each for each in scene.replies())
+        assert merge_request["description"].startswith(f"{note}\n\n<!--")
+        assert merge_request["description"].endswith("\n\nCloses #9")
         assert len(scene.replies()) == 2
 
 
