@@ -275,7 +275,8 @@ class Attempt:
 
     def _seen_of(self, request: RunRequest) -> str:
         """Return what of a request's instruction a reader could see."""
-        return mention.sanitized(self._text_of(request), self._services.settings.phrases)
+        phrases = self._services.settings.phrases
+        return mention.sanitized(self._text_of(request), phrases, request.second)
 
     def _text_of(self, request: RunRequest) -> str:
         try:
