@@ -12,6 +12,7 @@ from shared.outcome.reasons import Reason, Retry
 from shared.runs.detect import ask, request
 from shared.runs.record import LEASE, SETTLE, Lease, Record, State
 from shared.runs.request import MAX_REQUEST, RunRequest, from_json
+from shared.runs.store import dead_letters
 from tests.support import stages
 from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run, settings
 
@@ -149,6 +150,21 @@ def test_while_gitlab_cannot_be_asked_for_the_path_the_request_waits(stage: Stag
         stage.dispatch(asked)
     stage.clock.time += LEASE
     assert stage.dispatch(asked) is Reason.TRIGGERED
+
+
+def test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator(
+    stage: Stage,
+) -> None:
+    stage.gitlab.faults["member"] = [GitLabError(404, "404 Project Not Found")] * 3
+    assert stage.retried().reason is Reason.GITLAB_UNAVAILABLE  # a replica may be late
+    stage.clock.time += 2 * LEASE
+    assert stage.dispatch() is Reason.PROJECT_NOT_SEEN
+    assert stage.dispatch(last=True) is Reason.PROJECT_NOT_SEEN
+    severity, fields = stage.log.lines[-1]
+    assert (severity, fields["reason"]) == ("WARNING", "project_not_seen")
+    assert stage.gitlab.replies == stage.gitlab.awards == stage.gitlab.triggered == []
+    assert dead_letters(stage.records) == []
+    assert stage.dispatch() is Reason.TRIGGERED  # once somebody has made us a member
 
 
 def test_we_never_ask_ourselves(stage: Stage) -> None:
@@ -420,14 +436,22 @@ def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None
     assert len(stage.gitlab.replies) == 1
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_thread_that_takes_no_reply_does_not_hold_the_run(stage: Stage, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "severity", "reason"),
+    [
+        (400, "ERROR", "gitlab_refused"),
+        (403, "ERROR", "gitlab_refused"),
+        (404, "INFO", "thread_gone"),
+    ],
+)
+def test_a_thread_that_takes_no_reply_does_not_hold_the_run(
+    stage: Stage, status: int, severity: str, reason: str
+) -> None:
     stage.gitlab.faults["reply"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
     assert stage.record().state is State.FINISHED
-    assert ("ERROR", status) in [
-        (severity, line.get("status")) for severity, line in stage.log.lines
-    ]
+    [told] = [line for line in stage.log.lines if line[1].get("status") == status]
+    assert (told[0], told[1]["reason"]) == (severity, reason)
 
 
 def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:

@@ -103,6 +103,7 @@ TRIGGER_THREATS = (
             "shared/markdown/test_visible.py::test_a_cell_beyond_the_header_is_not_seen",
             "shared/markdown/test_sanitize.py::test_comments_of_drawn_code_go_and_their_marks_stay",
             "shared/outgoing/test_context.py::test_nothing_hidden_gets_through",
+            "shared/test_dispatch.py::test_what_a_title_leaves_open_shows_nothing_hidden_and_hides_nothing",
             "job/test_prompt.py::test_in_data_nothing_acts_or_hides",
         ),
     ),
@@ -271,6 +272,7 @@ TRIGGER_THREATS = (
         "must say that it is at the token's path. A lie leaves the true run as it was.",
         (
             "functions/test_bound_tokens.py::test_a_hand_made_note_for_another_project_starts_nothing",
+            "functions/test_bound_tokens.py::test_who_may_set_one_webhook_starts_in_others_only_what_gitlab_itself_tells",
             "shared/test_receive.py::test_a_token_for_other_projects_starts_nothing_and_the_operator_sees_it",
             "shared/test_dispatch.py::test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one",
             "shared/installation/test_secrets.py::test_a_name_is_an_id_a_path_or_a_group",
@@ -287,6 +289,7 @@ TRIGGER_THREATS = (
             "shared/runs/test_confirm.py::test_what_is_not_there_is_looked_for_again_for_a_minute",
             "shared/runs/test_confirm.py::test_branch_path_and_fork_are_gitlab_s_word",
             "shared/runs/test_confirm.py::test_who_was_assigned_or_labelled_must_still_be",
+            "shared/test_dispatch.py::test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator",
         ),
         ("hints",),
     ),
