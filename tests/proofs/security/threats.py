@@ -209,6 +209,8 @@ TRIGGER_THREATS = (
             f"{_CONFIDENTIAL}::test_a_failure_says_nothing_confidential_in_the_log",
             f"{_CONFIDENTIAL}::test_no_conversation_goes_on_between_public_and_internal",
             f"{_CONFIDENTIAL}::test_what_was_asked_internally_and_then_changed_is_not_run",
+            f"{_CONFIDENTIAL}::test_what_the_trigger_hands_over_leaves_the_job_in_no_output_for_others",
+            f"{_QUICK}::test_nothing_confidential_is_in_what_the_trigger_tells_others",
             "job/test_audience.py::test_each_output_has_its_readers",
             "job/test_withheld.py::test_what_is_not_what_was_asked_is_not_run",
             f"{_QUICK}::test_what_is_swapped_between_two_calls_is_not_what_runs",
@@ -218,7 +220,7 @@ TRIGGER_THREATS = (
             "shared/outgoing/test_context.py::test_internal_notes_are_for_internal_requests_only",
             f"{_HOSTILE}::test_a_change_asked_for_in_an_internal_note_says_nothing_in_public",
         ),
-        ("hints",),
+        ("hints", "readers"),
     ),
     Threat(
         "T18",
