@@ -233,7 +233,8 @@ def parroted(scene: Scene, row: readers.Row) -> Ended:
     shutil.copy(PARROT, scene.runner.folder / "bin" / "claude")
     stage = readers.Stage(scene.gitlab, scene.number, f"glptt-{scene.number}")
     assert stage.play(row).leaks == []
-    ended = scene.script(scene.gitlab.pipelines[max(scene.gitlab.pipelines)])
+    made = [each for each in scene.gitlab.pipelines.values() if each["project_id"] == scene.number]
+    ended = scene.script(made[0])
     assert ended.code == 0, plain(ended.log)
     return ended
 

@@ -106,7 +106,7 @@ def asked_internally(_: int) -> Iterator[Row]:
     seen = readers.run(list(readers.rows()))
     yield Row(
         "project's visibility × confidential issue × internal comment × change in between × hook, sweep, replay × provider, up to the trigger call",
-        "no confidential word in trigger call, replies, status of other runs, log",
+        "no confidential word in trigger call, log, replies and answers to commands in public, which name no internal run",
         f"{seen.rows} rows, {seen.started} pipelines; **{len(seen.wrong)} leaks or other ends**",
         not seen.wrong,
         f"{seen.rows} rows, {len(seen.wrong)} leaks",

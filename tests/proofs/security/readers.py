@@ -33,6 +33,7 @@ WORD = "CANARY"
 VISIBILITIES = ("public", "internal", "private")
 CHANGES = ("nothing", "made confidential", "edited", "deleted", "title", "project made public")
 WAYS = ("hook", "sweep", "replay")
+COMMANDS = ("status", "stop", "retry")
 # Of the trigger function; the job's inputs say the same.
 PROVIDERS = {
     "anthropic": {},
@@ -122,7 +123,7 @@ class Stage:
         self._secrets = json.dumps(tokens)
 
     def play(self, row: Row) -> Played:
-        """Ask, let happen what happens, carry out, and ask for the status in public."""
+        """Ask, let happen what happens, carry out, and give the thread's commands in public."""
         server, log, queue = self._server, fakes.Log(), fakes.Queue()
         server.projects[self._project].visibility = (
             "private" if row.change == "project made public" else row.visibility
