@@ -284,13 +284,20 @@ def _deleted(asked: Asked) -> None:
         asked.server.remove_note(asked.note)
 
 
+def _membership(asked: Asked) -> None:
+    asked.server.remove_member(SERVED, ADA)
+
+
 SWAPS = (
     _text, _title, _description, _branch, _other_comment, _confidential, _author, _deleted,
+    _membership,
 )  # fmt: skip
 KINDS = ("issue", "merge_request", "long", "opened")
 CALLS = 13  # more than any of the runs makes
 
-ENDS = {Reason.TRIGGERED, Reason.NOTE_CHANGED, Reason.FORK_MERGE_REQUEST}
+ENDS = {
+    Reason.TRIGGERED, Reason.NOTE_CHANGED, Reason.FORK_MERGE_REQUEST, Reason.NOT_A_MEMBER,
+}  # fmt: skip
 
 
 def _is_issue(on: Record) -> bool:
@@ -382,6 +389,7 @@ def _judged(approved: str, body: Payload) -> list[str]:
 
 def _asks(server: StandIn, number: int, kind: str) -> tuple[Asked, Payload]:
     """Let Ada ask in a thread where Eve has said something; return the delivery of it."""
+    server.member(SERVED, ADA, 30)
     texts = {"title": "It breaks", "description": "Since Monday.", "author_id": ADA}
     if kind == "opened":
         on = server.issue(SERVED, number, **texts | {"description": "@claude fix it"})  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ def told(_: int) -> Iterator[Row]:
     swaps = hints.swapped()
     ends = ", ".join(f"{count} {end}" for end, count in sorted(swaps.ends.items()))
     yield Row(
-        "comment, title, description, branch, confidentiality, author swapped in GitLab before each call of a run",
+        "comment, title, description, branch, confidentiality, author, membership swapped in GitLab before each call of a run",
         "the run does what was approved or ends with a named reason; the swapped text is never sent",
         f"{swaps.runs} runs: {ends}; **{len(swaps.wrong)} otherwise**",
         not swaps.wrong,
