@@ -16,6 +16,8 @@ from shared.runs.request import RunRequest, TrackRequest, run_id
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
 
+_BETWEEN = "\n\n"  # a title and a description
+
 
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
     """Return the request that an event makes; raise Stop with the reason where it makes none.
@@ -37,9 +39,12 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
         raise Stop(Reason.PROJECT_NOT_ALLOWED)
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
-    whole = _whole(parts)
-    second = len(whole) - len(parts[1]) if parts[1:] else 0
-    return request(event._replace(name=name), whole, settings.host)._replace(second=second)
+    if not parts[1:]:
+        return request(event._replace(name=name), _whole(parts), settings.host)
+    # Halves of a pair that a cut brought together would be one character behind the queue.
+    parts = [part.encode("utf-8", "replace").decode() for part in parts]
+    asked = request(event._replace(name=name), _whole(parts), settings.host)
+    return asked._replace(second=len(parts[0]) + len(_BETWEEN))
 
 
 def bound(event: Event | PipelineEvent, names: Names) -> Names:
@@ -138,4 +143,4 @@ def _parts(texts: tuple[str, ...], asked: list[str | None]) -> list[str] | None:
 
 
 def _whole(parts: list[str]) -> str:
-    return "\n\n".join(parts)
+    return _BETWEEN.join(parts)
