@@ -82,7 +82,7 @@ def rows() -> tuple[Kept, ...]:
         Kept(
             "GitLab: the webhook's recent events",
             "whole deliveries, internal ones too; for Maintainers",
-            "as GitLab keeps them: days",
+            "two days in the browser, some more by the API",
             "",
         ),
         Kept(
