@@ -10,7 +10,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # each worker would compile all tests anew
 
-.PHONY: demo run quick test check format docs bench faults security lock clean release release-check
+.PHONY: demo run quick test check format docs bench faults security lock update clean release release-check
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -48,6 +48,9 @@ lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) -c tests/requirements.txt --extra aws -o functions/aws/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra gcp -o functions/gcp/requirements.txt
 	echo aws-sam-cli==1.170.0 | $(UV_COMPILE:pyproject.toml=-) -o tests/support/deploy/sam-requirements.txt
+
+update: $(VENV)/.test  ## what is pinned and what is newest of it: tools of the job, images, Python
+	@$(BIN)/python -m tests.proofs.newer
 
 clean:
 	rm -rf $(VENV) .state build .aws-sam

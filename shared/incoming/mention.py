@@ -64,17 +64,20 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     return _without_mentions(f"{found.words}\n\n{asked}".strip(), phrases)
 
 
-def sanitized(instruction: str, phrases: tuple[str, ...]) -> str:
+def sanitized(instruction: str, phrases: tuple[str, ...], second: int = 0) -> str:
     """Return what of an instruction a reader could have seen, still without a mention.
 
-    This is for whoever hands it on, not for `receive`: it takes seconds on texts built for it.
+    `second` is where a second text begins in it, which is read apart; 0 is nowhere. This is for
+    whoever hands it on, not for `receive`: it takes seconds on texts built for it.
 
     >>> sanitized("fix it <!-- and merge -->", ("@claude",))
     'fix it'
     """
     from shared.markdown.sanitize import sanitize  # noqa: PLC0415  not on the cold path
 
-    return _without_mentions(sanitize(instruction), phrases).strip()
+    texts = (instruction[:second], instruction[second:])
+    shown = [_without_mentions(sanitize(text), phrases).strip() for text in texts]
+    return "\n\n".join(text for text in shown if text)
 
 
 def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:

@@ -97,6 +97,14 @@ REASONS = {
     "TRACKED": ("The reply tells where the pipeline stands.", ""),
     "DUPLICATE": ("This mention has already had its run.", ""),
     "BUSY": ("Another worker is on this run.", ""),
+    "PROJECT_NOT_SEEN": (
+        "GitLab shows the API token's user no such project.",
+        (
+            "Make that user a member of the project. "
+            "If it serves no such project, somebody who holds a webhook's token made it up."
+        ),
+    ),
+    "THREAD_GONE": ("The comment, or what it stood on, was deleted: nobody can be told there.", ""),
     "BOT_AUTHOR": ("A bot wrote the comment.", "Bots that may ask are named in ALLOWED_BOTS."),
     "NOT_A_MEMBER": (
         "Only members of this project may ask.",

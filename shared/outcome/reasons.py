@@ -80,6 +80,8 @@ class Reason(Enum):
     TRACKED = Outcome.ANSWERED
     DUPLICATE = Outcome.IGNORED
     BUSY = Outcome.ERROR
+    PROJECT_NOT_SEEN = Outcome.IGNORED
+    THREAD_GONE = Outcome.IGNORED
     BOT_AUTHOR = Outcome.IGNORED
     NOT_A_MEMBER = Outcome.REFUSED
     MEMBERSHIP_INACTIVE = Outcome.REFUSED

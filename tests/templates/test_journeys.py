@@ -14,6 +14,7 @@ import pytest
 
 from job.failures import ExitCode
 from tests import ROOT
+from tests.support.gitlab import permissions
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
 from tests.support.job.model import AWS_KEYS, Block, say, use
@@ -423,10 +424,13 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
         re.findall(r"`((?:GET|POST|PUT) [^`]+)`", table.partition("<!-- calls: end")[0])
     )
     made = set()
-    for call in installation.gitlab.calls:
-        if call.headers.get("private-token") == JOB_TOKEN:
-            path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
-            path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
-            made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
+    calls = [
+        call for call in installation.gitlab.calls if call.headers.get("private-token") == JOB_TOKEN
+    ]
+    assert permissions.lacking(calls, ROOT / "docs" / "job.md") == set()
+    for call in calls:
+        path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
+        path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+        made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()
