@@ -76,8 +76,12 @@ GITLAB_REFUSED = Explanation(
 )
 GITLAB_UNAVAILABLE = Explanation("GitLab did not answer.", "Retry the job.")
 NOT_FETCHED = Explanation(
-    "The branch could not be fetched.",
-    "Check that the branch still exists and that the token in {name} may read the repository.",
+    "The branch `{branch}` could not be fetched.",
+    "Check that it still exists and that the token in {name} may read the repository.",
+)
+NO_DIFF = Explanation(
+    "The merge request's diff could not be had, so nothing was reviewed.",
+    "Rebase the branch on its target, or let the job clone more (GIT_DEPTH), and ask again.",
 )
 PUSH_REJECTED = Explanation(
     "GitLab did not take the push to `{branch}`.",
@@ -86,7 +90,8 @@ PUSH_REJECTED = Explanation(
 )
 MERGE_REQUEST_CLOSED = Explanation(
     "The merge request is {state}, so nothing was pushed.",
-    "Reopen it and ask again.",
+    "Ask again, and the changes go to a branch of their own. Those of this run are in the job's "
+    "artifacts: changes.patch.",
 )
 FORK = Explanation(
     "The merge request comes from another project, whose code must not meet this project's "
@@ -100,6 +105,10 @@ BRANCH_MOVED = Explanation(
 )
 PUSHED_MEANWHILE = Explanation(
     "Somebody pushed to `{branch}` while Claude worked, so nothing was pushed.",
+    "Ask again. The changes are in the job's artifacts.",
+)
+DELETED_MEANWHILE = Explanation(
+    "Somebody deleted `{branch}` while Claude worked, so nothing was pushed.",
     "Ask again. The changes are in the job's artifacts.",
 )
 NOT_SIGNED_IN = Explanation(
@@ -189,6 +198,13 @@ REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_MOVED_KEPT = (
+    "Nothing was pushed: the branch had moved on since you asked. The changes are in the job's "
+    "artifacts: changes.patch."
+)
+REMARK_TARGET_GONE = "The target branch `{target}` is gone: this was compared with `{default}`."
+REMARK_NO_DIFF = "Claude did not see the merge request's diff: it could not be had."
+REMARK_DIFF_CUT = "Claude did not see all of the merge request's diff: it is too long."
 REMARK_NOT_PUSHED = (
     "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
     "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from job import prompts
 from job.failures import Failure, Reason
 from job.prompts import COMMANDS
-from shared.contract.ai_flow import MENTION, MERGE_REQUEST, REVIEW, command_of
+from shared.contract.ai_flow import EXPLAIN, MENTION, MERGE_REQUEST, REVIEW, command_of
 from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Prompt(NamedTuple):
 
 
 def build(
-    request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes
+    request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes | None
 ) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
 
@@ -63,6 +63,8 @@ def build(
     if diff:
         files[DIFF] = diff
         parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))
+    elif request.kind == MERGE_REQUEST:
+        parts.append(prompts.NO_DIFF if diff is None else prompts.EMPTY_DIFF)
     data: dict[str, Any] = {"request": request.input}
     if len(as_data(request.context)) > _LARGEST_CONTEXT:
         files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
@@ -71,6 +73,16 @@ def build(
         data["context"] = request.context
     parts += [prompts.REQUEST_FOLLOWS, as_data(data)]
     return Prompt(system, "\n\n".join(parts) + "\n", files)
+
+
+def command(request: Request) -> str:
+    """Return the command of a request, of the sender's or ours; "" where it has none."""
+    return _chosen(request)[1]
+
+
+def reads_only(request: Request) -> bool:
+    """Tell whether a request's command changes nothing."""
+    return command(request) in (REVIEW, EXPLAIN)
 
 
 def as_data(value: object) -> str:
@@ -105,9 +117,9 @@ def _in_pieces(value: object) -> object:
 
 def _task(request: Request, prompt_file: str, file: File) -> str:
     """Return the words for the command: of a file, else of the installation, else ours."""
-    word, command = _chosen(request)
+    word, chosen = _chosen(request)
     if "*" in prompt_file:
-        for name in dict.fromkeys([word, command, "default"]):
+        for name in dict.fromkeys([word, chosen, "default"]):
             text = file(prompt_file.replace("*", name)) if name else None
             if text:
                 return text
@@ -118,9 +130,9 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
         return text
     if request.prompt:
         return request.prompt
-    if command == REVIEW and request.kind != MERGE_REQUEST:
+    if chosen == REVIEW and request.kind != MERGE_REQUEST:
         return ""
-    return COMMANDS.get(command, "")
+    return COMMANDS.get(chosen, "")
 
 
 def _chosen(request: Request) -> tuple[str, str]:
@@ -132,7 +144,7 @@ def _chosen(request: Request) -> tuple[str, str]:
     begins = _COMMAND.match(request.input)
     may_choose = request.command is None or request.event == MENTION
     first = begins[1] if begins and may_choose else ""
-    command = first if request.command is None else request.command
-    if command not in COMMANDS:
-        command = command_of(request.event, request.kind)
-    return request.command or first, command
+    chosen = first if request.command is None else request.command
+    if chosen not in COMMANDS:
+        chosen = command_of(request.event, request.kind)
+    return request.command or first, chosen

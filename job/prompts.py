@@ -34,6 +34,11 @@ the imperative of at most 60 letters.
 BY_HAND = "a pipeline started by hand"
 GUIDE = "\nThe project's CLAUDE.md, from its default branch:\n\n{guide}\n"
 DIFF_IN_FILE = "The merge request's diff is in the file {file} of the second working directory."
+EMPTY_DIFF = "The merge request's diff is empty: its branch brings nothing that its target lacks."
+NO_DIFF = (
+    "The merge request's diff could not be had. Say so in your answer, and judge nothing that only "
+    "the diff would show."
+)
 CONTEXT_IN_FILE = (
     "The context is long: the file {file} of the second working directory holds it. Long texts "
     "stand there as lists of pieces. Read it page by page, or search it, as far as the request "

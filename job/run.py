@@ -91,6 +91,7 @@ class Job:
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
         self._claude = Claude()
         self._canceled = False
+        self._pushed = ""
         self._report: reply.Report | None = None
 
     def run(self) -> int:
@@ -112,7 +113,7 @@ class Job:
         text, code = self._outcome(context, thread)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
-            thread.say(text)
+            thread.say(text, self._pushed)
         except GitLabError as error:
             failed = messages.REPLY_FAILED.format(error=error)
             self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")
@@ -221,15 +222,16 @@ class Job:
             patch = workspace.patch(commit) if commit else b""
             report = self._reported(result)
             if result.failure:
-                self._report = report._replace(remarks=(messages.REMARK_PATCH,) if commit else ())
+                self._report = report._replace(
+                    remarks=(*chosen.remarks, *((messages.REMARK_PATCH,) if commit else ()))
+                )
                 raise result.failure
-            report = self._report = report._replace(answer=summary.answer)
-            if chosen.moved:
-                report = report._replace(remarks=(messages.REMARK_BRANCH_MOVED,))
+            report = self._report = report._replace(answer=summary.answer, remarks=chosen.remarks)
             if commit:
                 link = self._link
                 made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
-                report = report._replace(merge_request=made.url, pushed=made.commit)
+                self._pushed = made.commit
+                report = report._replace(merge_request=made.url, pushed=made.commit[:8])
                 report = report._replace(remarks=report.remarks + made.remarks)
             nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
             self._log.line(f"\n{report.merge_request or report.pushed or nothing}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from job import messages
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
+from shared.contract.ai_flow import SHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,8 +35,9 @@ CI_FILES = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/.*", re.DOTALL)
 _CREDENTIALS = re.compile(
     r"http\..*\.?extraheader|credential\..*|url\..*|include.*|remote\..*", re.IGNORECASE
 )
-_DEPTH = 200  # commits of a shallow clone that are enough to find where a merge request began
-_LARGEST_DIFF = 400_000  # bytes
+_DEPTH = 200  # commits of a shallow clone in which most merge requests began
+_DEEPER = (1_000, 10_000)  # commits, where that is not enough
+LARGEST_DIFF = 400_000  # bytes
 _CUT = b"\n[cut here: the diff is longer]\n"
 _FETCHED = "refs/gitlab-claude/fetched"
 _SUBMODULE, _GONE = "160000", "000000"  # modes
@@ -106,11 +108,38 @@ class Workspace:
         """
         if not self._clone.knows("check-ref-format", f"refs/heads/{branch}"):
             raise GitError("not a branch name")  # noqa: TRY003
-        depth = [f"--depth={_DEPTH}"] if self._shallow.exists() else []
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *depth]
-        refspec = f"+refs/heads/{branch}:{_FETCHED}"
-        self._clone.run("fetch", *options, self._login.url, refspec, login=self._login)
+        self._fetch(f"+refs/heads/{branch}:{_FETCHED}")
         return self._clone.text("rev-parse", "--verify", _FETCHED)
+
+    def gone(self, branch: str) -> bool:
+        """Tell whether the project has no such branch; raise GitError if it does not say."""
+        listed = self._clone.run(
+            "ls-remote", self._login.url, f"refs/heads/{branch}", login=self._login
+        )
+        return not listed.strip()
+
+    def fetch_commit(self, commit: str) -> str:
+        """Fetch a commit that GitLab named, unless it is here, and return it; raise GitError.
+
+        GitLab hands out each commit that it keeps, also where its branch is gone.
+        """
+        if not SHA.fullmatch(commit):
+            raise GitError("not a commit")  # noqa: TRY003
+        if not self._clone.knows("cat-file", "-e", f"{commit}^{{commit}}"):
+            self._fetch(f"+{commit}:{_FETCHED}")
+        return commit
+
+    def _fetch(self, *refspecs: str, depth: int = _DEPTH) -> None:
+        shallow = [f"--depth={depth}"] if self._shallow.exists() else []
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *shallow]
+        self._clone.run("fetch", *options, self._login.url, *refspecs, login=self._login)
+
+    def first_parent(self, commit: str) -> str:
+        """Return the commit that another was made on, or "" if it is not here."""
+        try:
+            return self._clone.text("rev-parse", "--verify", "--quiet", f"{commit}^1")
+        except GitError:
+            return ""
 
     def go(self, commit: str, target: str) -> list[str]:
         """Check a commit out, with the target's version of all files that configure an agent.
@@ -139,15 +168,42 @@ class Workspace:
             return None
         return content.decode("utf-8", "replace")
 
-    def diff(self, target: str) -> bytes:
-        """Return the diff from where the branch left its target, or nothing if that is unknown."""
+    def diff(self, target: str, head: str, refs: Mapping[str, object]) -> bytes | None:
+        """Return the diff from where `head` left `target`, or None if that cannot be found.
+
+        `refs` is what GitLab itself compares, a merge request's `diff_refs`:
+        https://docs.gitlab.com/api/merge_requests/#retrieve-a-merge-request
+        """
         options = ["--no-ext-diff", "--no-textconv", "--no-color"]
         try:
-            base = self._clone.text("merge-base", target, self.head)
-            whole = self._clone.run("diff", *options, base, self.head)
+            base = self._known_base(head, refs) or self.base(target, head)
+            if not base:
+                return None
+            whole = self._clone.run("diff", *options, base, head)
         except GitError:
-            return b""
-        return whole if len(whole) <= _LARGEST_DIFF else whole[:_LARGEST_DIFF] + _CUT
+            return None
+        return whole if len(whole) <= LARGEST_DIFF else whole[:LARGEST_DIFF] + _CUT
+
+    def _known_base(self, head: str, refs: Mapping[str, object]) -> str:
+        if refs.get("head_sha") != head:
+            return ""  # GitLab compared another commit
+        with suppress(GitError):
+            return self.fetch_commit(str(refs.get("base_sha")))
+        return ""
+
+    def base(self, target: str, head: str) -> str:
+        """Return the last commit that both have; fetch more of a shallow clone until it is found.
+
+        Return "" if it is not found.
+        """
+        for depth in (0, *_DEEPER):
+            if depth:
+                if not self._shallow.exists():
+                    break
+                self._fetch(target, head, depth=depth)
+            with suppress(GitError):
+                return self._clone.text("merge-base", target, head)
+        return ""
 
     def guard(self) -> None:
         """Make the git directory that the job commits with, and note what the work tree holds.
@@ -221,9 +277,14 @@ class Workspace:
         """Return the commit as a patch that `git am` takes."""
         return self._own.run("format-patch", "--stdout", "--binary", "-1", commit)
 
-    def push(self, commit: str, branch: str, *, skip_ci: bool) -> None:
-        """Push the commit to a branch, never by force; raise GitError with git's words."""
+    def push(self, commit: str, branch: str, before: str, *, skip_ci: bool) -> None:
+        """Push the commit to a branch that stands at `before`; raise GitError with git's words.
+
+        Nothing is overwritten: the commit is made on `before`. "" is a branch that is new.
+        """
         options = ["--push-option=ci.skip"] if skip_ci else []
+        # The lease refuses a branch that somebody else has deleted, or made, meanwhile.
+        options.append(f"--force-with-lease=refs/heads/{branch}:{before}")
         refspec = f"{commit}:refs/heads/{branch}"
         self._own.run("push", "--quiet", *options, self._login.url, refspec, login=self._login)
 

@@ -146,7 +146,7 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
 ) -> None:
     with Scene(installation, ANSWER) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
-        pipeline = scene.ask("@claude review", "merge_request", 3)
+        pipeline = scene.ask("@claude fix it", "merge_request", 3)
         scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
         ended = scene.script(pipeline)
         assert ended.code == ExitCode.CHANGED, plain(ended.log)
@@ -154,12 +154,17 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
         assert scene.model.conversation == []
 
 
-def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(
-    installation: Installation,
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [({"branch_moved": "continue"}, "@claude fix it"), ({}, "@claude review")],
+    ids=["by the include", "for a review"],
+)
+def test_a_branch_that_moved_on_is_taken_as_it_is(
+    installation: Installation, inputs: dict[str, Any], text: str
 ) -> None:
-    with Scene(installation, ANSWER, {"branch_moved": "continue"}) as scene:
+    with Scene(installation, ANSWER, inputs) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
-        pipeline = scene.ask("@claude review", "merge_request", 3)
+        pipeline = scene.ask(text, "merge_request", 3)
         scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
         ended = scene.script(pipeline)
         assert ended.code == 0, plain(ended.log)

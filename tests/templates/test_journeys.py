@@ -178,6 +178,35 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
         assert f"Pushed to this merge request: {pushed}" in scene.reply()
 
 
+def test_two_requests_written_before_the_first_has_ended_are_both_done(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        first = scene.ask("@claude fix the first thing", "merge_request", 3)
+        second = scene.ask("@claude fix the second thing", "merge_request", 3)
+        assert scene.script(first).code == 0
+        scene.model.turns = [
+            [use("Write", file_path="second.txt", content="2\n")],
+            [say("Title: Second\n\nDone.")],
+        ]
+        ended = scene.script(second)
+        assert ended.code == 0, plain(ended.log)
+        files = scene.git("ls-tree", "--name-only", "feature").splitlines()
+        assert {"hello.txt", "second.txt"} <= set(files)
+        assert not any("moved on" in reply for reply in scene.replies())
+
+
+def test_a_question_about_a_merged_merge_request_is_answered(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        scene.gitlab.merge_requests[scene.number, 3]["state"] = "merged"
+        question = "@claude explain why this change was needed"
+        ended = scene.script(scene.ask(question, "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+
+
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         pipeline = scene.ask("@claude add a greeting")
@@ -302,6 +331,7 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
         if call.headers.get("private-token") == JOB_TOKEN:
             path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
             path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+            path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
             made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote
 
 from . import entities
 from .records import DEVELOPER, Project
@@ -59,6 +60,12 @@ class GitLabWithGit(GitLab):
             self.git(path, "config", "http.receivepack", "true")
             self.git(path, "config", "uploadpack.allowAnySHA1InWant", "true")
         return path
+
+    def delete(self, project_id: int, branch: str) -> None:
+        """Delete a branch."""
+        path = self.repository(project_id)
+        self.git(path, "update-ref", "-d", f"refs/heads/{branch}")
+        self._follow(self.projects[project_id])
 
     def commit(
         self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = ""
@@ -202,8 +209,13 @@ class GitLabWithGit(GitLab):
     # --- what the REST part does not have yet -----------------------------------------------------
 
     def _endpoint(self, call: Call) -> Answer:
-        """`PUT merge_requests/:iid` for title and description, as a Developer may."""
+        """`PUT merge_requests/:iid` for title and description, as a Developer may; a branch."""
         parts = call.path.removeprefix("/api/v4/projects/").split("/")
+        if call.method == "GET" and parts[1:3] == ["repository", "branches"] and len(parts) == 4:
+            project, name = self.projects[int(parts[0])], unquote(parts[3])
+            found = name in project.branches
+            told = {"name": name, "protected": name in project.protected}
+            return Answer(200 if found else 404, told if found else {"message": "404"})
         if call.method != "PUT" or len(parts) != 3 or parts[1] != "merge_requests":
             return super()._endpoint(call)
         with self.lock:
