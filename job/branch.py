@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from job import merge_request, messages, prompt
+from job import left, merge_request, messages, prompt
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
@@ -219,6 +219,15 @@ def keep(workspace: Workspace, changes: list[Change], title: str, context: Conte
     )
     message = merge_request.commit_message(title, context.audience.shown(context.request), host)
     return workspace.commit(changes, context.log.masked(message), author)
+
+
+def beside(workspace: Workspace, changes: list[Change]) -> tuple[str, ...]:
+    """Return the remarks about what no commit takes, and about names that only differ in case."""
+    remarks = [left.remark(workspace.left)] if workspace.left else []
+    collisions = [f"`{path}`" for path in workspace.collisions(changes)[:_MOST_NAMED]]
+    if collisions:
+        remarks.append(messages.REMARK_CASE.format(files=", ".join(collisions)))
+    return tuple(quiet(remark) for remark in remarks)
 
 
 def _kept_back(

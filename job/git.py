@@ -23,6 +23,9 @@ _PASSED_ON = (
 _CONFIG = {
     "safe.directory": "*",  # the clone belongs to the runner's user, the job may run as another
     "core.hooksPath": "/dev/null",
+    # That the work tree is handed to Claude's user and back changes no file.
+    "core.trustctime": "false",
+    "core.checkStat": "minimal",
     "core.fsmonitor": "false",
     "core.quotePath": "false",
     "credential.helper": "",

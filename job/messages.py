@@ -214,6 +214,21 @@ REMARK_NOT_TO_LEAVE = (
     "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
     "artifacts have them with the secret masked: changes.patch."
 )
+REMARK_LEFT = (
+    "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
+)
+LEFT_IGNORED = "ignored by git"
+LEFT_SUBMODULE = "in a submodule"
+LEFT_NESTED = "in a repository of its own"
+LEFT_FILTER = "has to go through the filter {name}, which the job does not run"
+LEFT_LARGE = "larger than 100 MiB"
+LEFT_AGENT = "the target branch's while Claude works"
+LEFT_COMMIT = "a commit or stash that is not in the files"
+LEFT_UNREAD = "git could not add it"
+MORE_LEFT = "and {count} more"
+REMARK_CASE = (
+    "{files} differ only in case from other files: Windows and macOS can have only one of them."
+)
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

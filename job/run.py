@@ -20,6 +20,7 @@ from job import (
     identity,
     inputs,
     install,
+    left,
     masking,
     mcp,
     merge_request,
@@ -210,7 +211,7 @@ class Job:
     ) -> str:
         """Run Claude, publish what it changed and return the reply; leave artifacts either way."""
         transcript: list[str] = []
-        result, patch = None, b""
+        result, patch, unpushed = None, b"", b""
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._inputs.resume:
@@ -220,13 +221,14 @@ class Job:
             summary = merge_request.summary(result.answer, self._request, self._audience)
             commit = branch.keep(workspace, changes, summary.title, context) if changes else ""
             patch = workspace.patch(commit) if commit else b""
+            unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
+            remarks = (*chosen.remarks, *branch.beside(workspace, changes))
             if result.failure:
-                self._report = report._replace(
-                    remarks=(*chosen.remarks, *((messages.REMARK_PATCH,) if commit else ()))
-                )
+                kept = (messages.REMARK_PATCH,) if commit else ()
+                self._report = report._replace(remarks=remarks + kept)
                 raise result.failure
-            report = self._report = report._replace(answer=summary.answer, remarks=chosen.remarks)
+            report = self._report = report._replace(answer=summary.answer, remarks=remarks)
             if commit:
                 link = self._link
                 made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
@@ -237,7 +239,8 @@ class Job:
             self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
-            artifacts.leave(folders.private, self._log, self._request.id, result, transcript, patch)
+            made_of = (result, transcript, patch, unpushed)
+            artifacts.leave(folders.private, self._log, self._request.id, *made_of)
 
     def _deadline(self) -> float:
         """Return the seconds Claude has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from job import messages
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
+from job.left import Left, Watch
 from shared.contract.ai_flow import SHA
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ LARGEST_DIFF = 400_000  # bytes
 _CUT = b"\n[cut here: the diff is longer]\n"
 _FETCHED = "refs/gitlab-claude/fetched"
 _SUBMODULE, _GONE = "160000", "000000"  # modes
+# Bytes of a file: GitLab.com takes no larger one.
+# https://docs.gitlab.com/user/gitlab_com/#account-and-limit-settings
+_LARGEST_FILE = 100 * 2**20
+# What git-lfs puts in a file's place: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n.{,1000}\Z", re.DOTALL)
 
 
 class Change(NamedTuple):
@@ -75,6 +82,10 @@ class Workspace:
         self._index, self._private, self._login = private / "index", private, login
         self._before = ""
         self._restored: set[str] = set()
+        self._watch = Watch(
+            self.folder, self._directory, self._own, self._index, {FOLDER, ".gitlab-ci-local"}
+        )
+        self.left: list[Left] = []
         self.head = self.trusted = ""
 
     @staticmethod
@@ -225,18 +236,59 @@ class Workspace:
         (info / "exclude").write_text(excluded, encoding="utf-8")
         shutil.copy2(self._directory / "index", self._index)
         self._before = self._tree()
+        self._watch.note()
 
     def changes(self) -> list[Change]:
-        """Return what Claude changed since `guard`, without the files that `go` put back."""
+        """Return what Claude changed since `guard` and can be committed; `left` is the rest."""
         after = self._tree()
         raw = self._own.run("diff-tree", "-r", "-z", "--raw", "--no-renames", self._before, after)
         fields = raw.decode("utf-8", "surrogateescape").split("\0")
         found = []
         for about, path in zip(fields[0::2], fields[1::2]):
             _, mode, _, sha, _ = about.split(" ")
-            if path not in self._restored and mode != _SUBMODULE:
-                found.append(Change(mode, sha, path))
-        return found
+            found.append(Change(mode, sha, path))
+        why = self._unfit(found)
+        self.left = [Left(path, each) for path, each in why.items()]
+        self.left += self._watch.found(after, self.head)
+        return [change for change in found if change.path not in why]
+
+    def _unfit(self, changes: list[Change]) -> dict[str, str]:
+        """Map the paths of changes that cannot be committed to the reason."""
+        there = [change for change in changes if change.mode != _GONE]
+        why = {}
+        for change, size in zip(there, self._sizes(there)):
+            if size > _LARGEST_FILE:
+                why[change.path] = messages.LEFT_LARGE
+        for change, name in zip(there, self._filters(there)):
+            if name and not (name == "lfs" and _POINTER.match(self._content(change.object))):
+                why[change.path] = messages.LEFT_FILTER.format(name=name)
+        why |= {each.path: messages.LEFT_SUBMODULE for each in changes if each.mode == _SUBMODULE}
+        restored = [each.path for each in changes if each.path in self._restored]
+        return {**why, **dict.fromkeys(restored, messages.LEFT_AGENT)}
+
+    def _sizes(self, changes: list[Change]) -> list[int]:
+        asked = "".join(f"{change.object}\n" for change in changes).encode()
+        told = self._own.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode()
+        return [int(line) if line.isdecimal() else 0 for line in told.splitlines()]
+
+    def _filters(self, changes: list[Change]) -> list[str]:
+        """Return the filter that each change has to go through, "" for none."""
+        paths = "".join(f"{change.path}\0" for change in changes)
+        asked = paths.encode("utf-8", "surrogateescape")
+        options = ["-z", "--stdin", "filter"]
+        told = self._own.run("check-attr", *options, stdin=asked, index=self._index)
+        values = told.decode("utf-8", "surrogateescape").split("\0")[2::3]
+        return ["" if value in ("unspecified", "unset", "set") else value for value in values]
+
+    def collisions(self, changes: Iterable[Change]) -> list[str]:
+        """Return the paths of new files whose names differ only in case from another's."""
+        listed = self._own.run("ls-files", "-z", index=self._index)
+        paths = listed.decode("utf-8", "surrogateescape").split("\0")
+        names = Counter(path.casefold() for path in paths)
+        before = self._own.run("ls-tree", "-r", "-z", "--name-only", self._before)
+        known = set(before.decode("utf-8", "surrogateescape").split("\0"))
+        new = [each.path for each in changes if each.mode != _GONE and each.path not in known]
+        return [path for path in new if names[path.casefold()] > 1]
 
     def brings(self, change: Change, found: Callable[[bytes], bool]) -> bool:
         """Tell whether a change brings something that the path did not hold before.

@@ -207,6 +207,20 @@ def test_a_question_about_a_merged_merge_request_is_answered(installation: Insta
         assert "It greets." in scene.reply()
 
 
+def test_what_no_commit_takes_is_in_the_reply_and_the_artifacts(installation: Installation) -> None:
+    turns = [
+        [use("Write", file_path="dist/x.js", content="x\n")],
+        [say("I changed dist/x.js.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {".gitignore": "dist/\n"})
+        ended = scene.script(scene.ask("@claude build it"))
+        assert ended.code == 0, plain(ended.log)
+        assert "Not committed, and so not pushed: `dist/x.js` (ignored by git)." in scene.reply()
+        assert "not-pushed.tar.gz" in ended.artifacts
+        assert scene.merge_requests() == []
+
+
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         pipeline = scene.ask("@claude add a greeting")
