@@ -264,6 +264,23 @@ def publish(
         return Published("", "", (quiet(why),))
     if branch.asked_in:
         _still_open(context)
+    try:
+        return _published(workspace, branch, commit, changes, summary, link, context)
+    except Failure as failure:
+        if failure.reason is Reason.CANCELED:
+            raise Failure(Reason.CANCELED_PUSHING, branch=branch.name) from None
+        raise
+
+
+def _published(
+    workspace: Workspace,
+    branch: Branch,
+    commit: str,
+    changes: list[Change],
+    summary: Summary,
+    link: str,
+    context: Context,
+) -> Published:
     changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
     _push(workspace, commit, branch, context, skip_ci=changes_ci)
     remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()

@@ -57,6 +57,7 @@ class Reason(Enum):
 
     TIME_LIMIT = ExitCode.TIME, messages.TIME_LIMIT
     CANCELED = ExitCode.TIME, messages.CANCELED
+    CANCELED_PUSHING = ExitCode.TIME, messages.CANCELED_PUSHING
 
     DEFECT = ExitCode.DEFECT, messages.DEFECT
 

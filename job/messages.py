@@ -148,6 +148,10 @@ TIME_LIMIT = Explanation(
     "Ask for less at once, or raise the limit: the comment's own, else the input timeout_minutes.",
 )
 CANCELED = Explanation("The job was canceled.", "")
+CANCELED_PUSHING = Explanation(
+    "The job was canceled while it pushed to `{branch}`.",
+    "Look there for what arrived. The changes are in the job's artifacts: changes.patch.",
+)
 DEFECT = Explanation(
     "The job met a defect of its own ({name}).",
     "Please report the end of the job's log.",

@@ -91,7 +91,7 @@ class Job:
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
         self._claude = Claude()
-        self._canceled = False
+        self._canceled = self._stoppable = False
         self._pushed = ""
         self._report: reply.Report | None = None
 
@@ -99,6 +99,7 @@ class Job:
         """Do the work; return the exit code, or raise Failure if GitLab takes no token of ours."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._cancel)
+        confine.end_with_parent()
         user = self._user()
         rights.warn(self._gitlab, user, self._inputs, self._environment, self._log)
         pipeline = self._environment.get("CI_PIPELINE_ID", "")
@@ -125,9 +126,11 @@ class Job:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
             token = self._inputs.token_variable
+            self._begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
             return self._work(context, thread), 0
         except Failure as error:
+            self._stoppable = False
             failure = error
             self._log.line(f"\n{failure.text}", step=failure.reason.name.lower())
         except Exception as error:  # noqa: BLE001  whatever it is, the person who asked is told
@@ -232,13 +235,14 @@ class Job:
             if commit:
                 link = self._link
                 made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
-                self._pushed = made.commit
+                self._stoppable, self._pushed = False, made.commit
                 report = report._replace(merge_request=made.url, pushed=made.commit[:8])
                 report = report._replace(remarks=report.remarks + made.remarks)
             nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
             self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
+            self._stoppable = False  # what is left to do is to say what was done
             made_of = (result, transcript, patch, unpushed)
             artifacts.leave(folders.private, self._log, self._request.id, *made_of)
 
@@ -250,8 +254,6 @@ class Job:
     def _run_claude(
         self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]
     ) -> Result:
-        if self._canceled:
-            raise Failure(Reason.CANCELED)
         progress = Progress(self._log, time.monotonic, thread.update, self._link)
         errors, began = folders.private / "stderr", time.monotonic()
         with self._log.section(messages.SECTION_CLAUDE), errors.open("wb") as stderr:
@@ -285,9 +287,21 @@ class Job:
                 raise Failure(Reason.TOKEN_REJECTED, name=self._inputs.token_variable) from None
             raise Failure(Reason.GITLAB_UNAVAILABLE) from None
 
+    def _begin(self) -> None:
+        self._stoppable = True
+        if self._canceled:
+            raise Failure(Reason.CANCELED)
+
     def _cancel(self, _number: int, _frame: object) -> None:
-        self._canceled = True
-        self._claude.stop(Failure(Reason.CANCELED))
+        """End what goes on, at once, on the first signal; the reply is still to be written."""
+        again, self._canceled = self._canceled, True
+        if again:
+            return
+        self._gitlab.hurry()
+        if self._claude.running:
+            self._claude.stop(Failure(Reason.CANCELED))
+        elif self._stoppable:
+            raise Failure(Reason.CANCELED)
 
 
 def _write(text: str) -> None:
