@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job import prompts
+from job import guides, prompts
 from job.failures import Failure, Reason
 from job.prompts import COMMANDS
 from shared.contract.ai_flow import EXPLAIN, MENTION, MERGE_REQUEST, REVIEW, command_of
 from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from job.guides import File
     from job.request import Request
 
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
 _LARGEST_CONTEXT = 40_000  # characters in the prompt; more is a file, read as far as it is needed
-_LARGEST_GUIDE = 60_000  # characters
 # Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves
 # long lines out (seen with 2.1.330): a long text on one line might be neither shown nor found.
 _LONGEST_LINE = 300
@@ -31,8 +31,6 @@ _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LI
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
 # Claude Code reads a file that follows an @, and < could close a frame. The others cannot be seen.
 _ESCAPED = re.compile(f"[@<>\u2028-\u202f{CHARACTERS}]")
-
-File = Callable[[str], "str | None"]
 
 
 class Prompt(NamedTuple):
@@ -44,9 +42,18 @@ class Prompt(NamedTuple):
 
 
 def build(
-    request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes | None
+    request: Request,
+    *,
+    project: str,
+    prompt: str,
+    prompt_file: str,
+    file: File,
+    nested: Sequence[str],
+    diff: bytes | None,
 ) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
+
+    `nested` are the CLAUDE.md files below its top, `diff` is the merge request's, None if unknown.
 
     The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the
     installation or ours. Raise Failure if a `prompt_file` without `*` is not there.
@@ -55,11 +62,10 @@ def build(
     if request.kind:
         target = f"{request.kind.replace('_', ' ')} {request.iid}"
     system = prompts.FRAME.format(project=project, target=target)
-    guide = file("CLAUDE.md")
-    if guide:
-        system += prompts.GUIDE.format(guide=guide[:_LARGEST_GUIDE])
+    told = guides.gather(file, nested)
+    system += told.text
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
-    files: dict[str, bytes] = {}
+    files = dict(told.files)
     if diff:
         files[DIFF] = diff
         parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))

@@ -1,7 +1,7 @@
 """What Claude is told by us: the frame of every run, and a prompt for each command.
 
-`{names}` in braces are filled in by `job/prompt.py`; nothing that people wrote is among them, but
-the default branch's CLAUDE.md.
+`{names}` in braces are filled in by `job/prompt.py` and `job/guides.py`; nothing that people wrote
+is among them, but the default branch's CLAUDE.md files.
 """
 
 from shared.contract.ai_flow import EXPLAIN, FIX, IMPLEMENT, REVIEW
@@ -32,7 +32,13 @@ the imperative of at most 60 letters.
 """
 
 BY_HAND = "a pipeline started by hand"
-GUIDE = "\nThe project's CLAUDE.md, from its default branch:\n\n{guide}\n"
+GUIDE = "\nContents of the project's {path}, from its default branch:\n\n{guide}\n"
+NESTED_GUIDE = "\nWhat holds for the folder {folder} alone:\n{guide}"
+NESTED_GUIDE_IN_FILE = (
+    "\nWhat holds for the folder {folder} alone is in the file {file} of the second working "
+    "directory: read it before you work there.\n"
+)
+GUIDE_CUT = "\n[cut here: the project's guides are longer]\n"
 DIFF_IN_FILE = "The merge request's diff is in the file {file} of the second working directory."
 EMPTY_DIFF = "The merge request's diff is empty: its branch brings nothing that its target lacks."
 NO_DIFF = (

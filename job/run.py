@@ -159,6 +159,7 @@ class Job:
                 prompt=self._inputs.prompt,
                 prompt_file=self._inputs.prompt_file,
                 file=workspace.file,
+                nested=workspace.nested_guides(),
                 diff=chosen.diff,
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)

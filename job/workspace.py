@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from job import messages
+from job import guides, messages
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
 from job.left import Left, Watch
@@ -46,6 +46,8 @@ _SUBMODULE, _GONE = "160000", "000000"  # modes
 # Bytes of a file: GitLab.com takes no larger one.
 # https://docs.gitlab.com/user/gitlab_com/#account-and-limit-settings
 _LARGEST_FILE = 100 * 2**20
+# Whose content must never be committed as it stands in the work tree: stored elsewhere, encrypted.
+_FILTERS = ("lfs", "git-crypt", "crypt")
 # What git-lfs puts in a file's place: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n.{,1000}\Z", re.DOTALL)
 
@@ -172,12 +174,22 @@ class Workspace:
         return sorted(self._restored)
 
     def file(self, path: str) -> str | None:
-        """Return a file of the default branch, or None; a link is not followed."""
-        try:
-            content = self._clone.run("cat-file", "blob", f"{self.trusted}:{path}")
-        except GitError:
+        """Return a file of the default branch, or None; a link is followed within that branch."""
+        asked = f"{self.trusted}:{path}\n".encode("utf-8", "surrogateescape")
+        if "\n" in path:
             return None
-        return content.decode("utf-8", "replace")
+        try:
+            told = self._clone.run("cat-file", "--batch", "--follow-symlinks", stdin=asked)
+        except GitError:  # it is outside
+            return None
+        found = re.match(rb"[0-9a-f]+ blob [0-9]+\n", told)
+        return told[found.end() : -1].decode("utf-8", "replace") if found else None
+
+    def nested_guides(self) -> list[str]:
+        """Return the paths of the default branch's CLAUDE.md files below its top."""
+        paths = [path for path in self._agent_files(self.trusted) if path.count("/")]
+        own = f".claude/{guides.NAME}"
+        return [path for path in paths if path.endswith(f"/{guides.NAME}") and path != own]
 
     def diff(self, target: str, head: str, refs: Mapping[str, object]) -> bytes | None:
         """Return the diff from where `head` left `target`, or None if that cannot be found.
@@ -272,13 +284,16 @@ class Workspace:
         return [int(line) if line.isdecimal() else 0 for line in told.splitlines()]
 
     def _filters(self, changes: list[Change]) -> list[str]:
-        """Return the filter that each change has to go through, "" for none."""
+        """Return the filter that each change has to go through, "" for none.
+
+        Any other name stands for nothing where git has no such filter, as the job's.
+        """
         paths = "".join(f"{change.path}\0" for change in changes)
         asked = paths.encode("utf-8", "surrogateescape")
         options = ["-z", "--stdin", "filter"]
         told = self._own.run("check-attr", *options, stdin=asked, index=self._index)
         values = told.decode("utf-8", "surrogateescape").split("\0")[2::3]
-        return ["" if value in ("unspecified", "unset", "set") else value for value in values]
+        return [value if value in _FILTERS else "" for value in values]
 
     def collisions(self, changes: Iterable[Change]) -> list[str]:
         """Return the paths of new files whose names differ only in case from another's."""

@@ -23,7 +23,11 @@ FILES = {
 
 
 def made(
-    text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any
+    text: str,
+    prompt_file: str = "",
+    files: Mapping[str, str] = FILES,
+    diff: bytes | None = b"+x\n",
+    **request: Any,
 ) -> Prompt:
     asked = Request("r", "mention", text, {}, kind="merge_request", iid=3)
     return build(
@@ -32,7 +36,8 @@ def made(
         prompt="Be brief.",
         prompt_file=prompt_file,
         file=files.get,
-        diff=b"+x\n",
+        nested=(),
+        diff=diff,
     )
 
 
@@ -97,6 +102,16 @@ def test_the_first_word_chooses_among_prompts_that_exist(
     assert found in made(text, prompt_file).message
 
 
+@pytest.mark.parametrize(
+    ("diff", "words"), [(None, "could not be had"), (b"", "diff is empty")], ids=["none", "empty"]
+)
+def test_a_diff_that_is_not_there_is_said(diff: bytes | None, words: str) -> None:
+    told = made("fix it", diff=diff)
+    assert words in told.message
+    assert DIFF not in told.files
+    assert words not in made("fix it", diff=diff, kind="issue").message
+
+
 @pytest.mark.parametrize("text", ["../../etc/passwd", "Review", "--help", "", "a" * 40])
 def test_no_word_is_a_path(text: str) -> None:
     asked: list[str] = []
@@ -105,8 +120,9 @@ def test_no_word_is_a_path(text: str) -> None:
         asked.append(name)
 
     request = Request("r", "mention", text, {})
-    build(request, project="p", prompt="", prompt_file="x/*.md", file=file, diff=b"")
-    assert set(asked) <= {"CLAUDE.md", "x/default.md"}
+    given = {"project": "p", "prompt": "", "prompt_file": "x/*.md"}
+    build(request, **given, file=file, nested=(), diff=None)
+    assert set(asked) <= {"CLAUDE.md", ".claude/CLAUDE.md", "x/default.md"}
 
 
 @pytest.mark.parametrize(

@@ -141,12 +141,33 @@ def test_a_branch_called_like_a_command_is_fetched_as_any_other(clone: Clone) ->
     assert clone.open().fetch("feature/$(id);`id`") == head
 
 
-def test_files_of_the_default_branch_are_read_without_following_links(clone: Clone) -> None:
-    clone.gitlab.commit(7, "main", {"link.md": "link:/etc/passwd"})
+def test_files_of_the_default_branch_are_read_and_links_followed_within_it(clone: Clone) -> None:
+    files: dict[str, str | None] = {
+        "AGENTS.md": "Agents.\n",
+        "docs/link.md": "link:../AGENTS.md",
+        "folder": "link:docs",
+        "passwd": "link:/etc/passwd",
+        "outside": "link:../../etc/passwd",
+        "loop": "link:loop",
+        "empty": "",
+    }
+    clone.gitlab.commit(7, "main", files)
     workspace = clone.open()
     assert workspace.file("CLAUDE.md") == "target\n"
-    assert workspace.file("link.md") == "/etc/passwd"
-    assert workspace.file("none.md") is None
+    assert workspace.file("docs/link.md") == "Agents.\n"
+    assert workspace.file("folder/link.md") == "Agents.\n"
+    assert workspace.file("empty") == ""
+    for name in ("passwd", "outside", "loop", "none.md", "docs", "a\nHEAD:app.py", "../x"):
+        assert workspace.file(name) is None
+
+
+def test_the_guides_of_folders_are_the_default_branch_s(clone: Clone) -> None:
+    files: dict[str, str | None] = {".claude/CLAUDE.md": "x", "svc/.claude/CLAUDE.md": "x"}
+    clone.gitlab.commit(7, "main", files)
+    clone.gitlab.commit(7, "feature", {"new/CLAUDE.md": "evil"}, parent="main")
+    workspace = clone.open()
+    workspace.go(workspace.fetch("feature"), workspace.trusted)
+    assert workspace.nested_guides() == ["deep/er/CLAUDE.md", "svc/.claude/CLAUDE.md"]
 
 
 def test_the_diff_begins_where_the_branch_left_its_target(clone: Clone) -> None:

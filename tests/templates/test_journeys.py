@@ -221,6 +221,31 @@ def test_what_no_commit_takes_is_in_the_reply_and_the_artifacts(installation: In
         assert scene.merge_requests() == []
 
 
+def test_guidance_behind_links_imports_and_folders_reaches_the_model(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.gitlab.commit(
+            scene.number,
+            "main",
+            {
+                "CLAUDE.md": "link:docs/AGENTS.md",
+                "docs/AGENTS.md": "Rule one. @../more.md\n",
+                "more.md": "Rule two.\n",
+                "docs/more.md": "Rule three.\n",
+                "svc/CLAUDE.md": "@more.md\n",
+                "svc/more.md": "Rule four.\n",
+            },
+        )
+        scene.merge_request("feature", {"docs/AGENTS.md": "INJECTED"})
+        ended = scene.script(scene.ask("@claude explain it", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        system = scene.model.system()
+        assert "Rule one." in system
+        assert "Rule four." in system
+        assert "INJECTED" not in system
+
+
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         pipeline = scene.ask("@claude add a greeting")
