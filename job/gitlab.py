@@ -73,6 +73,10 @@ class GitLab:
         parameters = f"?{urlencode(query)}" if query else ""
         return self._call("GET", f"{self._project}/{path}{parameters}")
 
+    def download(self, path: str, most: int) -> bytes:
+        """`GET` a file below the project, of which no more than `most` bytes are read."""
+        return self._send("GET", f"{self._project}/{path}", most=most)
+
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """`POST` below the project."""
         return self._call("POST", f"{self._project}/{path}", body)
@@ -82,6 +86,15 @@ class GitLab:
         return self._call("PUT", f"{self._project}/{path}", body)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+        return _parsed(self._send(method, path, body))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        most: int | None = None,
+    ) -> bytes:
         texts = {
             name: self._masked(each) for name, each in (body or {}).items() if type(each) is str
         }
@@ -94,7 +107,8 @@ class GitLab:
             pause = 2.0 ** (attempt - 1)
             try:
                 with self._opener.open(request, timeout=self._timeout) as response:
-                    return _parsed(response.read())
+                    content: bytes = response.read(most)
+                    return content
             except urllib.error.HTTPError as error:
                 message = error.read().decode("utf-8", "replace")
                 if error.code not in again or attempt >= self._attempts:
@@ -105,7 +119,7 @@ class GitLab:
                 if method == "POST" or attempt >= self._attempts:
                     raise GitLabError(0, "") from None
             self._pause(pause)
-        return None
+        return b""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -218,6 +218,7 @@ REMARK_NOT_TO_LEAVE = (
     "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
     "artifacts have them with the secret masked: changes.patch."
 )
+REMARK_UNREAD = "Claude did not see these files, only their names: {files}."
 REMARK_LEFT = (
     "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from job.guides import File
     from job.request import Request
+    from job.uploads import Images
 
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
@@ -50,6 +51,7 @@ def build(
     file: File,
     nested: Sequence[str],
     diff: bytes | None,
+    images: Images,
 ) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
 
@@ -72,6 +74,13 @@ def build(
     elif request.kind == MERGE_REQUEST:
         parts.append(prompts.NO_DIFF if diff is None else prompts.EMPTY_DIFF)
     data: dict[str, Any] = {"request": request.input}
+    if images.names:
+        files.update(images.files)
+        parts.append(prompts.IMAGES)
+        data["images"] = images.names
+    if images.unread:
+        parts.append(prompts.UNREAD_FILES)
+        data["unread_files"] = images.unread
     if len(as_data(request.context)) > _LARGEST_CONTEXT:
         files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
         parts.append(prompts.CONTEXT_IN_FILE.format(file=CONTEXT))

@@ -31,12 +31,14 @@ from job import (
     rights,
     session,
     signin,
+    uploads,
     withheld,
 )
 from job.claude import Claude, Result, Run, arguments, variables
 from job.failures import Failure, Reason
 from job.git import Login
 from job.gitlab import GitLab, GitLabError
+from job.harmless import quiet
 from job.job_log import Log
 from job.progress import Progress
 from job.workspace import Workspace
@@ -153,6 +155,10 @@ class Job:
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
                 chosen = branch.choose(workspace, context)
+            images = uploads.fetch(self._gitlab, self._request, environment)
+            if images.unread:
+                remarks = (*chosen.remarks, quiet(uploads.remark(images.unread)))
+                chosen = chosen._replace(remarks=remarks)
             texts = prompt.build(
                 self._request,
                 project=self._environment.get("CI_PROJECT_PATH", ""),
@@ -161,6 +167,7 @@ class Job:
                 file=workspace.file,
                 nested=workspace.nested_guides(),
                 diff=chosen.diff,
+                images=images,
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from job.failures import Failure
 from job.prompt import CONTEXT, DIFF, Prompt, _in_pieces, as_data, build
 from job.request import Request
+from job.uploads import Images
 
+NONE = Images()
 INVISIBLE = "\xad\u034f\u061c\u115f\u180b\u200b\u202e\u2060\u2028\u3164\ufe0f\uffa0\ufffb\U0001d173"
 FILES = {
     "CLAUDE.md": "Use tabs.",
@@ -27,6 +29,7 @@ def made(
     prompt_file: str = "",
     files: Mapping[str, str] = FILES,
     diff: bytes | None = b"+x\n",
+    images: Images = NONE,
     **request: Any,
 ) -> Prompt:
     asked = Request("r", "mention", text, {}, kind="merge_request", iid=3)
@@ -38,6 +41,7 @@ def made(
         file=files.get,
         nested=(),
         diff=diff,
+        images=images,
     )
 
 
@@ -112,6 +116,15 @@ def test_a_diff_that_is_not_there_is_said(diff: bytes | None, words: str) -> Non
     assert words not in made("fix it", diff=diff, kind="issue").message
 
 
+def test_images_are_files_and_what_was_not_read_is_named() -> None:
+    told = made("look", images=Images({"/u/a.png": "image-1.png"}, {"image-1.png": b"x"}, ("/z",)))
+    assert told.files["image-1.png"] == b"x"
+    data = json.loads(told.message[told.message.index("{") :])
+    assert data["images"] == {"/u/a.png": "image-1.png"}
+    assert data["unread_files"] == ["/z"]
+    assert "images" not in made("look").message
+
+
 @pytest.mark.parametrize("text", ["../../etc/passwd", "Review", "--help", "", "a" * 40])
 def test_no_word_is_a_path(text: str) -> None:
     asked: list[str] = []
@@ -121,7 +134,7 @@ def test_no_word_is_a_path(text: str) -> None:
 
     request = Request("r", "mention", text, {})
     given = {"project": "p", "prompt": "", "prompt_file": "x/*.md"}
-    build(request, **given, file=file, nested=(), diff=None)
+    build(request, **given, file=file, nested=(), diff=None, images=NONE)
     assert set(asked) <= {"CLAUDE.md", ".claude/CLAUDE.md", "x/default.md"}
 
 

@@ -3,6 +3,7 @@
 Claude Code and gitlab-ci-local are the real ones; GitLab and the providers are stand-ins here.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,11 @@ PROVIDERS = {
     "bedrock": {"provider": "bedrock", "region": "eu-central-1", "model": BEDROCK_MODEL},
     "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
 }
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
+    "gg=="
+)
 
 # Who may set pipeline variables: the trigger's owner, or nobody.
 VARIABLES = ("developer", "no_one_allowed")
@@ -301,6 +307,33 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
         assert " state=ended -->" in scene.reply()
 
 
+def beside(scene: Scene, name: str) -> None:
+    """Let the model name a file of the second working directory with its real path."""
+    play = scene.model.turn
+
+    def turn(body: Mapping[str, Any]) -> list[Block]:
+        folder = re.search(r"/[^\s\"\\]*/context(?=[\s\"\\])", json.dumps(body))
+        text = json.dumps(play(body))
+        return list(json.loads(text.replace(name, f"{folder[0]}/{name}") if folder else text))
+
+    scene.model.turn = turn  # type: ignore[method-assign]
+
+
+def test_a_screenshot_reaches_the_model_and_what_was_not_read_is_named(
+    installation: Installation,
+) -> None:
+    secret = "0123456789abcdef" * 2
+    with Scene(installation, [[use("Read", file_path="image-1.png")], [say("Blue.")]]) as scene:
+        beside(scene, "image-1.png")
+        scene.gitlab.uploads[f"{secret}/menu.png"] = base64.b64decode(PIXEL)
+        links = [f"![x](/uploads/{secret}/menu.png)", f"[log](/uploads/{secret}/log.zip)"]
+        ended = scene.script(scene.ask(f"@claude make it look right {' '.join(links)}"))
+        assert ended.code == 0, plain(ended.log)
+        assert f"/uploads/{secret}/menu.png" in scene.model.prompt()
+        assert '"type": "image"' in scene.model.tool_results()[0]
+        assert "Claude did not see these files, only their names: `log.zip`." in scene.reply()
+
+
 def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
     notes = [
         {"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000}
@@ -313,17 +346,7 @@ def test_a_long_context_is_read_page_by_page(installation: Installation) -> None
         [say("Read.")],
     ]
     with Scene(installation, turns) as scene:
-        play = scene.model.turn
-
-        def turn(body: Mapping[str, Any]) -> list[Block]:
-            """The scripted turn with the file's real path, which the system prompt names."""
-            folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
-            text = json.dumps(play(body))
-            if folder:
-                text = text.replace("context.json", f"{folder[0]}/context.json")
-            return list(json.loads(text))
-
-        scene.model.turn = turn  # type: ignore[method-assign]
+        beside(scene, "context.json")
         context = {"issue": {"iid": 5}, "thread": {"notes": notes}}
         ended = scene.script(sent(scene, input="look", context=context))
         assert ended.code == 0, plain(ended.log)
@@ -371,6 +394,7 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
             path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
             path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
             path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
+            path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
             made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()

@@ -37,6 +37,7 @@ class GitLabWithGit(GitLab):
         super().__init__(**options)
         self.folder = Path(tempfile.mkdtemp(prefix="gitlab-git-"))
         self.job_tokens: set[str] = set()
+        self.uploads: dict[str, bytes] = {}  # by `<secret>/<name>`
         self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
 
     def __exit__(
@@ -145,6 +146,12 @@ class GitLabWithGit(GitLab):
                     record["sha"] = project.branches[record["source_branch"]]
 
     # --- HTTP -------------------------------------------------------------------------------------
+
+    def _act(self, call: Call, problem: Answer | None, body: bytes) -> tuple[int, Headers, bytes]:
+        _, uploads, name = call.path.partition("/uploads/")
+        if uploads and call.method == "GET" and unquote(name) in self.uploads:
+            return 200, (), self.uploads[unquote(name)]
+        return super()._act(call, problem, body)
 
     def outside_api(self, call: Call, body: bytes) -> tuple[int, Headers, bytes]:
         """Serve `/<path>.git/…` with `git http-backend`."""
