@@ -15,7 +15,7 @@ from job.workspace import CI_FILES, LARGEST_DIFF, Author, Change, Workspace
 from shared.contract.ai_flow import MERGE_REQUEST, REVIEW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from job.audience import Audience
     from job.inputs import Inputs
@@ -44,7 +44,7 @@ class Branch(NamedTuple):
 
     `asked_in`: it is that of the merge request the run was asked in, whose `diff` is None if it
     could not be had. `before` is the commit it stands at, "" if it is new. `kept` says why changes
-    must not be pushed, or "".
+    must not be pushed, or "". `conflicts` are the files to resolve where the target was merged.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Branch(NamedTuple):
     diff: bytes | None = None
     asked_in: bool = False
     kept: str = ""
+    conflicts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -148,13 +149,25 @@ def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> 
     elif len(diff) > LARGEST_DIFF:
         remarks.append(messages.REMARK_DIFF_CUT)
     if asked.head:
-        _check_out(workspace, asked.start, asked.base, context)
+        start, conflicts = asked.start, list[str]()
+        if prompt.asks_to_merge(request):
+            start, conflicts = _merged(workspace, asked, context)
+        _check_out(workspace, start, asked.base, context)
         name = str(found["source_branch"])
         chosen = Branch(name, asked.target, found, asked.head, asked_in=True)
+        chosen = chosen._replace(conflicts=tuple(conflicts))
     else:
         chosen = _of_ours(workspace, asked.start, asked.base, asked.target, context)
     kept = messages.REMARK_MOVED_KEPT if moved and context.inputs.branch_moved == "stop" else ""
     return chosen._replace(diff=diff, kept=kept, remarks=tuple(remarks))
+
+
+def _merged(workspace: Workspace, asked: _Asked, context: Context) -> tuple[str, list[str]]:
+    try:
+        return workspace.merge(asked.start, asked.base)
+    except GitError as error:
+        context.log.line(str(error))
+        return asked.start, []
 
 
 def _moved(workspace: Workspace, head: str, seen: str, context: Context) -> bool:
@@ -221,17 +234,23 @@ def keep(workspace: Workspace, changes: list[Change], title: str, context: Conte
     return workspace.commit(changes, context.log.masked(message), author)
 
 
-def beside(workspace: Workspace, changes: list[Change]) -> tuple[str, ...]:
+def beside(workspace: Workspace, branch: Branch, changes: list[Change]) -> tuple[str, ...]:
     """Return the remarks about what no commit takes, and about names that only differ in case."""
     remarks = [left.remark(workspace.left)] if workspace.left else []
-    collisions = [f"`{path}`" for path in workspace.collisions(changes)[:_MOST_NAMED]]
+    if branch.conflicts and not changes:
+        remarks.append(messages.REMARK_UNRESOLVED.format(files=_named(branch.conflicts)))
+    collisions = workspace.collisions(changes)
     if collisions:
-        remarks.append(messages.REMARK_CASE.format(files=", ".join(collisions)))
+        remarks.append(messages.REMARK_CASE.format(files=_named(collisions)))
     return tuple(quiet(remark) for remark in remarks)
 
 
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+
+
 def _kept_back(
-    workspace: Workspace, branch: Branch, changes: list[Change], context: Context
+    workspace: Workspace, branch: Branch, commit: str, changes: list[Change], context: Context
 ) -> str:
     """Return why these changes must not be pushed, or "".
 
@@ -240,8 +259,10 @@ def _kept_back(
     secrets = context.log.secrets
     holding = [change.path for change in changes if workspace.brings(change, secrets.are_in)]
     if holding:
-        names = [f"`{path}`" for path in holding[:_MOST_NAMED]]
-        return messages.REMARK_NOT_TO_LEAVE.format(files=", ".join(names))
+        return messages.REMARK_NOT_TO_LEAVE.format(files=_named(holding))
+    unresolved = workspace.unresolved(commit, branch.conflicts)
+    if unresolved:
+        return messages.REMARK_UNRESOLVED.format(files=_named(unresolved))
     return branch.kept if context.audience.pushes else messages.REMARK_NOT_PUSHED
 
 
@@ -259,7 +280,7 @@ def publish(
     What must not be pushed is not, and the remark says why. `link` is Markdown that leads to the
     job. Raise Failure if GitLab refuses, or if the merge request was closed meanwhile.
     """
-    why = _kept_back(workspace, branch, changes, context)
+    why = _kept_back(workspace, branch, commit, changes, context)
     if why:
         return Published("", "", (quiet(why),))
     if branch.asked_in:
@@ -283,7 +304,8 @@ def _published(
 ) -> Published:
     changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
     _push(workspace, commit, branch, context, skip_ci=changes_ci)
-    remarks = (messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()
+    merged = (messages.REMARK_MERGED,) if branch.conflicts else ()
+    remarks = (*merged, *((messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()))
     if branch.asked_in:
         return Published("", commit, remarks)
     try:

@@ -72,10 +72,12 @@ class Git:
         login: Login | None = None,
         index: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        codes: tuple[int, ...] = (0,),
     ) -> bytes:
         """Run a git command and return its output; raise GitError with git's words.
 
-        `index` stands in for the index file; `variables` are added to git's environment.
+        `index` stands in for the index file; `variables` are added to git's environment; `codes`
+        are the exit codes that are no error.
         """
         config = {**_CONFIG, **(login.config if login else {})}
         environment = {
@@ -102,7 +104,7 @@ class Git:
             )
         except FileNotFoundError:
             raise Failure(Reason.TOOL_MISSING, name="git") from None
-        if done.returncode:
+        if done.returncode not in codes:
             raise GitError(done.stderr.decode("utf-8", "replace").strip())
         return done.stdout
 

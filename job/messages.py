@@ -219,6 +219,10 @@ REMARK_NOT_TO_LEAVE = (
     "artifacts have them with the secret masked: changes.patch."
 )
 REMARK_UNREAD = "Claude did not see these files, only their names: {files}."
+REMARK_UNRESOLVED = (
+    "Nothing was pushed: conflicts with the target branch are left in {files}. What Claude changed "
+    "is in the job's artifacts: changes.patch."
+)
 REMARK_LEFT = (
     "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
 )
@@ -234,6 +238,7 @@ MORE_LEFT = "and {count} more"
 REMARK_CASE = (
     "{files} differ only in case from other files: Windows and macOS can have only one of them."
 )
+REMARK_MERGED = "The target branch was merged into this one."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

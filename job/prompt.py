@@ -29,6 +29,10 @@ _LARGEST_CONTEXT = 40_000  # characters in the prompt; more is a file, read as f
 # long lines out (seen with 2.1.330): a long text on one line might be neither shown nor found.
 _LONGEST_LINE = 300
 _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
+# In the languages of most who write to us; it matters only where there is a conflict.
+_CONFLICT = re.compile(
+    "conflict|conflit|conflitt|konflikt|rebase|конфликт|冲突|衝突|コンフリクト|충돌", re.IGNORECASE
+)
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
 # Claude Code reads a file that follows an @, and < could close a frame. The others cannot be seen.
 _ESCAPED = re.compile(f"[@<>\u2028-\u202f{CHARACTERS}]")
@@ -42,6 +46,14 @@ class Prompt(NamedTuple):
     files: Mapping[str, bytes]
 
 
+class Fetched(NamedTuple):
+    """The merge request's diff, None if unknown, images, and files to resolve a merge in."""
+
+    diff: bytes | None
+    images: Images
+    conflicts: Sequence[str] = ()
+
+
 def build(
     request: Request,
     *,
@@ -50,12 +62,11 @@ def build(
     prompt_file: str,
     file: File,
     nested: Sequence[str],
-    diff: bytes | None,
-    images: Images,
+    fetched: Fetched,
 ) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
 
-    `nested` are the CLAUDE.md files below its top, `diff` is the merge request's, None if unknown.
+    `nested` are the CLAUDE.md files below its top, `fetched` is what else Claude gets.
 
     The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the
     installation or ours. Raise Failure if a `prompt_file` without `*` is not there.
@@ -68,6 +79,7 @@ def build(
     system += told.text
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
     files = dict(told.files)
+    diff, images, conflicts = fetched
     if diff:
         files[DIFF] = diff
         parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))
@@ -78,6 +90,9 @@ def build(
         files.update(images.files)
         parts.append(prompts.IMAGES)
         data["images"] = images.names
+    if conflicts:
+        parts.append(prompts.CONFLICTS)
+        data["conflicts"] = conflicts
     if images.unread:
         parts.append(prompts.UNREAD_FILES)
         data["unread_files"] = images.unread
@@ -98,6 +113,11 @@ def command(request: Request) -> str:
 def reads_only(request: Request) -> bool:
     """Tell whether a request's command changes nothing."""
     return command(request) in (REVIEW, EXPLAIN)
+
+
+def asks_to_merge(request: Request) -> bool:
+    """Tell whether a request speaks of conflicts with the target branch, and may change files."""
+    return bool(_CONFLICT.search(request.input)) and not reads_only(request)
 
 
 def as_data(value: object) -> str:

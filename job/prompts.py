@@ -58,6 +58,11 @@ UNREAD_FILES = (
     "`unread_files` names files that could not be handed to you. If your answer depends on one, "
     "say that you have not seen it."
 )
+CONFLICTS = (
+    "The target branch has been merged into the working directory, and `conflicts` names the files "
+    "in which git found a conflict: most hold its markers (<<<<<<<, =======, >>>>>>>). Resolve all "
+    "of them so that both sides' intent is kept, and leave no marker; the job commits the merge."
+)
 REQUEST_FOLLOWS = "The request:"
 
 # Each says what to read first and where to stop: that keeps a run cheap.

@@ -166,8 +166,7 @@ class Job:
                 prompt_file=self._inputs.prompt_file,
                 file=workspace.file,
                 nested=workspace.nested_guides(),
-                diff=chosen.diff,
-                images=images,
+                fetched=prompt.Fetched(chosen.diff, images, chosen.conflicts),
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
@@ -234,7 +233,7 @@ class Job:
             patch = workspace.patch(commit) if commit else b""
             unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
-            remarks = (*chosen.remarks, *branch.beside(workspace, changes))
+            remarks = (*chosen.remarks, *branch.beside(workspace, chosen, changes))
             if result.failure:
                 kept = (messages.REMARK_PATCH,) if commit else ()
                 self._report = report._replace(remarks=remarks + kept)

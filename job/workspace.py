@@ -46,6 +46,8 @@ _SUBMODULE, _GONE = "160000", "000000"  # modes
 # Bytes of a file: GitLab.com takes no larger one.
 # https://docs.gitlab.com/user/gitlab_com/#account-and-limit-settings
 _LARGEST_FILE = 100 * 2**20
+# Git's own, at a line's beginning: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
+_MARKER = re.compile(rb"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 # Whose content must never be committed as it stands in the work tree: stored elsewhere, encrypted.
 _FILTERS = ("lfs", "git-crypt", "crypt")
 # What git-lfs puts in a file's place: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
@@ -88,6 +90,7 @@ class Workspace:
             self.folder, self._directory, self._own, self._index, {FOLDER, ".gitlab-ci-local"}
         )
         self.left: list[Left] = []
+        self._parents: list[str] = []
         self.head = self.trusted = ""
 
     @staticmethod
@@ -172,6 +175,31 @@ class Workspace:
             self._clone.run("restore", *options, f"--source={target}", stdin=paths)
         self._restored.update(back)
         return sorted(self._restored)
+
+    def merge(self, head: str, target: str) -> tuple[str, list[str]]:
+        """Merge a target into a head; return the commit, and the paths that are in conflict.
+
+        These hold git's conflict markers. Without a conflict nothing is made. Raise GitError where
+        git cannot merge, as before 2.38: https://git-scm.com/docs/git-merge-tree
+        """
+        if not self.base(target, head):
+            raise GitError("no common commit")  # noqa: TRY003
+        options = ["--write-tree", "-z", "--name-only", "--no-messages"]
+        told = self._clone.run("merge-tree", *options, head, target, codes=(0, 1))
+        tree, *paths = told.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+        if not paths:
+            return head, []
+        self._parents = [head, target]
+        return self._commit_tree(self._clone, tree, "", Author("Claude", "noreply")), paths
+
+    def unresolved(self, commit: str, paths: Iterable[str]) -> list[str]:
+        """Return those of the paths that have conflict markers in a commit."""
+        found = []
+        for path in paths:
+            with suppress(GitError):
+                if _MARKER.search(self._own.run("cat-file", "blob", f"{commit}:{path}")):
+                    found.append(path)
+        return found
 
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
@@ -322,26 +350,33 @@ class Workspace:
         return self._own.run("cat-file", "blob", blob)
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
-        """Put these changes alone on top of the commit Claude saw; return the new commit."""
+        """Put these changes alone on top of what Claude saw; return the new commit."""
         index = self._private / "commit-index"
         self._own.run("read-tree", self.head, index=index)
         lines = "".join(f"{change.mode} {change.object}\t{change.path}\0" for change in changes)
         entries = lines.encode("utf-8", "surrogateescape")
         self._own.run("update-index", "-z", "--index-info", stdin=entries, index=index)
         tree = self._own.run("write-tree", index=index).decode().strip()
+        return self._commit_tree(self._own, tree, message, author)
+
+    def _commit_tree(self, git: Git, tree: str, message: str, author: Author) -> str:
         who = {
             "GIT_AUTHOR_NAME": author.name,
             "GIT_AUTHOR_EMAIL": author.email,
             "GIT_COMMITTER_NAME": author.name,
             "GIT_COMMITTER_EMAIL": author.email,
         }
-        made = self._own.run(
-            "commit-tree", tree, "-p", self.head, stdin=message.encode(), variables=who
-        )
+        parents = [each for parent in self._parents or [self.head] for each in ("-p", parent)]
+        made = git.run("commit-tree", tree, *parents, stdin=message.encode(), variables=who)
         return made.decode().strip()
 
     def patch(self, commit: str) -> bytes:
-        """Return the commit as a patch that `git am` takes."""
+        """Return the commit as a patch that `git am` takes, of a merge what it does to the branch.
+
+        That one is for `git apply`.
+        """
+        if self._parents:
+            return self._own.run("diff", "--binary", "--no-ext-diff", self._parents[0], commit)
         return self._own.run("format-patch", "--stdout", "--binary", "-1", commit)
 
     def push(self, commit: str, branch: str, before: str, *, skip_ci: bool) -> None:

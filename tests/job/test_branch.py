@@ -281,6 +281,71 @@ def test_a_branch_of_any_name_is_worked_on_and_pushed_to(clone: Clone, name: str
     assert clone.gitlab.head(PROJECT, name) == made.commit
 
 
+# Conflicts with the target.
+
+
+def conflicting(clone: Clone) -> str:
+    """Let `main` and `feature` change the same line, and each a file of its own."""
+    head = clone.gitlab.commit(PROJECT, "feature", {"app.py": "2\n", "f": "f\n"}, parent="main")
+    clone.gitlab.commit(PROJECT, "main", {"app.py": "3\n", "m": "m\n", "CLAUDE.md": "new\n"})
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="feature", author_id=OWN, sha=head)
+    return head
+
+
+def test_conflicts_are_resolved_in_a_merge_of_the_target(clone: Clone) -> None:
+    head = conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3, sha=head)
+    case.context = case.context._replace(request=case.context.request._replace(input="rebase"))
+    chosen = case.choose()
+    assert chosen.conflicts == ("app.py",)
+    assert "<<<<<<<" in (clone.folder / "app.py").read_text()
+    assert (clone.folder / "m").exists()
+    made = case.publish(chosen, {"app.py": "23\n"})
+    assert made.remarks == (messages.REMARK_MERGED,)
+    path = clone.gitlab.repository(PROJECT)
+    parents = clone.gitlab.git(path, "log", "-1", "--format=%P", "feature").split()
+    assert parents == [head, clone.gitlab.head(PROJECT, "main")]
+    files = clone.gitlab.git(path, "ls-tree", "--name-only", "feature").splitlines()
+    assert {"m", "f"} <= set(files)
+    assert clone.gitlab.git(path, "show", "feature:app.py") == "23"
+    assert clone.gitlab.git(path, "show", "feature:CLAUDE.md") == "new"
+    assert b"+23" in case.workspace.patch(made.commit)
+
+
+@pytest.mark.parametrize("files", [{"app.py": "<<<<<<< ours\n2\n"}, {"other": "x\n"}])
+def test_a_conflict_that_is_left_is_not_pushed(clone: Clone, files: dict[str, str]) -> None:
+    head = conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    made = case.publish(case.choose(), files)
+    assert made.commit == ""
+    assert "conflicts with the target branch are left in `app.py`" in "".join(made.remarks)
+    assert clone.gitlab.head(PROJECT, "feature") == head
+
+
+def test_conflicts_that_nothing_was_done_about_are_said(clone: Clone) -> None:
+    conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    chosen = case.choose()
+    assert chosen.conflicts == ()
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    chosen = case.choose()
+    case.workspace.guard()
+    changes = case.workspace.changes()
+    (said,) = branch.beside(case.workspace, chosen, changes)
+    assert "are left in `app.py`" in said
+
+
+def test_without_a_conflict_nothing_is_merged(clone: Clone) -> None:
+    head = merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    chosen = case.choose()
+    made = case.publish(chosen, {"new.txt": "n\n"})
+    path = clone.gitlab.repository(PROJECT)
+    assert clone.gitlab.git(path, "log", "-1", "--format=%P", made.commit) == head
+
+
 # The diff.
 
 

@@ -1,7 +1,7 @@
 """The prompt: strangers' text is JSON in which nothing acts; the team's words come first."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.failures import Failure
-from job.prompt import CONTEXT, DIFF, Prompt, _in_pieces, as_data, build
+from job.prompt import (
+    CONTEXT,
+    DIFF,
+    Fetched,
+    Prompt,
+    _in_pieces,
+    as_data,
+    asks_to_merge,
+    build,
+)
 from job.request import Request
 from job.uploads import Images
 
@@ -30,6 +39,7 @@ def made(
     files: Mapping[str, str] = FILES,
     diff: bytes | None = b"+x\n",
     images: Images = NONE,
+    conflicts: Sequence[str] = (),
     **request: Any,
 ) -> Prompt:
     asked = Request("r", "mention", text, {}, kind="merge_request", iid=3)
@@ -40,8 +50,7 @@ def made(
         prompt_file=prompt_file,
         file=files.get,
         nested=(),
-        diff=diff,
-        images=images,
+        fetched=Fetched(diff, images, conflicts),
     )
 
 
@@ -125,6 +134,27 @@ def test_images_are_files_and_what_was_not_read_is_named() -> None:
     assert "images" not in made("look").message
 
 
+def test_conflicts_are_named_as_data() -> None:
+    told = made("resolve the conflicts", conflicts=["a<b.py"])
+    assert "The target branch has been merged" in told.message
+    assert json.loads(told.message[told.message.rindex("\n{") :])["conflicts"] == ["a<b.py"]
+    assert "\\u003cb.py" in told.message
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "asks"),
+    [
+        ("resolve the merge Conflicts", None, True),
+        ("解决冲突", "", True),
+        ("rebase it, please", "fix", True),
+        ("fix the test", "fix", False),
+        ("explain the conflict", "explain", False),
+    ],
+)
+def test_a_merge_is_asked_for_in_words(text: str, command: str | None, asks: bool) -> None:
+    assert asks_to_merge(Request("r", "mention", text, {}, command=command)) == asks
+
+
 @pytest.mark.parametrize("text", ["../../etc/passwd", "Review", "--help", "", "a" * 40])
 def test_no_word_is_a_path(text: str) -> None:
     asked: list[str] = []
@@ -134,7 +164,7 @@ def test_no_word_is_a_path(text: str) -> None:
 
     request = Request("r", "mention", text, {})
     given = {"project": "p", "prompt": "", "prompt_file": "x/*.md"}
-    build(request, **given, file=file, nested=(), diff=None, images=NONE)
+    build(request, **given, file=file, nested=(), fetched=Fetched(None, NONE))
     assert set(asked) <= {"CLAUDE.md", ".claude/CLAUDE.md", "x/default.md"}
 
 

@@ -252,6 +252,25 @@ def test_guidance_behind_links_imports_and_folders_reaches_the_model(
         assert "INJECTED" not in system
 
 
+def test_asked_to_claude_resolves_the_conflicts_with_the_target(
+    installation: Installation,
+) -> None:
+    turns = [
+        [use("Read", file_path="app.py")],
+        [use("Write", file_path="app.py", content="both\n")],
+        [say("Title: Merge main\n\nBoth are kept.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {"app.py": "1\n"})
+        head = scene.merge_request("feature", {"app.py": "2\n"})
+        target = scene.gitlab.commit(scene.number, "main", {"app.py": "3\n"})
+        ended = scene.script(scene.ask("@claude resolve the conflicts", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "<<<<<<<" in scene.model.tool_results()[0]
+        assert scene.git("log", "-1", "--format=%P", "feature") == f"{head} {target}"
+        assert scene.git("show", "feature:app.py") == "both"
+
+
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         pipeline = scene.ask("@claude add a greeting")
