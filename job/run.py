@@ -7,9 +7,11 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from job import (
     artifacts,
@@ -112,6 +114,7 @@ class Job:
             self._log.step(messages.TAKEN.format(pipeline=thread.taken_by))
             return 0
         thread.update(reply.working(self._link, []))
+        self._in_order()
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
         text, code = self._outcome(context, thread)
@@ -293,6 +296,16 @@ class Job:
             if error.status in (401, 403):
                 raise Failure(Reason.TOKEN_REJECTED, name=self._inputs.token_variable) from None
             raise Failure(Reason.GITLAB_UNAVAILABLE) from None
+
+    def _in_order(self) -> None:
+        """Let what waits for this run, in the same thread, run in the order it was asked.
+
+        GitLab's own mode is no order; only its API sets another, as a Developer may:
+        https://docs.gitlab.com/api/resource_groups/#edit-an-existing-resource-group
+        """
+        key = quote(f"claude-{self._environment.get('AI_FLOW_THREAD', '')}", safe="")
+        with suppress(GitLabError):
+            self._gitlab.put(f"resource_groups/{key}", {"process_mode": "oldest_first"})
 
     def _begin(self) -> None:
         self._stoppable = True

@@ -201,6 +201,7 @@ def test_two_requests_written_before_the_first_has_ended_are_both_done(
         files = scene.git("ls-tree", "--name-only", "feature").splitlines()
         assert {"hello.txt", "second.txt"} <= set(files)
         assert not any("moved on" in reply for reply in scene.replies())
+        assert scene.gitlab.process_modes["claude-merge_request-3"] == "oldest_first"
 
 
 def test_a_question_about_a_merged_merge_request_is_answered(installation: Installation) -> None:
@@ -413,6 +414,7 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
             path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
             path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
             path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
+            path = re.sub(r"^resource_groups/.+", "resource_groups/:key", path)
             path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
             made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made

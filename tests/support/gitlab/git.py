@@ -37,6 +37,7 @@ class GitLabWithGit(GitLab):
         super().__init__(**options)
         self.folder = Path(tempfile.mkdtemp(prefix="gitlab-git-"))
         self.job_tokens: set[str] = set()
+        self.process_modes: dict[str, str] = {}  # by the resource group's key
         self.uploads: dict[str, bytes] = {}  # by `<secret>/<name>`
         self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
 
@@ -216,13 +217,18 @@ class GitLabWithGit(GitLab):
     # --- what the REST part does not have yet -----------------------------------------------------
 
     def _endpoint(self, call: Call) -> Answer:
-        """`PUT merge_requests/:iid` for title and description, as a Developer may; a branch."""
+        """`PUT merge_requests/:iid` for title and description, as a Developer may; a branch; a
+        resource group's mode.
+        """
         parts = call.path.removeprefix("/api/v4/projects/").split("/")
         if call.method == "GET" and parts[1:3] == ["repository", "branches"] and len(parts) == 4:
             project, name = self.projects[int(parts[0])], unquote(parts[3])
             found = name in project.branches
             told = {"name": name, "protected": name in project.protected}
             return Answer(200 if found else 404, told if found else {"message": "404"})
+        if call.method == "PUT" and parts[1] == "resource_groups":
+            self.process_modes[parts[2]] = call.json["process_mode"]
+            return Answer(200, {})
         if call.method != "PUT" or len(parts) != 3 or parts[1] != "merge_requests":
             return super()._endpoint(call)
         with self.lock:
