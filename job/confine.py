@@ -67,7 +67,8 @@ def end_with_parent() -> None:
 
     Source: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
     """
-    _call("prctl", _SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    with suppress(OSError):
+        _call("prctl", _SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
 
 
 def end_children() -> None:

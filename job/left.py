@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 10  # in a remark
 _MOST_OF_FOLDER = 3  # files of a folder that are named one by one
-_LARGEST_ARCHIVE = 50_000_000  # bytes, of files
+_LARGEST_ARCHIVE = 10_000_000  # bytes, of files
 _SUBMODULE = "160000"  # a mode
 _COMMIT = re.compile(r"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
 
@@ -165,14 +165,14 @@ def remark(left: Sequence[Left]) -> str:
 def archive(left: Sequence[Left], folder: Path, without: Callable[[str], str]) -> bytes:
     """Return a compressed tar of what they hold, or nothing; `without` takes secrets out of a text.
 
-    No link is followed. What is beyond 50 MB is left out.
+    No link is followed. What is beyond 10 MB is left out.
     """
     room, packed = _LARGEST_ARCHIVE, BytesIO()
     if not left:
         return b""
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for each in left:
-            content = each.patch or _content(folder / each.path, room)
+            content = each.patch or _content(folder, each.path, room)
             room -= len(content)
             if content and room >= 0:
                 text = without(content.decode("utf-8", "surrogateescape"))
@@ -183,8 +183,11 @@ def archive(left: Sequence[Left], folder: Path, without: Callable[[str], str]) -
     return packed.getvalue()
 
 
-def _content(path: Path, most: int) -> bytes:
+def _content(folder: Path, name: str, most: int) -> bytes:
+    path = folder / name
     with suppress(OSError):
+        if path.parent.resolve() != folder.resolve() / Path(name).parent:
+            return b""  # a link above it leads elsewhere
         if path.is_symlink():
             return os.fsencode(f"link to {path.readlink()}\n")
         if path.is_file() and path.stat().st_size <= most:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TITLE = "title:"
 _LONGEST_TITLE = 255  # characters, as GitLab has it
+_NOT_SHOWN = range(400, 500)
 _PAGE, _MOST_PAGES = 100, 50  # of our open merge requests
 
 
@@ -79,14 +80,18 @@ def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
 
 
 def protected(gitlab: GitLab, branch: str) -> bool:
-    """Tell whether a branch is protected; one that GitLab does not show counts as not.
+    """Tell whether a branch is protected; one that GitLab does not show us counts as not.
 
+    Raise GitLabError if GitLab does not answer:
     https://docs.gitlab.com/api/branches/#get-single-repository-branch
     """
-    with suppress(GitLabError):
+    try:
         found = gitlab.get(f"repository/branches/{quote(branch, safe='')}")
-        return isinstance(found, dict) and found.get("protected") is True
-    return False
+    except GitLabError as error:
+        if error.status in _NOT_SHOWN:
+            return False
+        raise
+    return isinstance(found, dict) and found.get("protected") is True
 
 
 def pushed(gitlab: GitLab, iid: int, own: Container[str]) -> set[str]:

@@ -150,7 +150,7 @@ TIME_LIMIT = Explanation(
 CANCELED = Explanation("The job was canceled.", "")
 CANCELED_PUSHING = Explanation(
     "The job was canceled while it pushed to `{branch}`.",
-    "Look there for what arrived. The changes are in the job's artifacts: changes.patch.",
+    "Look there for what arrived.",
 )
 DEFECT = Explanation(
     "The job met a defect of its own ({name}).",

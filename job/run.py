@@ -91,11 +91,13 @@ class Job:
         ca_file = environment.get("CI_SERVER_TLS_CA_FILE") or None
         project = environment.get("CI_PROJECT_ID", "")
         url = environment["CI_API_V4_URL"]
-        self._gitlab = GitLab(url, project, self._token, ca_file=ca_file, masked=log.masked)
+        self._canceled = self._stoppable = False
+        self._gitlab = GitLab(
+            url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._pause
+        )
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
         self._claude = Claude()
-        self._canceled = self._stoppable = False
         self._pushed = ""
         self._report: reply.Report | None = None
 
@@ -227,6 +229,8 @@ class Job:
         result, patch, unpushed = None, b"", b""
         try:
             result = self._run_claude(run, folders, thread, transcript)
+            if self._canceled and result.failure:
+                raise result.failure  # what is left of GitLab's time is for the reply
             if self._inputs.resume:
                 config = run.home / ".claude"
                 session.save(folders.sessions, self._request.target, config, result.session)
@@ -306,6 +310,12 @@ class Job:
         key = quote(f"claude-{self._environment.get('AI_FLOW_THREAD', '')}", safe="")
         with suppress(GitLabError):
             self._gitlab.put(f"resource_groups/{key}", {"process_mode": "oldest_first"})
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not on when the job is canceled."""
+        end = time.monotonic() + seconds
+        while not self._canceled and time.monotonic() < end:
+            time.sleep(0.1)
 
     def _begin(self) -> None:
         self._stoppable = True

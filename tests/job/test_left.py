@@ -194,7 +194,14 @@ def test_few_are_named_one_by_one_and_many_by_their_folder() -> None:
 def test_the_archive_holds_them_without_secrets_and_follows_no_link(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "the secret\n")
     (tmp_path / "link").symlink_to("/etc/passwd")
-    found = [Left("a.txt", "x"), Left("link", "x"), Left("gone", "x"), Left("1.patch", "x", b"+")]
+    (tmp_path / "folder").symlink_to("/etc")
+    found = [
+        Left("a.txt", "x"),
+        Left("link", "x"),
+        Left("folder/passwd", "x"),
+        Left("gone", "x"),
+        Left("1.patch", "x", b"+"),
+    ]
     packed = left.archive(found, tmp_path, lambda text: text.replace("secret", "[MASKED]"))
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
         files = {name: tar.extractfile(name) for name in tar.getnames()}
