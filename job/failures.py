@@ -36,6 +36,7 @@ class Reason(Enum):
     GITLAB_REFUSED = ExitCode.GITLAB, messages.GITLAB_REFUSED
     GITLAB_UNAVAILABLE = ExitCode.GITLAB, messages.GITLAB_UNAVAILABLE
     NOT_FETCHED = ExitCode.GITLAB, messages.NOT_FETCHED
+    NO_DIFF = ExitCode.GITLAB, messages.NO_DIFF
     PUSH_REJECTED = ExitCode.GITLAB, messages.PUSH_REJECTED
     PUSH_RULE = ExitCode.GITLAB, messages.PUSH_RULE
     PUSH_PROTECTED = ExitCode.GITLAB, messages.PUSH_PROTECTED
@@ -46,6 +47,7 @@ class Reason(Enum):
 
     MERGE_REQUEST_CLOSED = ExitCode.CHANGED, messages.MERGE_REQUEST_CLOSED
     REQUEST_CHANGED = ExitCode.CHANGED, messages.REQUEST_CHANGED
+    DELETED_MEANWHILE = ExitCode.CHANGED, messages.DELETED_MEANWHILE
     FORK = ExitCode.CHANGED, messages.FORK
     BRANCH_MOVED = ExitCode.CHANGED, messages.BRANCH_MOVED
     PUSHED_MEANWHILE = ExitCode.CHANGED, messages.PUSHED_MEANWHILE
@@ -71,6 +73,7 @@ class Reason(Enum):
 
     TIME_LIMIT = ExitCode.TIME, messages.TIME_LIMIT
     CANCELED = ExitCode.TIME, messages.CANCELED
+    CANCELED_PUSHING = ExitCode.TIME, messages.CANCELED_PUSHING
 
     DEFECT = ExitCode.DEFECT, messages.DEFECT
 

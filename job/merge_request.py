@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from job import messages
 from job.failures import Failure, Reason
@@ -15,7 +17,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from job.audience import Audience
     from job.gitlab import GitLab
@@ -27,6 +29,8 @@ _LONGEST_TITLE = 255  # characters, as GitLab has it
 _LONGEST_STATE = 20
 _PART = re.compile(re.escape(marks.of_part("0")).replace("0", "([0-9a-f]{64})"))
 _MOST_MARKS = 10  # code in an answer, and people, may show our marks
+_NOT_SHOWN = range(400, 500)
+_PAGE, _MOST_PAGES = 100, 50  # of our open merge requests
 
 
 class Summary(NamedTuple):
@@ -80,15 +84,46 @@ def commit_message(title: str, request: Request, host: str) -> str:
 def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
     """Return the merge request as it is now.
 
-    Raise Failure if it takes no changes, or GitLabError if GitLab does not show it.
+    Raise Failure if it comes from a fork, or GitLabError if GitLab does not show it.
     """
     found: Mapping[str, Any] = gitlab.get(f"merge_requests/{iid}")
     if str(found.get("source_project_id")) != project_id:
         raise Failure(Reason.FORK)
-    if found.get("state") != "opened":
-        state = str(found.get("state"))[:_LONGEST_STATE]
-        raise Failure(Reason.MERGE_REQUEST_CLOSED, state=state)
     return found
+
+
+def protected(gitlab: GitLab, branch: str) -> bool:
+    """Tell whether a branch is protected; one that GitLab does not show us counts as not.
+
+    Raise GitLabError if GitLab does not answer:
+    https://docs.gitlab.com/api/branches/#get-single-repository-branch
+    """
+    try:
+        found = gitlab.get(f"repository/branches/{quote(branch, safe='')}")
+    except GitLabError as error:
+        if error.status in _NOT_SHOWN:
+            return False
+        raise
+    return isinstance(found, dict) and found.get("protected") is True
+
+
+def pushed(gitlab: GitLab, iid: int, own: Container[str]) -> set[str]:
+    """Return the commits that runs asked for in a merge request say they have pushed.
+
+    They say so in our replies, which nobody but Maintainers can edit: a commit's author can be
+    anybody's invention. `own` has the id and names of the users who write replies.
+    """
+    query = {"sort": "desc", "order_by": "created_at", "per_page": 100}
+    found: object = None
+    with suppress(GitLabError):
+        found = gitlab.get(f"merge_requests/{iid}/notes", **query)
+    notes = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
+    by_us = []
+    for note in notes:
+        author = note.get("author") or {}
+        if str(author.get("id")) in own or author.get("username") in own:
+            by_us.append(str(note.get("body")))
+    return {marks.pushed(body) for body in by_us} - {""}
 
 
 def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
@@ -97,11 +132,15 @@ def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
     A second request in an issue goes on where the first ended. `own` is our user's id. Raise
     GitLabError if GitLab does not list them.
     """
-    found = gitlab.get("merge_requests", state="opened", author_id=own, per_page=100)
-    for each in found or []:
-        by_us = (each.get("author") or {}).get("id") == own
-        if by_us and str(each.get("source_branch", "")).startswith(prefix):
-            return dict(each)
+    for page in range(1, _MOST_PAGES + 1):
+        query = {"state": "opened", "author_id": own, "per_page": _PAGE, "page": page}
+        found = gitlab.get("merge_requests", **query) or []
+        for each in found:
+            by_us = (each.get("author") or {}).get("id") == own
+            if by_us and str(each.get("source_branch", "")).startswith(prefix):
+                return dict(each)
+        if len(found) < _PAGE:
+            break
     return None
 
 

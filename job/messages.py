@@ -78,8 +78,12 @@ GITLAB_UNAVAILABLE = Explanation(
     "GitLab did not answer.", "Retry the job; its log has the cause, such as a certificate."
 )
 NOT_FETCHED = Explanation(
-    "The branch could not be fetched.",
-    "Check that the branch still exists and that the token in {name} may read the repository.",
+    "The branch `{branch}` could not be fetched.",
+    "Check that it still exists and that the token in {name} may read the repository.",
+)
+NO_DIFF = Explanation(
+    "The merge request's diff could not be had, so nothing was reviewed.",
+    "Rebase the branch on its target, or let the job clone more (GIT_DEPTH), and ask again.",
 )
 PUSH_REJECTED = Explanation(
     "GitLab did not take the push to `{branch}`.",
@@ -118,7 +122,8 @@ NO_MERGE_REQUEST = Explanation(
 )
 MERGE_REQUEST_CLOSED = Explanation(
     "The merge request is {state}, so nothing was pushed.",
-    "Reopen it and ask again.",
+    "Ask again, and the changes go to a branch of their own. Those of this run are in the job's "
+    "artifacts: changes.patch.",
 )
 FORK = Explanation(
     "The merge request comes from another project, whose code must not meet this project's "
@@ -132,6 +137,10 @@ BRANCH_MOVED = Explanation(
 )
 PUSHED_MEANWHILE = Explanation(
     "Somebody pushed to `{branch}` while Claude worked, so nothing was pushed.",
+    "Ask again. The changes are in the job's artifacts.",
+)
+DELETED_MEANWHILE = Explanation(
+    "Somebody deleted `{branch}` while Claude worked, so nothing was pushed.",
     "Ask again. The changes are in the job's artifacts.",
 )
 NOT_SIGNED_IN = Explanation(
@@ -215,6 +224,10 @@ TIME_LIMIT = Explanation(
     "Ask for less at once, or raise the limit: the comment's own, else the input timeout_minutes.",
 )
 CANCELED = Explanation("The job was canceled.", "")
+CANCELED_PUSHING = Explanation(
+    "The job was canceled while it pushed to `{branch}`.",
+    "Look there for what arrived.",
+)
 DEFECT = Explanation(
     "The job met a defect of its own ({name}).",
     "Please report the end of the job's log.",
@@ -286,6 +299,13 @@ REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_MOVED_KEPT = (
+    "Nothing was pushed: the branch had moved on since you asked. The changes are in the job's "
+    "artifacts: changes.patch."
+)
+REMARK_TARGET_GONE = "The target branch `{target}` is gone: this was compared with `{default}`."
+REMARK_NO_DIFF = "Claude did not see the merge request's diff: it could not be had."
+REMARK_DIFF_CUT = "Claude did not see all of the merge request's diff: it is too long."
 REMARK_NOT_PUSHED = (
     "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
     "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "
@@ -295,6 +315,27 @@ REMARK_NOT_TO_LEAVE = (
     "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
     "artifacts have them with the secret masked: changes.patch."
 )
+REMARK_UNREAD = "Claude did not see these files, only their names: {files}."
+REMARK_UNRESOLVED = (
+    "Nothing was pushed: conflicts with the target branch are left in {files}. What Claude changed "
+    "is in the job's artifacts: changes.patch."
+)
+REMARK_LEFT = (
+    "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
+)
+LEFT_IGNORED = "ignored by git"
+LEFT_SUBMODULE = "in a submodule"
+LEFT_NESTED = "in a repository of its own"
+LEFT_FILTER = "has to go through the filter {name}, which the job does not run"
+LEFT_LARGE = "larger than 100 MiB"
+LEFT_AGENT = "the target branch's while Claude works"
+LEFT_COMMIT = "a commit or stash that is not in the files"
+LEFT_UNREAD = "git could not add it"
+MORE_LEFT = "and {count} more"
+REMARK_CASE = (
+    "{files} differ only in case from other files: Windows and macOS can have only one of them."
+)
+REMARK_MERGED = "The target branch was merged into this one."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

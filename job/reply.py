@@ -76,14 +76,15 @@ class Thread:
             return []
         return [messages.BESIDE.format(jobs=", ".join(others[:_MOST_TODOS]))]
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, pushed: str = "") -> None:
         """Write the last word: into the reply, or as a new one if none can be edited.
 
-        Raise GitLabError if GitLab refuses that as well.
+        `pushed` is the commit that the run has pushed, for the next run to know it as ours. Raise
+        GitLabError if GitLab refuses that as well.
         """
         if not self._request.kind:
             return
-        body = self._body(text, marks.ENDED)
+        body = self._body(text, marks.ENDED, pushed)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
@@ -130,10 +131,11 @@ class Thread:
         named = bool(self._author) and author.get("username") == self._author
         return named or author.get("id") == self._own
 
-    def _body(self, text: str, state: str) -> str:
+    def _body(self, text: str, state: str, pushed: str = "") -> str:
         mark = marks.of_run(self._request.id)
         if self._pipeline.isdecimal():
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
+            mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
         return f"{text}\n\n{mark}"
 
 

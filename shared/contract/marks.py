@@ -43,6 +43,24 @@ def of_job(pipeline_id: int | str, state: str) -> str:
     return f"<!-- gitlab-claude-job pipeline={pipeline_id} state={state} -->"
 
 
+def of_push(commit: str) -> str:
+    """Return the mark of what a job of ours pushed; it stands right in front of the job's own.
+
+    >>> of_push("5f3a" * 10)
+    '<!-- gitlab-claude-pushed 5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a -->'
+    """
+    return f"<!-- gitlab-claude-pushed {commit} -->"
+
+
+def pushed(body: str) -> str:
+    """Return the commit that the job behind a reply has pushed, or "" where it pushed none.
+
+    Only the marks at the end count: an answer above them may show others.
+    """
+    found = re.search(rf"\n\n{of_push('([0-9a-f]{40,64})')}\n{_JOB}\n[^\n]*\s*\Z", body)
+    return found[1] if found else ""
+
+
 def has_job(body: str) -> bool:
     """Tell whether a job of ours writes, or has written, in a reply."""
     return bool(re.search(_JOB, body))

@@ -119,3 +119,12 @@ def test_no_text_that_is_written_holds_a_secret(gitlab: GitLab) -> None:
     made.post("issues/5/notes", {"body": "a canary", "internal": True})
     (call,) = [call for call in gitlab.calls if call.method == "POST"]
     assert call.json == {"body": "a [MASKED]", "internal": True}
+
+
+def test_in_a_hurry_nothing_is_tried_again(gitlab: GitLab) -> None:
+    calls = Calls(gitlab)
+    gitlab.fault("GET *", Fault.status(503))
+    calls.client.hurry()
+    with pytest.raises(GitLabError, match="503"):
+        calls.client.user()
+    assert calls.pauses == []

@@ -13,6 +13,7 @@ from job.inputs import Inputs
 from job.merge_request import Summary
 from job.request import Request
 from shared.contract import marks
+from shared.contract.marks import ENDED, of_job, of_push, of_run
 from tests.support.gitlab.git import GitLabWithGit
 
 OWN, ADA = 1, 42
@@ -106,12 +107,9 @@ def test_a_commit_that_nobody_in_particular_asked_for_says_less() -> None:
     assert message == "Mend it\n\nCo-authored-by: Claude <noreply@anthropic.com>\n"
 
 
-def test_a_merge_request_that_takes_no_changes_is_a_failure(gitlab: GitLabWithGit) -> None:
-    gitlab.merge_request(7, 3, source_branch="a", state="merged")
+def test_a_merge_request_of_another_project_is_a_failure(gitlab: GitLabWithGit) -> None:
     gitlab.merge_request(7, 4, source_branch="b", source_project_id=8)
     gitlab.merge_request(7, 5, source_branch="c")
-    with pytest.raises(Failure, match="The merge request is merged"):
-        merge_request.current(client(gitlab), 3, "7")
     with pytest.raises(Failure, match="comes from another project"):
         merge_request.current(client(gitlab), 4, "7")
     assert merge_request.current(client(gitlab), 5, "7")["source_branch"] == "c"
@@ -127,6 +125,30 @@ def test_only_our_own_open_merge_request_for_the_issue_is_ours(gitlab: GitLabWit
     found = merge_request.ours(client(gitlab), "claude/issue-5-", OWN)
     assert found
     assert found["iid"] == 9
+
+
+def test_ours_is_found_behind_any_number_of_others(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 1, source_branch="claude/issue-5-7", author_id=OWN)
+    for iid in range(2, 203):
+        gitlab.merge_request(7, iid, source_branch=f"claude/issue-6-{iid}", author_id=OWN)
+    found = merge_request.ours(client(gitlab), "claude/issue-5-", OWN)
+    assert found
+    assert found["iid"] == 1
+
+
+def test_what_replies_of_ours_say_was_pushed_is_known(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 3, source_branch="a")
+    marks = f"{of_job(7, ENDED)}\n{of_run('r')}"
+    bodies = [
+        (OWN, f"x\n\n{of_push('a' * 40)}\n{marks}"),
+        (ADA, f"x\n\n{of_push('b' * 40)}\n{marks}"),
+        (OWN, f"x\n\n{of_push('c' * 40)}\n\n{marks}"),
+        (OWN, f"```\n\n{of_push('d' * 40)}\n{marks}\n```\n\n{marks}"),
+    ]
+    for author, body in bodies:
+        gitlab.note(7, "merge_request", 3, author_id=author, body=body)
+    assert merge_request.pushed(client(gitlab), 3, {str(OWN)}) == {"a" * 40}
+    assert merge_request.pushed(client(gitlab), 3, {"ada"}) == {"b" * 40}
 
 
 def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(

@@ -3,6 +3,7 @@
 Claude Code and gitlab-ci-local are the real ones; GitLab and the providers are stand-ins here.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,11 @@ PROVIDERS = {
     "bedrock": {"provider": "bedrock", "region": "eu-central-1", "model": BEDROCK_MODEL},
     "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
 }
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
+    "gg=="
+)
 
 # Who may set pipeline variables: the trigger's owner, or nobody.
 VARIABLES = ("developer", "no_one_allowed")
@@ -185,6 +191,94 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
         assert len(scene.merge_requests()) == 1
         pushed = scene.gitlab.head(scene.number, "feature")[:8]
         assert f"Pushed to this merge request: {pushed}" in scene.reply()
+
+
+def test_two_requests_written_before_the_first_has_ended_are_both_done(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        first = scene.ask("@claude fix the first thing", "merge_request", 3)
+        second = scene.ask("@claude fix the second thing", "merge_request", 3)
+        assert scene.script(first).code == 0
+        scene.model.turns = [
+            [use("Write", file_path="second.txt", content="2\n")],
+            [say("Title: Second\n\nDone.")],
+        ]
+        ended = scene.script(second)
+        assert ended.code == 0, plain(ended.log)
+        files = scene.git("ls-tree", "--name-only", "feature").splitlines()
+        assert {"hello.txt", "second.txt"} <= set(files)
+        assert not any("moved on" in reply for reply in scene.replies())
+        assert scene.gitlab.process_modes["claude-merge_request-3"] == "oldest_first"
+
+
+def test_a_question_about_a_merged_merge_request_is_answered(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        scene.gitlab.merge_requests[scene.number, 3]["state"] = "merged"
+        question = "@claude explain why this change was needed"
+        ended = scene.script(scene.ask(question, "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+
+
+def test_what_no_commit_takes_is_in_the_reply_and_the_artifacts(installation: Installation) -> None:
+    turns = [
+        [use("Write", file_path="dist/x.js", content="x\n")],
+        [say("I changed dist/x.js.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {".gitignore": "dist/\n"})
+        ended = scene.script(scene.ask("@claude build it"))
+        assert ended.code == 0, plain(ended.log)
+        assert "Not committed, and so not pushed: `dist/x.js` (ignored by git)." in scene.reply()
+        assert "not-pushed.tar.gz" in ended.artifacts
+        assert scene.merge_requests() == []
+
+
+def test_guidance_behind_links_imports_and_folders_reaches_the_model(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.gitlab.commit(
+            scene.number,
+            "main",
+            {
+                "CLAUDE.md": "link:docs/AGENTS.md",
+                "docs/AGENTS.md": "Rule one. @../more.md\n",
+                "more.md": "Rule two.\n",
+                "docs/more.md": "Rule three.\n",
+                "svc/CLAUDE.md": "@more.md\n",
+                "svc/more.md": "Rule four.\n",
+            },
+        )
+        scene.merge_request("feature", {"docs/AGENTS.md": "INJECTED"})
+        ended = scene.script(scene.ask("@claude explain it", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        system = scene.model.system()
+        assert "Rule one." in system
+        assert "Rule four." in system
+        assert "INJECTED" not in system
+
+
+def test_asked_to_claude_resolves_the_conflicts_with_the_target(
+    installation: Installation,
+) -> None:
+    turns = [
+        [use("Read", file_path="app.py")],
+        [use("Write", file_path="app.py", content="both\n")],
+        [say("Title: Merge main\n\nBoth are kept.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {"app.py": "1\n"})
+        head = scene.merge_request("feature", {"app.py": "2\n"})
+        target = scene.gitlab.commit(scene.number, "main", {"app.py": "3\n"})
+        ended = scene.script(scene.ask("@claude resolve the conflicts", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "<<<<<<<" in scene.model.tool_results()[0]
+        assert scene.git("log", "-1", "--format=%P", "feature") == f"{head} {target}"
+        assert scene.git("show", "feature:app.py") == "both"
 
 
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
@@ -359,6 +453,33 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
         assert " state=ended -->" in scene.reply()
 
 
+def beside(scene: Scene, name: str) -> None:
+    """Let the model name a file of the second working directory with its real path."""
+    play = scene.model.turn
+
+    def turn(body: Mapping[str, Any]) -> list[Block]:
+        folder = re.search(r"/[^\s\"\\]*/context(?=[\s\"\\])", json.dumps(body))
+        text = json.dumps(play(body))
+        return list(json.loads(text.replace(name, f"{folder[0]}/{name}") if folder else text))
+
+    scene.model.turn = turn  # type: ignore[method-assign]
+
+
+def test_a_screenshot_reaches_the_model_and_what_was_not_read_is_named(
+    installation: Installation,
+) -> None:
+    secret = "0123456789abcdef" * 2
+    with Scene(installation, [[use("Read", file_path="image-1.png")], [say("Blue.")]]) as scene:
+        beside(scene, "image-1.png")
+        scene.gitlab.uploads[f"{secret}/menu.png"] = base64.b64decode(PIXEL)
+        links = [f"![x](/uploads/{secret}/menu.png)", f"[log](/uploads/{secret}/log.zip)"]
+        ended = scene.script(scene.ask(f"@claude make it look right {' '.join(links)}"))
+        assert ended.code == 0, plain(ended.log)
+        assert f"/uploads/{secret}/menu.png" in scene.model.prompt()
+        assert '"type": "image"' in scene.model.tool_results()[0]
+        assert "Claude did not see these files, only their names: `log.zip`." in scene.reply()
+
+
 def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
     notes = [
         {"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000}
@@ -371,17 +492,7 @@ def test_a_long_context_is_read_page_by_page(installation: Installation) -> None
         [say("Read.")],
     ]
     with Scene(installation, turns) as scene:
-        play = scene.model.turn
-
-        def turn(body: Mapping[str, Any]) -> list[Block]:
-            """The scripted turn with the file's real path, which the system prompt names."""
-            folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
-            text = json.dumps(play(body))
-            if folder:
-                text = text.replace("context.json", f"{folder[0]}/context.json")
-            return list(json.loads(text))
-
-        scene.model.turn = turn  # type: ignore[method-assign]
+        beside(scene, "context.json")
         context = {"issue": {"iid": 5}, "thread": {"notes": notes}}
         ended = scene.script(sent(scene, input="look", context=context))
         assert ended.code == 0, plain(ended.log)
@@ -431,6 +542,9 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
     for call in calls:
         path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
         path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+        path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
+        path = re.sub(r"^resource_groups/.+", "resource_groups/:key", path)
+        path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
         made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()
