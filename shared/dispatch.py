@@ -351,9 +351,8 @@ class Attempt:
         try:
             self._services.gitlab.award(self._request.event, emoji)
         except GitLabError as error:  # a missing reaction stops nobody
-            fields = entry(
-                Reason.GITLAB_UNAVAILABLE, self._request, error="award", status=error.status
-            )
+            told = {"status": error.status, "cause": str(error)}
+            fields = entry(Reason.GITLAB_UNAVAILABLE, self._request, error="award", **told)
             self._services.log("WARNING", fields)
 
     def _reply(self, text: str, *, keep_existing: bool = False) -> int:

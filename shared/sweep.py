@@ -60,8 +60,8 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
                 )
         except GitLabError as error:
             total = total._replace(failed=total.failed + 1)
-            reason = str(Reason.GITLAB_UNAVAILABLE)
-            services.log("WARNING", {"reason": reason, "error": "sweep", "status": error.status})
+            told = {"error": "sweep", "status": error.status, "cause": str(error)}
+            services.log("WARNING", {"reason": str(Reason.GITLAB_UNAVAILABLE), **told})
     services.log("INFO", {"reason": "swept", **total._asdict()})
     return total
 

@@ -93,5 +93,6 @@ def _award_verdict(record: Record, progress: Progress, services: Services) -> No
 
 def _warn(record: Record, what: str, error: GitLabError, services: Services) -> None:
     run = record.carried_out
-    fields = entry(Reason.GITLAB_UNAVAILABLE, run, error=what, status=error.status)
+    told = {"status": error.status, "cause": str(error)}
+    fields = entry(Reason.GITLAB_UNAVAILABLE, run, error=what, **told)
     services.log("WARNING", fields)

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import gitlab
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from shared.contract.ai_flow import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import Cause, GitLabError
 from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 
@@ -211,14 +211,34 @@ def _translated(*, writes: bool) -> Iterator[None]:
     """Turn a library's error into a GitLabError without its text, which may quote what was sent."""
     try:
         yield
-    except (requests.ConnectTimeout, requests.exceptions.SSLError):
-        raise GitLabError(0) from None
     except requests.RequestException as error:
-        cause = getattr(error.args[0] if error.args else None, "reason", None)
-        never_sent = isinstance(cause, NewConnectionError)
-        raise GitLabError(0, unsure=writes and not never_sent) from None
+        cause = _cause(error)
+        never_sent = cause in (Cause.DNS, Cause.TCP, Cause.TLS)
+        raise GitLabError(0, unsure=writes and not never_sent, cause=cause) from None
     except gitlab.exceptions.GitlabError:  # an answer that is no JSON
         raise GitLabError(0, unsure=writes) from None
+
+
+def _cause(error: requests.RequestException) -> Cause:
+    """Tell by the library's classes what failed.
+
+    https://requests.readthedocs.io/en/latest/api/#exceptions; the reason of a ConnectionError is
+    urllib3's. SSLError and ProxyError are kinds of ConnectionError, and so come first.
+    """
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", None)
+    kinds: tuple[tuple[bool, Cause], ...] = (
+        (isinstance(error, requests.exceptions.SSLError), Cause.TLS),
+        (isinstance(error, requests.exceptions.ProxyError), Cause.PROXY),
+        (isinstance(error, requests.exceptions.InvalidProxyURL), Cause.PROXY),
+        (isinstance(error, requests.ConnectTimeout), Cause.TCP),
+        (isinstance(reason, NameResolutionError), Cause.DNS),
+        (isinstance(reason, NewConnectionError), Cause.TCP),
+        (isinstance(error, requests.Timeout), Cause.TIMEOUT),
+        (isinstance(inner, ReadTimeoutError), Cause.TIMEOUT),  # within the answer's body
+        (isinstance(error, requests.JSONDecodeError), Cause.NOT_GITLAB),
+    )
+    return next((cause for is_it, cause in kinds if is_it), Cause.BROKEN)
 
 
 def _json(response: requests.Response) -> Any:
