@@ -90,7 +90,7 @@ class Client:
 
     def post_anonymously(self, path: str, data: Mapping[str, Any]) -> Any:
         """Post JSON without the API token and return the answer's."""
-        with _translated(writes=True):
+        with translated(writes=True):
             return self._anonymous.http_post(path, post_data=dict(data))
 
     def put(self, path: str, data: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ class Client:
 
     def _send(self, verb: str, path: str, options: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
         client = self._current()
-        with _translated(writes=verb != "get"):
+        with translated(writes=verb != "get"):
             if verb != "get":
                 return getattr(client, f"http_{verb}")(path, **options), {}
             raw = client.http_get(path, raw=True, streamed=True, **options)
@@ -207,7 +207,7 @@ def _raise_for_status(response: requests.Response, **_: object) -> None:
 
 
 @contextmanager
-def _translated(*, writes: bool) -> Iterator[None]:
+def translated(*, writes: bool) -> Iterator[None]:
     """Turn a library's error into a GitLabError without its text, which may quote what was sent."""
     try:
         yield
