@@ -1,5 +1,7 @@
 """GitLab's REST API with one token, as setup and doctor use it: JSON in, JSON out, GitLabError."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +23,12 @@ class Api:
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON under a path."""
-        with translated(writes=False):
-            return self._client.http_get(path, query_data=query)
+        sent = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in query.items()
+        }
+        with _named("GET", path), translated(writes=False):
+            return self._client.http_get(path, query_data=sent)
 
     def find(self, path: str, **query: Any) -> Any | None:
         """Return the JSON under a path, None where GitLab says there is nothing."""
@@ -45,22 +51,32 @@ class Api:
 
     def post(self, path: str, **data: Any) -> Any:
         """Post JSON and return the answer's."""
-        with translated(writes=True):
+        with _named("POST", path), translated(writes=True):
             return self._client.http_post(path, post_data=data)
 
     def put(self, path: str, **data: Any) -> Any:
         """Put JSON and return the answer's."""
-        with translated(writes=True):
+        with _named("PUT", path), translated(writes=True):
             return self._client.http_put(path, post_data=data)
 
     def delete(self, path: str) -> None:
         """Delete what is under a path; what is not there is fine."""
         try:
-            with translated(writes=True):
+            with _named("DELETE", path), translated(writes=True):
                 self._client.http_delete(path)
         except GitLabError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
+
+
+@contextmanager
+def _named(verb: str, path: str) -> Iterator[None]:
+    """Let an error say which call it was: a path holds names and ids, no token."""
+    try:
+        yield
+    except GitLabError as error:
+        error.args = (f"{error} ({verb} {path})",)
+        raise
 
 
 def under(kind: str, name: str | int) -> str:

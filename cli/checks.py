@@ -47,6 +47,7 @@ class Seen(NamedTuple):
     trigger_token: str
     url: str  # of the installation
     settings: Settings
+    by_group: bool  # a webhook's token is bound to a group of the project
 
     @property
     def path(self) -> str:
@@ -73,7 +74,8 @@ def unreached(check: str, error: GitLabError) -> Finding:
     if error.status == 403 and check == "api_token":  # noqa: PLR2004
         seen = "the API token's user is blocked, or the token's scopes are too small"
         return found("api_token", Reason.API_TOKEN_REJECTED, seen)
-    return found(check, Reason.GITLAB_UNAVAILABLE, str(error))
+    name = "gitlab_answer" if check == "api_token" else check
+    return found(name, Reason.GITLAB_UNAVAILABLE, str(error))
 
 
 def token(api: Api) -> Iterator[Finding]:
@@ -216,9 +218,10 @@ def runner(seen: Seen) -> Iterator[Finding]:
 def hook(seen: Seen) -> Iterator[Finding]:
     """Look at the project's webhook and its last delivery."""
     hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
+    if not hooks and seen.by_group:  # a group's webhooks are for its Owners to see
+        raise GitLabError(403)
     if not hooks:
         yield found("hook", Reason.HOOK_MISSING, f"no webhook to {seen.url}")
-        return
     for each in hooks:
         name = f"webhook #{each['id']}"
         lacking = [event for event in EVENTS if not each.get(event)]

@@ -131,8 +131,10 @@ def _gitlab(
     ]
     if not named:
         report.unmade.append("projects: none is named in the settings or secrets: --project")
+    hooks = document(installation, "WEBHOOK_SECRETS")
+    bound = [str(key) for kept in hooks.values() if isinstance(kept, dict) for key in kept]
     for name in dict.fromkeys(named):
-        _project(report, api, bot, name, (installation.url(), settings, triggers))
+        _project(report, api, bot, name, (installation.url(), settings, triggers, bound))
 
 
 def _project(
@@ -140,18 +142,19 @@ def _project(
     api: Api,
     bot: dict[str, Any],
     name: str,
-    known: tuple[str, Settings, Mapping[str, str]],
+    known: tuple[str, Settings, Mapping[str, str], list[str]],
 ) -> None:
-    url, settings, triggers = known
+    url, settings, triggers, bound = known
     project = api.find(under("projects", name))
     if project is None:
         text = f"@{bot['username']} cannot see the project {name}"
         report.findings.append(found("project", Reason.BOT_RIGHTS, text))
         return
     member = api.find(f"{under('projects', project['id'])}/members/all/{bot['id']}") or {}
-    keys = (str(project["id"]), str(project["path_with_namespace"]), "*")
+    keys = (str(project["id"]), path := str(project["path_with_namespace"]), "*")
+    by_group = any(path.lower().startswith(f"{each.lower()}/") for each in bound)
     token = next((triggers[key] for key in keys if key in triggers), "")
     level = int(member.get("access_level", 0))
-    seen = Seen(api, project, bot, level, token, url, settings)
+    seen = Seen(api, project, bot, level, token, url, settings, by_group)
     for check in checks.PROJECT_CHECKS:
         report.add(check.__name__, lambda check=check: check(seen))  # type: ignore[misc]

@@ -21,14 +21,15 @@ def prove(connection: Connection, bot: Api) -> None:
     if _answered(connection.api, notes, own):
         connection.say("✔ a mention was answered")
         return
-    began = time.monotonic()
-    connection.api.post(notes, body=f"{connection.phrase} help")
-    while time.monotonic() - began < connection.words.wait:
-        if _answered(connection.api, notes, own):
-            taken = time.monotonic() - began
-            connection.say(f"✔ {connection.phrase} help was answered after {taken:.1f} s")
-            return
-        time.sleep(_PAUSE)
+    for _ in range(2):  # functions may go on with the secrets they have for 30 seconds
+        began = time.monotonic()
+        connection.api.post(notes, body=f"{connection.phrase} help")
+        while time.monotonic() - began < connection.words.wait:
+            if _answered(connection.api, notes, own):
+                taken = time.monotonic() - began
+                connection.say(f"✔ {connection.phrase} help was answered after {taken:.1f} s")
+                return
+            time.sleep(_PAUSE)
     message = f"a mention in issue #{issue['iid']} was not answered: doctor says why"
     raise Unusable(message)
 

@@ -1,6 +1,6 @@
 """Take away what setup made, in the order in which nothing half is left working."""
 
-from collections.abc import Callable
+import json
 
 from cli.api import under
 from cli.connection import BRANCH, ISSUE, Connection
@@ -75,5 +75,6 @@ def _forget(connection: Connection) -> None:
 
 
 def _store(connection: Connection, name: str, content: dict[str, object]) -> None:
-    write: Callable[[], object] = lambda: connection.keep(name, content)  # noqa: E731
-    connection.act(f"{name} without the tokens of {connection.name}", write)
+    if connection.installation.read(name) not in ("", json.dumps(content)):
+        what = f"{name} without the tokens of {connection.name}"
+        connection.act(what, lambda: connection.keep(name, content))

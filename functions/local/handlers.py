@@ -45,8 +45,10 @@ class Local:
         folder = Path(environment.get("STATE_DIR") or "./.state")
         webhook, gitlab = (_document(environment, folder, variable) for variable in NEEDS)
         # Read now, as what is wrong with them should be known before the first delivery.
-        WebhookSecrets.parse(webhook())
-        GitLabSecrets.parse(gitlab())
+        self.awaits_setup = _awaits_setup(environment, folder)
+        if not self.awaits_setup:
+            WebhookSecrets.parse(webhook())
+            GitLabSecrets.parse(gitlab())
         port = _port(environment.get("PORT") or "8080")
         self._store = Store(folder)
         queue, records = SqliteQueue(self._store), SqliteRecords(self._store, now())
@@ -101,6 +103,8 @@ def main(task: str = "") -> int:
         return 2
     local.start()
     sys.stderr.write(f"Listening on {local.url}\n")
+    if local.awaits_setup:
+        sys.stderr.write("It has no secrets yet, and takes no delivery: make setup PROJECT=…\n")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
@@ -116,10 +120,18 @@ def secret_file(folder: Path, document: str) -> Path:
 def _document(environment: Mapping[str, str], folder: Path, document: str) -> Callable[[], str]:
     """Return what reads a secret document, a file each time anew: it may have been rotated."""
     file = secret_file(folder, document)
-    if not environment.get(document, "").strip() and file.exists():
+    if not environment.get(document, "").strip() and (
+        file.exists() or _awaits_setup(environment, folder)
+    ):
         return lambda: file.read_text(encoding="utf-8")
     given = required(environment, document, NEEDS[document])
     return lambda: given
+
+
+def _awaits_setup(environment: Mapping[str, str], folder: Path) -> bool:
+    """Tell whether `setup`, which alone needs URL, is still to write the secrets."""
+    given = any(environment.get(name) or secret_file(folder, name).exists() for name in NEEDS)
+    return bool(environment.get("URL")) and not given
 
 
 def _settings_file(environment: Mapping[str, str]) -> Mapping[str, str]:
