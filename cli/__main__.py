@@ -17,6 +17,7 @@ from cli.setup import setup
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
 from shared.installation.settings import texts
+from shared.installation.settings_file import PLATFORMS
 
 _NAMES = {"Your": "GITLAB_TOKEN", "Token": "BOT_TOKEN", "API": "ANTHROPIC_API_KEY"}
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; 0: all is well, 1: something was found, 2: it could not be done."""
     words = _parser().parse_args(arguments)
     try:
-        settings, installation = open_installation(words.settings)
+        settings, installation = open_installation(words.settings, words.platform)
         if words.command == "deploy":
             return deploy(settings, installation, dry=words.dry_run)
         if words.command == "bootstrap":
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("setup", "remove", "doctor", "bootstrap", "deploy"):
         command = commands.add_parser(name)
         command.add_argument("--settings", type=Path, default=Path("claude.env"), metavar="FILE")
+        command.add_argument("--platform", choices=PLATFORMS, default="", help="else the file's")
         if name in ("setup", "remove", "deploy"):
             command.add_argument(
                 "--dry-run", action="store_true", help="say only what would be done"

@@ -76,8 +76,12 @@ def _aws(settings: Mapping[str, str]) -> list[list[str]]:
 
 
 def _quoted(value: str) -> str:
-    """Return a value as `sam deploy --parameter-overrides` takes it."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    r"""Return a value as `sam deploy --parameter-overrides` takes it.
+
+    SAM reads \" as a quote and any other backslash as itself; a quote that JSON has escaped
+    therefore travels as \u0022. (samcli.cli.types, CfnParameterOverridesType)
+    """
+    escaped = value.replace('\\"', "\\u0022").replace('"', '\\"')
     return f'"{escaped}"'
 
 

@@ -1,7 +1,6 @@
 """What is run with which words, without a question; what is refused before anything is run."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,9 @@ def deploy(name: str, known: Mapping[str, str] | None, **settings: str) -> None:
 
 
 def test_aws_is_asked_nothing_and_keeps_what_is_not_named(ran: list[list[str]]) -> None:
-    deploy("aws", {}, STACK="ours", TRIGGER_PHRASE="@claude, @ai", PROMPTS='{"fix": "a \\"b\\""}')
+    deploy(
+        "aws", {}, STACK="ours", TRIGGER_PHRASE="@claude, @ai", PROMPTS='{"fix": "a \\"b\\"\\n"}'
+    )
     assert ran[0] == ["sam", "build"]
     words = ran[1]
     assert words[:4] == ["sam", "deploy", "--stack-name", "ours"]
@@ -50,8 +51,8 @@ def test_aws_is_asked_nothing_and_keeps_what_is_not_named(ran: list[list[str]]) 
     assert "--no-confirm-changeset" in words
     given = words[words.index("--parameter-overrides") + 1 :]
     read = dict(each.split("=", 1) for each in given)
-    assert shlex.split(read["TriggerPhrase"]) == ["@claude, @ai"]
-    assert json.loads(shlex.split(read["Prompts"])[0]) == {"fix": 'a "b"'}
+    assert read["TriggerPhrase"] == '"@claude, @ai"'
+    assert json.loads(read["Prompts"][1:-1].replace('\\"', '"')) == {"fix": 'a "b"\n'}
     assert set(read) <= set(template.source()["Parameters"])
 
 
