@@ -16,7 +16,7 @@ from cli.remove import remove
 from cli.setup import setup
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
-from shared.installation.settings import texts
+from shared.installation.settings import Settings
 from shared.installation.settings_file import PLATFORMS
 
 _NAMES = {"Your": "GITLAB_TOKEN", "Token": "BOT_TOKEN", "API": "ANTHROPIC_API_KEY"}
@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> int:
             return doctor(settings, installation, words.project or [], as_json=words.json)
         chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
         token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
-        api = Api(texts(settings)["GITLAB_URL"].rstrip("/"), token)
+        read = Settings.read(settings)
+        api = Api(read.gitlab_url, token, read.proxy)
         connection = Connection(api, installation, settings, chosen, say)
         if words.command == "setup":
             setup(connection, ask, own_bot=words.bot_token)

@@ -16,10 +16,10 @@ MAINTAINER, OWNER = 40, 50  # https://docs.gitlab.com/api/access_requests/#valid
 class Api:
     """The calls; none follows a redirect, and the token is in no error."""
 
-    def __init__(self, url: str, token: str) -> None:
-        """Take GitLab's address and the token."""
-        self.url = url
-        self._client = connect(url, token)
+    def __init__(self, url: str, token: str, proxy: str = "") -> None:
+        """Take GitLab's address, the token, and a proxy if need be."""
+        self.url, self.proxy = url, proxy
+        self._client = connect(url, token, proxy=proxy)
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON under a path."""

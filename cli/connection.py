@@ -87,7 +87,7 @@ class Connection:
     def bot(self) -> Api | None:
         """Return GitLab as the installation's bot sees it; None without a token that works."""
         token = self.gitlab.get("api_token")
-        api = Api(self.api.url, str(token)) if token else None
+        api = Api(self.api.url, str(token), self.api.proxy) if token else None
         try:
             return api if api and api.get("/user") else None
         except GitLabError as error:

@@ -118,7 +118,7 @@ def _gitlab(
     token, triggers = str(secrets.get("api_token") or ""), secrets.get("trigger_tokens") or {}
     if not token.isascii() or not token:
         return
-    api = Api(settings.gitlab_url, token)
+    api = Api(settings.gitlab_url, token, settings.proxy)
     try:
         bot = api.get("/user")
     except GitLabError as error:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 import gitlab
@@ -18,6 +19,8 @@ from shared.gitlab.values import Cause, GitLabError
 from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 
+# The certificate of a company's own CA, beside the folders of the sources and so of a bundle.
+CA_FILE = Path(__file__).parents[2] / "gitlab-ca.pem"
 PAGE = 100  # the most GitLab gives at once
 # Seconds to connect and between bytes; the calls of one attempt stay below its lease.
 TIMEOUT = (3.05, 10.0)
@@ -39,13 +42,13 @@ class Client:
     or one that is not the JSON the caller expects. A rotated token is read again on the first 401.
     """
 
-    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
-        """Take the address and where the API token comes from; connect on first need."""
-        self._url, self._secrets = url, secrets
+    def __init__(self, url: str, secrets: Cached[GitLabSecrets], proxy: str = "") -> None:
+        """Take the address, where the API token comes from, a proxy; connect on first need."""
+        self._url, self._secrets, self._proxy = url, secrets, proxy
         self._token: Secret | None = None
         self._authorised: gitlab.Gitlab | None = None
         self._own: tuple[gitlab.Gitlab, int] | None = None
-        self._anonymous = connect(url)
+        self._anonymous = connect(url, proxy=proxy)
 
     def get(self, path: str, *, timeout: tuple[float, float] | None = None) -> dict[str, Any]:
         """Return the object under a path; `timeout` in seconds, as TIMEOUT."""
@@ -141,7 +144,8 @@ class Client:
     def _current(self) -> gitlab.Gitlab:
         token = self._secrets.get().api_token
         if self._authorised is None or token is not self._token:
-            self._authorised, self._token = connect(self._url, token.reveal()), token
+            self._authorised = connect(self._url, token.reveal(), proxy=self._proxy)
+            self._token = token
         return self._authorised
 
 
@@ -153,9 +157,15 @@ class Group:
         self._client = client
 
 
-def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
-    """Return python-gitlab's client for one GitLab, with or without a token."""
+def connect(url: str, private_token: str | None = None, *, proxy: str = "") -> gitlab.Gitlab:
+    """Return python-gitlab's client for one GitLab, with or without a token and a proxy.
+
+    Where CA_FILE is there, it says which certificates are trusted, and nothing else does.
+    """
     session = requests.Session()
+    if proxy:  # what the environment says would come before it
+        session.trust_env = False
+        session.proxies = {"http": proxy, "https": proxy}
     # By itself python-gitlab sleeps through 429 and follows redirects: this hook comes first.
     session.hooks["response"].append(_raise_for_status)
     return gitlab.Gitlab(
@@ -165,6 +175,7 @@ def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
         keep_base_url=True,
         retry_transient_errors=False,
         session=session,
+        ssl_verify=str(CA_FILE) if CA_FILE.exists() else True,
         user_agent="gitlab-claude-trigger",
     )
 

@@ -173,3 +173,15 @@ def test_a_private_ca_and_a_proxy_are_settings_of_the_environment(
         monkeypatch.setenv("HTTPS_PROXY", way)
         assert GitLab(url, secrets(API_TOKEN)).user(42)
     assert seen == [url.removeprefix("https://")]
+
+
+def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    port, seen = int(server.url.rpartition(":")[2]), list[str]()
+    monkeypatch.setattr(client, "CA_FILE", authority)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with behind_tls(port, certificate) as url, proxy(seen) as way:
+        assert GitLab(url, secrets(API_TOKEN), way).user(42)
+    assert seen == [url.removeprefix("https://")]

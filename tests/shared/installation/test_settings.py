@@ -97,6 +97,11 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
     ("environment", "variable"),
     [
         ({"GITLAB_URL": "gitlab.com"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "https://[fe80::1%eth0]"}, "GITLAB_URL"),
+        ({"GITLAB_PROXY": "proxy.example.com:3128"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "https://proxy.example.com:3128"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "http://proxy.example.com"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "http://proxy.example.com:3128/a"}, "GITLAB_PROXY"),
         ({"GITLAB_URL": "http://gitlab.example.com"}, "GITLAB_URL"),
         ({"GITLAB_URL": "ftp://gitlab.com"}, "GITLAB_URL"),
         ({"GITLAB_URL": "https://"}, "GITLAB_URL"),
