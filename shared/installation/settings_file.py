@@ -17,6 +17,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "GITLAB_OIDC_PROVIDER_ARN",
         "WEBHOOK_SECRETS_ARN",
         "GITLAB_SECRETS_ARN",
+        "SUBNET_IDS",
+        "SECURITY_GROUP_IDS",
         "ALARM_EMAIL",
         "LOG_RETENTION_DAYS",
         "SWEEP_MINUTES",
@@ -24,7 +26,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "DISPATCH_CONCURRENCY",
         "RECEIVE_RESERVED_CONCURRENCY",
     ),
-    "google": ("PROJECT_ID", "REGION", "ALARM_EMAIL", "SWEEP_MINUTES", "MEMORY_SIZE"),
+    "google": (
+        "PROJECT_ID",
+        "REGION",
+        "SUBNET",
+        "NETWORK",
+        "ALARM_EMAIL",
+        "SWEEP_MINUTES",
+        "MEMORY_SIZE",
+    ),
 }
 _SECRETS = ("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "ANTHROPIC_API_KEY")
 _LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)\s*=\s*(?P<value>.*)")

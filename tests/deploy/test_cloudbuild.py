@@ -60,6 +60,20 @@ def test_every_substitution_is_used_and_every_one_used_is_defined() -> None:
     assert used - BUILT_IN == defined
 
 
+def test_functions_that_call_gitlab_do_so_from_the_subnet_if_there_is_one(
+    workspace: Workspace,
+) -> None:
+    ran = workspace.build(URLS | POLICY, _SUBNET="inner", _NETWORK="ours")
+    assert ran.status == 0, ran.output
+    for name in FUNCTIONS:
+        words = ran.only("run", "deploy", f"claude-{name}")
+        inside = {"--network=ours", "--subnet=inner", "--vpc-egress=all-traffic"}
+        assert inside & set(words) == (set() if name == "receive" else inside)
+        assert google.complaints(words) == []
+    words = workspace.build(URLS | POLICY).only("run", "deploy", "claude-dispatch")
+    assert not [word for word in words if word.startswith("--subnet")]
+
+
 def test_every_step_waits_for_steps_before_it_and_the_check_comes_first() -> None:
     seen: set[str] = set()
     for step in google.build()["steps"]:
@@ -92,7 +106,8 @@ def test_substitutions_and_parameters_have_the_same_names_and_defaults() -> None
     parameters = {name.lower(): each for name, each in source()["Parameters"].items()}
     substitutions = google.build()["substitutions"]
     for name, default in substitutions.items():
-        if name != "_REGION":  # CloudFormation asks for it itself
+        # CloudFormation asks for the region itself, and knows subnets by their ids alone.
+        if name not in ("_REGION", "_SUBNET", "_NETWORK"):
             assert str(parameters[name.replace("_", "").lower()]["Default"]) == default
 
 

@@ -280,6 +280,17 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as error:
         settings(GITLAB_URL="https://oauth2:canary@gitlab.com")
     assert "canary" not in str(error.value)
+    with pytest.raises(SettingsError) as error:
+        settings(GITLAB_PROXY="http://me:canary@proxy.example.com:3128")
+    assert "canary" not in str(error.value)
+
+
+def test_an_address_may_be_an_ipv6_literal() -> None:
+    here = settings(GITLAB_URL="https://[2001:db8::1]:8443/gitlab/")
+    assert (here.host, here.gitlab_url) == (
+        "[2001:db8::1]:8443",
+        "https://[2001:db8::1]:8443/gitlab",
+    )
 
 
 def test_plain_http_is_for_this_machine() -> None:
