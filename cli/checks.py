@@ -243,8 +243,7 @@ def hook(seen: Seen) -> Iterator[Finding]:
 
 def _last_delivery(seen: Seen, hook_: Json) -> Iterator[Finding]:
     path = f"{seen.path}/hooks/{hook_['id']}/events"
-    events = seen.api.get(path, per_page=1) if seen.api.find(path, per_page=1) else []
-    for event in events[:1]:
+    for event in (seen.api.find(path, per_page=1) or [])[:1]:  # GitLab 17.3 and later
         status, name = str(event.get("response_status", "")), f"webhook #{hook_['id']}"
         if status.startswith("2"):
             return

@@ -24,8 +24,8 @@ class Local:
     def url(self) -> str:
         """Return URL, the address at which the reverse proxy takes deliveries."""
         url = self._settings.get("URL", "")
-        if not url:
-            message = "set URL in the settings file: where your reverse proxy takes deliveries"
+        if not url.startswith(("https://", "http://127.0.0.1")):
+            message = "set URL in the settings file: https:// and where your proxy takes deliveries"
             raise Unusable(message)
         return url
 

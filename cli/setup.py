@@ -261,6 +261,9 @@ def _variables(connection: Connection, ask: Ask) -> None:
     if connection.provider == "anthropic":
         question = "API key of the Claude API for the job (empty: you have another way): "
         wanted["ANTHROPIC_API_KEY"] = lambda: ask(question)
+    elif not connection.installation.job_variables():
+        page = f"docs/{connection.provider}.md"
+        connection.say(f"? the job's variables for {connection.provider} are yours to set: {page}")
     for name, text in wanted.items():
         if name in known and not (renewed and name == JOB_TOKEN):
             connection.say(f"✔ CI/CD variable {name}")

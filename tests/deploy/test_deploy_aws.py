@@ -54,9 +54,14 @@ def gitlab() -> Iterator[GitLab]:
 
 
 @pytest.fixture(scope="module")
-def deployed(cloud: Ministack, gitlab: GitLab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sam")
+
+
+@pytest.fixture(scope="module")
+def deployed(cloud: Ministack, gitlab: GitLab, clone: Path) -> Stack:
     """The stack by the docs' own commands, where the SAM CLI can be had."""
-    return sam.deploy(cloud, tmp_path_factory.mktemp("sam"), "claude", GitLabUrl=gitlab.url)
+    return sam.deploy(cloud, clone, "claude", GitLabUrl=gitlab.url)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +89,26 @@ def until(happened: Callable[[], bool], cloud: Ministack, seconds: float = 40) -
 
 
 def test_the_commands_of_the_docs_deploy_it(deployed: Stack) -> None:
+    assert deployed.deliver({}, b"", "GET")[0] == 200
+
+
+def test_a_colleague_deploys_with_the_settings_file_and_changes_nothing_else(
+    deployed: Stack, cloud: Ministack, clone: Path
+) -> None:
+    def parameters() -> dict[str, str]:
+        described = cloud.client("cloudformation").describe_stacks(StackName="claude")
+        found = described["Stacks"][0]["Parameters"]
+        return {each["ParameterKey"]: each["ParameterValue"] for each in found}
+
+    before = parameters()
+    prompts = '{"fix": "Say \\"why\\" first."}'
+    shown = sam.again(cloud, clone, f"STACK=claude\nRUNS_PER_DAY=77\nPROMPTS={prompts}\n")
+    after = parameters()
+    assert json.loads(after.pop("Prompts")) == json.loads(prompts)
+    assert after == {name: value for name, value in before.items() if name != "Prompts"} | {
+        "RunsPerDay": "77"
+    }
+    assert deployed.outputs["WebhookUrl"] in shown
     assert deployed.deliver({}, b"", "GET")[0] == 200
 
 
