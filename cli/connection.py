@@ -61,6 +61,11 @@ class Connection:
         self.gitlab, self.webhook = self._documents()
 
     @property
+    def bot_name(self) -> str:
+        """The access token's name, by which older GitLabs too find it again, and its bot's."""
+        return f"Claude {self.mark[-8:]}"
+
+    @property
     def phrase(self) -> str:
         """How Claude is mentioned."""
         phrases = str(self.installation.environment().get("TRIGGER_PHRASE") or "@claude")

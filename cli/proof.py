@@ -11,6 +11,9 @@ _PAUSE = 0.2  # seconds between two looks for the answer
 
 def prove(connection: Connection, bot: Api) -> None:
     """Ask for help in a confidential issue, and see it answered."""
+    if connection.projects[0].get("issues_enabled") is False:
+        connection.say("? the project has no issues: write a mention yourself to see it answered")
+        return
     path, own = f"{under('projects', connection.projects[0]['id'])}/issues", bot.get("/user")["id"]
     known = connection.api.all(path, search=ISSUE, state="opened")
     issue = next((each for each in known if each["title"] == ISSUE), None)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from cli.api import Api, under
 from cli.connection import BRANCH, FILE, Connection, Json
 from cli.installation import Unusable
+from shared.gitlab.values import GitLabError
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "claude.yml"
 # `include:` with a list below it, whose first dash is found with its indentation.
@@ -48,7 +49,8 @@ def _propose(connection: Connection, project: Json, change: Json) -> None:
     if api.find(branch) is None:
         template = TEMPLATE.read_text(encoding="utf-8")
         actions = [{"action": "create", "file_path": FILE, "content": template}, change]
-        api.post(
+        _commit(
+            api,
             f"{path}/repository/commits",
             branch=BRANCH,
             start_branch=project["default_branch"],
@@ -71,6 +73,19 @@ def _propose(connection: Connection, project: Json, change: Json) -> None:
         description="Adds the job that runs Claude Code when it is mentioned.",
         remove_source_branch=True,
     )
+
+
+def _commit(api: Api, path: str, **commit: object) -> None:
+    try:
+        api.post(path, **commit)
+    except GitLabError as error:
+        if error.status not in (400, 403):
+            raise
+        message = (
+            f"GitLab lets you make no branch {BRANCH}: a Maintainer can allow it under Settings >"
+            " Repository > Protected branches and Push rules; all before this is done"
+        )
+        raise Unusable(message) from error
 
 
 def _has_job(api: Api, path: str, branch: str) -> bool:

@@ -58,7 +58,8 @@ def _forget(connection: Connection) -> None:
     left = {name: token for name, token in tokens.items() if name not in names}
     path = f"{connection.path}/access_tokens"
     try:
-        ours = connection.mine(connection.api.all(path, state="active"))
+        known = connection.api.all(path, state="active")
+        ours = [each for each in known if each["name"] == connection.bot_name]
     except GitLabError as error:
         if error.status not in (401, 403, 404):  # a tier without access tokens
             raise

@@ -66,7 +66,7 @@ def _bot(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:
 
 def _create_bot(connection: Connection) -> bool:
     path = f"{connection.path}/access_tokens"
-    name = f"Claude {connection.mark[-8:]}"
+    name = connection.bot_name
 
     def create() -> None:
         # One that was made by a run which could not store it: nobody has its text.
@@ -307,4 +307,10 @@ def _put_variable(
         data |= {"masked_and_hidden": True} if hides else {"masked": secret}
         connection.api.post(path, key=name, **data)
 
-    connection.act(f"CI/CD variable {name} ({flags or 'visible'})", write)
+    try:
+        connection.act(f"CI/CD variable {name} ({flags or 'visible'})", write)
+    except GitLabError as error:
+        if error.status != 400:  # noqa: PLR2004
+            raise
+        message = f"GitLab does not take {name}: masked, it has 8 characters or more and no blank"
+        raise Unusable(message) from error

@@ -1,5 +1,6 @@
 """A stack as the operator meets it, on moto; the real template's is in tests/deploy."""
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -85,3 +86,29 @@ def test_no_stack_no_credentials_and_half_a_stack_are_sentences() -> None:
     formation.create_stack(StackName="half", TemplateBody=json.dumps(template))
     with pytest.raises(Unusable, match="the stack is in CREATE_COMPLETE: deploy first"):
         Aws({"STACK": "half"}).url()
+
+
+@pytest.mark.parametrize(
+    ("payload", "failed", "seen"),
+    [
+        ({"gitlab": "answers"}, None, ""),
+        ({"gitlab": "tls: the certificate"}, None, "tls: the certificate"),
+        ({"errorMessage": "canary"}, "Unhandled", "the function sweep failed: its log says why"),
+    ],
+)
+def test_the_function_tells_what_it_sees_of_gitlab(
+    stack: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    payload: dict[str, str],
+    failed: str | None,
+    seen: str,
+) -> None:
+    class Lambda:
+        def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+            assert (FunctionName, json.loads(Payload)) == ("sweep", {"look": True})
+            answer = {"Payload": io.BytesIO(json.dumps(payload).encode())}
+            return answer | ({"FunctionError": failed} if failed else {})
+
+    monkeypatch.setattr("cli.aws.client", lambda _: Lambda())
+    monkeypatch.setattr(Aws, "_outputs", {"SweepFunction": "sweep"})
+    assert stack.look() == seen

@@ -173,8 +173,13 @@ def test_each_gitlab_gets_what_it_knows(stage: Scene, version: str, kind: str) -
     stage.gitlab.hook_vintage = {"16": "2023", "19": "19"}.get(version[:2], "18.1")
     stage.setup()
     assert list(stage.document("WEBHOOK_SECRETS")[kind]) == ["7"]
+    made = stage.made()
+    stage.setup()
+    assert stage.made() == made
     hidden = version.startswith(("18", "19"))
     assert {each["hidden"] for each in stage.gitlab.ci_variables[7].values()} == {hidden}
+    assert stage.run("remove", "--project", "7")[0] == 0
+    assert not stage.gitlab.access_tokens
 
 
 @pytest.mark.parametrize("tier", ["premium", "free"])
@@ -196,3 +201,42 @@ def test_a_group_is_set_up_at_once(stage: Scene, tier: str) -> None:
     assert stage.run("remove", "--group", "group")[0] == 0
     assert not gitlab.hooks
     assert not gitlab.access_tokens
+
+
+def test_a_branch_that_may_not_be_made_and_a_key_that_cannot_be_masked_are_sentences(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "short")
+    status, shown = stage.run("setup", "--project", "group/app")
+    assert (status, "GitLab does not take ANTHROPIC_API_KEY: masked" in shown) == (2, True)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    stage.gitlab.projects[7].protected["claude-setup"] = 60
+    status, shown = stage.run("setup", "--project", "group/app")
+    assert (status, "GitLab lets you make no branch claude-setup" in shown) == (2, True)
+    del stage.gitlab.projects[7].protected["claude-setup"]
+    stage.setup()
+
+
+def test_a_bot_whose_token_has_expired_is_replaced_everywhere(stage: Scene) -> None:
+    stage.setup()
+    gitlab, old = stage.gitlab, stage.document("GITLAB_SECRETS")["api_token"]
+    gitlab.api_tokens.pop(old)
+    stage.setup()
+    new = stage.document("GITLAB_SECRETS")["api_token"]
+    assert new != old
+    assert gitlab.ci_variables[7]["GITLAB_ACCESS_TOKEN"]["description"].endswith(
+        f"token {next(iter(gitlab.access_tokens))}"
+    )
+    assert stage.made() | {"notes": 0} == MADE | {"notes": 0}
+    stage.merge()
+    assert stage.findings() == []
+
+
+def test_a_model_of_a_cloud_asks_for_no_key(stage: Scene) -> None:
+    stage.settings(
+        URL=stage.read()["URL"], MODEL_PROVIDER="vertex", MODEL_REGION="eu", MODEL="claude-opus-5-5"
+    )
+    shown = stage.setup()
+    assert "the job's variables for vertex are yours to set: docs/vertex.md" in shown
+    assert list(stage.gitlab.ci_variables[7]) == ["GITLAB_ACCESS_TOKEN"]
+    assert "provider: vertex" in stage.gitlab.files[7, "claude-setup"][".gitlab-ci.yml"]

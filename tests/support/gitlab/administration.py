@@ -56,6 +56,8 @@ def _token(record: Record, *, shown: bool = False) -> Json:
         "revoked": False,
         "user_id": record.get("user_id", 1),
     }
+    if not record.get("described", True):
+        del answer["description"]
     return answer | ({"token": record["token"]} if shown else {})
 
 
@@ -90,6 +92,7 @@ def create_access_token(state: State, request: Request) -> Answer:
         "name": request.text("name"),
         "scopes": list(request.params["scopes"]),
         "description": request.params.get("description"),
+        "described": not state.version.startswith(("16", "17")),
         "until": request.text("expires_at"),
         "user_id": bot.id,
         "token": f"glpat-{state.number():020d}",
