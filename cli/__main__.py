@@ -10,7 +10,7 @@ from cli.api import Api
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
 from cli.doctor import doctor
-from cli.installation import Unusable, say
+from cli.installation import Unusable, printable, say
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         else:
             remove(connection)
     except (SettingsError, Unusable, GitLabError) as error:
-        sys.stderr.write(f"✘ {error}\n")
+        sys.stderr.write(printable(f"✘ {error}\n"))
         return 2
     return 0
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -45,16 +46,18 @@ class Aws:
     def read(self, document: str) -> str:
         """Return a secret's current version."""
         secrets = client("secretsmanager")
-        try:
-            found = secrets.get_secret_value(SecretId=self._secret(document))
-        except secrets.exceptions.ResourceNotFoundException:
-            return ""
+        with _told():
+            try:
+                found = secrets.get_secret_value(SecretId=self._secret(document))
+            except secrets.exceptions.ResourceNotFoundException:  # it has no version yet
+                return ""
         return str(found.get("SecretString", ""))
 
     def write(self, document: str, text: str) -> None:
         """Make a new current version of a secret."""
-        secrets = client("secretsmanager")
-        secrets.put_secret_value(SecretId=self._secret(document), SecretString=text)
+        secrets, name = client("secretsmanager"), self._secret(document)
+        with _told():
+            secrets.put_secret_value(SecretId=name, SecretString=text)
 
     def job_variables(self) -> Mapping[str, str]:
         """Return the role of a job on Bedrock, and what it is to call."""
@@ -68,9 +71,9 @@ class Aws:
 
     def look(self) -> str | None:
         """Invoke `sweep` with the task `look`."""
-        called = client("lambda").invoke(
-            FunctionName=self._outputs["SweepFunction"], Payload=b'{"look": true}'
-        )
+        name = self._outputs["SweepFunction"]
+        with _told():
+            called = client("lambda").invoke(FunctionName=name, Payload=b'{"look": true}')
         answer = json.loads(called["Payload"].read() or b"{}")
         if called.get("FunctionError") or "gitlab" not in answer:
             return "the function sweep failed: its log says why"
@@ -92,15 +95,14 @@ class Aws:
 
     @cached_property
     def _stack(self) -> dict[str, Any]:
-        try:
-            found = client("cloudformation").describe_stacks(StackName=self._stack_name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationError":
-                raise Unusable(_told(error)) from error
-            message = f"there is no stack {self._stack_name}: {HOW_TO_DEPLOY}"
-            raise Unusable(message) from error
-        except BotoCoreError as error:
-            raise Unusable(_told(error)) from error
+        with _told():
+            try:
+                found = client("cloudformation").describe_stacks(StackName=self._stack_name)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ValidationError":
+                    raise
+                message = f"there is no stack {self._stack_name}: {HOW_TO_DEPLOY}"
+                raise Unusable(message) from error
         return dict(found["Stacks"][0])
 
     @property
@@ -117,14 +119,24 @@ class Aws:
     def _waiting(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages"]
         url = self._outputs[queue]
-        found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        with _told():
+            found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return int(found["Attributes"][names[0]])
 
     def _alarms(self) -> list[dict[str, Any]]:
         prefix = f"{self._stack_name}-"
-        found = client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")
+        with _told():
+            found = client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")
         return list(found.get("MetricAlarms", []))
 
 
-def _told(error: Exception) -> str:
-    return f"AWS cannot be asked ({type(error).__name__}): sign in with the right to read the stack"
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn an SDK's error into a sentence: its own text may quote what was sent."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        name = code or type(error).__name__
+        message = f"AWS refuses ({name}): sign in with the right to read the stack and its secrets"
+        raise Unusable(message) from None

@@ -78,6 +78,11 @@ def unreached(check: str, error: GitLabError) -> Finding:
     return found(name, Reason.GITLAB_UNAVAILABLE, str(error))
 
 
+def cure_of(failed: str) -> str:
+    """Return the cure for what functions say of the way to GitLab."""
+    return next((cure for cause, cure in _CURES.items() if cause == failed), "See their log.")
+
+
 def token(api: Api) -> Iterator[Finding]:
     """Look at the API token itself: `GET /personal_access_tokens/self`."""
     own = api.find("/personal_access_tokens/self")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cli import checks
 from cli.api import Api, under
 from cli.checks import Seen, found, unreached
-from cli.installation import Finding, Installation, Unusable, document, say
+from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, say
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
@@ -23,9 +23,12 @@ class Report(NamedTuple):
     unmade: list[str]
 
     def add(self, name: str, check: Callable[[], Iterable[Finding]]) -> bool:
-        """Make a check; return whether GitLab could be asked."""
+        """Make a check; return whether GitLab or the cloud could be asked."""
         try:
             self.findings.extend(check())
+        except Unusable as error:
+            self.unmade.append(f"{name}: {error}")
+            return False
         except GitLabError as error:
             if error.status in (403, 404):
                 self.unmade.append(f"{name}: the bot may not look (GitLab answered {error.status})")
@@ -70,17 +73,22 @@ def examine(settings: Mapping[str, str], installation: Installation, projects: l
         report.findings.append(found("settings", Reason.SETTING_WRONG, str(error)))
         return report
     report.findings.extend(_settings(settings, deployed, found_settings))
-    report.findings.extend(installation.findings())
+    report.add("platform", installation.findings)
     report.findings.extend(checks.public_url(url))
     report.findings.extend(_secrets(installation))
-    from_inside = installation.look()
-    if from_inside:
-        text = f"the functions do not reach GitLab: {from_inside}"
-        report.findings.append(found("from_inside", Reason.GITLAB_UNAVAILABLE, text))
-    elif from_inside is None and installation.name == "google":
-        report.unmade.append("from_inside: sweep takes no call from outside; see its log")
+    report.add("from_inside", lambda: _from_inside(installation))
     _gitlab(report, installation, found_settings, projects)
     return report
+
+
+def _from_inside(installation: Installation) -> Iterator[Finding]:
+    failed = installation.look()
+    if failed:
+        text = f"the functions do not reach GitLab: {failed}"
+        yield found("from_inside", Reason.GITLAB_UNAVAILABLE, text, checks.cure_of(failed))
+    elif failed is None and installation.name == "google":
+        message = "sweep takes no call from outside; its log tells what failed"
+        raise Unusable(message)
 
 
 def _settings(
@@ -100,13 +108,13 @@ def _settings(
 
 def _secrets(installation: Installation) -> Iterator[Finding]:
     parsers: tuple[tuple[str, Callable[[str], object]], ...] = (
-        ("WEBHOOK_SECRETS", WebhookSecrets.parse),
-        ("GITLAB_SECRETS", GitLabSecrets.parse),
+        (WEBHOOK, WebhookSecrets.parse),
+        (GITLAB, GitLabSecrets.parse),
     )
     for name, parse in parsers:
         try:
             parse(installation.read(name))
-        except SecretError as error:
+        except (SecretError, Unusable) as error:
             cure = "Run setup, or fill it in: docs/settings.md, Secrets"
             yield found(name.lower(), Reason.SECRETS_UNAVAILABLE, str(error), cure)
 
@@ -114,7 +122,10 @@ def _secrets(installation: Installation) -> Iterator[Finding]:
 def _gitlab(
     report: Report, installation: Installation, settings: Settings, projects: list[str]
 ) -> None:
-    secrets = document(installation, "GITLAB_SECRETS")
+    try:
+        secrets, hooks = (document(installation, name) for name in (GITLAB, WEBHOOK))
+    except Unusable:  # told above
+        return
     token, triggers = str(secrets.get("api_token") or ""), secrets.get("trigger_tokens") or {}
     if not token.isascii() or not token:
         return
@@ -131,7 +142,6 @@ def _gitlab(
     ]
     if not named:
         report.unmade.append("projects: none is named in the settings or secrets: --project")
-    hooks = document(installation, "WEBHOOK_SECRETS")
     bound = [str(key) for kept in hooks.values() if isinstance(kept, dict) for key in kept]
     for name in dict.fromkeys(named):
         _project(report, api, bot, name, (installation.url(), settings, triggers, bound))

@@ -39,15 +39,16 @@ class Google:
 
     def read(self, document: str) -> str:
         """Return a secret's latest version."""
-        try:
-            return self._gcloud("secrets", "versions", "access", "latest", _secret(document))
-        except Unusable:
+        name = _secret(document)
+        words = ("secrets", "versions", "list", name, "--filter=state=ENABLED", "--limit=1")
+        if not json.loads(self._gcloud(*words, "--format=json") or "[]"):
             return ""
+        return self._gcloud("secrets", "versions", "access", "latest", f"--secret={name}")
 
     def write(self, document: str, text: str) -> None:
         """Add a version to a secret; the text travels on standard input."""
-        words = ("secrets", "versions", "add", _secret(document).removeprefix("--secret="))
-        self._gcloud(*words, "--data-file=-", given=text)
+        words = ("secrets", "versions", "add", _secret(document), "--data-file=-")
+        self._gcloud(*words, given=text)
 
     def job_variables(self) -> Mapping[str, str]:
         """Return none: the bootstrap prints what a job on Vertex AI needs."""
@@ -99,5 +100,4 @@ class Google:
 
 
 def _secret(document: str) -> str:
-    name = "claude-webhook-secrets" if document == WEBHOOK else "claude-gitlab-secrets"
-    return f"--secret={name}"
+    return "claude-webhook-secrets" if document == WEBHOOK else "claude-gitlab-secrets"

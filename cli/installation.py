@@ -36,7 +36,10 @@ class Installation(Protocol):
         """Return the settings that the functions run with."""
 
     def read(self, document: str) -> str:
-        """Return a secret document as it is stored, "" where there is none."""
+        """Return a secret document as it is stored, "" where there is none.
+
+        Raises Unusable where it may not be read: what is not known must not be replaced.
+        """
 
     def write(self, document: str, text: str) -> None:
         """Store a secret document."""
@@ -52,15 +55,23 @@ class Installation(Protocol):
 
 
 def document(installation: Installation, name: str) -> dict[str, Any]:
-    """Return a secret document as an object; what is none, such as a placeholder, is empty."""
+    """Return a secret document as an object; raise Unusable where it is none."""
     try:
         found = json.loads(installation.read(name) or "{}")
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    if not isinstance(found, dict):
+        message = f"{name} is no JSON object: mend what is stored, or store {{}}, then run again"
+        raise Unusable(message)
+    return found
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: some of what is shown others have written."""
+    return "".join(each for each in text if each.isprintable() or each == "\n")
 
 
 def say(line: str) -> None:
-    """Show a line at once."""
-    sys.stdout.write(line + "\n")
+    """Show a line at once, without what a terminal would act on."""
+    sys.stdout.write(printable(line) + "\n")
     sys.stdout.flush()

@@ -48,6 +48,7 @@ def _bot(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:
     """Return GitLab as the bot sees it: the stored one, your own, or a new access token's."""
     bot = connection.bot()
     if bot is None:
+        _check_others(connection, own_bot=own_bot)
         if own_bot:
             _store_own_bot(connection, ask)
         elif not _create_bot(connection):
@@ -62,6 +63,18 @@ def _bot(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:
     _admit(connection, user)
     connection.say(f"✔ the bot is @{user['username']}")
     return bot
+
+
+def _check_others(connection: Connection, *, own_bot: bool) -> None:
+    """Refuse to replace a bot that serves other projects too by one of this project alone."""
+    ours = {str(each["id"]) for each in connection.projects}
+    others = set(connection.gitlab.get("trigger_tokens", {})) - ours
+    if connection.gitlab.get("api_token") and others and not own_bot:
+        message = (
+            "GitLab does not take this installation's API token, which other projects use too:"
+            " renew it in GITLAB_SECRETS, or give one of your own bot user: --bot-token"
+        )
+        raise Unusable(message)
 
 
 def _create_bot(connection: Connection) -> bool:

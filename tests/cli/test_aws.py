@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cli.aws import Aws
@@ -35,7 +36,12 @@ def stack(aws: None) -> Aws:  # noqa: ARG001
         secrets.create_secret(Name=name, SecretString="{}")
     dead = queue.create_queue(QueueName="dead")["QueueUrl"]
     outputs = {"WebhookUrl": URL, "WebhookSecrets": "hook", "GitLabSecrets": "api"}
-    outputs |= {"DeadLettersUrl": dead, "AwsRoleToAssume": "arn:role", "ModelRegion": "eu-west-1"}
+    outputs |= {
+        "SweepFunction": "sweep",
+        "DeadLettersUrl": dead,
+        "AwsRoleToAssume": "arn:role",
+        "ModelRegion": "eu-west-1",
+    }
     template: dict[str, Any] = {
         "Parameters": {"TriggerPhrase": {"Type": "String", "Default": "@ai"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -112,3 +118,23 @@ def test_the_function_tells_what_it_sees_of_gitlab(
     monkeypatch.setattr("cli.aws.client", lambda _: Lambda())
     monkeypatch.setattr(Aws, "_outputs", {"SweepFunction": "sweep"})
     assert stack.look() == seen
+
+
+def test_rights_that_are_missing_are_a_sentence_and_no_finding(
+    stack: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.url()
+
+    class Refusing:
+        exceptions = boto3.client("secretsmanager").exceptions
+
+        def __getattr__(self, name: str) -> Any:
+            error = {"Error": {"Code": "AccessDeniedException", "Message": "a canary"}}
+            raise ClientError(error, name)
+
+    monkeypatch.setattr("cli.aws.client", lambda _: Refusing())
+    for ask in (lambda: stack.read(GITLAB), lambda: stack.write(GITLAB, "x"), stack.look):
+        with pytest.raises(Unusable, match=r"^AWS refuses \(AccessDeniedException\): sign in"):
+            ask()
+    with pytest.raises(Unusable, match="AWS refuses"):
+        list(stack.findings())

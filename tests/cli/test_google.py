@@ -20,7 +20,11 @@ words = [w for w in sys.argv[1:] if not w.startswith("--")]
 with (home / "calls").open("a") as notes:
     notes.write(json.dumps(sys.argv[1:]) + "\\n")
 names = [w.removeprefix("--secret=") for w in sys.argv[1:] if w.startswith("--secret=")]
-if words[:3] == ["secrets", "versions", "add"]:
+if words[0] == "secrets" and (home / "forbidden").exists():
+    sys.exit("PERMISSION_DENIED")
+if words[:3] == ["secrets", "versions", "list"]:
+    sys.stdout.write("[{{}}]" if (home / words[3]).exists() else "[]")
+elif words[:3] == ["secrets", "versions", "add"]:
     (home / words[3]).write_text(sys.stdin.read())
 else:
     file = home / (names or words)[-1]
@@ -59,6 +63,19 @@ def test_address_settings_and_secrets_are_the_project_s(folder: Path) -> None:
     assert not [word for call in calls for word in call if "canary" in word]
     assert {"--project=p", "--quiet"} <= set(calls[0])
     assert [problem for call in calls for problem in google.complaints(call)] == []
+
+
+def test_a_secret_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    stage: Scene, folder: Path
+) -> None:
+    deployed(folder, "https://receive.example.com", GITLAB_URL=stage.gitlab.url)
+    (folder / "claude-gitlab-secrets").write_text('{"api_token": "glpat-of-others"}')
+    (folder / "forbidden").touch()
+    stage.settings(PLATFORM="google", PROJECT_ID="p")
+    status, shown = stage.run("setup", "--project", "7")
+    assert (status, "sign in with a role that may do it" in shown) == (2, True)
+    assert "glpat-of-others" in (folder / "claude-gitlab-secrets").read_text()
+    assert {call.method for call in stage.gitlab.calls} == {"GET"}
 
 
 def test_what_is_paused_or_missing_is_found(folder: Path) -> None:

@@ -240,3 +240,28 @@ def test_a_model_of_a_cloud_asks_for_no_key(stage: Scene) -> None:
     assert "the job's variables for vertex are yours to set: docs/vertex.md" in shown
     assert list(stage.gitlab.ci_variables[7]) == ["GITLAB_ACCESS_TOKEN"]
     assert "provider: vertex" in stage.gitlab.files[7, "claude-setup"][".gitlab-ci.yml"]
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '"glpat-x"'])
+def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> None:
+    stage.state.mkdir(exist_ok=True)
+    file = stage.state / "gitlab_secrets.json"
+    file.write_text(text)
+    status, shown = stage.run("setup", "--project", "7")
+    assert (status, "GITLAB_SECRETS is no JSON object" in shown) == (2, True)
+    assert file.read_text() == text
+    assert {call.method for call in stage.gitlab.calls} == {"GET"}
+
+
+def test_a_bot_that_serves_others_too_is_not_replaced(stage: Scene) -> None:
+    stage.state.mkdir(exist_ok=True)
+    file = stage.state / "gitlab_secrets.json"
+    file.write_text('{"api_token": "glpat-gone", "trigger_tokens": {"8": "glptt-8"}}')
+    status, shown = stage.run("setup", "--project", "7")
+    assert (status, "which other projects use too" in shown) == (2, True)
+    assert "glpat-gone" in file.read_text()
+
+
+def test_what_others_wrote_moves_no_cursor(stage: Scene) -> None:
+    stage.gitlab.users[OPERATOR].username = "ol\x1b[2Jga"
+    assert "\x1b" not in stage.setup("--dry-run")

@@ -74,6 +74,20 @@ def test_functions_that_call_gitlab_do_so_from_the_subnet_if_there_is_one(
     assert not [word for word in words if word.startswith("--subnet")]
 
 
+def test_a_later_build_brings_the_dashboard_up_to_date(workspace: Workspace) -> None:
+    there = {"monitoring dashboards list": "projects/1/dashboards/2"}
+    there |= {"monitoring dashboards describe": "0123etag"}
+    ran = workspace.build(URLS | POLICY | there)
+    assert ran.status == 0, ran.output
+    words = ran.only("monitoring", "dashboards", "update")
+    assert words[3] == "projects/1/dashboards/2"
+    assert google.complaints(words) == []
+    shown = json.loads((workspace.folder / value(words, "--config-from-file")).read_text())
+    source_ = json.loads((ROOT / "deploy" / "google" / "dashboard.json").read_text())
+    assert shown == source_ | {"etag": "0123etag"}
+    assert not [each for each in ran.commands if each[:3] == ["monitoring", "dashboards", "create"]]
+
+
 def test_every_step_waits_for_steps_before_it_and_the_check_comes_first() -> None:
     seen: set[str] = set()
     for step in google.build()["steps"]:
@@ -247,6 +261,7 @@ def test_a_second_build_updates_what_the_first_one_made(workspace: Workspace) ->
         "alpha monitoring policies list": "projects/my-project/alertPolicies/1",
         "beta monitoring channels list": "projects/my-project/notificationChannels/1",
         "monitoring dashboards list": "projects/my-project/dashboards/1",
+        "monitoring dashboards describe": "0123etag",
     }
     ran = workspace.build(URLS | there, _ALARM_EMAIL="ops@example.com")
     assert ran.status == 0, ran.output
