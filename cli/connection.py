@@ -57,7 +57,8 @@ class Connection:
         self._check_role(kind)
         self.projects = [self.place] if kind == "projects" else self._served()
         self.name = str(self.place.get("path_with_namespace") or self.place.get("full_path"))
-        self.mark = f"{MARK} {sha256(f'{self.url} {self.name}'.encode()).hexdigest()[:8]}"
+        # Its id stays when a project or group is renamed.
+        self.mark = f"{MARK} {sha256(f'{self.url} {self.path}'.encode()).hexdigest()[:8]}"
         self.gitlab, self.webhook = self._documents()
 
     @property

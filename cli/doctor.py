@@ -144,7 +144,10 @@ def _gitlab(
         report.unmade.append("projects: none is named in the settings or secrets: --project")
     bound = [str(key) for kept in hooks.values() if isinstance(kept, dict) for key in kept]
     for name in dict.fromkeys(named):
-        _project(report, api, bot, name, (installation.url(), settings, triggers, bound))
+        try:
+            _project(report, api, bot, name, (installation.url(), settings, triggers, bound))
+        except GitLabError as error:
+            report.findings.append(unreached("project", error))
 
 
 def _project(

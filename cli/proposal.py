@@ -111,9 +111,7 @@ def include(text: str, provider: str) -> str | None:
     """
     inputs = [] if provider == "anthropic" else ["  inputs:", f"    provider: {provider}"]
     entry = [f"- local: {FILE}", *inputs]
-    found = re.search(
-        r"^include:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*([ \t]*)- ", text, re.MULTILINE
-    )
+    found = _LIST.search(text)
     if found:
         at = found.start(1)
         return text[:at] + "".join(f"{found[1]}{line}\n" for line in entry) + text[at:]

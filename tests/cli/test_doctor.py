@@ -132,6 +132,7 @@ STATES: tuple[Broken, ...] = (
     ("gitlab_timeout", "gitlab_unavailable", fault("GET /api/v4/user", Fault.hang(5))),
     ("gitlab_answer", "gitlab_unavailable", fault("GET /api/v4/user", Fault.status(502))),
     ("gitlab_version", "version_too_old", lambda s: setattr(s.gitlab, "version", "16.11.0")),
+    ("project", "gitlab_unavailable", fault("GET /api/v4/projects/7", Fault.status(502))),
     ("project", "bot_rights", lambda s: s.gitlab.remove_member(7, bot(s))),
     ("branch_rights", "ref_not_permitted", of_project(protected={"main": 50})),
     ("branch_rights", "ref_not_permitted", lambda s: s.gitlab.admit(7, bot(s), 30)),
