@@ -2,9 +2,8 @@ r"""Make what Claude says safe to post: no mention, quick action, closing word o
 
 What GitLab acts on, and where: a mention is `(?<!\w)@name` with Ruby's `\w`, which is ASCII, in
 the text of a rendered page outside code and links (`User.reference_pattern`); a quick action is a
-line of a paragraph that is in no list or quote (`Banzai::Filter::QuickActionFilter`); an issue is
-closed by the raw text of a description or commit message, code included:
-https://docs.gitlab.com/administration/issue_closing_pattern/
+line of a paragraph that is in no list or quote (`Banzai::Filter::QuickActionFilter`); of closing
+words `job/closing.py` tells.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from bisect import bisect_left
 from collections import defaultdict
 
 from job import messages
+from job.closing import CLOSES, FENCE, JOINER, still
 from shared.contract.invisible import CHARACTERS
 
 MOST = 60_000  # characters: a note may have 1 MiB, a person reads less
 
-_BREAK, _JOINER = "\u200b", "\u2060"  # neither is seen; the second allows no line break either
-_FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
+_BREAK = "\u200b"  # not seen, as JOINER, which allows no line break either
 _RUN = re.compile(r"`{3,}|~{3,}")  # what somebody might take for a fence is none of ours
 _SUGGESTION = re.compile(r"suggestion(?::-[0-9]+\+[0-9]+)?")
 _QUICK_ACTION = re.compile(r"^(\s*)/(?=\w)")
@@ -33,15 +32,6 @@ _SIGNS = (
 _EMOJI = rf"[#*0-9]\ufe0f\u20e3|[{_SIGNS}]\ufe0f?(?:\u200d[{_SIGNS}]\ufe0f?)*"
 # An invisible character may be part of an emoji, and nothing else.
 _INVISIBLE = re.compile(f"({_EMOJI})|[\r\u2028-\u202f{CHARACTERS}]+")
-# GitLab's default pattern, without its word boundary, and with whatever might be a reference.
-_CLOSES = (
-    r"(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)"
-    r"|[Ii]mplement(?:s|ed|ing)?)"
-    r"(?=:? +(?:[Ii]ssues? +)?(?:[^ \n]*(?:#|://|\[(?:issue|work_item):)|[A-Z][A-Z0-9_]+-[0-9]))"
-)
-_CLOSING, _CLOSING_BLANK = re.compile(_CLOSES), re.compile(rf"({_CLOSES}:?) ")
-_SPAN = re.compile(r"(?<![\\`])(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)")  # as `quiet` leaves it
-_SIGN = re.compile(r"[!-/:-@ \[-`{-~]")
 # A draft is marked as Gitlab::Regex.merge_request_draft has it, or as it was before GitLab 14.8.
 _IN_FRONT = re.compile(
     r"\A(?:[ /#]+|[-*] |\[(?:draft|wip)\]|\(draft\)|(?:draft|wip):)+", re.IGNORECASE
@@ -61,7 +51,7 @@ _LINKS = (
 _TOKEN = re.compile(
     rf"{_LINKS}"
     r"|\\[!-/:-@\[-`{-~]|`+|~{3,}|<|!\[|\]\(|\[\[|\$|&(?:commat|#0*64|#[xX]0*40);"
-    rf"|(?<![A-Za-z0-9])@{_NAME}|{_CLOSES}"
+    rf"|(?<![A-Za-z0-9])@{_NAME}|{CLOSES}"
 )
 _ALWAYS = {"<": "&lt;", "\\<": "&lt;", "![": "!\\[", "\\@": f"\\@{_BREAK}"}
 _SIMPLE_LINK = re.compile(r"\]\([^\s\"'()<>`\\]*\)")  # whose address ends where it seems to
@@ -92,13 +82,13 @@ def quiet(text: str) -> str:
     prose = _Prose(in_tables=bool(_DELIMITER.search(text)))
     lines, fence, indent, quotes = [], "", 0, False
     for raw in text.split("\n"):
-        line, found = raw, _FENCE.fullmatch(raw)
+        line, found = raw, FENCE.fullmatch(raw)
         if fence:
             line = raw[min(indent, len(raw) - len(raw.lstrip(" "))) :]
             if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line):
                 line, fence = fence, ""
             elif quotes and _QUOTE_END.fullmatch(line):
-                line = _JOINER + line
+                line = JOINER + line
         elif found:
             indent, fence = len(found[1]), found[2]
             prose.interrupt()
@@ -110,30 +100,6 @@ def quiet(text: str) -> str:
     if fence:
         lines.append(fence)
     return "\n".join(lines)
-
-
-def unclosing(text: str) -> str:
-    """Return a `quiet` description in which no word closes an issue, not even one in code.
-
-    Code in which one would is spelled as HTML: it shows and copies the same.
-
-    >>> unclosing("So: `Fixes #5`")
-    'So: <code>Fixes&#32;&#35;5</code>'
-    """
-    lines: list[str] = []
-    code: list[str] = []  # a block's lines so far, its fence among them
-    fence = ""
-    for line in text.split("\n"):
-        if code:
-            code.append(line)
-            if re.fullmatch(rf" {{0,3}}{fence}{fence[0]}*\s*", line):
-                lines += _still_block(code)
-                code = []
-        elif found := _FENCE.fullmatch(line):
-            fence, code = found[2], [line]
-        else:
-            lines.append(_still_spans(line))
-    return _still("\n".join([*lines, *code]))
 
 
 def plain(text: str, most: int = 72) -> str:
@@ -171,35 +137,8 @@ def _line(text: str) -> str:
 
 def _short(line: str, most: int) -> str:
     """Return a line of so many characters at most, in which no word acts."""
-    line = _SKIP_CI.sub(f"[{_JOINER}", _still(line.rstrip(" -:.")))
+    line = _SKIP_CI.sub(f"[{JOINER}", still(line.rstrip(" -:.")))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
-
-
-def _still(text: str) -> str:
-    """Return a text in which an invisible character keeps each closing word from its issue."""
-    return _CLOSING.sub(rf"\g<0>{_JOINER}", text)
-
-
-def _still_spans(line: str) -> str:
-    """Return a line in which code on one line closes nothing."""
-
-    def spelled(span: re.Match[str]) -> str:
-        code = span[2]
-        if "|" in code or not _CLOSING.search(code):  # a bar is more than itself in a table
-            return span[0]
-        return f"<code>{_SIGN.sub(lambda sign: f'&#{ord(sign[0])};', code)}</code>"
-
-    return _SPAN.sub(spelled, line)
-
-
-def _still_block(code: list[str]) -> list[str]:
-    """Return the lines of a block of code that closes nothing, given with its fences."""
-    body = "\n".join(code[1:-1])
-    if not _CLOSING.search(body):
-        return code
-    body = body.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    body = _CLOSING_BLANK.sub(r"\1&#32;", body)
-    return [f"<pre><code>{body}", "</code></pre>"]
 
 
 def _language(info: str) -> str:
@@ -301,4 +240,4 @@ class _Prose:
             return sign
         if sign[0] in "@&":
             return f"@{_BREAK}"
-        return f"{sign}{_JOINER}" if sign[0].isalpha() else _ALWAYS.get(sign, sign)
+        return f"{sign}{JOINER}" if sign[0].isalpha() else _ALWAYS.get(sign, sign)

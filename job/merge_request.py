@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from job import messages
+from job.closing import unclosing
 from job.failures import Failure, Reason
 from job.gitlab import GitLabError
-from job.harmless import plain, quiet, unclosing
+from job.harmless import plain, quiet
 from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
 

@@ -37,6 +37,7 @@ TESTED_ELSEWHERE = {
     "job/folders.py": "made and cleared by job.artifacts, which has the tests",
     "job/identity.py": "with real users and the real client, in tests/templates/test_identity.py",
     "job/confine.py": "with real users and the real client, in tests/templates/test_identity.py",
+    "job/closing.py": "with what else acts, in tests/job/test_harmless.py",
     "job/exchange.py": "seen through job.signin, which has the tests",
     "cli/__main__.py": "every test of the program comes through it",
     "cli/api.py": "seen through cli.setup and cli.doctor, which have the tests",

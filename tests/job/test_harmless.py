@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job.harmless import literal, plain, quiet, unclosing
+from job.closing import unclosing
+from job.harmless import literal, plain, quiet
 from shared.incoming import mention
 from shared.markdown import visible
 from tests.support.gitlab import quick_actions
