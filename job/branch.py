@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from job import left, merge_request, messages, prompt
+from job import ci_files, left, merge_request, messages, prompt, refusals
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
 from job.harmless import quiet
-from job.workspace import CI_FILES, LARGEST_DIFF, Author, Change, Workspace
+from job.workspace import LARGEST_DIFF, Author, Change, Workspace
 from shared.contract.ai_flow import MERGE_REQUEST, REVIEW
 
 if TYPE_CHECKING:
@@ -314,7 +314,8 @@ def _published(
     link: str,
     context: Context,
 ) -> Published:
-    changes_ci = any(CI_FILES.fullmatch(change.path) for change in changes)
+    paths = [change.path for change in changes]
+    changes_ci = ci_files.touched(paths, context.environment, workspace.names, workspace.seen)
     _push(workspace, commit, branch, context, skip_ci=changes_ci)
     merged = (messages.REMARK_MERGED,) if branch.conflicts else ()
     remarks = (*merged, *((messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()))
@@ -332,9 +333,17 @@ def _published(
             known=branch.known,
         )
     except GitLabError as error:
-        what = messages.UPDATE_MERGE_REQUEST if branch.known else messages.OPEN_MERGE_REQUEST
-        raise _refused(what, error, context) from None
+        failure = _refused(messages.UPDATE_MERGE_REQUEST, error, context)
+        raise (failure if branch.known else _not_opened(branch, error, context)) from None
     return Published(url, commit, remarks)
+
+
+def _not_opened(branch: Branch, error: GitLabError, context: Context) -> Failure:
+    """Return the failure of a pushed branch without a merge request, with where to open one."""
+    ends = {"source_branch": branch.name, "target_branch": branch.target}
+    query = urlencode({f"merge_request[{name}]": each for name, each in ends.items()})
+    url = f"{context.environment['CI_PROJECT_URL']}/-/merge_requests/new?{query}"
+    return Failure(Reason.NO_MERGE_REQUEST, branch=branch.name, status=error.status, url=url)
 
 
 def _push(
@@ -350,9 +359,7 @@ def _push(
             with suppress(GitError):
                 if branch.before and workspace.gone(name):
                     raise Failure(Reason.DELETED_MEANWHILE, branch=name) from None
-            raise Failure(Reason.PUSHED_MEANWHILE, branch=name) from None
-        token = context.inputs.token_variable
-        raise Failure(Reason.PUSH_REJECTED, branch=name, name=token) from None
+        raise refusals.push(said, name, context.inputs.token_variable) from None
 
 
 def _still_open(context: Context) -> None:

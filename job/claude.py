@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
+from job import refusals
 from job.failures import Failure, Reason
 from job.inputs import TOOLS
 
@@ -41,6 +42,8 @@ _FIXED = {
     "DISABLE_AUTOUPDATER": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second by way of a shell
+_READ = 4000  # characters of what is said of an error
 _GRACE = 3.0  # seconds from SIGTERM to SIGKILL; GitLab's runner gives the whole job 10
 # Seconds in which the job hears of a stop too, where a runner tells the processes one by one:
 # https://gitlab.com/gitlab-org/gitlab-runner/-/merge_requests/4446
@@ -243,25 +246,17 @@ class Claude:
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:
     """Judge by exit code and `is_error`: `subtype` says success for an API error too."""
     if not last:
-        return Failure(Reason.CLAUDE_FAILED, status=code)
+        killed = code in _KILLED
+        return Failure(Reason.CLAUDE_KILLED if killed else Reason.CLAUDE_FAILED, status=code)
     if code == 0 and last.get("is_error") is False:
         return None
     if last.get("subtype") == "error_max_turns":
         return Failure(Reason.MAX_TURNS, limit=inputs.max_turns)
     if last.get("subtype") == "error_max_budget_usd":
         return Failure(Reason.MAX_BUDGET, limit=f"{inputs.max_budget_usd:g}")
-    status = last.get("api_error_status")
-    if status in (401, 403) or "Not logged in" in str(last.get("result")):
-        return Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider)
-    if status == 404:  # noqa: PLR2004
-        return Failure(Reason.MODEL_UNKNOWN)
-    if status == 429:  # noqa: PLR2004
-        return Failure(Reason.RATE_LIMITED)
-    if isinstance(status, int) and status >= 500:  # noqa: PLR2004
-        return Failure(Reason.OVERLOADED, status=status)
-    if isinstance(status, int):
-        return Failure(Reason.API_REFUSED, status=status)
-    return Failure(Reason.CLAUDE_FAILED, status=code)
+    told = [last.get("result"), *(last.get("errors") or [])] if last.get("is_error") else []
+    said = " ".join(str(each) for each in told if each)[:_READ]
+    return refusals.call(last.get("api_error_status"), said, inputs.provider, code)
 
 
 def _feed(pipe: IO[bytes] | None, message: str) -> None:

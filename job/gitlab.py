@@ -27,8 +27,8 @@ class GitLabError(Exception):
     def __init__(self, status: int, message: str) -> None:
         """Keep the status and the beginning of the message."""
         self.status, self.message = status, message[:_MESSAGE]
-        answered = f"GitLab answered {status}: {self.message}"
-        super().__init__(answered if status else "GitLab did not answer")
+        answered = f"GitLab answered {status}" if status else "GitLab did not answer"
+        super().__init__(f"{answered}: {self.message}")
 
 
 class GitLab:
@@ -115,9 +115,9 @@ class GitLab:
                     raise GitLabError(error.code, message) from None
                 asked = error.headers.get("Retry-After", "")
                 pause = min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else pause
-            except (OSError, ValueError):  # no answer, or none that is HTTP
+            except (OSError, ValueError) as error:  # no answer, or none that is HTTP
                 if method == "POST" or attempt >= self._attempts:
-                    raise GitLabError(0, "") from None
+                    raise GitLabError(0, _cause(error)) from None
             self._pause(pause)
         return b""
 
@@ -127,6 +127,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: object) -> None:
         """Follow none."""
+
+
+def _cause(error: Exception) -> str:
+    """Return why no answer came, such as a certificate or a name; no words of somebody else's."""
+    reason = getattr(error, "reason", error)
+    return str(reason) if isinstance(reason, OSError) else type(reason).__name__
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401

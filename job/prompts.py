@@ -64,6 +64,12 @@ CONFLICTS = (
     "of them so that both sides' intent is kept, and leave no marker; the job commits the merge."
 )
 REQUEST_FOLLOWS = "The request:"
+# The request where nobody wrote one.
+AS_TOLD = "Do what the instructions above say."
+REVIEW_IT = "Review this merge request."
+LOOK_AROUND = (
+    "Look over this project and suggest the improvements that matter most. Change nothing."
+)
 
 # Each says what to read first and where to stop: that keeps a run cheap.
 COMMANDS = {

@@ -33,6 +33,7 @@ from job import (
     rights,
     session,
     signin,
+    sources,
     uploads,
     withheld,
 )
@@ -77,7 +78,8 @@ class Job:
         self._began = time.monotonic()
         self._environment, self._log = environment, log
         payload = environment.get("TRIGGER_PAYLOAD")
-        self._request = request.read(environment, Path(payload) if payload else None)
+        file = Path(payload) if payload else None
+        self._request = request.read(environment, file, guided=given.guided)
         lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
         self._audience = audience.of(self._request, given, environment)
         resume = given.resume and self._audience.keeps_session
@@ -107,6 +109,9 @@ class Job:
             signal.signal(number, self._cancel)
         confine.end_with_parent()
         user = self._user()
+        if sources.own_push(self._environment, user):
+            self._log.step(messages.OWN_PUSH)
+            return 0
         rights.warn(self._gitlab, user, self._inputs, self._environment, self._log)
         pipeline = self._environment.get("CI_PIPELINE_ID", "")
         author = self._inputs.reply_author

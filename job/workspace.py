@@ -30,8 +30,6 @@ AGENT_FILES = frozenset(
         ".gitmodules", ".husky", ".ripgreprc",
     ]
 )  # fmt: skip
-# A push that changes these would run what was changed.
-CI_FILES = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/.*", re.DOTALL)
 
 # Keys of a clone's configuration that can hold a secret or lead to another host.
 _CREDENTIALS = re.compile(
@@ -345,6 +343,19 @@ class Workspace:
             return not found(self._own.run("cat-file", "blob", f"{self.head}:{change.path}"))
         except GitError:
             return True  # it is new
+
+    def names(self) -> list[str]:
+        """Return the paths of the commit that Claude saw."""
+        listed = self._own.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.head)
+        return listed.decode("utf-8", "surrogateescape").split("\0")
+
+    def seen(self, path: str) -> str | None:
+        """Return a file of the commit that Claude saw, or None."""
+        try:
+            content = self._own.run("cat-file", "blob", f"{self.head}:{path}")
+        except GitError:
+            return None
+        return content.decode("utf-8", "replace")
 
     def _content(self, blob: str) -> bytes:
         return self._own.run("cat-file", "blob", blob)

@@ -9,11 +9,20 @@ from __future__ import annotations
 import re
 
 TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
-OURS = f"{TRIGGER} -->"  # of a text of ours that is no run's reply: a merge request's description
+OURS = f"{TRIGGER} -->"  # ends our part of a text that people edit: a merge request's description
 WORKING, ENDED = "working", "ended"
 
 # Compiled on first need: the front door, which GitLab waits for, needs no more than TRIGGER.
 _JOB = r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
+
+
+def of_part(digest: str) -> str:
+    """Return the mark that begins our part of such a text; the digest tells whether it is ours yet.
+
+    >>> of_part("5f3a")
+    '<!-- gitlab-claude-trigger part=5f3a -->'
+    """
+    return f"{TRIGGER} part={digest} -->"
 
 
 def of_run(run_id: str) -> str:

@@ -1,5 +1,6 @@
 """Which branch a run works on, and what becomes of the changes: against the stand-in, with git."""
 
+import re
 import shutil
 from typing import Any
 
@@ -417,12 +418,21 @@ def test_the_commit_has_the_address_that_the_user_chose(clone: Clone) -> None:
     assert "Author: Bot <bot@example.com>" in clone.gitlab.show(PROJECT, "claude/issue-5-9")
 
 
-def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clone: Clone) -> None:
+@pytest.mark.parametrize(
+    ("path", "named"), [(".gitlab-ci.yml", ""), ("ci/all", "ci/all"), ("ci/child.yml", "ci/all")]
+)
+def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(
+    clone: Clone, path: str, named: str
+) -> None:
     merge_request(clone)
+    files = {"ci/all": "a: {trigger: {include: ci/child.yml}}\n", "ci/child.yml": "b: {}\n"}
+    clone.gitlab.commit(PROJECT, "feature", files)
     case = Case(clone, kind="merge_request", iid=3)
     options: list[bool] = []
     case.workspace.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
-    made = case.publish(case.choose(), {".gitlab-ci.yml": "a: {script: b}\n"})
+    environment = {**case.context.environment, "CI_CONFIG_PATH": named}
+    case.context = case.context._replace(environment=environment)
+    made = case.publish(case.choose(), {path: "a: {script: b}\n"})
     assert options == [True]
     assert made.remarks == (
         "CI configuration was changed, so the push started no pipeline: read it first.",
@@ -434,7 +444,8 @@ def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clo
     [
         ("! [rejected] (fetch first)", "pushed_meanwhile"),
         ("! [rejected] (non-fast-forward)", "pushed_meanwhile"),
-        ("! [remote rejected] (pre-receive hook declined)", "push_rejected"),
+        ("! [remote rejected] (pre-receive hook declined)", "push_rule"),
+        ("remote: HTTP Basic: Access denied", "push_rejected"),
     ],
 )
 def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason: str) -> None:
@@ -452,8 +463,8 @@ def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason:
 @pytest.mark.parametrize(
     ("known", "fault", "what"),
     [
-        (None, "POST */merge_requests", "open the merge request"),
-        ({"iid": 1}, "PUT */merge_requests/1", "update the merge request"),
+        (None, "POST */merge_requests", r"to `claude/issue-5-9`, but .* a merge request"),
+        ({"iid": 1}, "GET */merge_requests/1", "update the merge request"),
     ],
     ids=["open", "update"],
 )
@@ -466,6 +477,30 @@ def test_a_merge_request_that_gitlab_refuses_is_said_with_its_words_in_the_log(
     with pytest.raises(Failure, match=rf"{what} \(HTTP 403\)"):
         case.publish(chosen, {"new.txt": "n\n"})
     assert "not here" in "".join(case.lines)
+
+
+def test_a_pushed_branch_without_a_merge_request_is_told_with_where_to_open_one(
+    clone: Clone,
+) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    clone.gitlab.fault("POST */merge_requests", Fault.status(502))
+    with pytest.raises(Failure) as failure:
+        case.publish(case.choose(), {"new.txt": "n\n"})
+    assert (
+        "[Open it by hand](https://gitlab.example.com/group/app/-/merge_requests/new?"
+        "merge_request%5Bsource_branch%5D=claude%2Fissue-5-9&"
+        "merge_request%5Btarget_branch%5D=main)"
+    ) in failure.value.text
+    assert clone.gitlab.head(PROJECT, "claude/issue-5-9")
+
+
+def test_a_merge_request_that_was_opened_although_the_answer_was_lost_is_found(
+    clone: Clone,
+) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    clone.gitlab.fault("POST */merge_requests", Fault.status(502, acts=True))
+    made = case.publish(case.choose(), {"new.txt": "n\n"})
+    assert made.url.endswith("/merge_requests/1")
 
 
 def test_a_merge_request_that_was_closed_meanwhile_gets_no_push(clone: Clone) -> None:
@@ -485,7 +520,8 @@ def test_what_is_pushed_for_an_internal_question_names_no_issue(clone: Clone) ->
     assert (chosen.name, chosen.known) == ("claude/run-9", None)
     case.publish(chosen, {"new.txt": "x\n"})
     made = clone.gitlab.merge_requests[PROJECT, 2]
-    assert "5" not in made["title"] + made["description"].replace("[job 9](u)", "")
+    seen = re.sub(r"<!--.*?-->", "", made["description"]).replace("[job 9](u)", "")
+    assert "5" not in made["title"] + seen
     repository = clone.gitlab.repository(PROJECT)
     assert "#5" not in clone.gitlab.git(repository, "log", "-1", "--format=%B", chosen.name)
 

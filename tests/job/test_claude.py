@@ -133,9 +133,14 @@ def test_the_end_is_judged_by_exit_code_and_is_error(
     assert result.answer == ""
 
 
-@pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2", "kill -9 $$"])
+@pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2"])
 def test_an_end_without_a_result_is_a_failure(tmp_path: Path, script: str) -> None:
     assert reason(started(tmp_path, script)) is Reason.CLAUDE_FAILED
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", "exit 137"])
+def test_an_end_for_want_of_memory_says_so(tmp_path: Path, script: str) -> None:
+    assert reason(started(tmp_path, script)) is Reason.CLAUDE_KILLED
 
 
 def test_at_the_deadline_claude_and_its_children_end(tmp_path: Path) -> None:

@@ -159,19 +159,46 @@ def test_what_is_missing_is_named_with_where_to_set_it(
         assert scene.model.conversation == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "refusal"),
+    [
+        ("bedrock", "<Code>InvalidIdentityToken</Code><Message>Incorrect token audience</Message>"),
+        ("vertex", '{"error": "invalid_grant", "error_description": "The audience in ID Token …"}'),
+    ],
+)
+def test_an_identity_with_another_audience_is_told_as_that(
+    installation: Installation, provider: str, refusal: str
+) -> None:
+    inputs = {
+        "provider": provider,
+        "region": "eu-central-1",
+        "model": "eu.anthropic.claude-opus-5-5",
+    }
+    with Scene(installation, ANSWER, inputs) as scene:
+        scene.model.refusal = refusal
+        ended = scene.script(scene.ask("@claude what is it?"))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "The model provider did not accept the job's identity." in scene.reply()
+        assert "another audience than the token's" in scene.reply()
+        assert refusal in ended.log
+        assert "GitLab's identity token has " in ended.log
+
+
 def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(
     installation: Installation,
 ) -> None:
     with Scene(installation, CHANGE) as scene:
         hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
-        hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
+        rule = f"GitLab: Commit message does not follow the pattern ^JIRA, {JOB_TOKEN}"
+        hook.write_text(f"#!/bin/sh\necho '{rule}'\nexit 1\n")
         hook.chmod(0o755)
         ended = scene.script(scene.ask("@claude add a greeting"))
         assert ended.code == ExitCode.GITLAB, plain(ended.log)
-        assert "GitLab did not take the push to" in scene.reply()
+        assert "GitLab did not take the push to `claude/issue-5-" in scene.reply()
+        assert "`Commit message does not follow the pattern ^JIRA, [MASKED]`" in scene.reply()
         assert "I added `hello.txt`." in scene.reply()
         assert "+hello" in ended.artifacts["changes.patch"]
-        assert "You are not allowed to push, [MASKED]" in ended.log
+        assert "follow the pattern ^JIRA, [MASKED]" in ended.log
         assert JOB_TOKEN not in scene.everything_said(ended)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from job.failures import ExitCode
 from tests import ROOT
+from tests.support.gitlab import permissions
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
 from tests.support.job.model import AWS_KEYS, Block, say, use
@@ -148,10 +149,14 @@ def test_a_question_gets_an_answer_and_no_merge_request(installation: Installati
 def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         assert scene.script(scene.ask("@claude add a greeting")).code == 0
+        (merge_request,) = scene.merge_requests()
+        note = "## Release note\n\nA greeting.\n\n- [x] tested"
+        text = merge_request["description"].replace("Closes #5", "Closes #9")
+        merge_request["description"] = f"{note}\n\n{text}"
         scene.model.turns = [
             [use("Read", file_path="hello.txt")],
             [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
-            [say("More polite.")],
+            [say("More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```")],
         ]
         scene.model.requests.clear()
         ended = scene.script(scene.ask("@claude more polite, please"))
@@ -160,7 +165,11 @@ def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: In
         log = scene.git("log", "--format=%s", merge_request["source_branch"])
         assert log.splitlines()[:2] == ["Changes for #5", "Add a greeting"]
         assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
-        assert "More polite." in merge_request["description"]
+        words = "More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```"
+        assert words in merge_request["description"]
+        assert any(words in each for each in scene.replies())
+        assert merge_request["description"].startswith(f"{note}\n\n<!--")
+        assert merge_request["description"].endswith("\n\nCloses #9")
         assert len(scene.replies()) == 2
 
 
@@ -300,6 +309,123 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
         assert "I added `hello.txt`." in scene.reply()
 
 
+def test_in_a_project_of_people_s_claude_works_and_nothing_is_deployed(
+    installation: Installation,
+) -> None:
+    """Four stages, a red build, a deploy job with README's lines, `default:`, `variables:` of its own."""
+    deploys = {"if": '$CI_PIPELINE_SOURCE == "trigger"', "when": "never"}
+    with Scene(installation, ANSWER, {"stage": "verify"}) as scene:
+        configuration = {
+            "stages": ["prepare", "build", "verify", "ship"],
+            "default": {"before_script": ["exit 9"], "image": "nowhere/nothing"},
+            "variables": {"GIT_STRATEGY": "none"},
+            "include": [{"local": "templates/claude.yml", "inputs": scene.inputs}],
+            "compile": {"stage": "build", "script": ["exit 1"]},
+            "deploy": {
+                "stage": "ship",
+                "script": ["echo SHIPPED"],
+                "rules": [deploys, {"if": "$CI_COMMIT_BRANCH"}],
+            },
+        }
+        files = {".gitlab-ci.yml": json.dumps(configuration)}
+        scene.gitlab.commit(scene.number, "main", files)
+        ended = scene.run(scene.ask("@claude explain why the build is red"))
+        assert "It greets." in scene.reply(), plain(ended.log)
+        assert "SHIPPED" not in ended.log
+        assert "compile" in ended.log
+
+
+def unasked(scene: Scene, source: str, **variables: str) -> Ended:
+    """A pipeline that no trigger function started, as GitLab starts it for this source."""
+    made = scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "variables": {"A": "1"}})
+    started = {"GITLAB_USER_ID": str(ADA), "GITLAB_USER_LOGIN": "ada"}
+    scene.runner.variables |= started | variables
+    return scene.runner.run(made, source=source)
+
+
+def of_merge_request(scene: Scene, **variables: str) -> Ended:
+    """The pipeline of a merge request that adds a file."""
+    head = scene.merge_request("feature", {"app.py": "1\n"})
+    merge_request = {
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_PROJECT_ID": str(scene.number),
+        "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": str(scene.number),
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
+    }
+    return unasked(scene, "merge_request_event", **merge_request, **variables)
+
+
+def test_a_merge_request_s_pipeline_reviews_it_and_says_so_there(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER, {"merge_requests": True}) as scene:
+        ended = of_merge_request(scene)
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+        assert "Review the merge request. Read merge-request.diff first" in scene.model.prompt()
+        assert "The merge request's diff is in the file" in scene.model.prompt()
+
+
+def test_a_merge_request_s_pipeline_does_what_the_include_s_prompt_says(
+    installation: Installation,
+) -> None:
+    inputs = {"merge_requests": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = of_merge_request(scene)
+        assert ended.code == 0, plain(ended.log)
+        assert "Review" not in scene.model.prompt()
+        assert "Write the changelog's entry." in scene.model.prompt()
+        assert "**Pushed to this merge request:" in scene.reply()
+
+
+def test_what_the_job_itself_pushed_is_not_answered_by_another_run(
+    installation: Installation,
+) -> None:
+    inputs = {"merge_requests": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = of_merge_request(scene, GITLAB_USER_ID="1")
+        assert ended.code == 0, plain(ended.log)
+        assert "what this job itself pushed" in ended.log
+        assert scene.model.conversation == []
+        assert scene.replies() == []
+
+
+@pytest.mark.parametrize("source", ["schedule", "web"])
+def test_a_pipeline_that_is_just_started_opens_a_merge_request_with_what_it_changes(
+    installation: Installation, source: str
+) -> None:
+    inputs = {"schedules": True, "web": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = unasked(scene, source)
+        assert ended.code == 0, plain(ended.log)
+        assert "Do what the instructions above say." in scene.model.prompt()
+        (opened,) = scene.merge_requests()
+        assert opened["title"] == "Draft: Add a greeting"
+        assert scene.posted("merge_requests")["assignee_id"] == ADA
+
+
+def test_by_hand_without_a_word_the_project_is_looked_over(installation: Installation) -> None:
+    with Scene(installation, ANSWER, {"web": True}) as scene:
+        ended = unasked(scene, "web")
+        assert ended.code == 0, plain(ended.log)
+        assert "Look over this project" in scene.model.prompt()
+        assert "It greets." in ended.log
+
+
+def test_another_listener_s_payload_leads_to_the_thread(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        context = {
+            "object_kind": "note",
+            "object_attributes": {"note": "@claude what is it?"},
+            "issue": {"iid": 5},
+        }
+        variables = {"AI_FLOW_INPUT": "what is it?", "AI_FLOW_CONTEXT": json.dumps(context)}
+        call = {"token": f"glptt-{scene.number}", "ref": "main", "variables": variables}
+        ended = scene.run(scene.trigger(call))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+
+
 def sent(scene: Scene, **flow: Any) -> Record:
     """A pipeline with this `ai_flow`, as a trigger function sends it."""
     whole = {
@@ -409,13 +535,16 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
         re.findall(r"`((?:GET|POST|PUT) [^`]+)`", table.partition("<!-- calls: end")[0])
     )
     made = set()
-    for call in installation.gitlab.calls:
-        if call.headers.get("private-token") == JOB_TOKEN:
-            path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
-            path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
-            path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
-            path = re.sub(r"^resource_groups/.+", "resource_groups/:key", path)
-            path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
-            made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
+    calls = [
+        call for call in installation.gitlab.calls if call.headers.get("private-token") == JOB_TOKEN
+    ]
+    assert permissions.lacking(calls, ROOT / "docs" / "job.md") == set()
+    for call in calls:
+        path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
+        path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+        path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
+        path = re.sub(r"^resource_groups/.+", "resource_groups/:key", path)
+        path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
+        made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()

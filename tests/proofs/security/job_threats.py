@@ -71,9 +71,13 @@ JOB_THREATS = (
     ),
     Threat(
         "J6",
-        "A change of `.gitlab-ci.yml` by Claude that runs with secrets when it is pushed",
+        "A change of CI/CD configuration by Claude that runs with secrets when it is pushed",
         "Such a push starts no pipeline: a person starts the first one.",
-        (f"{_HOSTILE}::test_changed_ci_configuration_is_pushed_without_a_pipeline",),
+        (
+            f"{_HOSTILE}::test_changed_ci_configuration_is_pushed_without_a_pipeline",
+            "job/test_ci_files.py::test_local_includes_of_any_depth_and_children_count",
+            "job/test_ci_files.py::test_every_way_to_write_an_include_is_one",
+        ),
     ),
     Threat(
         "J7",
