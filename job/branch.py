@@ -355,11 +355,12 @@ def _push(
     except GitError as error:
         said = str(error)
         context.log.line(said)
-        if any(words in said for words in ("stale info", "fetch first", "non-fast-forward")):
+        failure = refusals.push(said, name, context.inputs.token_variable)
+        if failure.reason is Reason.PUSHED_MEANWHILE and branch.before:
             with suppress(GitError):
-                if branch.before and workspace.gone(name):
-                    raise Failure(Reason.DELETED_MEANWHILE, branch=name) from None
-        raise refusals.push(said, name, context.inputs.token_variable) from None
+                if workspace.gone(name):
+                    failure = Failure(Reason.DELETED_MEANWHILE, branch=name)
+        raise failure from None
 
 
 def _still_open(context: Context) -> None:
