@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -112,7 +113,7 @@ def _asked(workspace: Workspace, default: str, context: Context) -> _Asked:
     remarks: tuple[str, ...] = ()
     base = _fetched(workspace, target, context)
     if not base:
-        remarks = (messages.REMARK_TARGET_GONE.format(target=target, default=default),)
+        remarks = (quiet(messages.REMARK_TARGET_GONE.format(target=target, default=default)),)
         target, base = default, workspace.trusted
     if state == "merged":  # what it brought is there
         return _Asked(found, base, target, base, remarks=remarks)
@@ -130,7 +131,8 @@ def _asked(workspace: Workspace, default: str, context: Context) -> _Asked:
 def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> Branch:
     found, request = asked.found, context.request
     seen = request.sha if found.get("state") == "opened" else ""
-    moved = bool(seen) and _moved(workspace, asked.start, seen, context)
+    name = str(found["source_branch"])
+    moved = bool(seen) and _moved(workspace, name, asked.start, seen, context)
     read_only = prompt.reads_only(request)
     if moved and context.inputs.branch_moved == "stop" and not read_only:
         raise Failure(Reason.BRANCH_MOVED)
@@ -149,33 +151,43 @@ def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> 
     elif len(diff) > LARGEST_DIFF:
         remarks.append(messages.REMARK_DIFF_CUT)
     if asked.head:
-        start, conflicts = asked.start, list[str]()
-        if prompt.asks_to_merge(request):
-            start, conflicts = _merged(workspace, asked, context)
-        _check_out(workspace, start, asked.base, context)
-        name = str(found["source_branch"])
         chosen = Branch(name, asked.target, found, asked.head, asked_in=True)
-        chosen = chosen._replace(conflicts=tuple(conflicts))
+        chosen = _on(workspace, chosen, asked.base, context)
     else:
         chosen = _of_ours(workspace, asked.start, asked.base, asked.target, context)
     kept = messages.REMARK_MOVED_KEPT if moved and context.inputs.branch_moved == "stop" else ""
     return chosen._replace(diff=diff, kept=kept, remarks=tuple(remarks))
 
 
-def _merged(workspace: Workspace, asked: _Asked, context: Context) -> tuple[str, list[str]]:
-    try:
-        return workspace.merge(asked.start, asked.base)
-    except GitError as error:
-        context.log.line(str(error))
-        return asked.start, []
+def _on(workspace: Workspace, branch: Branch, base: str, context: Context) -> Branch:
+    """Check out a branch that goes on; merge its target first where that is asked for.
+
+    `base` is the commit whose files configure agents.
+    """
+    start, conflicts = branch.before, list[str]()
+    if prompt.asks_to_merge(context.request):
+        try:
+            start, conflicts = workspace.merge(start, workspace.fetch(branch.target))
+        except GitError as error:
+            context.log.line(str(error))
+    _check_out(workspace, start, base, context)
+    return branch._replace(conflicts=tuple(conflicts))
 
 
-def _moved(workspace: Workspace, head: str, seen: str, context: Context) -> bool:
-    """Tell whether a branch has commits since `seen` that no run of ours has pushed."""
+def _moved(workspace: Workspace, name: str, head: str, seen: str, context: Context) -> bool:
+    """Tell whether a branch has commits since `seen` that no run of ours has pushed.
+
+    Runs say so where they were asked: in the merge request, or in the issue that the branch is for.
+    """
     if head == seen:
         return False
     own = {str(context.user.get("id")), context.inputs.reply_author} - {""}
-    pushed = merge_request.pushed(context.gitlab, context.request.iid, own)
+    threads = [context.request.target]
+    issue = re.match(rf"{re.escape(context.inputs.branch_prefix)}(issue-[0-9]+)-", name)
+    threads += [issue[1]] if issue else []
+    pushed = {
+        commit for thread in threads for commit in merge_request.pushed(context.gitlab, thread, own)
+    }
     while head in pushed:
         head = workspace.first_parent(head)
         if head == seen:
@@ -193,8 +205,8 @@ def _of_ours(workspace: Workspace, start: str, base: str, target: str, context: 
     if known:
         head = _fetched(workspace, str(known["source_branch"]), context)
     if known and head:  # else somebody has deleted it
-        _check_out(workspace, head, base, context)
-        return Branch(str(known["source_branch"]), str(known["target_branch"]), known, head)
+        chosen = Branch(str(known["source_branch"]), str(known["target_branch"]), known, head)
+        return _on(workspace, chosen, base, context)
     _check_out(workspace, start, base, context)
     return Branch(f"{prefix}{context.environment.get('CI_JOB_ID', '0')}", target, None)
 
@@ -343,11 +355,12 @@ def _push(
     except GitError as error:
         said = str(error)
         context.log.line(said)
-        if any(words in said for words in ("stale info", "fetch first", "non-fast-forward")):
+        failure = refusals.push(said, name, context.inputs.token_variable)
+        if failure.reason is Reason.PUSHED_MEANWHILE and branch.before:
             with suppress(GitError):
-                if branch.before and workspace.gone(name):
-                    raise Failure(Reason.DELETED_MEANWHILE, branch=name) from None
-        raise refusals.push(said, name, context.inputs.token_variable) from None
+                if workspace.gone(name):
+                    failure = Failure(Reason.DELETED_MEANWHILE, branch=name)
+        raise failure from None
 
 
 def _still_open(context: Context) -> None:

@@ -108,16 +108,17 @@ def protected(gitlab: GitLab, branch: str) -> bool:
     return isinstance(found, dict) and found.get("protected") is True
 
 
-def pushed(gitlab: GitLab, iid: int, own: Container[str]) -> set[str]:
-    """Return the commits that runs asked for in a merge request say they have pushed.
+def pushed(gitlab: GitLab, thread: str, own: Container[str]) -> set[str]:
+    """Return the commits that runs asked for in a thread, such as `issue-5`, say they have pushed.
 
     They say so in our replies, which nobody but Maintainers can edit: a commit's author can be
     anybody's invention. `own` has the id and names of the users who write replies.
     """
+    kind, _, iid = thread.rpartition("-")
     query = {"sort": "desc", "order_by": "created_at", "per_page": 100}
     found: object = None
     with suppress(GitLabError):
-        found = gitlab.get(f"merge_requests/{iid}/notes", **query)
+        found = gitlab.get(f"{kind}s/{iid}/notes", **query)
     notes = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
     by_us = []
     for note in notes:

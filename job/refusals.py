@@ -23,7 +23,7 @@ _BROKEN, _OVERLOADED = 500, 529
 # GitLab's and git's words, of gitlabhq lib/gitlab/checks and git_access.rb and of the documentation
 # on push rules, secret push protection and maintenance mode.
 _PUSH = (
-    (r"fetch first|non-fast-forward", Reason.PUSHED_MEANWHILE),
+    (r"stale info|fetch first|non-fast-forward", Reason.PUSHED_MEANWHILE),
     (r"does not follow the pattern|forbidden pattern|prohibited by", Reason.PUSH_RULE),
     (r"maintenance mode|read-only|archived", Reason.PUSH_READ_ONLY),
     (r"secrets? detected|secret push protection", Reason.PUSH_SECRET),

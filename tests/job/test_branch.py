@@ -143,11 +143,13 @@ def test_a_branch_that_cannot_be_fetched_is_named(clone: Clone) -> None:
 # Branches that move.
 
 
-def replied(clone: Clone, commit: str, author: int = OWN) -> None:
+def replied(
+    clone: Clone, commit: str, author: int = OWN, kind: str = "merge_request", iid: int = 3
+) -> None:
     """A reply in the merge request that says it has pushed a commit."""
     marks = f"{of_push(commit)}\n{of_job(7, ENDED)}\n{of_run('r')}"
     body = f"Claude has finished.\n\n{marks}"
-    clone.gitlab.note(PROJECT, "merge_request", 3, author_id=author, body=body)
+    clone.gitlab.note(PROJECT, kind, iid, author_id=author, body=body)
 
 
 def test_what_our_own_runs_pushed_since_the_question_is_no_move(clone: Clone) -> None:
@@ -162,6 +164,15 @@ def test_what_our_own_runs_pushed_since_the_question_is_no_move(clone: Clone) ->
     chosen = Case(clone, kind="merge_request", iid=3, sha=seen).choose()
     assert chosen.remarks == ()
     assert (clone.folder / "new2.txt").exists()
+
+
+def test_what_a_run_of_the_issue_pushed_is_no_move_either(clone: Clone) -> None:
+    clone.gitlab.issue(PROJECT, 5)
+    name = "claude/issue-5-7"
+    seen = clone.gitlab.commit(PROJECT, name, {"app.py": "2\n"}, parent="main")
+    clone.gitlab.merge_request(PROJECT, 3, source_branch=name, author_id=OWN, sha=seen)
+    replied(clone, clone.gitlab.commit(PROJECT, name, {"more.py": "m\n"}), kind="issue", iid=5)
+    assert Case(clone, kind="merge_request", iid=3, sha=seen).choose().remarks == ()
 
 
 @pytest.mark.parametrize("theirs", ["on top", "below", "only said"])
@@ -246,6 +257,12 @@ def test_an_open_merge_request_whose_branch_is_gone_gets_its_changes_on_a_new_on
 
 def test_a_target_that_is_gone_is_said_and_the_default_branch_stands_in(clone: Clone) -> None:
     merge_request(clone, target_branch="stack")
+    clone.gitlab.merge_requests[PROJECT, 3]["target_branch"] = "x`@all"
+    said = "".join(Case(clone, kind="merge_request", iid=3).choose().remarks)
+    assert "is gone" in said
+    assert "@all" not in said
+    shutil.rmtree(clone.folder)
+    clone.gitlab.merge_requests[PROJECT, 3]["target_branch"] = "stack"
     case = Case(clone, kind="merge_request", iid=3)
     chosen = case.choose()
     assert (chosen.name, chosen.asked_in) == ("feature", True)
@@ -311,6 +328,18 @@ def test_conflicts_are_resolved_in_a_merge_of_the_target(clone: Clone) -> None:
     assert clone.gitlab.git(path, "show", "feature:app.py") == "23"
     assert clone.gitlab.git(path, "show", "feature:CLAUDE.md") == "new"
     assert b"+23" in case.workspace.patch(made.commit)
+
+
+def test_conflicts_can_be_resolved_from_the_issue_too(clone: Clone) -> None:
+    name = "claude/issue-5-7"
+    head = clone.gitlab.commit(PROJECT, name, {"app.py": "2\n"}, parent="main")
+    target = clone.gitlab.commit(PROJECT, "main", {"app.py": "3\n"})
+    clone.gitlab.merge_request(PROJECT, 3, source_branch=name, author_id=OWN, sha=head)
+    case = Case(clone, kind="issue", iid=5)
+    case.context = case.context._replace(request=case.context.request._replace(input="rebase"))
+    made = case.publish(case.choose(), {"app.py": "23\n"})
+    path = clone.gitlab.repository(PROJECT)
+    assert clone.gitlab.git(path, "log", "-1", "--format=%P", made.commit) == f"{head} {target}"
 
 
 @pytest.mark.parametrize("files", [{"app.py": "<<<<<<< ours\n2\n"}, {"other": "x\n"}])

@@ -147,8 +147,8 @@ def test_what_replies_of_ours_say_was_pushed_is_known(gitlab: GitLabWithGit) -> 
     ]
     for author, body in bodies:
         gitlab.note(7, "merge_request", 3, author_id=author, body=body)
-    assert merge_request.pushed(client(gitlab), 3, {str(OWN)}) == {"a" * 40}
-    assert merge_request.pushed(client(gitlab), 3, {"ada"}) == {"b" * 40}
+    assert merge_request.pushed(client(gitlab), "merge_request-3", {str(OWN)}) == {"a" * 40}
+    assert merge_request.pushed(client(gitlab), "merge_request-3", {"ada"}) == {"b" * 40}
 
 
 def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(

@@ -37,6 +37,7 @@ NOT_YET = "Vertex AI API has not been used in project 1 before or it is disabled
          "GITLAB_ACCESS_TOKEN needs write_repository"),
         ("fatal: unable to access 'u': Could not resolve host", Reason.PUSH_REJECTED, "needs"),
         ("! [rejected] (fetch first)", Reason.PUSHED_MEANWHILE, "Somebody pushed"),
+        ("! [rejected] a -> b (stale info)", Reason.PUSHED_MEANWHILE, "Somebody pushed"),
     ],
 )  # fmt: skip
 def test_a_push_is_refused_by_gitlab_s_words(said: str, reason: Reason, words: str) -> None:
