@@ -10,7 +10,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # each worker would compile all tests anew
 
-.PHONY: demo run quick test check format docs bench faults security lock update clean
+.PHONY: demo run quick test check format docs bench faults security lock update clean release release-check
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -39,9 +39,8 @@ format: $(VENV)/.test  ## put code and what is generated in order
 docs: $(VENV)/.test  ## write from the code: the docs' tables, the descriptors' lists, the component
 	$(BIN)/python generate.py
 
-bench: $(VENV)/.test  ## figures: hostile notes, cold path
+bench: $(VENV)/.test  ## figures beside goals: starts, answers, calls, hostile notes, the job; docs/performance.md
 	$(BIN)/python -m tests.proofs.bench
-	$(BIN)/python -m tests.proofs.job_bench
 
 lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) --all-extras --group test -o tests/requirements.txt
@@ -78,6 +77,15 @@ deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, lin
 	$(BIN)/python -m pytest tests/test_generate.py tests/shared/installation/test_providers.py \
 		tests/deploy/test_template.py tests/deploy/test_template_models.py \
 		tests/deploy/test_cloudbuild.py tests/deploy/test_bootstrap_gcp.py
+
+release:  ## what a release carries, into DEST: zip, console template, component, SBOM, checksums
+	@$(PYTHON) deploy/release.py "$(DEST)"
+
+release-check:  ## that two clean clones make the same release, byte for byte
+	@rm -rf build/release && mkdir -p build/release
+	@for each in a b; do git clone --quiet . build/release/$$each && \
+		$(PYTHON) build/release/$$each/deploy/release.py build/release/of-$$each; done
+	@diff -r build/release/of-a build/release/of-b && cat build/release/of-a/SHA256SUMS
 
 deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)
 	sam build

@@ -14,6 +14,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from shared.contract.ai_flow import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET
+from shared.contract.version import VERSION
 from shared.gitlab.values import GitLabError
 from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
@@ -165,7 +166,7 @@ def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
         keep_base_url=True,
         retry_transient_errors=False,
         session=session,
-        user_agent="gitlab-claude-trigger",
+        user_agent=f"gitlab-claude-trigger/{VERSION}",
     )
 
 

@@ -10,6 +10,7 @@ from functools import cache
 
 from shared.incoming import opening
 
+_NOTE = b'{"object_kind":"note"'
 _NO_WORD = re.compile(r"[^\n\w]*+")
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
@@ -25,10 +26,12 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
     >>> may_occur(rb'{"note": "\u0040claude, look"}', ("@claude",))
     True
     """
-    found = body.lower()
-    return any(phrase.lower().encode() in found for phrase in phrases) or bool(
-        _escaped(phrases).search(found)
-    )
+    if body.startswith(_NOTE):  # what most deliveries are: only a mention can ask in one
+        found = bool(_mentions(phrases).search(body))
+    else:
+        lower = body.lower()
+        found = any(phrase.lower().encode() in lower for phrase in phrases)
+    return found or (b"\\" in body and bool(_escaped(phrases).search(body)))
 
 
 def occurs(text: str, phrases: tuple[str, ...]) -> bool:
@@ -161,8 +164,15 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 
 @cache
+def _mentions(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of the phrases that are mentions. It begins with @, found fast."""
+    names = [phrase[1:].lower().encode() for phrase in phrases if phrase.startswith("@")]
+    return re.compile(b"@(?:%b)" % b"|".join(map(re.escape, names)), re.IGNORECASE)
+
+
+@cache
 def _escaped(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
-    r"""Return the pattern of a phrase's character spelled as \uXXXX, in lower case."""
+    r"""Return the pattern of a phrase's character spelled as \uXXXX."""
     letters = {ord(letter) for phrase in phrases for letter in phrase.lower() + phrase.upper()}
     codes = "|".join(f"{code:04x}" for code in sorted(letters) if code <= 0xFFFF) or "0000"  # noqa: PLR2004
-    return re.compile(rf"\\u(?:{codes})".encode())
+    return re.compile(rf"\\u(?:{codes})".encode(), re.IGNORECASE)

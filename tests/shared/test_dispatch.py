@@ -84,7 +84,7 @@ def test_a_job_that_needs_variables_where_they_are_forbidden_is_explained(stage:
 
 
 def test_any_other_refusal_of_the_repeated_call_is_told_as_it_is(stage: Stage) -> None:
-    stage.gitlab.faults["trigger"] = [FORBIDDEN, GitLabError(422)]
+    stage.gitlab.faults["trigger"] = [FORBIDDEN, GitLabError(422, "jobs config")]
     assert stage.dispatch() is Reason.CI_CONFIG_INVALID
 
 

@@ -132,6 +132,9 @@ TRIGGER_THREATS = (
         "too; in merge requests and commits no word closes an issue but our one line.",
         (
             "job/test_harmless.py::test_no_word_closes_an_issue_and_the_text_looks_the_same",
+            "job/test_harmless.py::test_no_word_in_code_closes_an_issue_and_what_is_copied_is_the_same",
+            "job/test_harmless.py::test_a_quote_that_ends_in_code_for_gitlab_does_not",
+            "job/test_harmless.py::test_nothing_visible_changes",
             "job/test_merge_request.py::test_what_claude_says_closes_no_issue_but_the_one_asked_in",
             "job/test_reply.py::test_a_branch_s_name_in_a_failure_calls_nobody",
             "shared/outgoing/test_replies.py::test_no_reply_can_act_or_call",
