@@ -10,13 +10,30 @@ WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # each worker would compile all tests anew
 
-.PHONY: demo run quick test check format docs bench faults security lock update clean release release-check
+# The settings file of an installation, and what make setup connects: PROJECT=group/app or GROUP=…
+SETTINGS ?= claude.env
+CLI = $(BIN)/python -m cli
+PLACE = $(if $(GROUP),--group "$(GROUP)",--project "$(PROJECT)")
+PLATFORM := $(shell sed -n 's/^PLATFORM *= *//p' $(SETTINGS) 2>/dev/null)
+SDK := $(if $(filter aws,$(PLATFORM)),aws,local)
+
+.PHONY: demo run quick test check format docs bench faults security lock update clean \
+	release release-check setup remove doctor deploy-aws deploy-gcp bootstrap-gcp
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
 
 run: $(VENV)/.local  ## serve on 127.0.0.1:PORT with the settings of the environment
-	@$(BIN)/python -m functions.local
+	@SETTINGS=$(SETTINGS) $(BIN)/python -m functions.local
+
+setup: $(VENV)/.$(SDK)  ## connect PROJECT=group/app or GROUP=group; ARGS=--dry-run: only say what
+	@$(CLI) setup --settings $(SETTINGS) $(PLACE) $(ARGS)
+
+remove: $(VENV)/.$(SDK)  ## take away what setup made
+	@$(CLI) remove --settings $(SETTINGS) $(PLACE) $(ARGS)
+
+doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; changes nothing
+	@$(CLI) doctor --settings $(SETTINGS) $(if $(PROJECT),--project "$(PROJECT)") $(ARGS)
 
 quick: check  ## lint, types, what is generated, and the tests of core and job: some 40 seconds
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py
@@ -69,9 +86,13 @@ $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)/.test: tests/requirements.txt | $(BIN)/python
+$(VENV)/.aws: functions/aws/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/.local
+
+$(VENV)/.test: tests/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/.local $(VENV)/.aws
 
 deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, linted, held against the code
 	$(BIN)/python -m pytest tests/test_generate.py tests/shared/installation/test_providers.py \
@@ -87,15 +108,14 @@ release-check:  ## that two clean clones make the same release, byte for byte
 		$(PYTHON) build/release/$$each/deploy/release.py build/release/of-$$each; done
 	@diff -r build/release/of-a build/release/of-b && cat build/release/of-a/SHA256SUMS
 
-deploy-aws:  ## build the stack and deploy it; SAM asks for every parameter (docs/aws.md)
-	sam build
-	sam deploy --guided
+deploy-aws: $(VENV)/.aws  ## with the settings file, and no question; `sam deploy --guided` asks
+	@$(CLI) deploy --platform aws --settings $(SETTINGS) $(ARGS)
 
-bootstrap-gcp:  ## once, by a person with rights: accounts, queue, claims, secrets (docs/gcp.md)
-	sh deploy/bootstrap-gcp.sh
+bootstrap-gcp: $(VENV)/.local  ## once, by a person with rights: accounts, queue, claims, secrets
+	@$(CLI) bootstrap --platform google --settings $(SETTINGS)
 
-deploy-gcp:  ## build and deploy the functions; SUBSTITUTIONS=_MODEL=claude-opus-5-5,… (docs/gcp.md)
-	gcloud builds submit --config cloudbuild.yaml $(if $(SUBSTITUTIONS),--substitutions "$(SUBSTITUTIONS)")
+deploy-gcp: $(VENV)/.local  ## build and deploy the functions with the settings file
+	@$(CLI) deploy --platform google --settings $(SETTINGS) $(ARGS)
 
 # SAM calls these, one for each function; the three are the same bundle, so it is uploaded once.
 build-ReceiveFunction build-DispatchFunction build-SweepFunction:

@@ -24,6 +24,7 @@ from shared.installation.providers import (
 )
 from shared.installation.readers import Variable
 from shared.installation.settings import ROWS, VARIABLES
+from shared.installation.settings_file import parameter_name
 from shared.outcome.reasons import Outcome, Reason
 
 ROOT = Path(__file__).parent
@@ -91,7 +92,7 @@ def console_groups(*groups: str) -> str:
     """Return the parameters under their headings in the console of CloudFormation."""
     lines = []
     for group in groups:
-        names = [_parameter_name(each.name) for each in VARIABLES.values() if each.group == group]
+        names = [parameter_name(each.name) for each in VARIABLES.values() if each.group == group]
         lines += [f"- Label: {{default: {group}}}", _flow("  Parameters: ", names)]
     return "\n".join(lines)
 
@@ -103,7 +104,7 @@ def parameters() -> str:
         line
         for _, variable, meaning in ROWS.values()
         for line in [
-            f"{_parameter_name(variable.name)}:",
+            f"{parameter_name(variable.name)}:",
             *(f"  {line}" for line in _parameter(variable, meaning)),
         ]
     )
@@ -121,7 +122,7 @@ def _parameter(variable: Variable, meaning: str) -> Iterator[str]:
         yield f"MaxLength: {variable.longest}"
     if variable.pattern:
         yield f"AllowedPattern: {_scalar(variable.pattern)}"
-        what = f"{_parameter_name(variable.name)} is {variable.pattern_in_words}."
+        what = f"{parameter_name(variable.name)} is {variable.pattern_in_words}."
         yield from _sentence("ConstraintDescription", what)
     yield from _sentence("Description", meaning)
 
@@ -129,7 +130,7 @@ def _parameter(variable: Variable, meaning: str) -> Iterator[str]:
 @part
 def variables() -> str:
     """Return what the functions on AWS find in their environment."""
-    return "\n".join(f"{name}: !Ref {_parameter_name(name)}" for name in VARIABLES)
+    return "\n".join(f"{name}: !Ref {parameter_name(name)}" for name in VARIABLES)
 
 
 @part
@@ -149,10 +150,6 @@ def substitutions() -> str:
 def environment() -> str:
     """Return what the first step of the build finds in its environment."""
     return "\n".join(f"- {name}=${{_{name}}}" for name in VARIABLES)
-
-
-def _parameter_name(name: str) -> str:
-    return name.title().replace("_", "").replace("Gitlab", "GitLab")
 
 
 # --- regions and models in the rules of template.yaml ---

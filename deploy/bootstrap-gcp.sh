@@ -56,6 +56,11 @@ service() { # name, ingress: empty until the first build, so that the build need
       --no-allow-unauthenticated
 }
 
+public() { # service: an organisation that shares with its own domains only refuses allUsers, but not the other way
+  callable "$1" allUsers 2>/dev/null ||
+    quietly gcloud run services update "$1" --region="$REGION" --no-invoker-iam-check
+}
+
 callable() { # service, by whom
   quietly gcloud run services add-iam-policy-binding "$1" --region="$REGION" --member="$2" --role=roles/run.invoker
 }
@@ -98,7 +103,6 @@ functions() {
   service claude-receive all
   service claude-dispatch internal
   service claude-sweep internal
-  callable claude-receive allUsers # GitLab cannot sign in; receive verifies every delivery itself
   callable claude-dispatch "serviceAccount:claude-invoker@$at"
   callable claude-sweep "serviceAccount:claude-invoker@$at"
 
@@ -113,7 +117,9 @@ functions() {
   for name in claude-receive claude-dispatch claude-sweep claude-invoker claude-build; do
     may_act_as claude-build "$name"
   done
-  echo "The functions run in $REGION, the queue is in $QUEUE_REGION. Next: fill in the two secrets, then build."
+  # The one step that a policy may refuse comes last. GitLab cannot sign in; receive verifies every delivery itself.
+  public claude-receive
+  echo "The functions run in $REGION, the queue is in $QUEUE_REGION. Next: make deploy-gcp, then make setup."
 }
 
 job() {

@@ -73,9 +73,12 @@ def main() -> None:
 
 
 def copy_sources(cloud: str, folder: Path) -> None:
-    """Copy the core and one cloud's adapters: no tests, no docs, no other platform."""
+    """Copy the core and one cloud's adapters: no tests, no docs, no other platform.
+
+    And the certificate of GitLab's own CA, where the operator has put one beside the folders.
+    """
     own = ("functions/*.py", "functions/gitlab/**/*.py", f"functions/{cloud}/**/*.py")
-    for pattern in ("shared/**/*.py", *own):
+    for pattern in ("gitlab-ca.pem", "shared/**/*.py", *own):
         for path in sorted(ROOT.glob(pattern)):
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

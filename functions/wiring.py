@@ -150,5 +150,5 @@ class Installation:
         from shared.services import Services
 
         secrets = Cached(self._gitlab_secrets, GitLabSecrets.parse, self._now)
-        gitlab = GitLab(self._settings.gitlab_url, secrets)
+        gitlab = GitLab(self._settings.gitlab_url, secrets, self._settings.proxy)
         return Services(self._settings, secrets, self._records, gitlab, self._now, self._log)

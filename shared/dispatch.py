@@ -357,10 +357,9 @@ class Attempt:
         try:
             self._services.gitlab.award(self._request.event, emoji)
         except GitLabError as error:  # a missing reaction stops nobody
-            fields = entry(
-                Reason.GITLAB_UNAVAILABLE, self._request, error="award", status=error.status
-            )
-            self._services.log("WARNING", fields)
+            reason, cause = Reason.GITLAB_UNAVAILABLE, str(error)
+            told = entry(reason, self._request, error="award", status=error.status, cause=cause)
+            self._services.log("WARNING", told)
 
     def _reply(self, text: str, *, keep_existing: bool = False) -> int:
         """Reply once and return the note's id, 0 where nobody can be told.

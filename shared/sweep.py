@@ -60,8 +60,8 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
                 )
         except GitLabError as error:
             total = total._replace(failed=total.failed + 1)
-            reason = str(Reason.GITLAB_UNAVAILABLE)
-            services.log("WARNING", {"reason": reason, "error": "sweep", "status": error.status})
+            told = {"error": "sweep", "status": error.status, "cause": str(error)}
+            services.log("WARNING", {"reason": str(Reason.GITLAB_UNAVAILABLE), **told})
     services.log("INFO", {"reason": "swept", **total._asdict()})
     return total
 
@@ -70,8 +70,10 @@ def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> d
     """Do what the schedule or an operator asks; raise ValueError for a time that is none.
 
     `{}` and `{"since": "2026-11-23T08:00:00Z"}` sweep. `{"replay": ["<run id>"]}` replays dead
-    letters, `{"replay": "all"}` every one.
+    letters, `{"replay": "all"}` every one. `{"look": true}` only looks whether GitLab is reached.
     """
+    if "look" in task:
+        return {"gitlab": look(services)}
     if "replay" in task:
         named = task["replay"]
         run_ids = [str(run_id) for run_id in named] if isinstance(named, list) else None
@@ -79,6 +81,17 @@ def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> d
     since = task.get("since")
     start = datetime.fromisoformat(str(since)).timestamp() if since else None
     return sweep(services, queue, since=start)._asdict()
+
+
+def look(services: Services) -> str:
+    """Return `answers` where GitLab is reached with the API token, else what failed on the way."""
+    try:
+        services.gitlab.own_id()
+    except GitLabError as error:
+        return str(error)
+    except Retry as error:
+        return str(error.reason)
+    return "answers"
 
 
 def replay(services: Services, queue: Queue, run_ids: list[str] | None = None) -> list[str]:

@@ -96,5 +96,6 @@ def _award_verdict(record: Record, progress: Progress, services: Services) -> No
 
 def _warn(record: Record, what: str, error: GitLabError, services: Services) -> None:
     run = record.carried_out
-    fields = entry(Reason.GITLAB_UNAVAILABLE, run, error=what, status=error.status)
+    reason, cause = Reason.GITLAB_UNAVAILABLE, str(error)
+    fields = entry(reason, run, error=what, status=error.status, cause=cause)
     services.log("WARNING", fields)

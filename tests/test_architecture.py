@@ -15,8 +15,9 @@ OUTSIDE = {"asyncio", "http", "logging", "os", "pathlib", "socket", "subprocess"
 OUTSIDE |= {"time"}
 NEW_SINCE_3_9 = {"tomllib"}  # of the standard library
 
-CORE, FUNCTIONS, JOB, DEPLOY = (
-    sorted((ROOT / folder).rglob("*.py")) for folder in ("shared", "functions", "job", "deploy")
+CORE, FUNCTIONS, CLI, JOB, DEPLOY = (
+    sorted((ROOT / folder).rglob("*.py"))
+    for folder in ("shared", "functions", "cli", "job", "deploy")
 )
 CONTRACT = [path for path in CORE if path.parent.name == "contract"]
 LONGEST = 40  # lines of a function of the core, its decorators and docstring counted
@@ -37,6 +38,13 @@ TESTED_ELSEWHERE = {
     "job/identity.py": "with real users and the real client, in tests/templates/test_identity.py",
     "job/confine.py": "with real users and the real client, in tests/templates/test_identity.py",
     "job/exchange.py": "seen through job.signin, which has the tests",
+    "cli/__main__.py": "every test of the program comes through it",
+    "cli/api.py": "seen through cli.setup and cli.doctor, which have the tests",
+    "cli/checks.py": "seen through cli.doctor, which has the tests",
+    "cli/connection.py": "seen through cli.setup, which has the tests",
+    "cli/installation.py": "seen through cli.setup, which has the tests",
+    "cli/platforms.py": "every test of the program comes through it",
+    "cli/proof.py": "seen through cli.setup, which has the tests",
     "deploy/check.py": "run as the build runs it, in tests/deploy/test_cloudbuild.py",
 }
 # Tests of no one module.
@@ -105,12 +113,12 @@ def test_the_contract_needs_python_3_9_and_its_standard_library_only(path: Path)
 # Files.
 
 
-@of(CORE, FUNCTIONS, JOB, DEPLOY)
+@of(CORE, FUNCTIONS, CLI, JOB, DEPLOY)
 def test_a_file_opens_with_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
-@of(CORE)
+@of(CORE, CLI)
 def test_no_function_is_longer_than_a_reader_can_hold(path: Path) -> None:
     lines = []
     for each in functions(path):
@@ -129,7 +137,7 @@ def test_no_pattern_has_a_possessive_group(path: Path) -> None:
 # Tests.
 
 
-@of([path for path in (*CORE, *FUNCTIONS, *JOB, *DEPLOY) if behaves(path)])
+@of([path for path in (*CORE, *FUNCTIONS, *CLI, *JOB, *DEPLOY) if behaves(path)])
 def test_a_module_has_its_tests_where_one_looks_for_them(path: Path) -> None:
     mirrored = ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.stem}.py")
     assert mirrored.is_file() != (name(path) in TESTED_ELSEWHERE), mirrored
@@ -137,7 +145,7 @@ def test_a_module_has_its_tests_where_one_looks_for_them(path: Path) -> None:
 
 @of([
     path
-    for folder in ("shared", "functions", "job")
+    for folder in ("shared", "functions", "cli", "job")
     for path in sorted((ROOT / "tests" / folder).rglob("test_*.py"))
 ])  # fmt: skip
 def test_a_test_file_is_named_after_its_module(path: Path) -> None:

@@ -12,6 +12,6 @@ from shared.installation.secrets import Cached, GitLabSecrets
 class GitLab(People, Thread, Pipelines, Surroundings, Projects):
     """The port's five groups over one client; no group knows another."""
 
-    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
-        """Take GitLab's one address and where the API token comes from; connect on first need."""
-        super().__init__(Client(url, secrets))
+    def __init__(self, url: str, secrets: Cached[GitLabSecrets], proxy: str = "") -> None:
+        """Take GitLab's one address, where the API token comes from, and a proxy if need be."""
+        super().__init__(Client(url, secrets, proxy))

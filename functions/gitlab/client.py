@@ -7,18 +7,21 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 import gitlab
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from shared.contract.ai_flow import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET
 from shared.contract.version import VERSION
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import Cause, GitLabError
 from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 
+# The certificate of a company's own CA, beside the folders of the sources and so of a bundle.
+CA_FILE = Path(__file__).parents[2] / "gitlab-ca.pem"
 PAGE = 100  # the most GitLab gives at once
 # Seconds to connect and between bytes; the calls of one attempt stay below its lease.
 TIMEOUT = (3.05, 10.0)
@@ -40,13 +43,13 @@ class Client:
     or one that is not the JSON the caller expects. A rotated token is read again on the first 401.
     """
 
-    def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
-        """Take the address and where the API token comes from; connect on first need."""
-        self._url, self._secrets = url, secrets
+    def __init__(self, url: str, secrets: Cached[GitLabSecrets], proxy: str = "") -> None:
+        """Take the address, where the API token comes from, a proxy; connect on first need."""
+        self._url, self._secrets, self._proxy = url, secrets, proxy
         self._token: Secret | None = None
         self._authorised: gitlab.Gitlab | None = None
         self._own: tuple[gitlab.Gitlab, int] | None = None
-        self._anonymous = connect(url)
+        self._anonymous = connect(url, proxy=proxy)
 
     def get(self, path: str, *, timeout: tuple[float, float] | None = None) -> dict[str, Any]:
         """Return the object under a path; `timeout` in seconds, as TIMEOUT."""
@@ -91,7 +94,7 @@ class Client:
 
     def post_anonymously(self, path: str, data: Mapping[str, Any]) -> Any:
         """Post JSON without the API token and return the answer's."""
-        with _translated(writes=True):
+        with translated(writes=True):
             return self._anonymous.http_post(path, post_data=dict(data))
 
     def put(self, path: str, data: Mapping[str, Any]) -> None:
@@ -132,7 +135,7 @@ class Client:
 
     def _send(self, verb: str, path: str, options: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
         client = self._current()
-        with _translated(writes=verb != "get"):
+        with translated(writes=verb != "get"):
             if verb != "get":
                 return getattr(client, f"http_{verb}")(path, **options), {}
             raw = client.http_get(path, raw=True, streamed=True, **options)
@@ -142,7 +145,8 @@ class Client:
     def _current(self) -> gitlab.Gitlab:
         token = self._secrets.get().api_token
         if self._authorised is None or token is not self._token:
-            self._authorised, self._token = connect(self._url, token.reveal()), token
+            self._authorised = connect(self._url, token.reveal(), proxy=self._proxy)
+            self._token = token
         return self._authorised
 
 
@@ -154,9 +158,15 @@ class Group:
         self._client = client
 
 
-def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
-    """Return python-gitlab's client for one GitLab, with or without a token."""
+def connect(url: str, private_token: str | None = None, *, proxy: str = "") -> gitlab.Gitlab:
+    """Return python-gitlab's client for one GitLab, with or without a token and a proxy.
+
+    Where CA_FILE is there, it says which certificates are trusted, and nothing else does.
+    """
     session = requests.Session()
+    if proxy:  # what the environment says would come before it
+        session.trust_env = False
+        session.proxies = {"http": proxy, "https": proxy}
     # By itself python-gitlab sleeps through 429 and follows redirects: this hook comes first.
     session.hooks["response"].append(_raise_for_status)
     return gitlab.Gitlab(
@@ -166,6 +176,7 @@ def connect(url: str, private_token: str | None = None) -> gitlab.Gitlab:
         keep_base_url=True,
         retry_transient_errors=False,
         session=session,
+        ssl_verify=str(CA_FILE) if CA_FILE.exists() else True,
         user_agent=f"gitlab-claude-trigger/{VERSION}",
     )
 
@@ -208,18 +219,38 @@ def _raise_for_status(response: requests.Response, **_: object) -> None:
 
 
 @contextmanager
-def _translated(*, writes: bool) -> Iterator[None]:
+def translated(*, writes: bool) -> Iterator[None]:
     """Turn a library's error into a GitLabError without its text, which may quote what was sent."""
     try:
         yield
-    except (requests.ConnectTimeout, requests.exceptions.SSLError):
-        raise GitLabError(0) from None
     except requests.RequestException as error:
-        cause = getattr(error.args[0] if error.args else None, "reason", None)
-        never_sent = isinstance(cause, NewConnectionError)
-        raise GitLabError(0, unsure=writes and not never_sent) from None
+        cause = _cause(error)
+        never_sent = cause in (Cause.DNS, Cause.TCP, Cause.TLS)
+        raise GitLabError(0, unsure=writes and not never_sent, cause=cause) from None
     except gitlab.exceptions.GitlabError:  # an answer that is no JSON
         raise GitLabError(0, unsure=writes) from None
+
+
+def _cause(error: requests.RequestException) -> Cause:
+    """Tell by the library's classes what failed.
+
+    https://requests.readthedocs.io/en/latest/api/#exceptions; the reason of a ConnectionError is
+    urllib3's. SSLError and ProxyError are kinds of ConnectionError, and so come first.
+    """
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", None)
+    kinds: tuple[tuple[bool, Cause], ...] = (
+        (isinstance(error, requests.exceptions.SSLError), Cause.TLS),
+        (isinstance(error, requests.exceptions.ProxyError), Cause.PROXY),
+        (isinstance(error, requests.exceptions.InvalidProxyURL), Cause.PROXY),
+        (isinstance(error, requests.ConnectTimeout), Cause.TCP),
+        (isinstance(reason, NameResolutionError), Cause.DNS),
+        (isinstance(reason, NewConnectionError), Cause.TCP),
+        (isinstance(error, requests.Timeout), Cause.TIMEOUT),
+        (isinstance(inner, ReadTimeoutError), Cause.TIMEOUT),  # within the answer's body
+        (isinstance(error, requests.JSONDecodeError), Cause.NOT_GITLAB),
+    )
+    return next((cause for is_it, cause in kinds if is_it), Cause.BROKEN)
 
 
 def _json(response: requests.Response) -> Any:

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Condition, Lock
 from typing import NamedTuple
@@ -164,5 +165,6 @@ class SqliteRecords:
 
 
 def log(severity: str, fields: Mapping[str, object]) -> None:
-    """Write one JSON line to standard error."""
-    sys.stderr.write(json.dumps({"severity": severity, **fields}) + "\n")
+    """Write one JSON line to standard error, with the time in UTC: nobody else keeps it here."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sys.stderr.write(json.dumps({"time": time, "severity": severity, **fields}) + "\n")

@@ -14,6 +14,8 @@ from functions.local.workers import Workers
 from functions.wiring import Installation, read_settings
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
+from shared.installation.settings import required
+from shared.installation.settings_file import parse
 from shared.runs.record import Record, RecordError, key_of
 from shared.services import Log
 
@@ -39,21 +41,24 @@ class Local:
         Raises SettingsError, SecretError or RuntimeError, each with a cure; OSError where the
         port is in use.
         """
-        settings = read_settings(environment, NEEDS)
-        webhook, gitlab = (environment[variable] for variable in NEEDS)
+        settings = read_settings(environment, {})
+        folder = Path(environment.get("STATE_DIR") or "./.state")
+        webhook, gitlab = (_document(environment, folder, variable) for variable in NEEDS)
         # Read now, as what is wrong with them should be known before the first delivery.
-        WebhookSecrets.parse(webhook)
-        GitLabSecrets.parse(gitlab)
+        self.awaits_setup = _awaits_setup(environment, folder)
+        if not self.awaits_setup:
+            WebhookSecrets.parse(webhook())
+            GitLabSecrets.parse(gitlab())
         port = _port(environment.get("PORT") or "8080")
-        self._store = Store(Path(environment.get("STATE_DIR") or "./.state"))
+        self._store = Store(folder)
         queue, records = SqliteQueue(self._store), SqliteRecords(self._store, now())
         _release(records, now())
         self._installation = Installation(
             settings,
             queue=queue,
             records=records,
-            webhook_secrets=lambda: webhook,
-            gitlab_secrets=lambda: gitlab,
+            webhook_secrets=webhook,
+            gitlab_secrets=gitlab,
             log=log,
             now=now,
         )
@@ -89,7 +94,7 @@ def main(task: str = "") -> int:
     """Run until interrupted, or carry out one task (JSON); return 2 when a setting is wrong."""
     try:
         wanted = json.loads(task or "null")
-        local = Local(os.environ)
+        local = Local({**_settings_file(os.environ), **os.environ})
         if task:
             sys.stdout.write(json.dumps(local.carry_out(wanted)) + "\n")
             return 0
@@ -98,11 +103,44 @@ def main(task: str = "") -> int:
         return 2
     local.start()
     sys.stderr.write(f"Listening on {local.url}\n")
+    if local.awaits_setup:
+        sys.stderr.write("It has no secrets yet, and takes no delivery: make setup PROJECT=…\n")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
         local.stop()
     return 0
+
+
+def secret_file(folder: Path, document: str) -> Path:
+    """Return where a secret document is kept that the environment does not give."""
+    return folder / f"{document.lower()}.json"
+
+
+def _document(environment: Mapping[str, str], folder: Path, document: str) -> Callable[[], str]:
+    """Return what reads a secret document, a file each time anew: it may have been rotated."""
+    file = secret_file(folder, document)
+    if not environment.get(document, "").strip() and (
+        file.exists() or _awaits_setup(environment, folder)
+    ):
+        return lambda: file.read_text(encoding="utf-8")
+    given = required(environment, document, NEEDS[document])
+    return lambda: given
+
+
+def _awaits_setup(environment: Mapping[str, str], folder: Path) -> bool:
+    """Tell whether `setup`, which alone needs URL, is still to write the secrets."""
+    given = any(environment.get(name) or secret_file(folder, name).exists() for name in NEEDS)
+    return bool(environment.get("URL")) and not given
+
+
+def _settings_file(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what the settings file says, SETTINGS or else claude.env; nothing if it is not there.
+
+    What the environment says comes before it.
+    """
+    file = Path(environment.get("SETTINGS") or "claude.env")
+    return parse(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _port(value: str) -> int:

@@ -1,24 +1,44 @@
 """What GitLab answers, as values, and the error where it did not do what was asked."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from shared.incoming.event import Branches, Event
 
 
+class Cause(StrEnum):
+    """What failed on the way to GitLab and back, in the words that logs show."""
+
+    DNS = "dns: the name in GITLAB_URL is not known"
+    TCP = "tcp: nobody takes connections at the address of GITLAB_URL"
+    TLS = "tls: the certificate of GITLAB_URL is not trusted"
+    PROXY = "proxy: the proxy did not pass the request on"
+    TIMEOUT = "timeout: GitLab took too long to answer"
+    BROKEN = "broken: the connection ended before GitLab had answered"
+    NOT_GITLAB = "not_gitlab: what answered at GITLAB_URL is not GitLab's API"
+
+
 class GitLabError(Exception):
     """GitLab did not do what was asked.
 
-    `status` is its HTTP status, 0 where no answer came. `message` is GitLab's text, for comparing
-    only: it is never shown. `after` is Retry-After in seconds. `unsure` says that GitLab may have
-    acted all the same.
+    `status` is its HTTP status, 0 where no answer came; `cause` then says why. `message` is
+    GitLab's text, for comparing only: it is never shown. `after` is Retry-After in seconds.
+    `unsure` says that GitLab may have acted all the same.
     """
 
     def __init__(
-        self, status: int, message: str = "", *, after: float = 0.0, unsure: bool = False
+        self,
+        status: int,
+        message: str = "",
+        *,
+        after: float = 0.0,
+        unsure: bool = False,
+        cause: Cause = Cause.NOT_GITLAB,
     ) -> None:
-        """Keep the answer; the exception's own text holds the status only."""
-        super().__init__(f"GitLab answered {status}" if status else "GitLab did not answer")
+        """Keep the answer; the exception's own text holds the status or the cause only."""
+        super().__init__(f"GitLab answered {status}" if status else str(cause))
         self.status, self.message, self.after, self.unsure = status, message, after, unsure
+        self.cause = cause
 
 
 class Pipeline(NamedTuple):

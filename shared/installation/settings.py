@@ -44,6 +44,18 @@ class Settings(NamedTuple):
         ),
         "The one GitLab this installation serves. No other is ever called.",
     )
+    proxy: str = _row(
+        readers.proxy,
+        Variable(
+            "GITLAB_PROXY",
+            "",
+            "GitLab",
+            pattern=r"^(http://[^\s/?#@]+:[0-9]+)?$",
+            pattern_in_words="empty, or http:// and a proxy's name and port",
+        ),
+        "The HTTP proxy through which GitLab is called, such as http://proxy.example.com:3128."
+        " Empty calls it directly or, locally, as HTTPS_PROXY says.",
+    )
     phrases: tuple[str, ...] = _row(
         readers.phrases,
         Variable(

@@ -298,6 +298,47 @@ REASONS = {
         "Set GITLAB_URL to the address GitLab redirects to.",
     ),
     "GITLAB_UNAVAILABLE": ("GitLab did not answer; we try again.", ""),
+    "SETTING_WRONG": (
+        "A setting is not what the functions can start with, or not what they run with.",
+        "Correct the line of the settings file, then deploy.",
+    ),
+    "PART_BROKEN": ("A part of the installation is missing, off or open.", "Deploy again."),
+    "VERSION_TOO_OLD": (
+        "This GitLab is older than what the job needs.",
+        "An administrator can update it to 17.0 or later.",
+    ),
+    "BOT_RIGHTS": (
+        "The user of the API token may not do what it is there for.",
+        "A maintainer can make it a Maintainer of the project; its token needs the scope api.",
+    ),
+    "TOKEN_EXPIRES": (
+        "A token expires within 14 days.",
+        "Whoever made it can rotate it; then store the new one.",
+    ),
+    "HOOK_MISSING": (
+        "No webhook of the project reports to this installation.",
+        "A maintainer can run setup, or add one in Settings > Webhooks.",
+    ),
+    "HOOK_INCOMPLETE": (
+        "The webhook leaves out something that it should send.",
+        "A maintainer can run setup, or edit it in Settings > Webhooks.",
+    ),
+    "HOOK_UNANSWERED": (
+        "GitLab could not deliver to the webhook's URL.",
+        "See its recent events; for a private address an administrator has to allow it.",
+    ),
+    "CI_SWITCHED_OFF": (
+        "The project runs no pipelines.",
+        "A maintainer can switch CI/CD on, or take the project out of the archive.",
+    ),
+    "JOB_VARIABLE": (
+        "A CI/CD variable that the job needs is missing, or does not reach it.",
+        "A maintainer can run setup, or correct it in Settings > CI/CD > Variables.",
+    ),
+    "NO_RUNNER": (
+        "No runner is online for the project.",
+        "A maintainer can enable one in Settings > CI/CD > Runners.",
+    ),
 }
 
 # The one reply of a run, edited as the run moves on; a job of ours takes it over when it starts.

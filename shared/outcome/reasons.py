@@ -126,6 +126,19 @@ class Reason(Enum):
     GITLAB_REDIRECTS = Outcome.ERROR
     GITLAB_UNAVAILABLE = Outcome.ERROR
 
+    # What the operator's doctor finds beside these, before it keeps a run from starting.
+    SETTING_WRONG = Outcome.ERROR
+    PART_BROKEN = Outcome.ERROR
+    VERSION_TOO_OLD = Outcome.ERROR
+    BOT_RIGHTS = Outcome.ERROR
+    TOKEN_EXPIRES = Outcome.ERROR
+    HOOK_MISSING = Outcome.ERROR
+    HOOK_INCOMPLETE = Outcome.ERROR
+    HOOK_UNANSWERED = Outcome.ERROR
+    CI_SWITCHED_OFF = Outcome.ERROR
+    JOB_VARIABLE = Outcome.ERROR
+    NO_RUNNER = Outcome.ERROR
+
 
 class TriggerError(Exception):
     """The root of our errors: each carries a `Reason`, and so has a name, a sentence and a cure."""

@@ -210,3 +210,18 @@ def test_gcloud_knows_every_command_and_flag(workspace: Workspace) -> None:
     commands = bootstrap(workspace, **VERTEX, JOB_PROJECT_IDS="7").commands
     assert len(commands) > 40
     assert [found for command in commands for found in google.complaints(command)] == []
+
+
+def test_an_organisation_that_forbids_all_users_gets_the_other_switch_and_all_rights(
+    workspace: Workspace,
+) -> None:
+    answers = {"projects describe": "123456789012"}
+    command, chosen = ["sh", "deploy/bootstrap-gcp.sh"], {"PROJECT_ID": "my-project"}
+    free = workspace.run(command, chosen, answers)
+    ran = workspace.run(command, chosen, answers, refused="--member=allUsers")
+    assert ran.status == 0, ran.output
+    words = ran.only("run", "services", "update", "claude-receive")
+    assert "--no-invoker-iam-check" in words
+    assert bindings(ran) == bindings(free)
+    assert "update" not in {command[2] for command in free.commands if command[0] == "run"}
+    assert google.complaints(words) == []

@@ -60,6 +60,34 @@ def test_every_substitution_is_used_and_every_one_used_is_defined() -> None:
     assert used - BUILT_IN == defined
 
 
+def test_functions_that_call_gitlab_do_so_from_the_subnet_if_there_is_one(
+    workspace: Workspace,
+) -> None:
+    ran = workspace.build(URLS | POLICY, _SUBNET="inner", _NETWORK="ours")
+    assert ran.status == 0, ran.output
+    for name in FUNCTIONS:
+        words = ran.only("run", "deploy", f"claude-{name}")
+        inside = {"--network=ours", "--subnet=inner", "--vpc-egress=all-traffic"}
+        assert inside & set(words) == (set() if name == "receive" else inside)
+        assert google.complaints(words) == []
+    words = workspace.build(URLS | POLICY).only("run", "deploy", "claude-dispatch")
+    assert not [word for word in words if word.startswith("--subnet")]
+
+
+def test_a_later_build_brings_the_dashboard_up_to_date(workspace: Workspace) -> None:
+    there = {"monitoring dashboards list": "projects/1/dashboards/2"}
+    there |= {"monitoring dashboards describe": "0123etag"}
+    ran = workspace.build(URLS | POLICY | there)
+    assert ran.status == 0, ran.output
+    words = ran.only("monitoring", "dashboards", "update")
+    assert words[3] == "projects/1/dashboards/2"
+    assert google.complaints(words) == []
+    shown = json.loads((workspace.folder / value(words, "--config-from-file")).read_text())
+    source_ = json.loads((ROOT / "deploy" / "google" / "dashboard.json").read_text())
+    assert shown == source_ | {"etag": "0123etag"}
+    assert not [each for each in ran.commands if each[:3] == ["monitoring", "dashboards", "create"]]
+
+
 def test_every_step_waits_for_steps_before_it_and_the_check_comes_first() -> None:
     seen: set[str] = set()
     for step in google.build()["steps"]:
@@ -92,7 +120,8 @@ def test_substitutions_and_parameters_have_the_same_names_and_defaults() -> None
     parameters = {name.lower(): each for name, each in source()["Parameters"].items()}
     substitutions = google.build()["substitutions"]
     for name, default in substitutions.items():
-        if name != "_REGION":  # CloudFormation asks for it itself
+        # CloudFormation asks for the region itself, and knows subnets by their ids alone.
+        if name not in ("_REGION", "_SUBNET", "_NETWORK"):
             assert str(parameters[name.replace("_", "").lower()]["Default"]) == default
 
 
@@ -232,6 +261,7 @@ def test_a_second_build_updates_what_the_first_one_made(workspace: Workspace) ->
         "alpha monitoring policies list": "projects/my-project/alertPolicies/1",
         "beta monitoring channels list": "projects/my-project/notificationChannels/1",
         "monitoring dashboards list": "projects/my-project/dashboards/1",
+        "monitoring dashboards describe": "0123etag",
     }
     ran = workspace.build(URLS | there, _ALARM_EMAIL="ops@example.com")
     assert ran.status == 0, ran.output

@@ -1,5 +1,6 @@
 """`template.yaml` deployed to an AWS emulator, and the way of a mention through it: from the function URL to the reply."""
 
+import io
 import json
 import shutil
 import time
@@ -8,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from cli import checks
+from cli.__main__ import main
+from functions.aws import adapters
 from tests.support.deploy import bundles, sam
-from tests.support.deploy.ministack import Ministack, Refused, Stack
+from tests.support.deploy.ministack import KEYS, Ministack, Refused, Stack
 from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
+from tests.support.gitlab import hooks
 from tests.support.gitlab.server import GitLab
 
 PROJECT, AUTHOR, OURS = 7, 42, 99
@@ -49,9 +54,14 @@ def gitlab() -> Iterator[GitLab]:
 
 
 @pytest.fixture(scope="module")
-def deployed(cloud: Ministack, gitlab: GitLab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sam")
+
+
+@pytest.fixture(scope="module")
+def deployed(cloud: Ministack, gitlab: GitLab, clone: Path) -> Stack:
     """The stack by the docs' own commands, where the SAM CLI can be had."""
-    return sam.deploy(cloud, tmp_path_factory.mktemp("sam"), "claude", GitLabUrl=gitlab.url)
+    return sam.deploy(cloud, clone, "claude", GitLabUrl=gitlab.url)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +89,26 @@ def until(happened: Callable[[], bool], cloud: Ministack, seconds: float = 40) -
 
 
 def test_the_commands_of_the_docs_deploy_it(deployed: Stack) -> None:
+    assert deployed.deliver({}, b"", "GET")[0] == 200
+
+
+def test_a_colleague_deploys_with_the_settings_file_and_changes_nothing_else(
+    deployed: Stack, cloud: Ministack, clone: Path
+) -> None:
+    def parameters() -> dict[str, str]:
+        described = cloud.client("cloudformation").describe_stacks(StackName="claude")
+        found = described["Stacks"][0]["Parameters"]
+        return {each["ParameterKey"]: each["ParameterValue"] for each in found}
+
+    before = parameters()
+    prompts = '{"fix": "Say \\"why\\" first."}'
+    shown = sam.again(cloud, clone, f"STACK=claude\nRUNS_PER_DAY=77\nPROMPTS={prompts}\n")
+    after = parameters()
+    assert json.loads(after.pop("Prompts")) == json.loads(prompts)
+    assert after == {name: value for name, value in before.items() if name != "Prompts"} | {
+        "RunsPerDay": "77"
+    }
+    assert deployed.outputs["WebhookUrl"] in shown
     assert deployed.deliver({}, b"", "GET")[0] == 200
 
 
@@ -356,3 +386,50 @@ def test_removing_the_stack_leaves_nothing(cloud: Ministack) -> None:
     assert not [
         url for url in cloud.client("sqs").list_queues().get("QueueUrls", []) if "shortlived" in url
     ]
+
+
+def test_setup_connects_a_project_to_the_stack_and_doctor_finds_what_is_there(
+    stack: Stack,
+    gitlab: GitLab,
+    cloud: Ministack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in (
+        KEYS | {"AWS_ENDPOINT_URL": cloud.url, "GITLAB_TOKEN": "glpat-olga"}
+    ).items():
+        monkeypatch.setenv(name, value)
+    adapters.client.cache_clear()
+    # The emulator tells functions apart by the Host header.
+    monkeypatch.setattr(
+        hooks,
+        "_post",
+        lambda _, headers, body: (
+            str((told := stack.deliver(headers, body))[0]),
+            {},
+            told[1].encode(),
+        ),
+    )
+    monkeypatch.setattr(
+        checks, "urlopen", lambda *_, **__: io.BytesIO(stack.deliver({}, b"", "GET")[1].encode())
+    )
+    gitlab.user(50, "olga")
+    gitlab.project(17, "group/web", ci="ours")
+    gitlab.member(17, 50, 40)
+    gitlab.api_token("glpat-olga", 50)
+    gitlab.fire_hooks = True
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-key")
+    settings = tmp_path / "claude.env"
+    settings.write_text(f"PLATFORM=aws\nGITLAB_URL={gitlab.url}\n")
+    status = main(["setup", "--settings", str(settings), "--project", "group/web"])
+    shown = capsys.readouterr()
+    assert (status, "@claude help was answered" in shown.out) == (0, True), shown
+    assert list(json.loads(stack.secret("WebhookSecrets"))["signing_tokens"]) == ["*", "17"]
+    gitlab.wait_for_hooks()
+    main(["doctor", "--json", "--settings", str(settings), "--project", "17"])
+    found = json.loads(capsys.readouterr().out)
+    assert {each["check"] for each in found["findings"]} == {"dead_letters"}  # of a test above
+    assert found["unmade"] == []
+    gitlab.fire_hooks = False
+    adapters.client.cache_clear()

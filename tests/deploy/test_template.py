@@ -52,7 +52,7 @@ def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path:
     broken = json.loads(json.dumps(stack))
     broken["Resources"]["Runs"]["Properties"]["VisibilityTimeout"] = 10
     broken["Resources"]["SweepFunction"]["Properties"]["Runtime"] = "python3.99"
-    (policy,) = broken["Resources"]["DispatchRole"]["Properties"]["Policies"]
+    *_, policy = broken["Resources"]["DispatchRole"]["Properties"]["Policies"]
     policy["PolicyDocument"]["Statement"][1]["Action"] = "sqs:Get"
     found = lint(broken, tmp_path)
     assert {"E3505", "E3030", "W3037"} <= set(re.findall(r"^[EW]\d{4}", found, re.MULTILINE))
@@ -190,12 +190,26 @@ RIGHTS = {
 }
 
 
+def test_functions_that_call_gitlab_are_in_the_subnets_if_there_are_any(resources: Json) -> None:
+    for name in RIGHTS:
+        network = resources[f"{name}Function"]["Properties"].get("VpcConfig")
+        assert (network is None) == (name == "Receive")
+        if network:
+            assert network["Fn::If"][0] == "InNetwork"
+            assert network["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+            policy = resources[f"{name}Role"]["Properties"]["Policies"][0]["Fn::If"]
+            actions = policy[1]["PolicyDocument"]["Statement"][0]["Action"]
+            assert policy[0] == "InNetwork"
+            assert all(action.startswith("ec2:") for action in actions)
+
+
 @pytest.mark.parametrize("name", RIGHTS)
 def test_a_function_has_exactly_the_rights_it_needs(resources: Json, name: str) -> None:
     role = resources[f"{name}Role"]["Properties"]
     # AWS's own policies for Lambda and SQS hold for every queue and log group.
     assert "ManagedPolicyArns" not in role
-    (policy,) = role["Policies"]
+    *network, policy = role["Policies"]
+    assert [each["Fn::If"][0] for each in network] == ["InNetwork"] * (name != "Receive")
     assert policy["PolicyDocument"]["Statement"] == RIGHTS[name]
     assert resources[f"{name}Function"]["Properties"]["Role"] == of(f"{name}Role")
 
@@ -211,7 +225,7 @@ def test_a_wildcard_in_a_resource_has_its_reason_beside_it() -> None:
     for number, line in enumerate(lines):
         if re.search(r"arn:.*\*|claude-\*\"|streams$", line) and "AllowedPattern" not in line:
             assert any("# " in near for near in lines[number - 9 : number + 1]), line
-        assert not re.fullmatch(r"\s+(- )?Resource: \"?\*\"?", line)
+        assert not re.fullmatch(r"\s+(- )?Resource: \"?\*\"?", line)  # without a comment
 
 
 def test_only_receive_is_public(resources: Json) -> None:

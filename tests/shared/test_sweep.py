@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError, Hook, SweptNote
+from shared.gitlab.values import Cause, GitLabError, Hook, SweptNote
 from shared.incoming.event import Event
 from shared.outcome.reasons import Reason
 from shared.runs import store
@@ -212,6 +212,20 @@ def test_projects_learnt_at_once_are_all_remembered(monkeypatch: pytest.MonkeyPa
     store.add_project(7, records, NOW)
     store.add_project(7, records, NOW)
     assert records.read("projects")[0] == "[8, 7]"
+
+
+def test_an_operator_asks_whether_gitlab_is_reached(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert carry_out({"look": True}, stage.services, stage.queue) == {"gitlab": "answers"}
+    errors = iter([GitLabError(0, cause=Cause.TLS), GitLabError(302, "a canary")])
+
+    def fail(_: object) -> int:
+        raise next(errors)
+
+    monkeypatch.setattr(type(stage.services.gitlab), "own_id", fail)
+    for words in (str(Cause.TLS), "GitLab answered 302"):
+        assert carry_out({"look": True}, stage.services, stage.queue) == {"gitlab": words}
 
 
 def test_an_operator_replays_all_or_some(stage: Stage) -> None:

@@ -2,17 +2,19 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from functions.gitlab import GitLab, client
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import Cause, GitLabError
 from shared.installation.secrets import MIN_AGE, Secret
 from tests.support.fakes import API_TOKEN, NOTE, TRIGGER_TOKEN, Clock
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
 from tests.support.gitlab_adapter import BODY, TRIGGER, secrets
+from tests.support.network import behind_tls, private_ca, proxy
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,61 @@ def test_json_of_another_shape_is_no_answer(
     with pytest.raises(GitLabError) as error:
         call(gitlab)
     assert (error.value.status, error.value.unsure) == (0, False)
+
+
+def cause(url: str) -> Cause:
+    with pytest.raises(GitLabError) as error:
+        GitLab(url, secrets(API_TOKEN)).user(42)
+    assert error.value.status == 0
+    assert str(error.value) == str(error.value.cause)
+    return error.value.cause
+
+
+@pytest.fixture
+def closed_port() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_what_failed_on_the_way_is_told_apart(
+    server: StandIn, closed_port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, certificate = private_ca(tmp_path)
+    port = int(server.url.rpartition(":")[2])
+    assert cause("http://gitlab.invalid") is Cause.DNS
+    assert cause(f"http://{closed_port}") is Cause.TCP
+    with behind_tls(port, certificate) as url:
+        assert cause(url) is Cause.TLS
+    server.fault("GET /api/v4/users/42", Fault.reset_before(), Fault.broken_json())
+    assert cause(server.url) is Cause.BROKEN
+    assert cause(server.url) is Cause.NOT_GITLAB
+    monkeypatch.setattr(client, "TIMEOUT", (0.2, 0.2))
+    server.fault("GET /api/v4/users/42", Fault.hang(30))
+    assert cause(server.url) is Cause.TIMEOUT
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port}")
+    assert cause("https://gitlab.invalid") is Cause.PROXY
+
+
+def test_a_private_ca_and_a_proxy_are_settings_of_the_environment(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    port, seen = int(server.url.rpartition(":")[2]), list[str]()
+    with behind_tls(port, certificate) as url, proxy(seen) as way:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+        monkeypatch.setenv("HTTPS_PROXY", way)
+        assert GitLab(url, secrets(API_TOKEN)).user(42)
+    assert seen == [url.removeprefix("https://")]
+
+
+def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    port, seen = int(server.url.rpartition(":")[2]), list[str]()
+    monkeypatch.setattr(client, "CA_FILE", authority)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with behind_tls(port, certificate) as url, proxy(seen) as way:
+        assert GitLab(url, secrets(API_TOKEN), way).user(42)
+    assert seen == [url.removeprefix("https://")]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -118,5 +119,7 @@ def test_a_log_line_is_one_json_object_on_standard_error(
 ) -> None:
     adapters.log("INFO", {"reason": "queued", "run": "0123"})
     printed = capsys.readouterr()
-    assert json.loads(printed.err) == {"severity": "INFO", "reason": "queued", "run": "0123"}
+    line = json.loads(printed.err)
+    assert datetime.fromisoformat(line.pop("time")).utcoffset() == timedelta(0)
+    assert line == {"severity": "INFO", "reason": "queued", "run": "0123"}
     assert printed.out == ""

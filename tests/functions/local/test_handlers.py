@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.local.adapters import SqliteRecords, Store
-from functions.local.handlers import Local, main
+from functions.local.handlers import Local, main, secret_file
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import SecretError
 from shared.runs.record import LEASE, Record, State, key_of
@@ -165,3 +165,48 @@ def test_a_task_that_cannot_be_read_is_an_error_of_who_wrote_it(
     set_all(monkeypatch, environment)
     assert main(task) == 2
     assert capsys.readouterr().err
+
+
+def test_secrets_may_be_files_that_setup_writes_later(
+    environment: dict[str, str],
+) -> None:
+    files = {name: environment.pop(name) for name in ("WEBHOOK_SECRETS", "GITLAB_SECRETS")}
+    running = local(environment | {"URL": "https://claude.example.com"})
+    running.start()
+
+    def answered() -> int:
+        connection = HTTPConnection(running.url.removeprefix("http://").rstrip("/"), timeout=5)
+        sent = fakes.delivery(fakes.payload())
+        connection.request("POST", "/", sent.body, dict(sent.headers))
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert (running.awaits_setup, answered()) == (True, 503)
+    for name, text in files.items():
+        secret_file(Path(environment["STATE_DIR"]), name).write_text(text)
+    assert answered() in (200, 202)
+    running.stop()
+    again = local(environment)  # now URL is not needed
+    assert not again.awaits_setup
+    again.start()
+    again.stop()
+
+
+def test_the_settings_file_is_read_and_the_environment_comes_first(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "claude.env"
+    set_all(monkeypatch, environment | {"SETTINGS": str(file)})
+    for text, words in (
+        ("MINIMUM_ROLE=king\n", "MINIMUM_ROLE: found 'king'"),
+        ("# ours\nMINIMUM_ROL=owner\n", "line 2 of the settings file: found 'MINIMUM_ROL'"),
+    ):
+        file.write_text(text)
+        assert main() == 2
+        assert words in capsys.readouterr().err
+    file.write_text("PORT=http\n")
+    assert main('{"since": "2026-11-23T08:00:00Z"}') == 0  # PORT of the environment is a number

@@ -97,6 +97,11 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
     ("environment", "variable"),
     [
         ({"GITLAB_URL": "gitlab.com"}, "GITLAB_URL"),
+        ({"GITLAB_URL": "https://[fe80::1%eth0]"}, "GITLAB_URL"),
+        ({"GITLAB_PROXY": "proxy.example.com:3128"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "https://proxy.example.com:3128"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "http://proxy.example.com"}, "GITLAB_PROXY"),
+        ({"GITLAB_PROXY": "http://proxy.example.com:3128/a"}, "GITLAB_PROXY"),
         ({"GITLAB_URL": "http://gitlab.example.com"}, "GITLAB_URL"),
         ({"GITLAB_URL": "ftp://gitlab.com"}, "GITLAB_URL"),
         ({"GITLAB_URL": "https://"}, "GITLAB_URL"),
@@ -275,6 +280,17 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as error:
         settings(GITLAB_URL="https://oauth2:canary@gitlab.com")
     assert "canary" not in str(error.value)
+    with pytest.raises(SettingsError) as error:
+        settings(GITLAB_PROXY="http://me:canary@proxy.example.com:3128")
+    assert "canary" not in str(error.value)
+
+
+def test_an_address_may_be_an_ipv6_literal() -> None:
+    here = settings(GITLAB_URL="https://[2001:db8::1]:8443/gitlab/")
+    assert (here.host, here.gitlab_url) == (
+        "[2001:db8::1]:8443",
+        "https://[2001:db8::1]:8443/gitlab",
+    )
 
 
 def test_plain_http_is_for_this_machine() -> None:

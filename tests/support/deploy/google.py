@@ -104,13 +104,18 @@ class Workspace:
         command: Sequence[str],
         environment: Mapping[str, str] | None = None,
         answers: Mapping[str, str] | None = None,
+        refused: str = "",
     ) -> Ran:
-        """Run a command in the workspace."""
+        """Run a command in the workspace; gcloud fails where a word of a command is `refused`."""
         answered = (
             f"  {shlex.quote(begin)}*) echo {shlex.quote(answer)}; exit 0 ;;"
             for begin, answer in (answers or {}).items()
         )
-        self._install("gcloud", _GCLOUD.replace("{answers}", "\n".join(answered)))
+        policy = f'case " $* " in *{shlex.quote(refused)}*) exit 1 ;; esac\n' if refused else ""
+        script = _GCLOUD.replace("{answers}", "\n".join(answered)).replace(
+            "exit $m", policy + "exit $m"
+        )
+        self._install("gcloud", script)
         self._notes.write_text("")
         path = os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])
         common = {

@@ -62,15 +62,7 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
     shutil.copytree(
         ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "samconfig.toml")
     )
-    tools = [str(sam.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
-    environment = {
-        **KEYS,
-        "PATH": os.pathsep.join(tools),
-        "HOME": str(folder),
-        "AWS_ENDPOINT_URL": cloud.url,
-        "SAM_CLI_TELEMETRY": "0",
-        "LAMBDA": f"--python {sys.version_info.major}.{sys.version_info.minor} --machine x86_64",
-    }
+    environment = _environment(cloud, folder)
     chosen = [parameters.get(parameter, "") for parameter in template.source()["Parameters"]]
     # Name, region, parameters; confirm changes, let it create roles, disable rollback, "receive has
     # no authentication".
@@ -87,3 +79,36 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return Stack(cloud, name)
+
+
+def again(cloud: Ministack, folder: Path, settings: str) -> str:
+    """Type `make deploy-aws` as a colleague does, whose clone has the settings file and no more;
+    return what was shown.
+    """
+    tree = folder / "tree"
+    (tree / "samconfig.toml").unlink(missing_ok=True)
+    (tree / "claude.env").write_text(settings)
+    command = [sys.executable, "-m", "cli", "deploy", "--platform", "aws"]
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=_environment(cloud, folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def _environment(cloud: Ministack, folder: Path) -> dict[str, str]:
+    tools = [str(program().parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {
+        **KEYS,
+        "PATH": os.pathsep.join(tools),
+        "HOME": str(folder),
+        "AWS_ENDPOINT_URL": cloud.url,
+        "SAM_CLI_TELEMETRY": "0",
+        "LAMBDA": f"--python {sys.version_info.major}.{sys.version_info.minor} --machine x86_64",
+    }

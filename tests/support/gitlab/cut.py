@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped,unused-ignore]
 SLICE = Path(__file__).with_name("openapi_slice.json")
 PROSE = ("description", "summary", "example", "operationId", "tags", "security", "default", "title")
 
-_P = "/api/v4/projects/{id}"
+_P, _G = "/api/v4/projects/{id}", "/api/v4/groups/{id}"
 _I, _M = f"{_P}/issues", f"{_P}/merge_requests"
 _S, _C = f"{_P}/snippets", f"{_P}/repository/commits"
 _ISSUE, _MERGE_REQUEST, _SNIPPET = (
@@ -31,9 +31,10 @@ OPERATIONS = {
     _P: "get",
     f"{_P}/members/all": "get",
     f"{_P}/members/all/{{user_id}}": "get",
-    _ISSUE: "get",
+    _I: "get post",
+    _ISSUE: "get put delete",
     _M: "get post",
-    _MERGE_REQUEST: "get",
+    _MERGE_REQUEST: "get put",
     f"{_MERGE_REQUEST}/diffs": "get",
     **{f"{kind}/{{noteable_id}}/notes": "get post" for kind in (_I, _M, _S)},
     **{f"{kind}/{{noteable_id}}/notes/{{note_id}}": "get put delete" for kind in (_I, _M, _S)},
@@ -60,6 +61,7 @@ OPERATIONS = {
     f"{_P}/trigger/pipeline": "post",
     f"{_P}/ref/{{ref}}/trigger/pipeline": "post",
     f"{_P}/triggers": "get post",
+    f"{_P}/triggers/{{trigger_id}}": "delete",
     f"{_P}/pipelines": "get",
     f"{_P}/pipelines/{{pipeline_id}}": "get",
     f"{_P}/pipelines/{{pipeline_id}}/variables": "get",
@@ -70,6 +72,23 @@ OPERATIONS = {
     f"{_P}/hooks/{{hook_id}}/events": "get",
     f"{_P}/hooks/{{hook_id}}/events/{{hook_log_id}}/resend": "post",
     f"{_P}/events": "get",
+    "/api/v4/personal_access_tokens/self": "get",
+    _G: "get",
+    f"{_G}/projects": "get",
+    f"{_G}/members/all/{{user_id}}": "get",
+    f"{_G}/hooks": "get post",
+    f"{_G}/hooks/{{hook_id}}": "delete",
+    **{f"{place}/access_tokens": "get post" for place in (_P, _G)},
+    **{f"{place}/access_tokens/{{token_id}}": "delete" for place in (_P, _G)},
+    **{f"{place}/members": "post" for place in (_P, _G)},
+    **{f"{place}/variables": "get post" for place in (_P, _G)},
+    **{f"{place}/variables/{{key}}": "put delete" for place in (_P, _G)},
+    f"{_P}/protected_branches/{{name}}": "get",
+    f"{_P}/repository/files/{{file_path}}": "get",
+    f"{_P}/repository/commits": "post",
+    f"{_P}/repository/branches/{{branch}}": "get delete",
+    f"{_P}/ci/lint": "get",
+    f"{_P}/runners": "get",
 }
 
 

@@ -8,9 +8,9 @@ import json
 import re
 import uuid
 
-from .projects import VERSION
 from .records import Json
 from .state import State
+from .tables import VERSION
 
 Headers = dict[str, str]
 _VERSIONS = {"2023": "16.0.0", "18.1": "18.1.0"}

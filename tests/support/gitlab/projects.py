@@ -8,13 +8,11 @@ from .records import DEVELOPER, Record
 from .routing import Answer, Request, invalid, no_record, not_found, refused, route
 from .state import State
 
-VERSION = "19.3.0-pre"
-
 
 @route("GET", "version")
-def version(_state: State, _request: Request) -> Answer:
+def version(state: State, _request: Request) -> Answer:
     """What GitLab this claims to be."""
-    return Answer(200, {"version": VERSION, "revision": "0123456789a", "enterprise": True})
+    return Answer(200, {"version": state.version, "revision": "0123456789a", "enterprise": True})
 
 
 @route("GET", "user")

@@ -55,6 +55,8 @@ class Project:
     protected: dict[str, int] = field(default_factory=dict)
     workflow_name: Callable[[Record], str | None] | None = None
     created_at: float = 0.0
+    archived: bool = False
+    ci_access: str = "enabled"
 
 
 def digest(text: str) -> str:

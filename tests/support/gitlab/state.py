@@ -5,7 +5,7 @@ Records are plain dicts with GitLab's field names; times in them are seconds sin
 # A seed has as many keywords as the thing has properties, and names what is missing.
 # ruff: noqa: A002, EM102, TRY003
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .ci_state import CiState
@@ -75,10 +75,34 @@ class State(Edits, CiState):
         """
         with self.lock:
             self._known(project_id, user_id)
-            self.members[project_id, user_id] = {
-                "access_level": access_level,
+            self.admit(project_id, user_id, access_level)
+            self.members[project_id, user_id] |= {
                 "membership_state": state,
                 "expires_at": expires_at,
+            }
+
+    def group(self, id: int, path: str) -> Record:
+        """Add a group; the projects whose path begins with its own are below it."""
+        with self.lock:
+            self.groups[id] = {"id": id, "full_path": path, "path": path.rpartition("/")[2]}
+            return self.groups[id]
+
+    def projects_of(self, group_id: int) -> Iterator[Project]:
+        """Yield the projects below a group; none for an id that is no group's."""
+        path = self.groups.get(group_id, {"full_path": "\n"})["full_path"]
+        yield from (each for each in self.projects.values() if each.path.startswith(f"{path}/"))
+
+    def below(self, group_id: int) -> set[int]:
+        """Return the ids of the projects below a group."""
+        return {each.id for each in self.projects_of(group_id)}
+
+    def admit(self, place: int, user_id: int, access_level: int) -> None:
+        """Add a membership of a project or group."""
+        with self.lock:
+            self.members[place, user_id] = {
+                "access_level": access_level,
+                "membership_state": "active",
+                "expires_at": None,
                 "created_at": self.clock(),
             }
 

@@ -12,6 +12,8 @@ from .limits import RateLimits
 from .records import Clock, Record, digest
 from .rights import Rights
 
+VERSION = "19.3.0-pre"
+
 
 class Tables(Rights):
     """What there is; `lock` guards it all."""
@@ -40,6 +42,14 @@ class Tables(Rights):
         self.hooks: dict[int, Record] = {}
         self.hook_events: dict[int, Record] = {}
         self.quick_actions_executed: list[Record] = []
+        # What an operator sets up (`administration`).
+        self.version, self.tier, self.saas = VERSION, "premium", False
+        self.groups: dict[int, Record] = {}
+        self.access_tokens: dict[int, Record] = {}
+        self.expiries: dict[str, str] = {}  # of tokens that are seeded
+        self.ci_variables: dict[int, dict[str, Record]] = {}
+        self.files: dict[tuple[int, str], dict[str, str]] = {}
+        self.runners = [1]
         self._numbers = itertools.count(1001)
         self._index: dict[tuple[object, ...], list[int]] = {}
 

@@ -114,10 +114,10 @@ class Webhooks(State):
         if not self.fire_hooks:
             return
         event = events.BUILDERS[kind](self, record, **details)
+        groups = (each for each in self.groups if record["project_id"] in self.below(each))
+        places = {record["project_id"], *groups}
         for hook in list(self.hooks.values()):
-            if hook["project_id"] == record["project_id"] and hooks.asks_for(
-                hook, events.SETTINGS[event[0]]
-            ):
+            if hook["project_id"] in places and hooks.asks_for(hook, events.SETTINGS[event[0]]):
                 self._send_soon(hook["id"], self._delivery(event, None, self.hook_vintage))
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The operator's program: connect a project, find what is wrong, take it away again, deploy."""

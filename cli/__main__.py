@@ -1,0 +1,83 @@
+"""`python -m cli setup|remove|doctor|deploy`: docs/operator.md."""
+
+import argparse
+import sys
+from getpass import getpass
+from os import environ
+from pathlib import Path
+
+from cli.api import Api
+from cli.connection import Connection, Words
+from cli.deploy import bootstrap, deploy
+from cli.doctor import doctor
+from cli.installation import Unusable, printable, say
+from cli.platforms import open_installation
+from cli.remove import remove
+from cli.setup import setup
+from shared.gitlab.values import GitLabError
+from shared.installation.readers import SettingsError
+from shared.installation.settings import Settings
+from shared.installation.settings_file import PLATFORMS
+
+_NAMES = {"Your": "GITLAB_TOKEN", "Token": "BOT_TOKEN", "API": "ANTHROPIC_API_KEY"}
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command; 0: all is well, 1: something was found, 2: it could not be done."""
+    words = _parser().parse_args(arguments)
+    try:
+        settings, installation = open_installation(words.settings, words.platform)
+        if words.command == "deploy":
+            return deploy(settings, installation, dry=words.dry_run)
+        if words.command == "bootstrap":
+            return bootstrap(settings)
+        if words.command == "doctor":
+            return doctor(settings, installation, words.project or [], as_json=words.json)
+        chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
+        token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
+        read = Settings.read(settings)
+        api = Api(read.gitlab_url, token, read.proxy)
+        connection = Connection(api, installation, settings, chosen, say)
+        if words.command == "setup":
+            setup(connection, ask, own_bot=words.bot_token)
+        else:
+            remove(connection)
+    except (SettingsError, Unusable, GitLabError) as error:
+        sys.stderr.write(printable(f"✘ {error}\n"))
+        return 2
+    return 0
+
+
+def ask(question: str) -> str:
+    """Return a secret: of the environment, where a script gives it, else as it is typed."""
+    return environ.get(_NAMES[question.partition(" ")[0]]) or getpass(question)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cli", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("setup", "remove", "doctor", "bootstrap", "deploy"):
+        command = commands.add_parser(name)
+        command.add_argument("--settings", type=Path, default=Path("claude.env"), metavar="FILE")
+        command.add_argument("--platform", choices=PLATFORMS, default="", help="else the file's")
+        if name in ("setup", "remove", "deploy"):
+            command.add_argument(
+                "--dry-run", action="store_true", help="say only what would be done"
+            )
+    for name in ("setup", "remove"):
+        place = commands.choices[name].add_mutually_exclusive_group(required=True)
+        place.add_argument("--project", help="its path or id")
+        place.add_argument("--group", help="its path or id: all its projects")
+    commands.choices["setup"].add_argument(
+        "--bot-token", action="store_true", help="ask for the token of a bot user of your own"
+    )
+    doctor_ = commands.choices["doctor"]
+    doctor_.add_argument(
+        "--project", action="append", help="its path or id; else those in the secrets"
+    )
+    doctor_.add_argument("--json", action="store_true", help="for a program to read")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

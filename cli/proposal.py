@@ -1,0 +1,121 @@
+"""The job as a merge request: never a push to the default branch, and checked by GitLab first."""
+
+import base64
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from cli.api import Api, under
+from cli.connection import BRANCH, FILE, Connection, Json
+from cli.installation import Unusable
+from shared.gitlab.values import GitLabError
+
+TEMPLATE = Path(__file__).parent.parent / "templates" / "claude.yml"
+# `include:` with a list below it, whose first dash is found with its indentation.
+_LIST = re.compile(r"^include:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*([ \t]*)- ", re.MULTILINE)
+
+
+def propose(connection: Connection, project: Json) -> bool:
+    """Open a merge request with the job; return whether the job is there already."""
+    api, path = connection.api, under("projects", project["id"])
+    name = str(project["path_with_namespace"])
+    if not project.get("default_branch"):
+        connection.say(f"✘ {name} is empty: commit something, then run this again")
+        return False
+    if _has_job(api, path, str(project["default_branch"])):
+        connection.say(f"✔ {name} has the job")
+        return True
+    query = {"source_branch": BRANCH, "state": "opened"}
+    if opened := api.get(f"{path}/merge_requests", **query):
+        connection.say(f"✔ merge request !{opened[0]['iid']} of {name} adds the job")
+        return False
+    config = str(project.get("ci_config_path") or ".gitlab-ci.yml")
+    before = _content(api, path, config, str(project["default_branch"]))
+    after = include(before or "", connection.provider)
+    if after is None or "@" in config or "://" in config:
+        connection.say(f"✘ add the job to {config} of {name} by hand: docs/job.md, Set it up")
+        return False
+    what = f"merge request of {name} that adds the job in {FILE}"
+    action = {"action": "update" if before is not None else "create"}
+    change = {**action, "file_path": config, "content": after}
+    connection.act(what, lambda: _propose(connection, project, change))
+    return False
+
+
+def _propose(connection: Connection, project: Json, change: Json) -> None:
+    """Commit to a branch of its own, have GitLab check it there, and only then ask to merge it."""
+    api, path = connection.api, under("projects", project["id"])
+    branch = f"{path}/repository/branches/{BRANCH}"
+    if api.find(branch) is None:
+        template = TEMPLATE.read_text(encoding="utf-8")
+        actions = [{"action": "create", "file_path": FILE, "content": template}, change]
+        _commit(
+            api,
+            f"{path}/repository/commits",
+            branch=BRANCH,
+            start_branch=project["default_branch"],
+            commit_message="Let Claude answer mentions",
+            actions=actions,
+        )
+    checked = api.get(f"{path}/ci/lint", content_ref=BRANCH)
+    if not checked["valid"]:
+        api.delete(branch)
+        problems = "; ".join(map(str, checked["errors"]))[:500]
+        message = (
+            f"GitLab's CI lint refuses the job in {project['path_with_namespace']}: {problems}"
+        )
+        raise Unusable(message)
+    api.post(
+        f"{path}/merge_requests",
+        source_branch=BRANCH,
+        target_branch=project["default_branch"],
+        title="Let Claude answer mentions",
+        description="Adds the job that runs Claude Code when it is mentioned.",
+        remove_source_branch=True,
+    )
+
+
+def _commit(api: Api, path: str, **commit: object) -> None:
+    try:
+        api.post(path, **commit)
+    except GitLabError as error:
+        if error.status not in (400, 403):
+            raise
+        message = (
+            f"GitLab lets you make no branch {BRANCH}: a Maintainer can allow it under Settings >"
+            " Repository > Protected branches and Push rules; all before this is done"
+        )
+        raise Unusable(message) from error
+
+
+def _has_job(api: Api, path: str, branch: str) -> bool:
+    """Tell whether the default branch has the job, as GitLab itself reads its configuration."""
+    found = api.find(f"{path}/ci/lint", include_jobs=True, content_ref=branch) or {}
+    return any(each["name"] == "claude" for each in found.get("jobs") or ())
+
+
+def _content(api: Api, path: str, name: str, branch: str) -> str | None:
+    found = api.find(f"{path}/repository/files/{quote(name, safe='')}", ref=branch)
+    return base64.b64decode(found["content"]).decode() if found else None
+
+
+def include(text: str, provider: str) -> str | None:
+    r"""Return a .gitlab-ci.yml with the job; None where its `include` is written in another way.
+
+    >>> print(include("stages: [test]\n", "anthropic"))
+    stages: [test]
+    <BLANKLINE>
+    include:
+      - local: .gitlab/claude.yml
+    <BLANKLINE>
+    """
+    inputs = [] if provider == "anthropic" else ["  inputs:", f"    provider: {provider}"]
+    entry = [f"- local: {FILE}", *inputs]
+    found = _LIST.search(text)
+    if found:
+        at = found.start(1)
+        return text[:at] + "".join(f"{found[1]}{line}\n" for line in entry) + text[at:]
+    if re.search(r"^include\s*:", text, re.MULTILINE):
+        return None
+    start = text.rstrip() + "\n\n" if text.strip() else ""
+    return start + "include:\n" + "".join(f"  {line}\n" for line in entry)
