@@ -208,9 +208,7 @@ class Journey:
         started = [reply for reply in replies if reply not in stopped]
         dead = [reply for reply in stopped if "We tried for as long as we may" in reply]
         refused = [reply for reply in stopped if reply not in dead]
-        silent = self.log.tells(
-            severity="ERROR", error="reply"
-        )  # the thread took no reply: the log was told
+        silent = self.log.tells(error="reply")  # the thread took no reply: the log was told
         twice = len(replies) > 1
         wrong = [
             *(["doubled: pipelines"] * (pipelines > 1)),

@@ -126,7 +126,7 @@ class Mentions(RuleBasedStateMachine):
             self.replay()
             if not self.queue:
                 break
-        silent = self.log.tells(severity="ERROR", error="reply")
+        silent = self.log.tells(error="reply")
         for run_id in self.asked:
             replies = [reply for reply in self.gitlab.replies if run_id in reply]
             record = self.records.run(run_id)

@@ -160,9 +160,7 @@ def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
     gone = {"progress: 404", "cancel: 403"} & set(journey.schedule.met)  # GitLab's own word for it
     if gitlab.statuses[1] != "canceled":
         return ["lost: runs on"] * (not gone or "Cancelled" in told)
-    silent = journey.log.tells(
-        severity="ERROR", error="reply"
-    )  # the thread took no reply: the log was told
+    silent = journey.log.tells(error="reply")  # the thread took no reply: the log was told
     return ["lost: stopped and not told"] * ("Cancelled" not in told and not silent and not gone)
 
 

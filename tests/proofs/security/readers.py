@@ -148,6 +148,7 @@ class Stage:
         if row.way == "replay":
             down = services._replace(gitlab=_Down())
             dispatch(queue.runs.pop(), down, last=True)
+        title = issue["title"]
         self._change(row, issue, note)
         clock.time += 120.0
         if row.way == "sweep":
@@ -158,20 +159,20 @@ class Stage:
         end = _carried_out(queue.runs, services)
         bodies = [call.json for call in server.calls[calls:] if _triggers(call)]
         said = self._public_notes(issue)
-        if not issue["confidential"]:
-            status = server.note(
-                self._project, "issue", ISSUE, author_id=ADA, body="@claude status"
-            )
-            delivered(status)
+        issue["title"] = title  # what `retry` is asked with in view
+        for command in () if issue["confidential"] else COMMANDS:
+            body = f"@claude {command}"
+            delivered(server.note(self._project, "issue", ISSUE, author_id=ADA, body=body))
             _carried_out(queue.runs, services)
+        sent = [call.json | {"token": ""} for call in server.calls[calls:] if _triggers(call)]
         outputs = {
-            "trigger": json.dumps([body | {"token": ""} for body in bodies]),
+            "trigger": json.dumps(sent),
             "log": json.dumps(log.lines),
             "replies": said,
-            "status": self._public_notes(issue).removeprefix(said),
+            "commands": self._public_notes(issue).removeprefix(said),
         }
-        if row.secret and "/pipelines/" in outputs["status"]:
-            outputs["status"] += f" names the run that is internal: {WORD}"
+        if row.secret and "/pipelines/" in outputs["commands"]:
+            outputs["commands"] += f" name the run that is internal: {WORD}"
         return Played(end, bodies[-1] if bodies else None, outputs)
 
     def _asked(self, row: Row) -> tuple[Record, Record]:
