@@ -17,8 +17,8 @@ PLACE = $(if $(GROUP),--group "$(GROUP)",--project "$(PROJECT)")
 PLATFORM := $(shell sed -n 's/^PLATFORM *= *//p' $(SETTINGS) 2>/dev/null)
 SDK := $(if $(filter aws,$(PLATFORM)),aws,local)
 
-.PHONY: demo run quick test check format docs bench faults security lock clean \
-	setup remove doctor deploy-aws deploy-gcp bootstrap-gcp
+.PHONY: demo run quick test check format docs bench faults security lock update clean \
+	release release-check setup remove doctor deploy-aws deploy-gcp bootstrap-gcp
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -56,9 +56,8 @@ format: $(VENV)/.test  ## put code and what is generated in order
 docs: $(VENV)/.test  ## write from the code: the docs' tables, the descriptors' lists, the component
 	$(BIN)/python generate.py
 
-bench: $(VENV)/.test  ## figures: hostile notes, cold path
+bench: $(VENV)/.test  ## figures beside goals: starts, answers, calls, hostile notes, the job; docs/performance.md
 	$(BIN)/python -m tests.proofs.bench
-	$(BIN)/python -m tests.proofs.job_bench
 
 lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) --all-extras --group test -o tests/requirements.txt
@@ -66,6 +65,9 @@ lock:  ## pin every dependency with hashes; needs uv
 	$(UV_COMPILE) -c tests/requirements.txt --extra aws -o functions/aws/requirements.txt
 	$(UV_COMPILE) -c tests/requirements.txt --extra gcp -o functions/gcp/requirements.txt
 	echo aws-sam-cli==1.170.0 | $(UV_COMPILE:pyproject.toml=-) -o tests/support/deploy/sam-requirements.txt
+
+update: $(VENV)/.test  ## what is pinned and what is newest of it: tools of the job, images, Python
+	@$(BIN)/python -m tests.proofs.newer
 
 clean:
 	rm -rf $(VENV) .state build .aws-sam
@@ -96,6 +98,15 @@ deploy-check: $(VENV)/.test  ## the deploy descriptors, offline: translated, lin
 	$(BIN)/python -m pytest tests/test_generate.py tests/shared/installation/test_providers.py \
 		tests/deploy/test_template.py tests/deploy/test_template_models.py \
 		tests/deploy/test_cloudbuild.py tests/deploy/test_bootstrap_gcp.py
+
+release:  ## what a release carries, into DEST: zip, console template, component, SBOM, checksums
+	@$(PYTHON) deploy/release.py "$(DEST)"
+
+release-check:  ## that two clean clones make the same release, byte for byte
+	@rm -rf build/release && mkdir -p build/release
+	@for each in a b; do git clone --quiet . build/release/$$each && \
+		$(PYTHON) build/release/$$each/deploy/release.py build/release/of-$$each; done
+	@diff -r build/release/of-a build/release/of-b && cat build/release/of-a/SHA256SUMS
 
 deploy-aws: $(VENV)/.aws  ## with the settings file, and no question; `sam deploy --guided` asks
 	@$(CLI) deploy --platform aws --settings $(SETTINGS) $(ARGS)

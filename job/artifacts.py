@@ -56,8 +56,11 @@ def leave(
     result: Result | None,
     transcript: list[str],
     patch: bytes,
+    unpushed: bytes = b"",
 ) -> None:
     """Write the artifacts, with secrets masked: result and transcript if Claude ran, the patch.
+
+    `unpushed` is the archive of what is in no patch; whoever made it has taken the secrets out.
 
     They go into the private folder, and at the job's end from there to where the runner looks.
     """
@@ -68,6 +71,8 @@ def leave(
         shown = json.dumps({**result._asdict(), "failure": failure, "run": run_id}, indent=1)
         _put(folder / "result.json", f"{log.masked(shown)}\n")
         _put(folder / "transcript.jsonl", log.masked("".join(transcript)))
+    if unpushed:
+        _put(folder / "not-pushed.tar.gz", unpushed.decode("utf-8", "surrogateescape"))
     if patch:
         # A patch has to apply: what merely has a token's form stays in it.
         shown = log.secrets.without(patch.decode("utf-8", "surrogateescape"))

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
+from job import refusals
 from job.failures import Failure, Reason
 from job.inputs import TOOLS
 
@@ -40,7 +42,13 @@ _FIXED = {
     "DISABLE_AUTOUPDATER": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
-_GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second by way of a shell
+_READ = 4000  # characters of what is said of an error
+_GRACE = 3.0  # seconds from SIGTERM to SIGKILL; GitLab's runner gives the whole job 10
+# Seconds in which the job hears of a stop too, where a runner tells the processes one by one:
+# https://gitlab.com/gitlab-org/gitlab-runner/-/merge_requests/4446
+_HEARD = 2.0
+_TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes
 
 
 class Result(NamedTuple):
@@ -128,11 +136,15 @@ class Claude:
         """Start nothing yet."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped: Failure | None = None
+        self.running = False
 
     def stop(self, why: Failure) -> None:
         """End the run and what it started; of several reasons the first is told."""
         self._stopped = self._stopped or why
         self._signal(signal.SIGTERM)
+        after = threading.Timer(_GRACE, self._signal, [signal.SIGKILL])
+        after.daemon = True
+        after.start()
 
     def run(
         self,
@@ -145,6 +157,22 @@ class Claude:
         stderr: IO[bytes],
     ) -> Result:
         """Run to the end or the deadline; each event goes to `on_event`, each line to `on_line`."""
+        self.running = True
+        try:
+            return self._run(command, environment, run, inputs, on_event, on_line, stderr)
+        finally:
+            self.running = False
+
+    def _run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        run: Run,
+        inputs: Inputs,
+        on_event: Callable[[Mapping[str, Any]], None],
+        on_line: Callable[[str], None],
+        stderr: IO[bytes],
+    ) -> Result:
         if run.identity:
             run.identity.give(run.folder, run.home.parent)
             command = run.identity.command(*command)
@@ -161,12 +189,9 @@ class Claude:
             self._signal(signal.SIGTERM)
         late = Failure(Reason.TIME_LIMIT, limit=f"{inputs.timeout_minutes:g}")
         seconds = max(run.deadline, 0.0)
-        timers = [
-            threading.Timer(seconds, self.stop, [late]),
-            threading.Timer(seconds + _GRACE, self._signal, [signal.SIGKILL]),
-        ]
+        timer = threading.Timer(seconds, self.stop, [late])
         feeder = threading.Thread(target=_feed, args=(process.stdin, run.message))
-        for thread in (*timers, feeder):
+        for thread in (timer, feeder):
             thread.daemon = True
             thread.start()
         last: Mapping[str, Any] = {}
@@ -181,27 +206,33 @@ class Claude:
                 on_event(event)
             code = process.wait()
         finally:
-            for timer in timers:
-                timer.cancel()
+            timer.cancel()
             self._signal(signal.SIGKILL)  # whatever it left running
             process.wait()
+            self._process = None  # its number may become another's
             if run.identity:
                 run.identity.end(run.folder, run.home)
             feeder.join()
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):
                     pipe.close()  # type: ignore[union-attr]
+        heard = time.monotonic() + _HEARD
+        while code in _TERMINATED and not self._stopped and time.monotonic() < heard:
+            time.sleep(0.05)
         return self._result(last, code, inputs)
 
     def _signal(self, number: int) -> None:
-        if self._process is not None:
+        process = self._process
+        if process is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+                os.killpg(process.pid, number)
 
     def _result(self, last: Mapping[str, Any], code: int, inputs: Inputs) -> Result:
         denials = last.get("permission_denials") or []
         names = [str(each.get("tool_name")) for each in denials if isinstance(each, dict)]
         failure = self._stopped or _failure(last, code, inputs)
+        if code in _TERMINATED and not self._stopped:
+            failure = Failure(Reason.CANCELED)  # who else would end it so?
         return Result(
             answer="" if failure else str(last.get("result") or ""),
             turns=int(last.get("num_turns") or 0),
@@ -215,25 +246,17 @@ class Claude:
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:
     """Judge by exit code and `is_error`: `subtype` says success for an API error too."""
     if not last:
-        return Failure(Reason.CLAUDE_FAILED, status=code)
+        killed = code in _KILLED
+        return Failure(Reason.CLAUDE_KILLED if killed else Reason.CLAUDE_FAILED, status=code)
     if code == 0 and last.get("is_error") is False:
         return None
     if last.get("subtype") == "error_max_turns":
         return Failure(Reason.MAX_TURNS, limit=inputs.max_turns)
     if last.get("subtype") == "error_max_budget_usd":
         return Failure(Reason.MAX_BUDGET, limit=f"{inputs.max_budget_usd:g}")
-    status = last.get("api_error_status")
-    if status in (401, 403) or "Not logged in" in str(last.get("result")):
-        return Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider)
-    if status == 404:  # noqa: PLR2004
-        return Failure(Reason.MODEL_UNKNOWN)
-    if status == 429:  # noqa: PLR2004
-        return Failure(Reason.RATE_LIMITED)
-    if isinstance(status, int) and status >= 500:  # noqa: PLR2004
-        return Failure(Reason.OVERLOADED, status=status)
-    if isinstance(status, int):
-        return Failure(Reason.API_REFUSED, status=status)
-    return Failure(Reason.CLAUDE_FAILED, status=code)
+    told = [last.get("result"), *(last.get("errors") or [])] if last.get("is_error") else []
+    said = " ".join(str(each) for each in told if each)[:_READ]
+    return refusals.call(last.get("api_error_status"), said, inputs.provider, code)
 
 
 def _feed(pipe: IO[bytes] | None, message: str) -> None:

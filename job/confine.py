@@ -62,6 +62,15 @@ def withdraw() -> None:
     _call("prctl", _SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def end_with_parent() -> None:
+    """Take the end of the shell that started this process for a stop: the runner may tell it alone.
+
+    Source: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    with suppress(OSError):
+        _call("prctl", _SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+
+
 def end_children() -> None:
     """Kill every process that came of this one, whatever it did to leave its group."""
     for _ in range(_ROUNDS):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_RESERVE = 60.0  # seconds of GitLab's own time limit that are kept for commit, push and reply
+_RESERVE = 60.0  # seconds of GitLab's own time limit that are kept for commit, push and reply,
+_SHARE = 4  # or this part of it, where it is short
 _MOST_LATE = 3600.0  # seconds: a clock that differs more is wrong
 
 
@@ -21,7 +22,10 @@ def seconds(environment: Mapping[str, str], minutes: float, began: float) -> flo
     late = _since(environment.get("CI_JOB_STARTED_AT", ""), time.monotonic() - began)
     ours = minutes * 60 - late
     limit = environment.get("CI_JOB_TIMEOUT", "")
-    return min(ours, float(limit) - late - _RESERVE) if limit.isdecimal() else ours
+    if not limit.isdecimal():
+        return ours
+    whole = float(limit)
+    return min(ours, whole - late - min(_RESERVE, whole / _SHARE))
 
 
 def _since(started: str, used: float) -> float:

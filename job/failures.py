@@ -36,25 +36,44 @@ class Reason(Enum):
     GITLAB_REFUSED = ExitCode.GITLAB, messages.GITLAB_REFUSED
     GITLAB_UNAVAILABLE = ExitCode.GITLAB, messages.GITLAB_UNAVAILABLE
     NOT_FETCHED = ExitCode.GITLAB, messages.NOT_FETCHED
+    NO_DIFF = ExitCode.GITLAB, messages.NO_DIFF
     PUSH_REJECTED = ExitCode.GITLAB, messages.PUSH_REJECTED
+    PUSH_RULE = ExitCode.GITLAB, messages.PUSH_RULE
+    PUSH_PROTECTED = ExitCode.GITLAB, messages.PUSH_PROTECTED
+    PUSH_SECRET = ExitCode.GITLAB, messages.PUSH_SECRET
+    PUSH_SIZE = ExitCode.GITLAB, messages.PUSH_SIZE
+    PUSH_READ_ONLY = ExitCode.GITLAB, messages.PUSH_READ_ONLY
+    NO_MERGE_REQUEST = ExitCode.GITLAB, messages.NO_MERGE_REQUEST
 
     MERGE_REQUEST_CLOSED = ExitCode.CHANGED, messages.MERGE_REQUEST_CLOSED
     REQUEST_CHANGED = ExitCode.CHANGED, messages.REQUEST_CHANGED
+    DELETED_MEANWHILE = ExitCode.CHANGED, messages.DELETED_MEANWHILE
     FORK = ExitCode.CHANGED, messages.FORK
     BRANCH_MOVED = ExitCode.CHANGED, messages.BRANCH_MOVED
     PUSHED_MEANWHILE = ExitCode.CHANGED, messages.PUSHED_MEANWHILE
 
     NOT_SIGNED_IN = ExitCode.CLAUDE, messages.NOT_SIGNED_IN
     MODEL_UNKNOWN = ExitCode.CLAUDE, messages.MODEL_UNKNOWN
+    MODEL_NOT_ALLOWED = ExitCode.CLAUDE, messages.MODEL_NOT_ALLOWED
+    MODEL_PROFILE = ExitCode.CLAUDE, messages.MODEL_PROFILE
+    REGION_NOT_SERVED = ExitCode.CLAUDE, messages.REGION_NOT_SERVED
+    NO_CREDIT = ExitCode.CLAUDE, messages.NO_CREDIT
+    ACCOUNT_DISABLED = ExitCode.CLAUDE, messages.ACCOUNT_DISABLED
+    PROMPT_TOO_LONG = ExitCode.CLAUDE, messages.PROMPT_TOO_LONG
+    PROVIDER_OFF = ExitCode.CLAUDE, messages.PROVIDER_OFF
+    PROVIDER_UNREACHABLE = ExitCode.CLAUDE, messages.PROVIDER_UNREACHABLE
+    QUOTA = ExitCode.CLAUDE, messages.QUOTA
     RATE_LIMITED = ExitCode.CLAUDE, messages.RATE_LIMITED
     OVERLOADED = ExitCode.CLAUDE, messages.OVERLOADED
     API_REFUSED = ExitCode.CLAUDE, messages.API_REFUSED
     MAX_TURNS = ExitCode.CLAUDE, messages.MAX_TURNS
     MAX_BUDGET = ExitCode.CLAUDE, messages.MAX_BUDGET
+    CLAUDE_KILLED = ExitCode.CLAUDE, messages.CLAUDE_KILLED
     CLAUDE_FAILED = ExitCode.CLAUDE, messages.CLAUDE_FAILED
 
     TIME_LIMIT = ExitCode.TIME, messages.TIME_LIMIT
     CANCELED = ExitCode.TIME, messages.CANCELED
+    CANCELED_PUSHING = ExitCode.TIME, messages.CANCELED_PUSHING
 
     DEFECT = ExitCode.DEFECT, messages.DEFECT
 
@@ -66,7 +85,8 @@ class Reason(Enum):
 class Failure(Exception):
     """The one error of the job: a reason and what fills its blanks.
 
-    A value is a text of ours, a name, or a number of GitLab's, never what somebody wrote.
+    A value is a text of ours, a name, a number of GitLab's, or a sentence of GitLab's or a
+    provider's as code; never what somebody wrote.
     """
 
     def __init__(self, reason: Reason, **values: object) -> None:

@@ -23,6 +23,9 @@ _PASSED_ON = (
 _CONFIG = {
     "safe.directory": "*",  # the clone belongs to the runner's user, the job may run as another
     "core.hooksPath": "/dev/null",
+    # That the work tree is handed to Claude's user and back changes no file.
+    "core.trustctime": "false",
+    "core.checkStat": "minimal",
     "core.fsmonitor": "false",
     "core.quotePath": "false",
     "credential.helper": "",
@@ -69,10 +72,12 @@ class Git:
         login: Login | None = None,
         index: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        codes: tuple[int, ...] = (0,),
     ) -> bytes:
         """Run a git command and return its output; raise GitError with git's words.
 
-        `index` stands in for the index file; `variables` are added to git's environment.
+        `index` stands in for the index file; `variables` are added to git's environment; `codes`
+        are the exit codes that are no error.
         """
         config = {**_CONFIG, **(login.config if login else {})}
         environment = {
@@ -99,7 +104,7 @@ class Git:
             )
         except FileNotFoundError:
             raise Failure(Reason.TOOL_MISSING, name="git") from None
-        if done.returncode:
+        if done.returncode not in codes:
             raise GitError(done.stderr.decode("utf-8", "replace").strip())
         return done.stdout
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TIMEOUT = 20.0  # seconds
+_TIMEOUT, _LAST_TIMEOUT = 20.0, 3.0  # seconds
 _ATTEMPTS = 4
 _MESSAGE = 500  # characters of GitLab's own words that go to the log
 _LONGEST_PAUSE = 60.0  # seconds
@@ -27,8 +27,8 @@ class GitLabError(Exception):
     def __init__(self, status: int, message: str) -> None:
         """Keep the status and the beginning of the message."""
         self.status, self.message = status, message[:_MESSAGE]
-        answered = f"GitLab answered {status}: {self.message}"
-        super().__init__(answered if status else "GitLab did not answer")
+        answered = f"GitLab answered {status}" if status else "GitLab did not answer"
+        super().__init__(f"{answered}: {self.message}")
 
 
 class GitLab:
@@ -51,12 +51,17 @@ class GitLab:
         """
         self._masked = masked
         self._url, self._token, self._pause = url.rstrip("/"), token, pause
+        self._timeout, self._attempts = _TIMEOUT, _ATTEMPTS
         self._project = f"/projects/{quote(project_id, safe='')}"
         context = ssl.create_default_context()
         if ca_file:
             context.load_verify_locations(ca_file)
         https = urllib.request.HTTPSHandler(context=context)
         self._opener = urllib.request.build_opener(_NoRedirect, https)
+
+    def hurry(self) -> None:
+        """From now on, call once and wait little: GitLab's runner is about to end the job."""
+        self._timeout, self._attempts = _LAST_TIMEOUT, 1
 
     def user(self) -> Mapping[str, Any]:
         """`GET /user`: whose token this is."""
@@ -68,6 +73,10 @@ class GitLab:
         parameters = f"?{urlencode(query)}" if query else ""
         return self._call("GET", f"{self._project}/{path}{parameters}")
 
+    def download(self, path: str, most: int) -> bytes:
+        """`GET` a file below the project, of which no more than `most` bytes are read."""
+        return self._send("GET", f"{self._project}/{path}", most=most)
+
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """`POST` below the project."""
         return self._call("POST", f"{self._project}/{path}", body)
@@ -77,6 +86,15 @@ class GitLab:
         return self._call("PUT", f"{self._project}/{path}", body)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+        return _parsed(self._send(method, path, body))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        most: int | None = None,
+    ) -> bytes:
         texts = {
             name: self._masked(each) for name, each in (body or {}).items() if type(each) is str
         }
@@ -84,23 +102,24 @@ class GitLab:
         headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
         # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
         again = (_TOO_MANY,) if method == "POST" else _AGAIN
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310
             pause = 2.0 ** (attempt - 1)
             try:
-                with self._opener.open(request, timeout=_TIMEOUT) as response:
-                    return _parsed(response.read())
+                with self._opener.open(request, timeout=self._timeout) as response:
+                    content: bytes = response.read(most)
+                    return content
             except urllib.error.HTTPError as error:
                 message = error.read().decode("utf-8", "replace")
-                if error.code not in again or attempt == _ATTEMPTS:
+                if error.code not in again or attempt >= self._attempts:
                     raise GitLabError(error.code, message) from None
                 asked = error.headers.get("Retry-After", "")
                 pause = min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else pause
-            except (OSError, ValueError):  # no answer, or none that is HTTP
-                if method == "POST" or attempt == _ATTEMPTS:
-                    raise GitLabError(0, "") from None
+            except (OSError, ValueError) as error:  # no answer, or none that is HTTP
+                if method == "POST" or attempt >= self._attempts:
+                    raise GitLabError(0, _cause(error)) from None
             self._pause(pause)
-        return None
+        return b""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -108,6 +127,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: object) -> None:
         """Follow none."""
+
+
+def _cause(error: Exception) -> str:
+    """Return why no answer came, such as a certificate or a name; no words of somebody else's."""
+    reason = getattr(error, "reason", error)
+    return str(reason) if isinstance(reason, OSError) else type(reason).__name__
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401

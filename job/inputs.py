@@ -44,6 +44,11 @@ class Inputs(NamedTuple):
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
 
+    @property
+    def guided(self) -> bool:
+        """Whether they say what to do where nobody asks for anything."""
+        return bool(self.prompt or (self.prompt_file and "*" not in self.prompt_file))
+
 
 class _Check(NamedTuple):
     pattern: str
@@ -56,7 +61,7 @@ _CHECKS = {
     "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
     "region": _Check(r"[a-z0-9-]*", "a region such as eu-central-1"),
     "model": _Check(r"(?!-)[A-Za-z0-9@._:/\[\]-]*", "a full model id"),
-    "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.330"),
+    "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.332"),
     "prompt_file": _Check(r"(?![-/])[^\0:]*", "a path in the repository"),
     "max_turns": _Check(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
     "max_budget_usd": _Check(r"[0-9]+(\.[0-9]+)?", "an amount in US dollars such as 5 or 0.5"),

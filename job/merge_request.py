@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from job import messages
 from job.failures import Failure, Reason
+from job.gitlab import GitLabError
 from job.harmless import plain, quiet, unclosing
 from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from job.audience import Audience
     from job.gitlab import GitLab
@@ -21,6 +27,10 @@ if TYPE_CHECKING:
 _TITLE = "title:"
 _LONGEST_TITLE = 255  # characters, as GitLab has it
 _LONGEST_STATE = 20
+_PART = re.compile(re.escape(marks.of_part("0")).replace("0", "([0-9a-f]{64})"))
+_MOST_MARKS = 10  # code in an answer, and people, may show our marks
+_NOT_SHOWN = range(400, 500)
+_PAGE, _MOST_PAGES = 100, 50  # of our open merge requests
 
 
 class Summary(NamedTuple):
@@ -39,13 +49,20 @@ def summary(answer: str, request: Request, audience: Audience) -> Summary:
     first, _, rest = answer.strip().partition("\n")
     first = first.strip().lstrip("*# ")
     titled = first.lower().startswith(_TITLE)
-    words = first[len(_TITLE) :].strip().removeprefix("**").strip() if titled else ""
-    if words.count("**") == 1:
-        words = words.removesuffix("**")  # of a title in bold
+    words = _without_bold(first[len(_TITLE) :].strip()) if titled else ""
     title = plain(words) if audience.all_words else ""
     target = _target(audience.shown(request)) or messages.PROJECT
     untitled = messages.CHANGES_FOR.format(target=target)
     return Summary(title or untitled, rest.strip() if titled else answer.strip())
+
+
+def _without_bold(words: str) -> str:
+    """Return a title without the marks of `**Title:** …`, `**Title: …**` and `Title: **…**`."""
+    if words.startswith("** "):
+        return words[3:].strip()
+    if words.startswith("**") and words.endswith("**"):
+        return words.strip("*")
+    return words.removesuffix("**") if words.count("**") == 1 else words
 
 
 def commit_message(title: str, request: Request, host: str) -> str:
@@ -67,15 +84,46 @@ def commit_message(title: str, request: Request, host: str) -> str:
 def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:
     """Return the merge request as it is now.
 
-    Raise Failure if it takes no changes, or GitLabError if GitLab does not show it.
+    Raise Failure if it comes from a fork, or GitLabError if GitLab does not show it.
     """
     found: Mapping[str, Any] = gitlab.get(f"merge_requests/{iid}")
     if str(found.get("source_project_id")) != project_id:
         raise Failure(Reason.FORK)
-    if found.get("state") != "opened":
-        state = str(found.get("state"))[:_LONGEST_STATE]
-        raise Failure(Reason.MERGE_REQUEST_CLOSED, state=state)
     return found
+
+
+def protected(gitlab: GitLab, branch: str) -> bool:
+    """Tell whether a branch is protected; one that GitLab does not show us counts as not.
+
+    Raise GitLabError if GitLab does not answer:
+    https://docs.gitlab.com/api/branches/#get-single-repository-branch
+    """
+    try:
+        found = gitlab.get(f"repository/branches/{quote(branch, safe='')}")
+    except GitLabError as error:
+        if error.status in _NOT_SHOWN:
+            return False
+        raise
+    return isinstance(found, dict) and found.get("protected") is True
+
+
+def pushed(gitlab: GitLab, iid: int, own: Container[str]) -> set[str]:
+    """Return the commits that runs asked for in a merge request say they have pushed.
+
+    They say so in our replies, which nobody but Maintainers can edit: a commit's author can be
+    anybody's invention. `own` has the id and names of the users who write replies.
+    """
+    query = {"sort": "desc", "order_by": "created_at", "per_page": 100}
+    found: object = None
+    with suppress(GitLabError):
+        found = gitlab.get(f"merge_requests/{iid}/notes", **query)
+    notes = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
+    by_us = []
+    for note in notes:
+        author = note.get("author") or {}
+        if str(author.get("id")) in own or author.get("username") in own:
+            by_us.append(str(note.get("body")))
+    return {marks.pushed(body) for body in by_us} - {""}
 
 
 def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
@@ -84,11 +132,15 @@ def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
     A second request in an issue goes on where the first ended. `own` is our user's id. Raise
     GitLabError if GitLab does not list them.
     """
-    found = gitlab.get("merge_requests", state="opened", author_id=own, per_page=100)
-    for each in found or []:
-        by_us = (each.get("author") or {}).get("id") == own
-        if by_us and str(each.get("source_branch", "")).startswith(prefix):
-            return dict(each)
+    for page in range(1, _MOST_PAGES + 1):
+        query = {"state": "opened", "author_id": own, "per_page": _PAGE, "page": page}
+        found = gitlab.get("merge_requests", **query) or []
+        for each in found:
+            by_us = (each.get("author") or {}).get("id") == own
+            if by_us and str(each.get("source_branch", "")).startswith(prefix):
+                return dict(each)
+        if len(found) < _PAGE:
+            break
     return None
 
 
@@ -103,38 +155,74 @@ def publish(
     link: str,
     known: Mapping[str, Any] | None,
 ) -> str:
-    """Open the merge request, or update the known one's description; return its URL.
+    """Open the merge request, or bring our part of the known one's description up to date.
 
-    `link` is Markdown that leads to the job. Raise GitLabError if GitLab refuses.
+    Return its URL. `link` is Markdown that leads to the job. Raise GitLabError if GitLab refuses.
     """
-    description = _description(request, summary.answer, link)
+    part = _part(summary.answer, link)
     if known:
-        found = gitlab.put(f"merge_requests/{known['iid']}", {"description": description})
-        return str((found or known).get("web_url", ""))
+        return _update(gitlab, known, part)
     draft = "Draft: " if inputs.draft else ""
     body: dict[str, object] = {
         "source_branch": branch,
         "target_branch": target,
         "title": draft + summary.title[:_LONGEST_TITLE],
-        "description": description,
+        # Below our part: who takes it out does not want it back.
+        "description": f"{part}\n\n{_closes(request)}".rstrip(),
         "remove_source_branch": True,
     }
     if inputs.labels:
         body["labels"] = inputs.labels
     if request.author_id:
         body["assignee_id"] = request.author_id
-    return str(gitlab.post("merge_requests", body).get("web_url", ""))
+    try:
+        return str(gitlab.post("merge_requests", body).get("web_url", ""))
+    except GitLabError:
+        # A call that ended badly may have been carried out, or somebody was faster.
+        open_now = gitlab.get("merge_requests", state="opened", source_branch=branch)
+        if not open_now:
+            raise
+        return str(open_now[0].get("web_url", ""))
 
 
-def _description(request: Request, answer: str, link: str) -> str:
-    parts = [
-        messages.DESCRIPTION,
-        unclosing(quiet(answer)),
-        f"Closes {_target(request)}" if request.kind == ISSUE else "",
-        messages.JOB.format(job=link),
-        marks.OURS,  # whatever stands in it: nothing of ours asks for a run
-    ]
-    return "\n\n".join(part for part in parts if part)
+def _update(gitlab: GitLab, known: Mapping[str, Any], part: str) -> str:
+    """Replace our part of the description as it is now, unless people changed or removed it."""
+    path = f"merge_requests/{known['iid']}"
+    found = gitlab.get(path) or known
+    description = _with_part(str(found.get("description") or ""), part)
+    if description is not None:
+        found = gitlab.put(path, {"description": description}) or found
+    return str(found.get("web_url") or known.get("web_url", ""))
+
+
+def _part(answer: str, link: str) -> str:
+    """Return our part of a description between its marks.
+
+    Whatever else people do with it: a text that has one of them asks for no run.
+    """
+    texts = [messages.DESCRIPTION, unclosing(quiet(answer)), messages.JOB.format(job=link)]
+    text = "\n\n".join(filter(None, texts))
+    return f"{marks.of_part(_digest(text))}\n\n{text}\n\n{marks.OURS}"
+
+
+def _with_part(description: str, part: str) -> str | None:
+    """Return a description with our part as it is now; None where none is as we wrote it."""
+    for begins in islice(_PART.finditer(description), _MOST_MARKS):
+        ends = islice(re.finditer(re.escape(marks.OURS), description[begins.end() :]), _MOST_MARKS)
+        for end in ends:
+            rest = description[begins.end() :]
+            if _digest(rest[: end.start()]) == begins[1]:
+                return description[: begins.start()] + part + rest[end.end() :]
+    return None
+
+
+def _digest(text: str) -> str:
+    """Return the digest of a text's words: GitLab's editor may write blanks and lines otherwise."""
+    return sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()
+
+
+def _closes(request: Request) -> str:
+    return f"Closes {_target(request)}" if request.kind == ISSUE else ""
 
 
 def _target(request: Request) -> str:

@@ -74,19 +74,56 @@ GITLAB_REFUSED = Explanation(
     "GitLab refused to {what} (HTTP {status}).",
     "The job's log has GitLab's own message.",
 )
-GITLAB_UNAVAILABLE = Explanation("GitLab did not answer.", "Retry the job.")
+GITLAB_UNAVAILABLE = Explanation(
+    "GitLab did not answer.", "Retry the job; its log has the cause, such as a certificate."
+)
 NOT_FETCHED = Explanation(
-    "The branch could not be fetched.",
-    "Check that the branch still exists and that the token in {name} may read the repository.",
+    "The branch `{branch}` could not be fetched.",
+    "Check that it still exists and that the token in {name} may read the repository.",
+)
+NO_DIFF = Explanation(
+    "The merge request's diff could not be had, so nothing was reviewed.",
+    "Rebase the branch on its target, or let the job clone more (GIT_DEPTH), and ask again.",
 )
 PUSH_REJECTED = Explanation(
     "GitLab did not take the push to `{branch}`.",
     "The artifacts have the changes. The token in {name} needs write_repository and a user who may "
     "push there.",
 )
+PUSH_RULE = Explanation(
+    "GitLab did not take the push to `{branch}`: {words}.",
+    "A push rule or a hook of the project, its group or this GitLab asks for that. The artifacts "
+    "have the changes.",
+)
+PUSH_PROTECTED = Explanation(
+    "GitLab did not take the push to `{branch}`: the branch is protected.",
+    "Let the user of the token in {name} push there (Settings > Repository > Protected branches), "
+    "or name another branch_prefix. The artifacts have the changes.",
+)
+PUSH_SECRET = Explanation(
+    "GitLab did not take the push to `{branch}`: it found a secret in the changes.",
+    "The job's log has the file and the line, the artifacts have the changes. Ask for them without "
+    "the secret.",
+)
+PUSH_SIZE = Explanation(
+    "GitLab did not take the push to `{branch}`: a file or the repository would be too large.",
+    "The job's log has GitLab's limit, the artifacts have the changes. Ask for less, use Git LFS, "
+    "or raise the limit.",
+)
+PUSH_READ_ONLY = Explanation(
+    "GitLab did not take the push to `{branch}`: this GitLab or the project is read-only.",
+    "Retry the job when maintenance is over; an archived project has to be unarchived. The "
+    "artifacts have the changes.",
+)
+NO_MERGE_REQUEST = Explanation(
+    "The changes were pushed to `{branch}`, but GitLab did not open a merge request (HTTP "
+    "{status}).",
+    "[Open it by hand]({url}); the job's log has GitLab's own message.",
+)
 MERGE_REQUEST_CLOSED = Explanation(
     "The merge request is {state}, so nothing was pushed.",
-    "Reopen it and ask again.",
+    "Ask again, and the changes go to a branch of their own. Those of this run are in the job's "
+    "artifacts: changes.patch.",
 )
 FORK = Explanation(
     "The merge request comes from another project, whose code must not meet this project's "
@@ -102,13 +139,57 @@ PUSHED_MEANWHILE = Explanation(
     "Somebody pushed to `{branch}` while Claude worked, so nothing was pushed.",
     "Ask again. The changes are in the job's artifacts.",
 )
+DELETED_MEANWHILE = Explanation(
+    "Somebody deleted `{branch}` while Claude worked, so nothing was pushed.",
+    "Ask again. The changes are in the job's artifacts.",
+)
 NOT_SIGNED_IN = Explanation(
     "The model provider did not accept the job's identity.",
-    "Check the key or the role for provider `{provider}`; its set-up page has a table for this.",
+    "{why}Check the key, or the role and its policy, as the set-up page of provider `{provider}` "
+    "has them.",
 )
 MODEL_UNKNOWN = Explanation(
     "The provider does not know the model.",
-    "Check the inputs model and region.",
+    "Check the inputs model and region; on Bedrock the id's prefix, such as eu., has to fit the "
+    "region.",
+)
+MODEL_NOT_ALLOWED = Explanation(
+    "The account or the role may not use this model.",
+    "Ask for access to the model in its region, and let the role call it: the set-up page of "
+    "provider `{provider}` has the policy.",
+)
+MODEL_PROFILE = Explanation(
+    "Bedrock serves this model by an inference profile only.",
+    "Give the model's id its prefix in the input model, such as eu. or us.",
+)
+REGION_NOT_SERVED = Explanation(
+    "The provider does not serve the model in this region or country.",
+    "Choose another region in the input region.",
+)
+NO_CREDIT = Explanation(
+    "The account at the model provider has no credit left, or has reached its spend limit.",
+    "Its owner tops it up or raises the limit; then ask again.",
+)
+ACCOUNT_DISABLED = Explanation(
+    "The model provider has disabled the account.",
+    "Its owner asks the provider.",
+)
+PROMPT_TOO_LONG = Explanation(
+    "What Claude was to read is too long for the model.",
+    "Ask for less at once, in a new issue or merge request if this one is long; `resume: false` "
+    "sends less.",
+)
+PROVIDER_OFF = Explanation(
+    "The provider's API is switched off in the cloud project.",
+    "Switch it on: the job's log has the link.",
+)
+PROVIDER_UNREACHABLE = Explanation(
+    "The model provider could not be reached.",
+    "Check the runner's way to it: proxy, certificates, firewall. Then retry the job.",
+)
+QUOTA = Explanation(
+    "The provider's quota for this model and region is used up.",
+    "Ask again later, or have the quota raised.",
 )
 RATE_LIMITED = Explanation(
     "The provider's rate limit is used up (429).",
@@ -119,7 +200,7 @@ OVERLOADED = Explanation(
     "Ask again later.",
 )
 API_REFUSED = Explanation(
-    "The provider refused the call ({status}).",
+    "The provider refused the call ({status}){words}.",
     "The job's log has its message.",
 )
 MAX_TURNS = Explanation(
@@ -134,24 +215,52 @@ CLAUDE_FAILED = Explanation(
     "Claude Code ended without a result (exit code {status}).",
     "The job's log says more.",
 )
+CLAUDE_KILLED = Explanation(
+    "Claude Code was killed (exit code {status}), most likely as the runner had too little memory.",
+    "Give the runner's jobs more memory, or ask for less at once.",
+)
 TIME_LIMIT = Explanation(
     "Claude was stopped at the time limit of {limit} minutes.",
     "Ask for less at once, or raise the limit: the comment's own, else the input timeout_minutes.",
 )
 CANCELED = Explanation("The job was canceled.", "")
+CANCELED_PUSHING = Explanation(
+    "The job was canceled while it pushed to `{branch}`.",
+    "Look there for what arrived.",
+)
 DEFECT = Explanation(
     "The job met a defect of its own ({name}).",
     "Please report the end of the job's log.",
 )
 
-# What fills the blanks above: `what` of REQUEST_INVALID and of GITLAB_REFUSED,
+# What fills the blanks above: `words` of PUSH_RULE,
+HOOK_DECLINED = "a hook declined it"
+# `why` of NOT_SIGNED_IN,
+WHY_AUDIENCE = (
+    "It expects another audience than the token's, which the job's log has: set the input audience "
+    "or the provider's list accordingly."
+)
+WHY_ISSUER = "It knows no identity provider for the token's issuer, which the job's log has."
+WHY_KEYS = "It cannot read this GitLab's public keys (/oauth/discovery/keys) over the internet."
+WHY_TRUST = (
+    "The conditions of its role, pool or rule do not fit the token: compare them with aud, iss and "
+    "sub in the job's log."
+)
+WHY_BINDING = (
+    "It knows the token, but the service account lets it in no further: roles/iam."
+    "workloadIdentityUser is missing, or the account."
+)
+WHY_POOL = "GCP_WORKLOAD_IDENTITY_PROVIDER names no provider."
+WHY_API_OFF = "An API of the cloud project is switched off; the job's log has the link."
+WHY_DURATION = "Its role has a shorter maximum session than timeout_minutes: change one of them."
+WHY_EXPIRED = "The token has expired: retry the job."
+# `what` of REQUEST_INVALID and of GITLAB_REFUSED,
 NO_JSON = "TRIGGER_PAYLOAD holds no JSON object"
 OTHER_VERSION = "ai_flow is not of version {versions}"
 NO_THREAD_OR_TIME = "it was asked internally, without an issue, merge request or pipeline's time"
 NO_RUN_ID = "its id is no run id"
 OTHER_PROJECT = "it is for another project"
 SHOW_MERGE_REQUEST = "show the merge request"
-OPEN_MERGE_REQUEST = "open the merge request"
 UPDATE_MERGE_REQUEST = "update the merge request"
 # `purpose` of VARIABLE_MISSING,
 NO_ANSWER = "nothing can be pushed or answered"
@@ -170,6 +279,7 @@ CLAUDE_COMMAND = "claude command, and the input claude_version is empty"
 
 # The reply.
 WORKING = "Claude is at work: {job}."
+BESIDE = "In the same pipeline: {jobs}."
 MORE_TODOS = "- … and {count} more"
 FINISHED = "Claude has finished."
 FAILED = "Claude could not finish. {failure}"
@@ -189,6 +299,13 @@ REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
+REMARK_MOVED_KEPT = (
+    "Nothing was pushed: the branch had moved on since you asked. The changes are in the job's "
+    "artifacts: changes.patch."
+)
+REMARK_TARGET_GONE = "The target branch `{target}` is gone: this was compared with `{default}`."
+REMARK_NO_DIFF = "Claude did not see the merge request's diff: it could not be had."
+REMARK_DIFF_CUT = "Claude did not see all of the merge request's diff: it is too long."
 REMARK_NOT_PUSHED = (
     "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
     "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "
@@ -198,6 +315,27 @@ REMARK_NOT_TO_LEAVE = (
     "Nothing was pushed: the changes would hold a secret of the job in {files}. The job's "
     "artifacts have them with the secret masked: changes.patch."
 )
+REMARK_UNREAD = "Claude did not see these files, only their names: {files}."
+REMARK_UNRESOLVED = (
+    "Nothing was pushed: conflicts with the target branch are left in {files}. What Claude changed "
+    "is in the job's artifacts: changes.patch."
+)
+REMARK_LEFT = (
+    "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
+)
+LEFT_IGNORED = "ignored by git"
+LEFT_SUBMODULE = "in a submodule"
+LEFT_NESTED = "in a repository of its own"
+LEFT_FILTER = "has to go through the filter {name}, which the job does not run"
+LEFT_LARGE = "larger than 100 MiB"
+LEFT_AGENT = "the target branch's while Claude works"
+LEFT_COMMIT = "a commit or stash that is not in the files"
+LEFT_UNREAD = "git could not add it"
+MORE_LEFT = "and {count} more"
+REMARK_CASE = (
+    "{files} differ only in case from other files: Windows and macOS can have only one of them."
+)
+REMARK_MERGED = "The target branch was merged into this one."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.
@@ -208,6 +346,7 @@ DESCRIPTION = "Claude made these changes."
 
 # The job's log, besides git's, npm's and GitLab's own words.
 EXCHANGE_REFUSED = "GitLab's identity token was not exchanged: {error}"
+CLAIMS = "GitLab's identity token has {claims}"
 NO_HASH = "No hash of {name} {version} is known here: what the registry gives is taken."
 PROTECTED = "What Claude starts {way}."
 AS_USER = "runs as another user, who can read neither the job's processes nor its files"
@@ -226,6 +365,7 @@ ABOVE_DEVELOPER = (
 )
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
+OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"

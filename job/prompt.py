@@ -7,32 +7,35 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job import prompts
+from job import guides, prompts
 from job.failures import Failure, Reason
 from job.prompts import COMMANDS
-from shared.contract.ai_flow import MENTION, MERGE_REQUEST, REVIEW, command_of
+from shared.contract.ai_flow import EXPLAIN, MENTION, MERGE_REQUEST, REVIEW, command_of
 from shared.contract.invisible import CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from job.guides import File
     from job.request import Request
+    from job.uploads import Images
 
 DIFF, CONTEXT = "merge-request.diff", "context.json"
 
 _LARGEST_CONTEXT = 40_000  # characters in the prompt; more is a file, read as far as it is needed
-_LARGEST_GUIDE = 60_000  # characters
 # Claude Code shows a file by pages of whole lines, up to 25,000 tokens each, and its search leaves
 # long lines out (seen with 2.1.330): a long text on one line might be neither shown nor found.
 _LONGEST_LINE = 300
 _PIECE = re.compile(rf"[^\n]{{0,{_LONGEST_LINE}}}(?:\s|\Z)|[^\n]{{1,{_LONGEST_LINE}}}")
+# In the languages of most who write to us; it matters only where there is a conflict.
+_CONFLICT = re.compile(
+    "conflict|conflit|conflitt|konflikt|rebase|конфликт|冲突|衝突|コンフリクト|충돌", re.IGNORECASE
+)
 _COMMAND = re.compile(r"\s*([a-z][a-z-]{1,30})\b")
 # Claude Code reads a file that follows an @, and < could close a frame. The others cannot be seen.
 _ESCAPED = re.compile(f"[@<>\u2028-\u202f{CHARACTERS}]")
-
-File = Callable[[str], "str | None"]
 
 
 class Prompt(NamedTuple):
@@ -43,10 +46,27 @@ class Prompt(NamedTuple):
     files: Mapping[str, bytes]
 
 
+class Fetched(NamedTuple):
+    """The merge request's diff, None if unknown, images, and files to resolve a merge in."""
+
+    diff: bytes | None
+    images: Images
+    conflicts: Sequence[str] = ()
+
+
 def build(
-    request: Request, *, project: str, prompt: str, prompt_file: str, file: File, diff: bytes
+    request: Request,
+    *,
+    project: str,
+    prompt: str,
+    prompt_file: str,
+    file: File,
+    nested: Sequence[str],
+    fetched: Fetched,
 ) -> Prompt:
     """Put the prompt together. `file` returns a file of the default branch, trusted, or None.
+
+    `nested` are the CLAUDE.md files below its top, `fetched` is what else Claude gets.
 
     The team's `prompt` comes first, then one text for the command: of `prompt_file`, of the
     installation or ours. Raise Failure if a `prompt_file` without `*` is not there.
@@ -55,15 +75,27 @@ def build(
     if request.kind:
         target = f"{request.kind.replace('_', ' ')} {request.iid}"
     system = prompts.FRAME.format(project=project, target=target)
-    guide = file("CLAUDE.md")
-    if guide:
-        system += prompts.GUIDE.format(guide=guide[:_LARGEST_GUIDE])
+    told = guides.gather(file, nested)
+    system += told.text
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
-    files: dict[str, bytes] = {}
+    files = dict(told.files)
+    diff, images, conflicts = fetched
     if diff:
         files[DIFF] = diff
         parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))
+    elif request.kind == MERGE_REQUEST:
+        parts.append(prompts.NO_DIFF if diff is None else prompts.EMPTY_DIFF)
     data: dict[str, Any] = {"request": request.input}
+    if images.names:
+        files.update(images.files)
+        parts.append(prompts.IMAGES)
+        data["images"] = images.names
+    if conflicts:
+        parts.append(prompts.CONFLICTS)
+        data["conflicts"] = conflicts
+    if images.unread:
+        parts.append(prompts.UNREAD_FILES)
+        data["unread_files"] = images.unread
     if len(as_data(request.context)) > _LARGEST_CONTEXT:
         files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
         parts.append(prompts.CONTEXT_IN_FILE.format(file=CONTEXT))
@@ -71,6 +103,21 @@ def build(
         data["context"] = request.context
     parts += [prompts.REQUEST_FOLLOWS, as_data(data)]
     return Prompt(system, "\n\n".join(parts) + "\n", files)
+
+
+def command(request: Request) -> str:
+    """Return the command of a request, of the sender's or ours; "" where it has none."""
+    return _chosen(request)[1]
+
+
+def reads_only(request: Request) -> bool:
+    """Tell whether a request's command changes nothing."""
+    return command(request) in (REVIEW, EXPLAIN)
+
+
+def asks_to_merge(request: Request) -> bool:
+    """Tell whether a request speaks of conflicts with the target branch, and may change files."""
+    return bool(_CONFLICT.search(request.input)) and not reads_only(request)
 
 
 def as_data(value: object) -> str:
@@ -105,9 +152,9 @@ def _in_pieces(value: object) -> object:
 
 def _task(request: Request, prompt_file: str, file: File) -> str:
     """Return the words for the command: of a file, else of the installation, else ours."""
-    word, command = _chosen(request)
+    word, chosen = _chosen(request)
     if "*" in prompt_file:
-        for name in dict.fromkeys([word, command, "default"]):
+        for name in dict.fromkeys([word, chosen, "default"]):
             text = file(prompt_file.replace("*", name)) if name else None
             if text:
                 return text
@@ -118,9 +165,9 @@ def _task(request: Request, prompt_file: str, file: File) -> str:
         return text
     if request.prompt:
         return request.prompt
-    if command == REVIEW and request.kind != MERGE_REQUEST:
+    if chosen == REVIEW and request.kind != MERGE_REQUEST:
         return ""
-    return COMMANDS.get(command, "")
+    return COMMANDS.get(chosen, "")
 
 
 def _chosen(request: Request) -> tuple[str, str]:
@@ -132,7 +179,7 @@ def _chosen(request: Request) -> tuple[str, str]:
     begins = _COMMAND.match(request.input)
     may_choose = request.command is None or request.event == MENTION
     first = begins[1] if begins and may_choose else ""
-    command = first if request.command is None else request.command
-    if command not in COMMANDS:
-        command = command_of(request.event, request.kind)
-    return request.command or first, command
+    chosen = first if request.command is None else request.command
+    if chosen not in COMMANDS:
+        chosen = command_of(request.event, request.kind)
+    return request.command or first, chosen

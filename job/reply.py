@@ -20,6 +20,7 @@ EVERY = 15.0  # seconds between two edits that only show progress
 
 _BOXES = {"completed": "[x]", "in_progress": "[ ] ▶", "pending": "[ ]"}
 _MOST_TODOS = 20
+_CLAUDE = "claude"  # in the names that the component gives its job
 _LONGEST_TODO, _LONGEST_TOOL = 120, 40  # characters
 
 
@@ -42,6 +43,7 @@ class Thread:
         self._own, self._author = user.get("id"), author
         self._noteable = f"{request.kind}s/{request.iid}"
         self._note = 0
+        self._others: list[str] | None = None
         self.taken_by = ""
 
     def find(self) -> None:
@@ -55,19 +57,34 @@ class Thread:
                 return
 
     def update(self, text: str) -> None:
-        """Show progress: only ever an edit, and no reason to fail."""
+        """Show progress, and the pipeline's other jobs: only ever an edit, no reason to fail."""
         if self._note:
+            if self._others is None:
+                self._others = self._beside()
             with suppress(GitLabError):
-                self._edit(self._body(text, marks.WORKING))
+                self._edit(self._body("\n\n".join([text, *self._others]), marks.WORKING))
 
-    def say(self, text: str) -> None:
+    def _beside(self) -> list[str]:
+        """Return the sentence that names the jobs beside Claude's, if one bears that name."""
+        found: object = []
+        with suppress(GitLabError):
+            found = self._gitlab.get(f"pipelines/{self._pipeline}/jobs", per_page=100)
+        jobs = found if isinstance(found, list) else []
+        names = [str(job.get("name", "")) for job in jobs if isinstance(job, dict)]
+        others = [literal(name, _LONGEST_TODO) for name in names if _CLAUDE not in name.lower()]
+        if not others or len(others) == len(names):
+            return []
+        return [messages.BESIDE.format(jobs=", ".join(others[:_MOST_TODOS]))]
+
+    def say(self, text: str, pushed: str = "") -> None:
         """Write the last word: into the reply, or as a new one if none can be edited.
 
-        Raise GitLabError if GitLab refuses that as well.
+        `pushed` is the commit that the run has pushed, for the next run to know it as ours. Raise
+        GitLabError if GitLab refuses that as well.
         """
         if not self._request.kind:
             return
-        body = self._body(text, marks.ENDED)
+        body = self._body(text, marks.ENDED, pushed)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
@@ -114,10 +131,11 @@ class Thread:
         named = bool(self._author) and author.get("username") == self._author
         return named or author.get("id") == self._own
 
-    def _body(self, text: str, state: str) -> str:
+    def _body(self, text: str, state: str, pushed: str = "") -> str:
         mark = marks.of_run(self._request.id)
         if self._pipeline.isdecimal():
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
+            mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
         return f"{text}\n\n{mark}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job import messages
+from job import messages, sources
 from job.failures import Failure, Reason
 from job.prompts import COMMANDS
 from shared.contract.ai_flow import (
@@ -63,40 +63,23 @@ class Request(NamedTuple):
         return f"{self.kind}-{self.iid}" if self.kind else ""
 
 
-def read(environment: Mapping[str, str], payload: Path | None) -> Request:
-    """Return the request in the file TRIGGER_PAYLOAD, or in variables.
+def read(environment: Mapping[str, str], payload: Path | None, *, guided: bool = False) -> Request:
+    """Return the request in the file TRIGGER_PAYLOAD, in variables, or of the pipeline's source.
 
-    Raise Failure if there is none, or if it is for another project or of another version.
+    `guided`: the include says what to do where nobody else does. Raise Failure if there is no
+    request, or if it is for another project or of another version.
     """
     sent = _json(payload.read_text(encoding="utf-8", errors="replace")) if payload else {}
     if sent is None:
         raise Failure(Reason.REQUEST_INVALID, what=messages.NO_JSON)
     flow = sent.get("ai_flow")
     if flow is None:
-        flow = _from_variables({**environment, **_object(sent, "variables")}, environment)
+        variables = {**environment, **_object(sent, "variables")}
+        flow = sources.flow(variables, environment, guided=guided)
     if not isinstance(flow, dict) or flow.get("version") not in (VERSION, WITHHELD):
         what = messages.OTHER_VERSION.format(versions=f"{VERSION} or {WITHHELD}")
         raise Failure(Reason.REQUEST_INVALID, what=what)
     return _request(flow, environment.get("CI_PROJECT_ID", ""))
-
-
-def _from_variables(variables: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read what other senders set. One without a run id gets the pipeline's: one pipeline, one run.
-
-    `variables` are those of the payload and of the environment.
-    """
-    instruction = variables.get("AI_FLOW_INPUT")
-    if not isinstance(instruction, str) or not instruction.strip():
-        raise Failure(Reason.REQUEST_MISSING)
-    context = _json(str(variables.get("AI_FLOW_CONTEXT", ""))) or {}
-    thread = {"discussion_id": variables.get("AI_FLOW_DISCUSSION_ID")}
-    return {
-        "version": VERSION,
-        "id": variables.get("AI_FLOW_ID") or f"pipeline-{environment.get('CI_PIPELINE_ID', '0')}",
-        "event": variables.get("AI_FLOW_EVENT") or MENTION,
-        "input": instruction,
-        "context": {"thread": thread, **context},
-    }
 
 
 def _request(flow: Mapping[str, Any], project_id: str) -> Request:

@@ -7,9 +7,11 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from job import (
     artifacts,
@@ -20,6 +22,7 @@ from job import (
     identity,
     inputs,
     install,
+    left,
     masking,
     mcp,
     merge_request,
@@ -30,12 +33,15 @@ from job import (
     rights,
     session,
     signin,
+    sources,
+    uploads,
     withheld,
 )
 from job.claude import Claude, Result, Run, arguments, variables
 from job.failures import Failure, Reason
 from job.git import Login
 from job.gitlab import GitLab, GitLabError
+from job.harmless import quiet
 from job.job_log import Log
 from job.progress import Progress
 from job.workspace import Workspace
@@ -72,7 +78,8 @@ class Job:
         self._began = time.monotonic()
         self._environment, self._log = environment, log
         payload = environment.get("TRIGGER_PAYLOAD")
-        self._request = request.read(environment, Path(payload) if payload else None)
+        file = Path(payload) if payload else None
+        self._request = request.read(environment, file, guided=given.guided)
         lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
         self._audience = audience.of(self._request, given, environment)
         resume = given.resume and self._audience.keeps_session
@@ -86,18 +93,25 @@ class Job:
         ca_file = environment.get("CI_SERVER_TLS_CA_FILE") or None
         project = environment.get("CI_PROJECT_ID", "")
         url = environment["CI_API_V4_URL"]
-        self._gitlab = GitLab(url, project, self._token, ca_file=ca_file, masked=log.masked)
+        self._canceled = self._stoppable = False
+        self._gitlab = GitLab(
+            url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._pause
+        )
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
         self._claude = Claude()
-        self._canceled = False
+        self._pushed = ""
         self._report: reply.Report | None = None
 
     def run(self) -> int:
         """Do the work; return the exit code, or raise Failure if GitLab takes no token of ours."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._cancel)
+        confine.end_with_parent()
         user = self._user()
+        if sources.own_push(self._environment, user):
+            self._log.step(messages.OWN_PUSH)
+            return 0
         rights.warn(self._gitlab, user, self._inputs, self._environment, self._log)
         pipeline = self._environment.get("CI_PIPELINE_ID", "")
         author = self._inputs.reply_author
@@ -107,12 +121,13 @@ class Job:
             self._log.step(messages.TAKEN.format(pipeline=thread.taken_by))
             return 0
         thread.update(reply.working(self._link, []))
+        self._in_order()
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
         text, code = self._outcome(context, thread)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
-            thread.say(text)
+            thread.say(text, self._pushed)
         except GitLabError as error:
             failed = messages.REPLY_FAILED.format(error=error)
             self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")
@@ -123,9 +138,11 @@ class Job:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
             token = self._inputs.token_variable
+            self._begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
             return self._work(context, thread), 0
         except Failure as error:
+            self._stoppable = False
             failure = error
             self._log.line(f"\n{failure.text}", step=failure.reason.name.lower())
         except Exception as error:  # noqa: BLE001  whatever it is, the person who asked is told
@@ -148,13 +165,18 @@ class Job:
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
                 chosen = branch.choose(workspace, context)
+            images = uploads.fetch(self._gitlab, self._request, environment)
+            if images.unread:
+                remarks = (*chosen.remarks, quiet(uploads.remark(images.unread)))
+                chosen = chosen._replace(remarks=remarks)
             texts = prompt.build(
                 self._request,
                 project=self._environment.get("CI_PROJECT_PATH", ""),
                 prompt=self._inputs.prompt,
                 prompt_file=self._inputs.prompt_file,
                 file=workspace.file,
-                diff=chosen.diff,
+                nested=workspace.nested_guides(),
+                fetched=prompt.Fetched(chosen.diff, images, chosen.conflicts),
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
@@ -209,9 +231,11 @@ class Job:
     ) -> str:
         """Run Claude, publish what it changed and return the reply; leave artifacts either way."""
         transcript: list[str] = []
-        result, patch = None, b""
+        result, patch, unpushed = None, b"", b""
         try:
             result = self._run_claude(run, folders, thread, transcript)
+            if self._canceled and result.failure:
+                raise result.failure  # what is left of GitLab's time is for the reply
             if self._inputs.resume:
                 config = run.home / ".claude"
                 session.save(folders.sessions, self._request.target, config, result.session)
@@ -219,23 +243,27 @@ class Job:
             summary = merge_request.summary(result.answer, self._request, self._audience)
             commit = branch.keep(workspace, changes, summary.title, context) if changes else ""
             patch = workspace.patch(commit) if commit else b""
+            unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
+            remarks = (*chosen.remarks, *branch.beside(workspace, chosen, changes))
             if result.failure:
-                self._report = report._replace(remarks=(messages.REMARK_PATCH,) if commit else ())
+                kept = (messages.REMARK_PATCH,) if commit else ()
+                self._report = report._replace(remarks=remarks + kept)
                 raise result.failure
-            report = self._report = report._replace(answer=summary.answer)
-            if chosen.moved:
-                report = report._replace(remarks=(messages.REMARK_BRANCH_MOVED,))
+            report = self._report = report._replace(answer=summary.answer, remarks=remarks)
             if commit:
                 link = self._link
                 made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
-                report = report._replace(merge_request=made.url, pushed=made.commit)
+                self._stoppable, self._pushed = False, made.commit
+                report = report._replace(merge_request=made.url, pushed=made.commit[:8])
                 report = report._replace(remarks=report.remarks + made.remarks)
             nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
             self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)
         finally:
-            artifacts.leave(folders.private, self._log, self._request.id, result, transcript, patch)
+            self._stoppable = False  # what is left to do is to say what was done
+            made_of = (result, transcript, patch, unpushed)
+            artifacts.leave(folders.private, self._log, self._request.id, *made_of)
 
     def _deadline(self) -> float:
         """Return the seconds Claude has."""
@@ -245,8 +273,6 @@ class Job:
     def _run_claude(
         self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]
     ) -> Result:
-        if self._canceled:
-            raise Failure(Reason.CANCELED)
         progress = Progress(self._log, time.monotonic, thread.update, self._link)
         errors, began = folders.private / "stderr", time.monotonic()
         with self._log.section(messages.SECTION_CLAUDE), errors.open("wb") as stderr:
@@ -280,9 +306,37 @@ class Job:
                 raise Failure(Reason.TOKEN_REJECTED, name=self._inputs.token_variable) from None
             raise Failure(Reason.GITLAB_UNAVAILABLE) from None
 
+    def _in_order(self) -> None:
+        """Let what waits for this run, in the same thread, run in the order it was asked.
+
+        GitLab's own mode is no order; only its API sets another, as a Developer may:
+        https://docs.gitlab.com/api/resource_groups/#edit-an-existing-resource-group
+        """
+        key = quote(f"claude-{self._environment.get('AI_FLOW_THREAD', '')}", safe="")
+        with suppress(GitLabError):
+            self._gitlab.put(f"resource_groups/{key}", {"process_mode": "oldest_first"})
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not on when the job is canceled."""
+        end = time.monotonic() + seconds
+        while not self._canceled and time.monotonic() < end:
+            time.sleep(0.1)
+
+    def _begin(self) -> None:
+        self._stoppable = True
+        if self._canceled:
+            raise Failure(Reason.CANCELED)
+
     def _cancel(self, _number: int, _frame: object) -> None:
-        self._canceled = True
-        self._claude.stop(Failure(Reason.CANCELED))
+        """End what goes on, at once, on the first signal; the reply is still to be written."""
+        again, self._canceled = self._canceled, True
+        if again:
+            return
+        self._gitlab.hurry()
+        if self._claude.running:
+            self._claude.stop(Failure(Reason.CANCELED))
+        elif self._stoppable:
+            raise Failure(Reason.CANCELED)
 
 
 def _write(text: str) -> None:

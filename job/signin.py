@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from job import exchange, messages
+from job import exchange, messages, refusals
 from job.exchange import Login
 from job.failures import Failure, Reason
 
@@ -25,6 +26,7 @@ SECRETS = (
 )  # fmt: skip
 
 _HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+_GOOGLE_PROJECT = re.compile(r"/projects/([a-z0-9-]+)/", re.ASCII)
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:/[]-")
 
 
@@ -52,7 +54,9 @@ def variables(
         found = _PROVIDERS[inputs.provider](environment, region, seconds)
     except exchange.RefusedError as error:
         log.line(messages.EXCHANGE_REFUSED.format(error=error))
-        raise Failure(Reason.NOT_SIGNED_IN, provider=inputs.provider) from None
+        name = API_IDENTITY_TOKEN if inputs.provider == "anthropic-oidc" else IDENTITY_TOKEN
+        log.line(messages.CLAIMS.format(claims=exchange.claims(environment[name])))
+        raise refusals.exchange(str(error), inputs.provider) from None
     log.hide(*(found[name] for name in SECRETS if name in found))
     headers = [environment.get(_HEADERS, ""), found.pop(_HEADERS, "")]
     log.hide(headers[1].rpartition(" ")[2])
@@ -117,13 +121,16 @@ def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict
     if not region:
         expected = messages.LOCATION_EXPECTED
         raise Failure(Reason.INPUT_INVALID, name="region", expected=expected)
-    project = environment.get("ANTHROPIC_VERTEX_PROJECT_ID") or environment.get("GCP_PROJECT_ID")
-    if not project:
-        _need(environment, "GCP_PROJECT_ID", messages.NO_VERTEX)
     name = "GCP_WORKLOAD_IDENTITY_PROVIDER"
     audience = _need(environment, name, messages.NO_VERTEX).removeprefix("https:")
     if not audience.startswith("//"):
         audience = f"//iam.googleapis.com/{audience.lstrip('/')}"
+    project = environment.get("ANTHROPIC_VERTEX_PROJECT_ID") or environment.get("GCP_PROJECT_ID")
+    if not project or project == "$GCP_PROJECT_ID":
+        # The provider's resource name has the project's number, which Vertex AI takes as well:
+        # https://cloud.google.com/resource-manager/docs/creating-managing-projects
+        found = _GOOGLE_PROJECT.search(audience)
+        project = found[1] if found else _need(environment, "GCP_PROJECT_ID", messages.NO_VERTEX)
     account = _need(environment, "GCP_SERVICE_ACCOUNT", messages.NO_VERTEX)
     token = exchange.google(
         _login(environment, seconds),
@@ -138,7 +145,7 @@ def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict
         "CLAUDE_CODE_SKIP_VERTEX_AUTH": "1",
         _HEADERS: f"Authorization: Bearer {token}",
         "CLOUD_ML_REGION": region,
-        "ANTHROPIC_VERTEX_PROJECT_ID": str(project),
+        "ANTHROPIC_VERTEX_PROJECT_ID": project.strip(),
         **_pick(environment, "ANTHROPIC_VERTEX_BASE_URL"),
     }
 

@@ -59,15 +59,16 @@ class _Thread(NamedTuple):
 def read(
     request: Request, gitlab: GitLab, environment: Mapping[str, str], token_variable: str
 ) -> Request:
-    """Return a withheld request with the texts that the job's token may read; any other as it is.
+    """Return a withheld request with the texts that the job's token may read.
 
+    Any other is as it is, but for its merge request's texts, if nobody sent them.
     `token_variable` names that token for the person who has to change it. Raise Failure if the
     comment cannot be read, is not that person's, or has changed since the pipeline was created;
     CI_PIPELINE_CREATED_AT says when that was, as 2026-01-31T16:47:55Z:
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
     if not request.withheld:
-        return request
+        return _described(request, gitlab)
     created = _seconds(environment.get("CI_PIPELINE_CREATED_AT"))
     if request.kind not in (ISSUE, MERGE_REQUEST) or created == float("inf"):
         raise Failure(Reason.REQUEST_INVALID, what=messages.NO_THREAD_OR_TIME)
@@ -83,6 +84,17 @@ def read(
         "position": (note or {}).get("position") or None,
     }
     return request._replace(input=text, context={**context, "untrusted": _untrusted(request)})
+
+
+def _described(request: Request, gitlab: GitLab) -> Request:
+    known = request.context.get(MERGE_REQUEST)
+    if request.kind != MERGE_REQUEST or not isinstance(known, dict) or "title" in known:
+        return request
+    try:
+        found = gitlab.get(f"merge_requests/{request.iid}")
+    except GitLabError:
+        return request  # whoever needs it next says so
+    return request._replace(context={**request.context, MERGE_REQUEST: {**_target(found), **known}})
 
 
 def seen(text: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from job import messages
+from job import guides, messages
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
+from job.left import Left, Watch
+from shared.contract.ai_flow import SHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,18 +30,26 @@ AGENT_FILES = frozenset(
         ".gitmodules", ".husky", ".ripgreprc",
     ]
 )  # fmt: skip
-# A push that changes these would run what was changed.
-CI_FILES = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/.*", re.DOTALL)
 
 # Keys of a clone's configuration that can hold a secret or lead to another host.
 _CREDENTIALS = re.compile(
     r"http\..*\.?extraheader|credential\..*|url\..*|include.*|remote\..*", re.IGNORECASE
 )
-_DEPTH = 200  # commits of a shallow clone that are enough to find where a merge request began
-_LARGEST_DIFF = 400_000  # bytes
+_DEPTH = 200  # commits of a shallow clone in which most merge requests began
+_DEEPER = (1_000, 10_000)  # commits, where that is not enough
+LARGEST_DIFF = 400_000  # bytes
 _CUT = b"\n[cut here: the diff is longer]\n"
 _FETCHED = "refs/gitlab-claude/fetched"
 _SUBMODULE, _GONE = "160000", "000000"  # modes
+# Bytes of a file: GitLab.com takes no larger one.
+# https://docs.gitlab.com/user/gitlab_com/#account-and-limit-settings
+_LARGEST_FILE = 100 * 2**20
+# Git's own, at a line's beginning: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
+_MARKER = re.compile(rb"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
+# Whose content must never be committed as it stands in the work tree: stored elsewhere, encrypted.
+_FILTERS = ("lfs", "git-crypt", "crypt")
+# What git-lfs puts in a file's place: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n.{,1000}\Z", re.DOTALL)
 
 
 class Change(NamedTuple):
@@ -73,6 +84,11 @@ class Workspace:
         self._index, self._private, self._login = private / "index", private, login
         self._before = ""
         self._restored: set[str] = set()
+        self._watch = Watch(
+            self.folder, self._directory, self._own, self._index, {FOLDER, ".gitlab-ci-local"}
+        )
+        self.left: list[Left] = []
+        self._parents: list[str] = []
         self.head = self.trusted = ""
 
     @staticmethod
@@ -106,11 +122,38 @@ class Workspace:
         """
         if not self._clone.knows("check-ref-format", f"refs/heads/{branch}"):
             raise GitError("not a branch name")  # noqa: TRY003
-        depth = [f"--depth={_DEPTH}"] if self._shallow.exists() else []
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *depth]
-        refspec = f"+refs/heads/{branch}:{_FETCHED}"
-        self._clone.run("fetch", *options, self._login.url, refspec, login=self._login)
+        self._fetch(f"+refs/heads/{branch}:{_FETCHED}")
         return self._clone.text("rev-parse", "--verify", _FETCHED)
+
+    def gone(self, branch: str) -> bool:
+        """Tell whether the project has no such branch; raise GitError if it does not say."""
+        listed = self._clone.run(
+            "ls-remote", self._login.url, f"refs/heads/{branch}", login=self._login
+        )
+        return not listed.strip()
+
+    def fetch_commit(self, commit: str) -> str:
+        """Fetch a commit that GitLab named, unless it is here, and return it; raise GitError.
+
+        GitLab hands out each commit that it keeps, also where its branch is gone.
+        """
+        if not SHA.fullmatch(commit):
+            raise GitError("not a commit")  # noqa: TRY003
+        if not self._clone.knows("cat-file", "-e", f"{commit}^{{commit}}"):
+            self._fetch(f"+{commit}:{_FETCHED}")
+        return commit
+
+    def _fetch(self, *refspecs: str, depth: int = _DEPTH) -> None:
+        shallow = [f"--depth={depth}"] if self._shallow.exists() else []
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *shallow]
+        self._clone.run("fetch", *options, self._login.url, *refspecs, login=self._login)
+
+    def first_parent(self, commit: str) -> str:
+        """Return the commit that another was made on, or "" if it is not here."""
+        try:
+            return self._clone.text("rev-parse", "--verify", "--quiet", f"{commit}^1")
+        except GitError:
+            return ""
 
     def go(self, commit: str, target: str) -> list[str]:
         """Check a commit out, with the target's version of all files that configure an agent.
@@ -131,23 +174,85 @@ class Workspace:
         self._restored.update(back)
         return sorted(self._restored)
 
-    def file(self, path: str) -> str | None:
-        """Return a file of the default branch, or None; a link is not followed."""
-        try:
-            content = self._clone.run("cat-file", "blob", f"{self.trusted}:{path}")
-        except GitError:
-            return None
-        return content.decode("utf-8", "replace")
+    def merge(self, head: str, target: str) -> tuple[str, list[str]]:
+        """Merge a target into a head; return the commit, and the paths that are in conflict.
 
-    def diff(self, target: str) -> bytes:
-        """Return the diff from where the branch left its target, or nothing if that is unknown."""
+        These hold git's conflict markers. Without a conflict nothing is made. Raise GitError where
+        git cannot merge, as before 2.38: https://git-scm.com/docs/git-merge-tree
+        """
+        if not self.base(target, head):
+            raise GitError("no common commit")  # noqa: TRY003
+        options = ["--write-tree", "-z", "--name-only", "--no-messages"]
+        told = self._clone.run("merge-tree", *options, head, target, codes=(0, 1))
+        tree, *paths = told.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+        if not paths:
+            return head, []
+        self._parents = [head, target]
+        return self._commit_tree(self._clone, tree, "", Author("Claude", "noreply")), paths
+
+    def unresolved(self, commit: str, paths: Iterable[str]) -> list[str]:
+        """Return those of the paths that have conflict markers in a commit."""
+        found = []
+        for path in paths:
+            with suppress(GitError):
+                if _MARKER.search(self._own.run("cat-file", "blob", f"{commit}:{path}")):
+                    found.append(path)
+        return found
+
+    def file(self, path: str) -> str | None:
+        """Return a file of the default branch, or None; a link is followed within that branch."""
+        asked = f"{self.trusted}:{path}\n".encode("utf-8", "surrogateescape")
+        if "\n" in path:
+            return None
+        try:
+            told = self._clone.run("cat-file", "--batch", "--follow-symlinks", stdin=asked)
+        except GitError:  # it is outside
+            return None
+        found = re.match(rb"[0-9a-f]+ blob [0-9]+\n", told)
+        return told[found.end() : -1].decode("utf-8", "replace") if found else None
+
+    def nested_guides(self) -> list[str]:
+        """Return the paths of the default branch's CLAUDE.md files below its top."""
+        paths = [path for path in self._agent_files(self.trusted) if path.count("/")]
+        own = f".claude/{guides.NAME}"
+        return [path for path in paths if path.endswith(f"/{guides.NAME}") and path != own]
+
+    def diff(self, target: str, head: str, refs: Mapping[str, object]) -> bytes | None:
+        """Return the diff from where `head` left `target`, or None if that cannot be found.
+
+        `refs` is what GitLab itself compares, a merge request's `diff_refs`:
+        https://docs.gitlab.com/api/merge_requests/#retrieve-a-merge-request
+        """
         options = ["--no-ext-diff", "--no-textconv", "--no-color"]
         try:
-            base = self._clone.text("merge-base", target, self.head)
-            whole = self._clone.run("diff", *options, base, self.head)
+            base = self._known_base(head, refs) or self.base(target, head)
+            if not base:
+                return None
+            whole = self._clone.run("diff", *options, base, head)
         except GitError:
-            return b""
-        return whole if len(whole) <= _LARGEST_DIFF else whole[:_LARGEST_DIFF] + _CUT
+            return None
+        return whole if len(whole) <= LARGEST_DIFF else whole[:LARGEST_DIFF] + _CUT
+
+    def _known_base(self, head: str, refs: Mapping[str, object]) -> str:
+        if refs.get("head_sha") != head:
+            return ""  # GitLab compared another commit
+        with suppress(GitError):
+            return self.fetch_commit(str(refs.get("base_sha")))
+        return ""
+
+    def base(self, target: str, head: str) -> str:
+        """Return the last commit that both have; fetch more of a shallow clone until it is found.
+
+        Return "" if it is not found.
+        """
+        for depth in (0, *_DEEPER):
+            if depth:
+                if not self._shallow.exists():
+                    break
+                self._fetch(target, head, depth=depth)
+            with suppress(GitError):
+                return self._clone.text("merge-base", target, head)
+        return ""
 
     def guard(self) -> None:
         """Make the git directory that the job commits with, and note what the work tree holds.
@@ -169,18 +274,62 @@ class Workspace:
         (info / "exclude").write_text(excluded, encoding="utf-8")
         shutil.copy2(self._directory / "index", self._index)
         self._before = self._tree()
+        self._watch.note()
 
     def changes(self) -> list[Change]:
-        """Return what Claude changed since `guard`, without the files that `go` put back."""
+        """Return what Claude changed since `guard` and can be committed; `left` is the rest."""
         after = self._tree()
         raw = self._own.run("diff-tree", "-r", "-z", "--raw", "--no-renames", self._before, after)
         fields = raw.decode("utf-8", "surrogateescape").split("\0")
         found = []
         for about, path in zip(fields[0::2], fields[1::2]):
             _, mode, _, sha, _ = about.split(" ")
-            if path not in self._restored and mode != _SUBMODULE:
-                found.append(Change(mode, sha, path))
-        return found
+            found.append(Change(mode, sha, path))
+        why = self._unfit(found)
+        self.left = [Left(path, each) for path, each in why.items()]
+        self.left += self._watch.found(after, self.head)
+        return [change for change in found if change.path not in why]
+
+    def _unfit(self, changes: list[Change]) -> dict[str, str]:
+        """Map the paths of changes that cannot be committed to the reason."""
+        there = [change for change in changes if change.mode != _GONE]
+        why = {}
+        for change, size in zip(there, self._sizes(there)):
+            if size > _LARGEST_FILE:
+                why[change.path] = messages.LEFT_LARGE
+        for change, name in zip(there, self._filters(there)):
+            if name and not (name == "lfs" and _POINTER.match(self._content(change.object))):
+                why[change.path] = messages.LEFT_FILTER.format(name=name)
+        why |= {each.path: messages.LEFT_SUBMODULE for each in changes if each.mode == _SUBMODULE}
+        restored = [each.path for each in changes if each.path in self._restored]
+        return {**why, **dict.fromkeys(restored, messages.LEFT_AGENT)}
+
+    def _sizes(self, changes: list[Change]) -> list[int]:
+        asked = "".join(f"{change.object}\n" for change in changes).encode()
+        told = self._own.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode()
+        return [int(line) if line.isdecimal() else 0 for line in told.splitlines()]
+
+    def _filters(self, changes: list[Change]) -> list[str]:
+        """Return the filter that each change has to go through, "" for none.
+
+        Any other name stands for nothing where git has no such filter, as the job's.
+        """
+        paths = "".join(f"{change.path}\0" for change in changes)
+        asked = paths.encode("utf-8", "surrogateescape")
+        options = ["-z", "--stdin", "filter"]
+        told = self._own.run("check-attr", *options, stdin=asked, index=self._index)
+        values = told.decode("utf-8", "surrogateescape").split("\0")[2::3]
+        return [value if value in _FILTERS else "" for value in values]
+
+    def collisions(self, changes: Iterable[Change]) -> list[str]:
+        """Return the paths of new files whose names differ only in case from another's."""
+        listed = self._own.run("ls-files", "-z", index=self._index)
+        paths = listed.decode("utf-8", "surrogateescape").split("\0")
+        names = Counter(path.casefold() for path in paths)
+        before = self._own.run("ls-tree", "-r", "-z", "--name-only", self._before)
+        known = set(before.decode("utf-8", "surrogateescape").split("\0"))
+        new = [each.path for each in changes if each.mode != _GONE and each.path not in known]
+        return [path for path in new if names[path.casefold()] > 1]
 
     def brings(self, change: Change, found: Callable[[bytes], bool]) -> bool:
         """Tell whether a change brings something that the path did not hold before.
@@ -195,35 +344,60 @@ class Workspace:
         except GitError:
             return True  # it is new
 
+    def names(self) -> list[str]:
+        """Return the paths of the commit that Claude saw."""
+        listed = self._own.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.head)
+        return listed.decode("utf-8", "surrogateescape").split("\0")
+
+    def seen(self, path: str) -> str | None:
+        """Return a file of the commit that Claude saw, or None."""
+        try:
+            content = self._own.run("cat-file", "blob", f"{self.head}:{path}")
+        except GitError:
+            return None
+        return content.decode("utf-8", "replace")
+
     def _content(self, blob: str) -> bytes:
         return self._own.run("cat-file", "blob", blob)
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
-        """Put these changes alone on top of the commit Claude saw; return the new commit."""
+        """Put these changes alone on top of what Claude saw; return the new commit."""
         index = self._private / "commit-index"
         self._own.run("read-tree", self.head, index=index)
         lines = "".join(f"{change.mode} {change.object}\t{change.path}\0" for change in changes)
         entries = lines.encode("utf-8", "surrogateescape")
         self._own.run("update-index", "-z", "--index-info", stdin=entries, index=index)
         tree = self._own.run("write-tree", index=index).decode().strip()
+        return self._commit_tree(self._own, tree, message, author)
+
+    def _commit_tree(self, git: Git, tree: str, message: str, author: Author) -> str:
         who = {
             "GIT_AUTHOR_NAME": author.name,
             "GIT_AUTHOR_EMAIL": author.email,
             "GIT_COMMITTER_NAME": author.name,
             "GIT_COMMITTER_EMAIL": author.email,
         }
-        made = self._own.run(
-            "commit-tree", tree, "-p", self.head, stdin=message.encode(), variables=who
-        )
+        parents = [each for parent in self._parents or [self.head] for each in ("-p", parent)]
+        made = git.run("commit-tree", tree, *parents, stdin=message.encode(), variables=who)
         return made.decode().strip()
 
     def patch(self, commit: str) -> bytes:
-        """Return the commit as a patch that `git am` takes."""
+        """Return the commit as a patch that `git am` takes, of a merge what it does to the branch.
+
+        That one is for `git apply`.
+        """
+        if self._parents:
+            return self._own.run("diff", "--binary", "--no-ext-diff", self._parents[0], commit)
         return self._own.run("format-patch", "--stdout", "--binary", "-1", commit)
 
-    def push(self, commit: str, branch: str, *, skip_ci: bool) -> None:
-        """Push the commit to a branch, never by force; raise GitError with git's words."""
+    def push(self, commit: str, branch: str, before: str, *, skip_ci: bool) -> None:
+        """Push the commit to a branch that stands at `before`; raise GitError with git's words.
+
+        Nothing is overwritten: the commit is made on `before`. "" is a branch that is new.
+        """
         options = ["--push-option=ci.skip"] if skip_ci else []
+        # The lease refuses a branch that somebody else has deleted, or made, meanwhile.
+        options.append(f"--force-with-lease=refs/heads/{branch}:{before}")
         refspec = f"{commit}:refs/heads/{branch}"
         self._own.run("push", "--quiet", *options, self._login.url, refspec, login=self._login)
 

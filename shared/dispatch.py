@@ -14,7 +14,7 @@ from shared.gitlab.values import GitLabError, Pipeline
 from shared.incoming import mention
 from shared.installation.secrets import GitLabSecrets, speaks_for
 from shared.log_fields import entry, severity
-from shared.outcome.reasons import Outcome, Reason, Retry, Stop
+from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import payload, refusals, replies
 from shared.outgoing.context import context
 from shared.runs import command, limits, store
@@ -29,6 +29,7 @@ from shared.track import track
 
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 _FORBIDDEN, _NOT_FOUND = 403, 404
+_MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
 _TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
@@ -100,7 +101,7 @@ class Attempt:
         try:
             return self._carry_out()
         except Stop as error:
-            if error.reason is Reason.TOKEN_NOT_FOR_PROJECT:
+            if error.reason in _MAYBE_FORGED:
                 # Whoever forged it must not have ended the true request's run.
                 self._lease.undo()
                 return error.reason
@@ -228,8 +229,8 @@ class Attempt:
             # A person's token may be ours: such a person may ask in words, not by what we do.
             asks_in_words = event.note_id and not (user and user.bot)
             own = not asks_in_words and gitlab.own_id() == event.author_id
-        except GitLabError as error:
-            raise refusals.unavailable(error) from error
+        except GitLabError as error:  # a person who is not there is None
+            raise self._absent(error, Reason.PROJECT_NOT_SEEN) from error
         if own:  # not even ALLOWED_BOTS lets us ask ourselves
             raise Stop(Reason.BOT_AUTHOR)
         authorise(
@@ -243,22 +244,26 @@ class Attempt:
 
     def _confirm(self) -> Confirmed:
         """Go on with the request as GitLab tells it; raise Stop where it tells otherwise."""
-        services, record = self._services, self._lease.record
+        services = self._services
         if self._request.event.kind in (COMMIT, SNIPPET):
             raise Stop(Reason.TARGET_NOT_SERVED)
         try:
             confirmed = confirm(self._request, services.gitlab, services.settings, services.now())
         except GitLabError as error:
-            if error.status != _NOT_FOUND:
-                raise refusals.unavailable(error) from error
-            # A replica may not have heard of it yet.
-            if services.now() < record.expires - KEPT + _HEARD:
-                raise Retry(Reason.GITLAB_UNAVAILABLE) from error
-            raise Stop(Reason.NOTE_CHANGED) from error
+            raise self._absent(error, Reason.NOTE_CHANGED) from error
         if confirmed.request.event.internal and not services.settings.serve_confidential:
             raise Stop(Reason.CONFIDENTIAL_OFF)
         self._request = confirmed.request
         return confirmed
+
+    def _absent(self, error: GitLabError, reason: Reason) -> TriggerError:
+        """Return what an error means that ends the run for this reason where GitLab answers 404."""
+        if error.status != _NOT_FOUND:
+            return refusals.unavailable(error)
+        # A replica may not have heard of it yet.
+        if self._services.now() < self._lease.record.expires - KEPT + _HEARD:
+            return Retry(Reason.GITLAB_UNAVAILABLE)
+        return Stop(reason)
 
     def _understand(self) -> Work:
         """Read the options a text begins with; raise Stop where it is no request we serve."""
@@ -275,7 +280,8 @@ class Attempt:
 
     def _seen_of(self, request: RunRequest) -> str:
         """Return what of a request's instruction a reader could see."""
-        return mention.sanitized(self._text_of(request), self._services.settings.phrases)
+        phrases = self._services.settings.phrases
+        return mention.sanitized(self._text_of(request), phrases, request.second)
 
     def _text_of(self, request: RunRequest) -> str:
         try:
@@ -380,8 +386,10 @@ class Attempt:
                 again.after = max(again.after, SETTLE if error.unsure else 0.0)
                 raise again from error
             # The thread is locked or gone: nobody can be told there, so the log is.
-            fields = entry(Reason.GITLAB_REFUSED, self._request, error="reply", status=error.status)
-            self._services.log("ERROR", fields)
+            gone = error.status == _NOT_FOUND
+            reason = Reason.THREAD_GONE if gone else Reason.GITLAB_REFUSED
+            fields = entry(reason, self._request, error="reply", status=error.status)
+            self._services.log(severity(reason), fields)
         return found.id if found else 0
 
     def _today(self) -> str:

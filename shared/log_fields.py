@@ -29,6 +29,6 @@ def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -
 
 def severity(reason: Reason) -> str:
     """Return ERROR for what an operator should look at, WARNING for what may be an attack."""
-    if reason is Reason.TOKEN_NOT_FOR_PROJECT:
+    if reason in (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN):
         return "WARNING"
     return "ERROR" if reason.outcome is Outcome.ERROR else "INFO"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared.contract.version import VERSION
 from shared.incoming import delivery, mention, payloads
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Stop, TriggerError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from shared.runs.store import Queue
     from shared.services import Log
 
-HEALTH = "gitlab-claude-trigger listens for GitLab webhooks here.\n"
+HEALTH = f"gitlab-claude-trigger {VERSION} listens for GitLab webhooks here.\n"
 
 _STATUS = {Outcome.QUEUED: 202, Outcome.IGNORED: 200, Outcome.REFUSED: 401, Outcome.ERROR: 503}
 _STATUS_OF_REASON = {Reason.METHOD_NOT_ALLOWED: 405, Reason.BODY_TOO_LARGE: 413}

@@ -17,7 +17,10 @@ from shared.services import Services
 
 # How often a pipeline is followed that moves on while we write; a later event or sweep goes on.
 _LOOKS = 4
-_VERDICTS = {"success": "white_check_mark", "failed": "x"}
+_VERDICTS = {
+    **dict.fromkeys(["success", "beside"], "white_check_mark"),
+    **dict.fromkeys(["failed", "timed_out", "not_started"], "x"),
+}
 
 
 def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
@@ -84,7 +87,7 @@ def _award_verdict(record: Record, progress: Progress, services: Services) -> No
     """Let 👀 become ✅ or ❌; a run that was cancelled gets neither."""
     event = record.carried_out.event
     try:
-        if verdict := _VERDICTS.get(progress.status):
+        if verdict := _VERDICTS.get(replies.state_of(progress, services.now())):
             services.gitlab.award(event, verdict)
         services.gitlab.withdraw(event, "eyes")
     except GitLabError as error:  # a missing reaction stops nobody

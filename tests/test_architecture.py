@@ -56,6 +56,7 @@ OF_SEVERAL = {
     "functions/test_large.py": "projects of GitLab's largest size",
     "functions/test_platforms.py": "what platforms promise alike",
     "functions/test_ports.py": "the adapters of all platforms against the ports",
+    "functions/test_reports.py": "reports about other triggers, through the core and the adapter",
     "functions/test_rates.py": "how often GitLab is called",
 }
 

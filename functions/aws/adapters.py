@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from functions.aws import calls
+
 if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
@@ -14,9 +16,7 @@ NAMESPACE = "gitlab-claude-trigger"
 _LONGEST = 11 * 3600  # seconds; SQS allows 12 hours, counted from when a message was received
 _LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 
-# `receive` answers within 3 seconds whatever hangs; `dispatch` has the time its lease gives.
-_QUICK = {"connect_timeout": 1.0, "read_timeout": 1.2, "retries": {"total_max_attempts": 1}}
-_PATIENT = {
+_PATIENT = {  # `dispatch` has the time its lease gives
     "connect_timeout": 2.0,
     "read_timeout": 3.0,
     "retries": {"total_max_attempts": 2, "mode": "standard"},
@@ -34,19 +34,14 @@ class SqsQueue:
         self._url = url
 
     def put(self, request: "RunRequest | TrackRequest") -> None:
-        """Send the request; a connection that died while Lambda was frozen is replaced once."""
-        from botocore.exceptions import ConnectionClosedError
-
-        send = client("sqs", quick=True).send_message
+        """Send the request."""
         message = {
+            "QueueUrl": self._url,
             "MessageBody": request.to_json(),
             "MessageGroupId": request.thread,
             "MessageDeduplicationId": request.message_id,
         }
-        try:
-            send(QueueUrl=self._url, **message)
-        except ConnectionClosedError:
-            send(QueueUrl=self._url, **message)
+        calls.call("sqs", "AmazonSQS.SendMessage", message)
 
     def later(self, receipt_handle: str, after: float) -> None:
         """Let a received message come again after `after` seconds, at most 11 hours."""
@@ -99,12 +94,13 @@ class DynamoRecords:
         return following
 
 
-def secret(secret_id: str, *, quick: bool = False) -> Callable[[], str]:
+def secret(secret_id: str) -> Callable[[], str]:
     """Return a function that reads a secret of Secrets Manager, each time anew."""
 
     def read() -> str:
-        value = _secrets(quick=quick).get(secret_id, force_fetch=True)
-        return value if isinstance(value, str) else ""
+        wanted = {"SecretId": secret_id}
+        found = calls.call("secretsmanager", "secretsmanager.GetSecretValue", wanted, version="1.1")
+        return str(found.get("SecretString", ""))
 
     return read
 
@@ -124,20 +120,21 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
         metric.add_dimension(name="reason", value=reason)
 
 
+def prepare() -> None:
+    """Load and make what `dispatch` and `sweep` always need."""
+    import aws_lambda_powertools.metrics
+    import aws_lambda_powertools.utilities.batch  # noqa: F401
+
+    client("dynamodb"), client("sqs"), _logger()
+
+
 @cache
-def client(service: str, *, quick: bool = False) -> Any:
+def client(service: str) -> Any:
     """Return the SDK's client for a service, made once per process."""
     import boto3
     from botocore.config import Config
 
-    return boto3.client(service, config=Config(**(_QUICK if quick else _PATIENT)))
-
-
-@cache
-def _secrets(*, quick: bool) -> Any:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
-
-    return SecretsProvider(boto3_client=client("secretsmanager", quick=quick))
+    return boto3.client(service, config=Config(**_PATIENT))
 
 
 @cache

@@ -4,7 +4,7 @@ import os
 from base64 import b64decode
 from typing import Any
 
-from functions.aws.adapters import DynamoRecords, SqsQueue, log, secret
+from functions.aws.adapters import DynamoRecords, SqsQueue, log, prepare, secret
 from functions.wiring import Installation, read_settings
 from shared.incoming.delivery import Delivery
 from shared.outcome.reasons import Reason, Retry, TriggerError
@@ -28,10 +28,13 @@ INSTALLATION = Installation(
     read_settings(os.environ, NEEDS.get(_FUNCTION, {})),
     queue=QUEUE,
     records=DynamoRecords(os.environ.get("CLAIMS_TABLE", "")),
-    webhook_secrets=secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), quick=True),
+    webhook_secrets=secret(os.environ.get("WEBHOOK_SECRETS_ID", "")),
     gitlab_secrets=secret(os.environ.get("GITLAB_SECRETS_ID", "")),
     log=log,
 )
+if _FUNCTION in ("dispatch", "sweep"):
+    INSTALLATION.prepare()
+    prepare()
 
 
 def receive(event: dict[str, Any], _context: object) -> dict[str, object]:

@@ -15,6 +15,7 @@ import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from shared.contract.ai_flow import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET
+from shared.contract.version import VERSION
 from shared.gitlab.values import Cause, GitLabError
 from shared.incoming.event import Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
@@ -176,7 +177,7 @@ def connect(url: str, private_token: str | None = None, *, proxy: str = "") -> g
         retry_transient_errors=False,
         session=session,
         ssl_verify=str(CA_FILE) if CA_FILE.exists() else True,
-        user_agent="gitlab-claude-trigger",
+        user_agent=f"gitlab-claude-trigger/{VERSION}",
     )
 
 

@@ -73,6 +73,8 @@ def _job(found: Mapping[str, Any]) -> Job:
         status=str(found.get("status")),
         failure_reason=str(found.get("failure_reason") or ""),
         url=str(found.get("web_url")),
+        name=str(found.get("name") or ""),
+        began=found.get("started_at") is not None,
     )
 
 

@@ -52,7 +52,10 @@ class Projects(Group):
         return Project(
             id=integer(project, "id"),
             path=str(project.get("path_with_namespace")),
-            default_branch=str(project.get("default_branch")),
+            # An empty repository has the name of one, or none.
+            default_branch=""
+            if project.get("empty_repo")
+            else str(project.get("default_branch") or ""),
             public=project.get("visibility") != "private",
         )
 

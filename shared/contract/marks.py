@@ -9,11 +9,20 @@ from __future__ import annotations
 import re
 
 TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
-OURS = f"{TRIGGER} -->"  # of a text of ours that is no run's reply: a merge request's description
+OURS = f"{TRIGGER} -->"  # ends our part of a text that people edit: a merge request's description
 WORKING, ENDED = "working", "ended"
 
 # Compiled on first need: the front door, which GitLab waits for, needs no more than TRIGGER.
 _JOB = r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
+
+
+def of_part(digest: str) -> str:
+    """Return the mark that begins our part of such a text; the digest tells whether it is ours yet.
+
+    >>> of_part("5f3a")
+    '<!-- gitlab-claude-trigger part=5f3a -->'
+    """
+    return f"{TRIGGER} part={digest} -->"
 
 
 def of_run(run_id: str) -> str:
@@ -32,6 +41,24 @@ def of_job(pipeline_id: int | str, state: str) -> str:
     '<!-- gitlab-claude-job pipeline=7 state=ended -->'
     """
     return f"<!-- gitlab-claude-job pipeline={pipeline_id} state={state} -->"
+
+
+def of_push(commit: str) -> str:
+    """Return the mark of what a job of ours pushed; it stands right in front of the job's own.
+
+    >>> of_push("5f3a" * 10)
+    '<!-- gitlab-claude-pushed 5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a5f3a -->'
+    """
+    return f"<!-- gitlab-claude-pushed {commit} -->"
+
+
+def pushed(body: str) -> str:
+    """Return the commit that the job behind a reply has pushed, or "" where it pushed none.
+
+    Only the marks at the end count: an answer above them may show others.
+    """
+    found = re.search(rf"\n\n{of_push('([0-9a-f]{40,64})')}\n{_JOB}\n[^\n]*\s*\Z", body)
+    return found[1] if found else ""
 
 
 def has_job(body: str) -> bool:

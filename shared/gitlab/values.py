@@ -49,12 +49,17 @@ class Pipeline(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A job of a pipeline; `status` and `failure_reason` are GitLab's words."""
+    """A job of a pipeline; `status` and `failure_reason` are GitLab's words.
+
+    `name` is the project's; `began` tells whether a runner has had it.
+    """
 
     id: int
     status: str
     failure_reason: str
     url: str
+    name: str = ""
+    began: bool = True
 
 
 class Progress(NamedTuple):
@@ -74,9 +79,19 @@ class Progress(NamedTuple):
         return self.status in ("success", "failed", "canceled", "skipped")
 
     @property
+    def ours(self) -> tuple[Job, ...]:
+        """Claude's jobs, by their names as the component gives them; all, if none is so named."""
+        return tuple(job for job in self.jobs if "claude" in job.name.lower()) or self.jobs
+
+    @property
+    def others(self) -> tuple[Job, ...]:
+        """The jobs that run beside Claude's."""
+        return tuple(job for job in self.jobs if job not in self.ours)
+
+    @property
     def failed(self) -> Job | None:
-        """The first job that failed, if the pipeline did."""
-        jobs = (job for job in self.jobs if job.status == "failed")
+        """The first job that failed, Claude's before others, if the pipeline did."""
+        jobs = (job for job in (*self.ours, *self.others) if job.status == "failed")
         return next(jobs, None) if self.status == "failed" else None
 
 

@@ -10,6 +10,7 @@ from functools import cache
 
 from shared.incoming import opening
 
+_NOTE = b'{"object_kind":"note"'
 _NO_WORD = re.compile(r"[^\n\w]*+")
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
@@ -25,10 +26,12 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
     >>> may_occur(rb'{"note": "\u0040claude, look"}', ("@claude",))
     True
     """
-    found = body.lower()
-    return any(phrase.lower().encode() in found for phrase in phrases) or bool(
-        _escaped(phrases).search(found)
-    )
+    if body.startswith(_NOTE):  # what most deliveries are: only a mention can ask in one
+        found = bool(_mentions(phrases).search(body))
+    else:
+        lower = body.lower()
+        found = any(phrase.lower().encode() in lower for phrase in phrases)
+    return found or (b"\\" in body and bool(_escaped(phrases).search(body)))
 
 
 def occurs(text: str, phrases: tuple[str, ...]) -> bool:
@@ -61,17 +64,20 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     return _without_mentions(f"{found.words}\n\n{asked}".strip(), phrases)
 
 
-def sanitized(instruction: str, phrases: tuple[str, ...]) -> str:
+def sanitized(instruction: str, phrases: tuple[str, ...], second: int = 0) -> str:
     """Return what of an instruction a reader could have seen, still without a mention.
 
-    This is for whoever hands it on, not for `receive`: it takes seconds on texts built for it.
+    `second` is where a second text begins in it, which is read apart; 0 is nowhere. This is for
+    whoever hands it on, not for `receive`: it takes seconds on texts built for it.
 
     >>> sanitized("fix it <!-- and merge -->", ("@claude",))
     'fix it'
     """
     from shared.markdown.sanitize import sanitize  # noqa: PLC0415  not on the cold path
 
-    return _without_mentions(sanitize(instruction), phrases).strip()
+    texts = (instruction[:second], instruction[second:])
+    shown = [_without_mentions(sanitize(text), phrases).strip() for text in texts]
+    return "\n\n".join(text for text in shown if text)
 
 
 def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
@@ -158,8 +164,15 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 
 @cache
+def _mentions(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of the phrases that are mentions. It begins with @, found fast."""
+    names = [phrase[1:].lower().encode() for phrase in phrases if phrase.startswith("@")]
+    return re.compile(b"@(?:%b)" % b"|".join(map(re.escape, names)), re.IGNORECASE)
+
+
+@cache
 def _escaped(phrases: tuple[str, ...]) -> re.Pattern[bytes]:
-    r"""Return the pattern of a phrase's character spelled as \uXXXX, in lower case."""
+    r"""Return the pattern of a phrase's character spelled as \uXXXX."""
     letters = {ord(letter) for phrase in phrases for letter in phrase.lower() + phrase.upper()}
     codes = "|".join(f"{code:04x}" for code in sorted(letters) if code <= 0xFFFF) or "0000"  # noqa: PLR2004
-    return re.compile(rf"\\u(?:{codes})".encode())
+    return re.compile(rf"\\u(?:{codes})".encode(), re.IGNORECASE)

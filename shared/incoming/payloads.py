@@ -66,7 +66,9 @@ def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
     payload = _payload(delivery.body)
     kind = payload.get("object_kind")
     if not isinstance(kind, str):
-        raise Stop(Reason.MALFORMED)
+        # Events of members, groups and projects have a name instead, as all system hooks do.
+        named = isinstance(payload.get("event_name"), str)
+        raise Stop(Reason.EVENT_NOT_SERVED if named else Reason.MALFORMED)
     if kind not in _READERS:
         raise Stop(Reason.EVENT_NOT_SERVED)
     return _READERS[kind](payload)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-REVIEWED = "2026-11-23"  # the day this table was last compared with its sources
+REVIEWED = "2026-11-28"  # the day this table was last compared with its sources
 WARNED_DAYS = 60  # days before its retirement in which a model is warned about
 
 # Source regions of Bedrock's inference profiles. There is no apac. profile of any current model.
@@ -98,7 +98,9 @@ class Release(NamedTuple):
         return f"{self.anthropic}{self.version}"
 
 
-# Newest first. Source: the ids and dates built into Claude Code 2.1.330.
+# Newest first. Source: the ids and dates built into Claude Code, against which a test holds them.
+# For Opus 4.1, whose dates it does not have: https://platform.claude.com/docs/en/about-claude/model-deprecations
+# and https://docs.aws.amazon.com/bedrock/latest/userguide/model-lifecycle.html
 MODELS = {
     release.name: release
     for release in (
@@ -108,13 +110,19 @@ MODELS = {
         Release("claude-fable-5-2"),
         Release("claude-fable-5-1"),
         Release("claude-fable-5"),
+        Release("claude-mythos-5"),
         Release("claude-opus-5"),
         Release("claude-sonnet-5"),
         Release("claude-opus-4-8"),
         Release("claude-opus-4-7"),
         Release("claude-opus-4-6", version="-v1"),
         Release("claude-sonnet-4-6"),
-        Release("claude-opus-4-5", "20251101", "-v1:0"),
+        Release(
+            "claude-opus-4-5",
+            "20251101",
+            "-v1:0",
+            {"anthropic": "2027-01-22", "vertex": "2027-01-22"},
+        ),
         Release(
             "claude-sonnet-4-5",
             "20250929",
@@ -122,24 +130,29 @@ MODELS = {
             {"anthropic": "2026-11-30", "vertex": "2026-11-30"},
         ),
         Release("claude-haiku-4-5", "20251001", "-v1:0"),
-        # The Claude API's own dates for these two are not in our source; it dropped them no later
-        # than Vertex AI did.
+        Release(
+            "claude-opus-4-1",
+            "20250805",
+            "-v1:0",
+            {"anthropic": "2026-08-05", "bedrock": "2027-01-08"},
+        ),
         Release(
             "claude-sonnet-4",
             "20250514",
             "-v1:0",
-            {"anthropic": "2026-09-14", "bedrock": "2026-10-14", "vertex": "2026-09-14"},
+            {"anthropic": "2026-06-15", "bedrock": "2026-10-14", "vertex": "2026-09-14"},
         ),
         Release(
             "claude-opus-4",
             "20250514",
             "-v1:0",
-            {"anthropic": "2026-09-14", "bedrock": "2026-05-31", "vertex": "2026-09-14"},
+            {"anthropic": "2026-06-15", "bedrock": "2026-05-31", "vertex": "2026-09-14"},
         ),
     )
 }
 NEWEST = next(iter(MODELS))  # what examples and advice name: an id at every provider
-_GONE = "2026-05-31"  # every Claude 3 was retired everywhere before this day
+_GONE = "2026-05-31"  # every model before Claude 4 was retired everywhere before this day
+_BEFORE_4 = r"claude-(?:[123](?![0-9])|instant)"
 
 _ID = r"claude-[a-z0-9.-]+?(?:-v[0-9]+)?(?::[0-9]+)?"
 _LONG = r"(?:\[1m\])?"  # Claude Code's suffix for the context of a million tokens
@@ -195,8 +208,9 @@ class Model(NamedTuple):
         name = self.id.rpartition("anthropic.")[2]
         name = re.sub(r"\[1m\]$|-v[0-9]+(?::[0-9]+)?(?:\[1m\])?$", "", name)
         name = re.sub(r"[-@](?:[0-9]{8}|default)$", "", name)
-        if name.startswith("claude-3"):
+        if re.match(_BEFORE_4, name):
             return _GONE
+        name = name.removesuffix("-0")  # the Claude API's aliases, such as claude-opus-4-0
         known = MODELS[name].retires if name in MODELS else None
         return known.get(self.provider.name, "") if known else ""
 

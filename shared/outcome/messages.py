@@ -97,6 +97,14 @@ REASONS = {
     "TRACKED": ("The reply tells where the pipeline stands.", ""),
     "DUPLICATE": ("This mention has already had its run.", ""),
     "BUSY": ("Another worker is on this run.", ""),
+    "PROJECT_NOT_SEEN": (
+        "GitLab shows the API token's user no such project.",
+        (
+            "Make that user a member of the project. "
+            "If it serves no such project, somebody who holds a webhook's token made it up."
+        ),
+    ),
+    "THREAD_GONE": ("The comment, or what it stood on, was deleted: nobody can be told there.", ""),
     "BOT_AUTHOR": ("A bot wrote the comment.", "Bots that may ask are named in ALLOWED_BOTS."),
     "NOT_A_MEMBER": (
         "Only members of this project may ask.",
@@ -167,6 +175,10 @@ REASONS = {
         "The model this installation names has been retired by its provider.",
         "Set MODEL to one that still answers.",
     ),
+    "MODEL_RETIRES": (
+        "The model this installation names answers for some weeks more only; the log says which.",
+        "Set MODEL to a newer one.",
+    ),
     "UNCERTAIN": (
         "GitLab did not say whether the pipeline started, and our token may not look.",
         "Look under Build > Pipelines, and ask again if there is none.",
@@ -209,11 +221,21 @@ REASONS = {
     ),
     "REF_NOT_FOUND": (
         "The branch to run on does not exist.",
-        "Restore the branch, or set PIPELINE_REF to default.",
+        (
+            "Restore the branch, or set PIPELINE_REF to default; "
+            "an empty repository needs a first commit."
+        ),
+    ),
+    "REPOSITORY_EMPTY": (
+        "The project's repository is empty: there is no branch to run on.",
+        "Push a first commit, with the claude component in its .gitlab-ci.yml.",
     ),
     "REF_NOT_PERMITTED": (
         "The owner of the pipeline trigger token may not run pipelines on this branch.",
-        "Let the owner's role merge or push to the protected branch.",
+        (
+            "Let the owner's role merge or push to the protected branch; "
+            "in an archived project nobody may."
+        ),
     ),
     "WORKFLOW_RULES": (
         "The project's workflow:rules exclude triggered pipelines.",
@@ -236,6 +258,35 @@ REASONS = {
     "CI_CONFIG_INVALID": (
         "The project's CI/CD configuration is not valid.",
         "Check it under Build > Pipeline editor > Validate.",
+    ),
+    "CI_DISABLED": (
+        "CI/CD is switched off in this project.",
+        (
+            "A maintainer switches it on under Settings > General > Visibility, project features, "
+            "permissions."
+        ),
+    ),
+    "IDENTITY_NOT_VERIFIED": (
+        (
+            "GitLab runs no pipelines for the owner of the pipeline trigger token, "
+            "whose identity is not verified."
+        ),
+        (
+            "That user signs in, opens Build > Pipelines and follows Verify my account; "
+            "or let a verified user make the token."
+        ),
+    ),
+    "PIPELINE_LIMIT": (
+        "A limit of GitLab's on the size or the number of pipelines and jobs is reached.",
+        "Wait until running pipelines have ended, or keep other jobs out of triggered pipelines.",
+    ),
+    "EXTERNAL_VALIDATION": (
+        "The service that checks pipelines for this GitLab rejected the pipeline.",
+        "Ask GitLab's administrator; on GitLab.com, its support.",
+    ),
+    "PIPELINE_FAILED_AT_ONCE": (
+        "GitLab created the pipeline and failed it at once.",
+        "Open it under Build > Pipelines: there it says why.",
     ),
     "GITLAB_REFUSED": (
         "GitLab refused to create the pipeline.",
@@ -308,9 +359,19 @@ STATES = {
         "Claude ran out of time: {job} reached its time limit. "
         "Ask for less at once, or raise the limit."
     ),
+    "not_started": (
+        "Claude did not start: {other} failed before it. "
+        "When that is mended, write `{phrase} retry`."
+    ),
+    "beside": "Claude has finished. {pipeline} failed for another job: {other}.",
     "canceled": "Cancelled: {pipeline}.",
+    "superseded": (
+        "Cancelled before Claude began: {pipeline}. GitLab itself does so when newer commits reach "
+        "the branch meanwhile. To start it again, write `{phrase} retry`."
+    ),
     "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
 }
+BESIDE = "In the same pipeline: {jobs}."
 UNDERSTOOD = "Understood: {task}{options}."
 TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
@@ -391,7 +452,10 @@ STATE_NAMES = {
     "success": "done",
     "failed": "failed",
     "timed_out": "out of time",
+    "not_started": "not started, as another job failed",
+    "beside": "done, but another job failed",
     "canceled": "cancelled",
+    "superseded": "cancelled before it began",
     "skipped": "skipped",
 }
 STATUS_NONE = "No run of this thread is known."

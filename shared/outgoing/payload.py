@@ -28,7 +28,9 @@ def ref(event: Event, pipeline_ref: str) -> str:
     if branches and branches.source_project_id != event.project_id:
         raise Stop(Reason.FORK_MERGE_REQUEST)
     branch = branches.source if branches and pipeline_ref == "source" else event.default_branch
-    if not branch or branch.startswith("refs/"):
+    if not branch:
+        raise Stop(Reason.REPOSITORY_EMPTY)
+    if branch.startswith("refs/"):
         raise Stop(Reason.REF_NOT_FOUND)
     return branch
 

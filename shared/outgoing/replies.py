@@ -12,7 +12,7 @@ from shared.contract.ai_flow import MENTION
 from shared.outcome import messages
 
 if TYPE_CHECKING:
-    from shared.gitlab.values import Pipeline, Progress
+    from shared.gitlab.values import Job, Pipeline, Progress
     from shared.installation.settings import Settings
     from shared.outcome.reasons import Stop
     from shared.runs.command import Options
@@ -27,6 +27,8 @@ _LIVE = {
     "manual": "manual",
     "scheduled": "manual",
 }
+_WAITING = ("created", "pending", "preparing", "scheduled", "waiting_for_resource")
+_JOB_NAME = re.compile(r"\w[\w .:/+-]{,59}", re.ASCII)  # what a code span shows as it is
 _TIMED_OUT = ("job_execution_timeout", "job_execution_server_timeout")
 _MOST = 10  # pipelines that one answer names
 
@@ -50,10 +52,24 @@ def state_of(progress: "Progress", now: float) -> str:
     'queued'
     """
     if progress.over:
-        failed = progress.failed
-        return "timed_out" if failed and failed.failure_reason in _TIMED_OUT else progress.status
+        return _end_of(progress)
     queued = "stuck" if progress.created_at and now - progress.created_at > STUCK else "queued"
-    return _LIVE.get(progress.status, queued)
+    # Other jobs may run while ours waits.
+    waits = progress.others and all(job.status in _WAITING for job in progress.ours)
+    return queued if waits and progress.status == "running" else _LIVE.get(progress.status, queued)
+
+
+def _end_of(progress: "Progress") -> str:
+    failed, ours = progress.failed, progress.ours
+    if failed and failed in progress.others:
+        if any(job.status == "success" for job in ours):
+            return "beside"
+        stopped = any(job.status == "canceled" and job.began for job in ours)
+        return "canceled" if stopped else "not_started"
+    if failed and failed.failure_reason in _TIMED_OUT:
+        return "timed_out"
+    began = not ours or any(job.began for job in ours)
+    return "superseded" if progress.status == "canceled" and not began else progress.status
 
 
 def started(run_id: str, pipeline: "Pipeline", understood: Understood) -> str:
@@ -75,17 +91,18 @@ def moved(
     run_id: str, pipeline: "Pipeline", progress: "Progress", understood: Understood, now: float
 ) -> str:
     """Return the reply for a pipeline that has moved on; `now` is in Unix seconds."""
-    running = (job for job in progress.jobs if job.status == "running")
+    running = (job for job in progress.ours if job.status == "running")
     job = progress.failed or next(running, None)
     minutes, seconds = divmod(progress.duration, 60)
     text = messages.STATES[state_of(progress, now)].format(
         pipeline=_pipeline(pipeline),
         job=_link(messages.JOB.format(job.id), job.url) if job else _pipeline(pipeline),
         duration=messages.DURATION.format(minutes=minutes, seconds=seconds),
+        other=_named(job) if job else "",
         cause=_cause(progress),
         phrase=understood.phrase,
     )
-    parts = [text] if progress.over else [text, _understood(understood)]
+    parts = [text] if progress.over else [text, *_beside(progress), _understood(understood)]
     return "\n\n".join([*parts, marks.of_run(run_id)])
 
 
@@ -150,6 +167,18 @@ def _understood(understood: Understood) -> str:
         return to_stop
     with_options = f" ({', '.join(options)})" if options else ""
     return f"{messages.UNDERSTOOD.format(task=task, options=with_options)} {to_stop}"
+
+
+def _beside(progress: "Progress") -> list[str]:
+    """Return the sentence that names the other jobs, if there are any."""
+    named = [_named(job) for job in progress.others[:_MOST]]
+    return [messages.BESIDE.format(jobs=", ".join(named))] if named else []
+
+
+def _named(job: "Job") -> str:
+    """Return a job by its name, where that can do nothing, as a link."""
+    name = f"`{job.name}`" if _JOB_NAME.fullmatch(job.name) else messages.JOB.format(job.id)
+    return _link(name, job.url)
 
 
 def _pipeline(pipeline: "Pipeline") -> str:

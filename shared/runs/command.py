@@ -14,10 +14,10 @@ from shared.outcome.reasons import Reason, Stop
 
 HELP, STATUS, STOP, RETRY = opening.ON_THREADS
 
-_AFTER = opening.PUNCTUATION
-_WORD = re.compile(rf"\s*([A-Za-z]+)(?=[\s{_AFTER}]|$)[{_AFTER}]*")
-_OPTION = re.compile(rf"\s*{opening.DASHES}([A-Za-z][^\s=]*)(?:=|[{opening.BLANKS}]*)")
-_VALUE = re.compile(r"\S*")
+_WORD = re.compile(rf"\s*{opening.DRESS}([A-Za-z]+){opening.WORD_END}")
+_NAME = rf"{opening.DASHES}((?=[A-Za-z]){opening.NAME}){opening.SEPARATOR}"
+_OPTION = re.compile(rf"[\s{opening.PUNCTUATION}]*{_NAME}")
+_VALUE = re.compile(opening.VALUE)
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
@@ -61,9 +61,10 @@ def _options(text: str, at: int, settings: Settings) -> tuple[dict[str, str | in
         name = found[1].lower()
         if name not in messages.OPTIONS:
             raise Stop(Reason.OPTION_UNKNOWN, _did_you_mean(name))
-        value = _VALUE.match(text, found.end())[0]  # type: ignore[index]  # it matches "" as well
+        whole = _VALUE.match(text, found.end())[0]  # type: ignore[index]  # it matches "" as well
+        value = whole.rstrip(opening.PUNCTUATION)
         given[name] = _model(value, settings) if name == "model" else _number(name, value, settings)
-        at = found.end() + len(value)
+        at = found.end() + len(whole)
     return given, at
 
 

@@ -16,6 +16,8 @@ from shared.runs.request import RunRequest, TrackRequest, run_id
 if TYPE_CHECKING:
     from shared.installation.settings import Settings
 
+_BETWEEN = "\n\n"  # a title and a description
+
 
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
     """Return the request that an event makes; raise Stop with the reason where it makes none.
@@ -32,12 +34,17 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
         return TrackRequest(event.project_id, event.pipeline_id, event.status)
     if any(marks.TRIGGER in text for text in event.texts):
         raise Stop(Reason.OWN_NOTE)
-    name, instruction = _asked(event, settings)
+    name, parts = _asked(event, settings)
     if not settings.serves(event.project_id, event.project_path):
         raise Stop(Reason.PROJECT_NOT_ALLOWED)
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
-    return request(event._replace(name=name), instruction, settings.host)
+    if not parts[1:]:
+        return request(event._replace(name=name), _whole(parts), settings.host)
+    # Halves of a pair that a cut brought together would be one character behind the queue.
+    parts = [part.encode("utf-8", "replace").decode() for part in parts]
+    asked = request(event._replace(name=name), _whole(parts), settings.host)
+    return asked._replace(second=len(parts[0]) + len(_BETWEEN))
 
 
 def bound(event: Event | PipelineEvent, names: Names) -> Names:
@@ -82,22 +89,23 @@ def instruction_of(texts: tuple[str, ...], phrases: tuple[str, ...]) -> str | No
     >>> instruction_of(("Dark mode", "@claude add this"), ("@claude",))
     'add this\n\nDark mode'
     """
-    return _joined(texts, [mention.instruction(text, phrases) for text in texts])
+    parts = _parts(texts, [mention.instruction(text, phrases) for text in texts])
+    return None if parts is None else _whole(parts)
 
 
-def _asked(event: Event, settings: "Settings") -> tuple[str, str]:
-    """Return AI_FLOW_EVENT and the instruction; a mention says more than an assignment or label."""
-    instruction = _newly_mentioned(event, settings.phrases)
-    if instruction is not None:
-        return event.name, instruction
+def _asked(event: Event, settings: "Settings") -> tuple[str, list[str]]:
+    """Return AI_FLOW_EVENT and what is asked; a mention says more than an assignment or label."""
+    parts = _newly_mentioned(event, settings.phrases)
+    if parts is not None:
+        return event.name, parts
     for name, added in event.added:
         if added.lower() in (settings.labels if name == LABEL else settings.names):
-            return name, messages.PROMPTS[name]
+            return name, [messages.PROMPTS[name]]
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
 
 
-def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
-    """Return the instruction if a text mentions us that did not before.
+def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> list[str] | None:
+    """Return what the texts ask if one mentions us that did not before.
 
     Of a change by somebody else than the author only what the change brought is an instruction:
     the rest was written by others, and nobody asked for it.
@@ -123,11 +131,16 @@ def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> str | None:
         part if mine or part is None else mention.instruction(words, phrases)
         for part, words, mine in zip(asked, written, own, strict=True)
     ]
-    return _joined(tuple(written), asked)
+    return _parts(tuple(written), asked)
 
 
-def _joined(texts: tuple[str, ...], asked: list[str | None]) -> str | None:
+def _parts(texts: tuple[str, ...], asked: list[str | None]) -> list[str] | None:
+    """Return what each text says that says something, one that mentions us first."""
     if all(part is None for part in asked):
         return None
     others = [text for text, part in zip(texts, asked, strict=True) if part is None]
-    return "\n\n".join(part for part in [*asked, *others] if part)
+    return [part for part in [*asked, *others] if part]
+
+
+def _whole(parts: list[str]) -> str:
+    return _BETWEEN.join(parts)

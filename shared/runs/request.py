@@ -19,6 +19,8 @@ class RunRequest(NamedTuple):
     whether what GitLab still has is the same. `replay` counts how often an operator replayed it.
     `bound` are paths, where the delivery came with a token for these alone: it claimed one of them,
     and GitLab is still to be asked whether the project is there. None asks for no such proof.
+    `second` is where in the instruction a second text begins, of a title and a description; 0 is
+    nowhere. Each is a document of its own: what one leaves open does not hide what the other says.
     """
 
     id: str
@@ -27,6 +29,7 @@ class RunRequest(NamedTuple):
     digest: str
     replay: int = 0
     bound: tuple[str, ...] | None = None
+    second: int = 0
 
     @property
     def claims(self) -> str:
@@ -130,5 +133,7 @@ def _dump(run: RunRequest) -> str:
     fields = run._asdict() | {"version": VERSION, "event": event}
     if run.bound is None:
         del fields["bound"]
+    if not run.second:
+        del fields["second"]
     # ASCII: SQS refuses some characters that notes may hold.
     return json.dumps(fields, separators=(",", ":"))

@@ -342,7 +342,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 13
+    assert len(found) == 14
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {
@@ -353,7 +353,13 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> Non
 
 @pytest.mark.parametrize(
     "reason",
-    [Reason.HOOK_DISABLED, Reason.DEAD_LETTER, Reason.SIGNATURE_WRONG, Reason.TOKEN_WRONG],
+    [
+        Reason.HOOK_DISABLED,
+        Reason.DEAD_LETTER,
+        Reason.SIGNATURE_WRONG,
+        Reason.TOKEN_WRONG,
+        Reason.MODEL_RETIRES,
+    ],
 )
 def test_an_alarm_listens_to_the_metric_that_the_functions_write(
     resources: Json, reason: Reason

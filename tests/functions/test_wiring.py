@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -22,11 +23,11 @@ WHAT = {"QUEUE_URL": "the queue's URL", "TABLE": "the table's name"}
 class Stage:
     """An installation on fakes whose secrets count how often they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self.queue, self.records = fakes.Queue(), fakes.Records()
         self.clock, self.log, self.read = fakes.Clock(), fakes.Log(), list[str]()
         self.installation = Installation(
-            fakes.settings(),
+            fakes.settings(**settings),
             queue=self.queue,
             records=self.records,
             webhook_secrets=lambda: self._secret("webhook", fakes.WEBHOOK_SECRETS),
@@ -152,3 +153,24 @@ def test_what_stands_behind_the_queue_is_not_loaded_at_cold_start() -> None:
     assert not loaded & {"shared.dispatch", "shared.sweep", "shared.services", "functions.gitlab"}
     roots = {name.partition(".")[0] for name in loaded}
     assert roots - sys.stdlib_module_names == {"functions", "shared"}
+
+
+def test_a_model_that_ends_soon_is_warned_of_once_a_day_before_and_after_its_end() -> None:
+    stage = Stage(MODEL_PROVIDER="anthropic", MODEL="claude-opus-4-5-20251101")
+    told = []
+    for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2027-01-23"):
+        stage.clock.time = datetime.fromisoformat(f"{day}T12:00Z").timestamp()
+        stage.log.lines.clear()
+        for _ in range(3):
+            stage.installation.sweep({})
+        lines = [fields for severity, fields in stage.log.lines if severity == "WARNING"]
+        told.append([line["error"] for line in lines if line["reason"] == "model_retires"])
+    assert told[0] == []
+    assert told[1] == [
+        (
+            "MODEL: claude-opus-4-5-20251101 retires on 2027-01-22, in 60 days; change to a newer one,"
+            " such as claude-opus-5-5."
+        )
+    ]
+    assert len(told[2]) == 1
+    assert "retired on 2027-01-22; set one that answers" in str(told[3])

@@ -1,10 +1,12 @@
 """Which branch a run works on, and what becomes of the changes: against the stand-in, with git."""
 
+import re
+import shutil
 from typing import Any
 
 import pytest
 
-from job import branch
+from job import branch, messages
 from job.audience import Audience
 from job.branch import Branch, Context
 from job.failures import Failure
@@ -14,6 +16,7 @@ from job.inputs import Inputs
 from job.job_log import Log
 from job.merge_request import Summary
 from job.request import Request
+from shared.contract.marks import ENDED, of_job, of_push, of_run
 from tests.support.gitlab.faults import Fault
 from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
@@ -91,14 +94,14 @@ def test_a_second_request_in_an_issue_goes_on_where_the_first_ended(clone: Clone
     assert made.url.endswith("/merge_requests/1")
     again = first.choose()
     assert (again.name, again.known and again.known["iid"]) == ("claude/issue-5-9", 1)
-    assert first.workspace.head.startswith(made.commit)
+    assert first.workspace.head == made.commit
 
 
 def test_a_merge_request_is_worked_on_with_its_diff(clone: Clone) -> None:
     head = merge_request(clone)
     chosen = Case(clone, kind="merge_request", iid=3, sha=head).choose()
-    assert (chosen.name, chosen.target, chosen.moved) == ("feature", "main", False)
-    assert b"+2" in chosen.diff
+    assert (chosen.name, chosen.target, chosen.remarks) == ("feature", "main", ())
+    assert b"+2" in (chosen.diff or b"")
 
 
 def test_commits_that_the_person_has_not_seen_end_the_run(clone: Clone) -> None:
@@ -111,7 +114,7 @@ def test_where_the_include_says_so_they_are_worked_on_and_remembered(clone: Clon
     head = merge_request(clone)
     inputs = Inputs(branch_moved="continue")
     case = Case(clone, inputs, kind="merge_request", iid=3, sha="c" * 40)
-    assert case.choose().moved
+    assert "had moved on" in "".join(case.choose().remarks)
     assert case.workspace.head == head
 
 
@@ -122,10 +125,250 @@ def test_what_gitlab_does_not_show_is_said_with_its_status(clone: Clone) -> None
     assert "GitLab answered 404" in "".join(case.lines)
 
 
-def test_a_branch_that_is_gone_is_said(clone: Clone) -> None:
-    clone.gitlab.merge_request(PROJECT, 3, source_branch="gone", author_id=OWN)
-    with pytest.raises(Failure, match="could not be fetched"):
-        Case(clone, kind="merge_request", iid=3).choose()
+def test_a_branch_that_cannot_be_fetched_is_named(clone: Clone) -> None:
+    merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    fetch = case.workspace.fetch
+
+    def broken(branch: str) -> str:
+        if branch == "feature":
+            raise GitError
+        return fetch(branch)
+
+    case.workspace.fetch = broken  # type: ignore[method-assign]
+    with pytest.raises(Failure, match="The branch `feature` could not be fetched"):
+        case.choose()
+
+
+# Branches that move.
+
+
+def replied(clone: Clone, commit: str, author: int = OWN) -> None:
+    """A reply in the merge request that says it has pushed a commit."""
+    marks = f"{of_push(commit)}\n{of_job(7, ENDED)}\n{of_run('r')}"
+    body = f"Claude has finished.\n\n{marks}"
+    clone.gitlab.note(PROJECT, "merge_request", 3, author_id=author, body=body)
+
+
+def test_what_our_own_runs_pushed_since_the_question_is_no_move(clone: Clone) -> None:
+    seen = merge_request(clone)
+    for number in (1, 2):
+        case = Case(clone, kind="merge_request", iid=3, sha=seen)
+        made = case.publish(case.choose(), {f"new{number}.txt": "n\n"})
+        replied(clone, made.commit)
+        shutil.rmtree(clone.folder)
+        shutil.rmtree(clone.private)
+        clone.private.mkdir()
+    chosen = Case(clone, kind="merge_request", iid=3, sha=seen).choose()
+    assert chosen.remarks == ()
+    assert (clone.folder / "new2.txt").exists()
+
+
+@pytest.mark.parametrize("theirs", ["on top", "below", "only said"])
+def test_what_somebody_else_pushed_is_a_move(clone: Clone, theirs: str) -> None:
+    seen = merge_request(clone)
+    clone.gitlab.user(2, "mallory")
+    commits = [clone.gitlab.commit(PROJECT, "feature", {name: "x\n"}) for name in ("a", "b")]
+    if theirs == "only said":
+        for commit in commits:
+            replied(clone, commit, author=2)
+    else:
+        replied(clone, commits[0 if theirs == "on top" else 1])
+    with pytest.raises(Failure, match="branch_moved"):
+        Case(clone, kind="merge_request", iid=3, sha=seen).choose()
+
+
+@pytest.mark.parametrize("command", ["review", "explain"])
+def test_what_only_reads_goes_on_and_pushes_nothing(clone: Clone, command: str) -> None:
+    head = merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3, sha="c" * 40, command=command)
+    chosen = case.choose()
+    assert chosen.remarks == (messages.REMARK_BRANCH_MOVED,)
+    made = case.publish(chosen, {"new.txt": "n\n"})
+    assert made == branch.Published("", "", (messages.REMARK_MOVED_KEPT,))
+    assert clone.gitlab.head(PROJECT, "feature") == head
+
+
+@pytest.mark.parametrize("state", ["merged", "closed"])
+def test_where_a_merge_request_takes_no_changes_they_get_a_branch_of_their_own(
+    clone: Clone, state: str
+) -> None:
+    merge_request(clone, state=state)
+    case = Case(clone, kind="merge_request", iid=3, sha="c" * 40)
+    if state == "merged":
+        clone.gitlab.commit(PROJECT, "main", {"app.py": "2\n", "more.py": "m\n"})
+    clone.gitlab.delete(PROJECT, "feature")
+    chosen = case.choose()
+    assert (chosen.name, chosen.target) == ("claude/merge_request-3-9", "main")
+    assert b"+2" in (chosen.diff or b"")
+    assert (clone.folder / "app.py").read_text() == "2\n"
+    assert (clone.folder / "more.py").exists() == (state == "merged")
+    made = case.publish(chosen, {"new.txt": "n\n"})
+    assert made.url.endswith("/merge_requests/4")
+    assert clone.gitlab.head(PROJECT, chosen.name) == made.commit
+
+
+def test_a_second_request_in_a_merged_merge_request_goes_on_where_the_first_ended(
+    clone: Clone,
+) -> None:
+    merge_request(clone, state="merged")
+    case = Case(clone, kind="merge_request", iid=3)
+    made = case.publish(case.choose(), {"new.txt": "n\n"})
+    assert case.choose().name == "claude/merge_request-3-9"
+    assert case.workspace.head == made.commit
+
+
+@pytest.mark.parametrize("source", ["main", "release"])
+def test_a_default_or_protected_branch_is_never_pushed_to(clone: Clone, source: str) -> None:
+    clone.gitlab.commit(PROJECT, "production", {"old.txt": "o\n"}, parent="main")
+    head = clone.gitlab.commit(PROJECT, source, {"app.py": "2\n"}, parent="main")
+    clone.gitlab.projects[PROJECT].protected["release"] = 40
+    clone.gitlab.merge_request(
+        PROJECT, 3, source_branch=source, target_branch="production", author_id=OWN, sha=head
+    )
+    case = Case(clone, kind="merge_request", iid=3, sha=head)
+    chosen = case.choose()
+    assert (chosen.name, chosen.target) == ("claude/merge_request-3-9", source)
+    assert b"+2" in (chosen.diff or b"")
+    assert case.publish(chosen, {"new.txt": "n\n"}).url
+    assert clone.gitlab.head(PROJECT, source) == head
+
+
+def test_an_open_merge_request_whose_branch_is_gone_gets_its_changes_on_a_new_one(
+    clone: Clone,
+) -> None:
+    head = merge_request(clone)
+    clone.gitlab.delete(PROJECT, "feature")
+    chosen = Case(clone, kind="merge_request", iid=3, sha=head).choose()
+    assert (chosen.name, chosen.target) == ("claude/merge_request-3-9", "main")
+    assert (clone.folder / "app.py").read_text() == "2\n"
+
+
+def test_a_target_that_is_gone_is_said_and_the_default_branch_stands_in(clone: Clone) -> None:
+    merge_request(clone, target_branch="stack")
+    case = Case(clone, kind="merge_request", iid=3)
+    chosen = case.choose()
+    assert (chosen.name, chosen.asked_in) == ("feature", True)
+    assert "The target branch `stack` is gone" in "".join(chosen.remarks)
+    assert case.publish(chosen, {"new.txt": "n\n"}).commit
+
+
+def test_where_our_own_branch_was_deleted_the_issue_starts_afresh(clone: Clone) -> None:
+    clone.gitlab.merge_request(PROJECT, 1, source_branch="claude/issue-5-7", author_id=OWN)
+    case = Case(clone, kind="issue", iid=5)
+    chosen = case.choose()
+    assert (chosen.name, chosen.known) == ("claude/issue-5-9", None)
+    assert case.workspace.head == clone.main
+
+
+def test_a_branch_deleted_while_claude_worked_is_not_made_again(clone: Clone) -> None:
+    merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    chosen = case.choose()
+    clone.gitlab.delete(PROJECT, "feature")
+    with pytest.raises(Failure, match="Somebody deleted `feature` while Claude worked"):
+        case.publish(chosen, {"new.txt": "n\n"})
+    assert "feature" not in clone.gitlab.projects[PROJECT].branches
+
+
+@pytest.mark.parametrize(
+    "name", ["fix/a,b", "fix#1", "50%", "a@b", "it's", "$HOME", "größe", "修复", "fix/🐛"]
+)
+def test_a_branch_of_any_name_is_worked_on_and_pushed_to(clone: Clone, name: str) -> None:
+    head = clone.gitlab.commit(PROJECT, name, {"app.py": "2\n"}, parent="main")
+    clone.gitlab.merge_request(PROJECT, 3, source_branch=name, author_id=OWN, sha=head)
+    case = Case(clone, kind="merge_request", iid=3, sha=head)
+    made = case.publish(case.choose(), {"new.txt": "n\n"})
+    assert clone.gitlab.head(PROJECT, name) == made.commit
+
+
+# Conflicts with the target.
+
+
+def conflicting(clone: Clone) -> str:
+    """Let `main` and `feature` change the same line, and each a file of its own."""
+    head = clone.gitlab.commit(PROJECT, "feature", {"app.py": "2\n", "f": "f\n"}, parent="main")
+    clone.gitlab.commit(PROJECT, "main", {"app.py": "3\n", "m": "m\n", "CLAUDE.md": "new\n"})
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="feature", author_id=OWN, sha=head)
+    return head
+
+
+def test_conflicts_are_resolved_in_a_merge_of_the_target(clone: Clone) -> None:
+    head = conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3, sha=head)
+    case.context = case.context._replace(request=case.context.request._replace(input="rebase"))
+    chosen = case.choose()
+    assert chosen.conflicts == ("app.py",)
+    assert "<<<<<<<" in (clone.folder / "app.py").read_text()
+    assert (clone.folder / "m").exists()
+    made = case.publish(chosen, {"app.py": "23\n"})
+    assert made.remarks == (messages.REMARK_MERGED,)
+    path = clone.gitlab.repository(PROJECT)
+    parents = clone.gitlab.git(path, "log", "-1", "--format=%P", "feature").split()
+    assert parents == [head, clone.gitlab.head(PROJECT, "main")]
+    files = clone.gitlab.git(path, "ls-tree", "--name-only", "feature").splitlines()
+    assert {"m", "f"} <= set(files)
+    assert clone.gitlab.git(path, "show", "feature:app.py") == "23"
+    assert clone.gitlab.git(path, "show", "feature:CLAUDE.md") == "new"
+    assert b"+23" in case.workspace.patch(made.commit)
+
+
+@pytest.mark.parametrize("files", [{"app.py": "<<<<<<< ours\n2\n"}, {"other": "x\n"}])
+def test_a_conflict_that_is_left_is_not_pushed(clone: Clone, files: dict[str, str]) -> None:
+    head = conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    made = case.publish(case.choose(), files)
+    assert made.commit == ""
+    assert "conflicts with the target branch are left in `app.py`" in "".join(made.remarks)
+    assert clone.gitlab.head(PROJECT, "feature") == head
+
+
+def test_conflicts_that_nothing_was_done_about_are_said(clone: Clone) -> None:
+    conflicting(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    chosen = case.choose()
+    assert chosen.conflicts == ()
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    chosen = case.choose()
+    case.workspace.guard()
+    changes = case.workspace.changes()
+    (said,) = branch.beside(case.workspace, chosen, changes)
+    assert "are left in `app.py`" in said
+
+
+def test_without_a_conflict_nothing_is_merged(clone: Clone) -> None:
+    head = merge_request(clone)
+    case = Case(clone, kind="merge_request", iid=3)
+    case.context = case.context._replace(request=case.context.request._replace(input="conflict"))
+    chosen = case.choose()
+    made = case.publish(chosen, {"new.txt": "n\n"})
+    path = clone.gitlab.repository(PROJECT)
+    assert clone.gitlab.git(path, "log", "-1", "--format=%P", made.commit) == head
+
+
+# The diff.
+
+
+def test_a_diff_that_cannot_be_had_is_said_and_a_review_ends_with_that(clone: Clone) -> None:
+    unrelated = clone.gitlab.git(
+        clone.gitlab.repository(PROJECT), "commit-tree", f"{clone.main}^{{tree}}", "-m", "x"
+    )
+    clone.gitlab.commit(PROJECT, "feature", {"app.py": "2\n"}, parent=unrelated)
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="feature", author_id=OWN)
+    chosen = Case(clone, kind="merge_request", iid=3).choose()
+    assert chosen.diff is None
+    assert chosen.remarks == (messages.REMARK_NO_DIFF,)
+    shutil.rmtree(clone.folder)
+    with pytest.raises(Failure, match="so nothing was reviewed"):
+        Case(clone, kind="merge_request", iid=3, command="review").choose()
+
+
+def test_a_diff_that_is_cut_is_said(clone: Clone) -> None:
+    clone.gitlab.commit(PROJECT, "feature", {"a.txt": "long line\n" * 50_000}, parent="main")
+    clone.gitlab.merge_request(PROJECT, 3, source_branch="feature", author_id=OWN)
+    chosen = Case(clone, kind="merge_request", iid=3).choose()
+    assert chosen.remarks == (messages.REMARK_DIFF_CUT,)
 
 
 def test_a_change_in_a_merge_request_is_pushed_to_its_branch(clone: Clone) -> None:
@@ -133,7 +376,7 @@ def test_a_change_in_a_merge_request_is_pushed_to_its_branch(clone: Clone) -> No
     case = Case(clone, kind="merge_request", iid=3)
     made = case.publish(case.choose(), {"new.txt": "n\n"})
     assert made.url == ""
-    assert clone.gitlab.head(PROJECT, "feature").startswith(made.commit)
+    assert clone.gitlab.head(PROJECT, "feature") == made.commit
     shown = clone.gitlab.show(PROJECT, "feature")
     assert "Author: Claude Bot <1-claude@users.noreply.gitlab.example.com>" in shown
     assert "Asked for in !3." in shown
@@ -146,12 +389,21 @@ def test_the_commit_has_the_address_that_the_user_chose(clone: Clone) -> None:
     assert "Author: Bot <bot@example.com>" in clone.gitlab.show(PROJECT, "claude/issue-5-9")
 
 
-def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clone: Clone) -> None:
+@pytest.mark.parametrize(
+    ("path", "named"), [(".gitlab-ci.yml", ""), ("ci/all", "ci/all"), ("ci/child.yml", "ci/all")]
+)
+def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(
+    clone: Clone, path: str, named: str
+) -> None:
     merge_request(clone)
+    files = {"ci/all": "a: {trigger: {include: ci/child.yml}}\n", "ci/child.yml": "b: {}\n"}
+    clone.gitlab.commit(PROJECT, "feature", files)
     case = Case(clone, kind="merge_request", iid=3)
     options: list[bool] = []
     case.workspace.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
-    made = case.publish(case.choose(), {".gitlab-ci.yml": "a: {script: b}\n"})
+    environment = {**case.context.environment, "CI_CONFIG_PATH": named}
+    case.context = case.context._replace(environment=environment)
+    made = case.publish(case.choose(), {path: "a: {script: b}\n"})
     assert options == [True]
     assert made.remarks == (
         "CI configuration was changed, so the push started no pipeline: read it first.",
@@ -163,7 +415,8 @@ def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(clo
     [
         ("! [rejected] (fetch first)", "pushed_meanwhile"),
         ("! [rejected] (non-fast-forward)", "pushed_meanwhile"),
-        ("! [remote rejected] (pre-receive hook declined)", "push_rejected"),
+        ("! [remote rejected] (pre-receive hook declined)", "push_rule"),
+        ("remote: HTTP Basic: Access denied", "push_rejected"),
     ],
 )
 def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason: str) -> None:
@@ -181,8 +434,8 @@ def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason:
 @pytest.mark.parametrize(
     ("known", "fault", "what"),
     [
-        (None, "POST */merge_requests", "open the merge request"),
-        ({"iid": 1}, "PUT */merge_requests/1", "update the merge request"),
+        (None, "POST */merge_requests", r"to `claude/issue-5-9`, but .* a merge request"),
+        ({"iid": 1}, "GET */merge_requests/1", "update the merge request"),
     ],
     ids=["open", "update"],
 )
@@ -195,6 +448,30 @@ def test_a_merge_request_that_gitlab_refuses_is_said_with_its_words_in_the_log(
     with pytest.raises(Failure, match=rf"{what} \(HTTP 403\)"):
         case.publish(chosen, {"new.txt": "n\n"})
     assert "not here" in "".join(case.lines)
+
+
+def test_a_pushed_branch_without_a_merge_request_is_told_with_where_to_open_one(
+    clone: Clone,
+) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    clone.gitlab.fault("POST */merge_requests", Fault.status(502))
+    with pytest.raises(Failure) as failure:
+        case.publish(case.choose(), {"new.txt": "n\n"})
+    assert (
+        "[Open it by hand](https://gitlab.example.com/group/app/-/merge_requests/new?"
+        "merge_request%5Bsource_branch%5D=claude%2Fissue-5-9&"
+        "merge_request%5Btarget_branch%5D=main)"
+    ) in failure.value.text
+    assert clone.gitlab.head(PROJECT, "claude/issue-5-9")
+
+
+def test_a_merge_request_that_was_opened_although_the_answer_was_lost_is_found(
+    clone: Clone,
+) -> None:
+    case = Case(clone, kind="issue", iid=5)
+    clone.gitlab.fault("POST */merge_requests", Fault.status(502, acts=True))
+    made = case.publish(case.choose(), {"new.txt": "n\n"})
+    assert made.url.endswith("/merge_requests/1")
 
 
 def test_a_merge_request_that_was_closed_meanwhile_gets_no_push(clone: Clone) -> None:
@@ -214,7 +491,8 @@ def test_what_is_pushed_for_an_internal_question_names_no_issue(clone: Clone) ->
     assert (chosen.name, chosen.known) == ("claude/run-9", None)
     case.publish(chosen, {"new.txt": "x\n"})
     made = clone.gitlab.merge_requests[PROJECT, 2]
-    assert "5" not in made["title"] + made["description"].replace("[job 9](u)", "")
+    seen = re.sub(r"<!--.*?-->", "", made["description"]).replace("[job 9](u)", "")
+    assert "5" not in made["title"] + seen
     repository = clone.gitlab.repository(PROJECT)
     assert "#5" not in clone.gitlab.git(repository, "log", "-1", "--format=%B", chosen.name)
 

@@ -4,6 +4,7 @@ A shell script stands in for the command.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -132,9 +133,14 @@ def test_the_end_is_judged_by_exit_code_and_is_error(
     assert result.answer == ""
 
 
-@pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2", "kill -9 $$"])
+@pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2"])
 def test_an_end_without_a_result_is_a_failure(tmp_path: Path, script: str) -> None:
     assert reason(started(tmp_path, script)) is Reason.CLAUDE_FAILED
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", "exit 137"])
+def test_an_end_for_want_of_memory_says_so(tmp_path: Path, script: str) -> None:
+    assert reason(started(tmp_path, script)) is Reason.CLAUDE_KILLED
 
 
 def test_at_the_deadline_claude_and_its_children_end(tmp_path: Path) -> None:
@@ -142,6 +148,27 @@ def test_at_the_deadline_claude_and_its_children_end(tmp_path: Path) -> None:
     result = started(tmp_path, "tail -f /dev/null & wait", deadline=0.2)
     assert reason(result) is Reason.TIME_LIMIT
     assert time.monotonic() - began < 5
+
+
+def test_a_stop_ends_what_does_not_listen_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("job.claude._GRACE", 0.2)
+    claude, began = Claude(), time.monotonic()
+    stop = threading.Timer(0.2, claude.stop, [Failure(Reason.CANCELED)])
+    stop.start()
+    result = started(tmp_path, "trap '' TERM; while :; do sleep 0.1; done", claude)
+    assert reason(result) is Reason.CANCELED
+    assert time.monotonic() - began < 5
+    assert not claude.running
+
+
+@pytest.mark.parametrize("end", ["exit 143", "kill -TERM $$"])
+def test_whoever_terminates_claude_has_canceled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr("job.claude._HEARD", 0.1)
+    assert reason(started(tmp_path, end)) is Reason.CANCELED
 
 
 def test_a_run_that_was_stopped_before_it_began_ends_at_once(tmp_path: Path) -> None:

@@ -19,6 +19,11 @@ def test_time_is_kept_for_the_reply_where_gitlab_s_limit_is_the_shorter() -> Non
     assert 530 < left(CI_JOB_TIMEOUT="600") <= 540
 
 
+def test_of_a_short_limit_a_part_is_kept_so_that_claude_has_time_at_all() -> None:
+    assert 44 < left(CI_JOB_TIMEOUT="60") <= 45
+    assert 22 < left(CI_JOB_TIMEOUT="30") <= 22.5
+
+
 def test_what_the_runner_used_for_the_clone_counts() -> None:
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120))
     assert 1670 < left(CI_JOB_STARTED_AT=begun) < 1690

@@ -53,7 +53,7 @@ def test_a_refusal_is_an_error_with_its_status_and_words(gitlab: GitLab) -> None
 def test_no_answer_is_status_0() -> None:
     pauses: list[float] = []
     client = Client("http://127.0.0.1:1/api/v4", "7", "x", pause=pauses.append)
-    with pytest.raises(GitLabError, match="GitLab did not answer") as error:
+    with pytest.raises(GitLabError, match=r"GitLab did not answer: .*refused") as error:
         client.user()
     assert error.value.status == 0
     assert pauses == [1.0, 2.0, 4.0]
@@ -119,3 +119,12 @@ def test_no_text_that_is_written_holds_a_secret(gitlab: GitLab) -> None:
     made.post("issues/5/notes", {"body": "a canary", "internal": True})
     (call,) = [call for call in gitlab.calls if call.method == "POST"]
     assert call.json == {"body": "a [MASKED]", "internal": True}
+
+
+def test_in_a_hurry_nothing_is_tried_again(gitlab: GitLab) -> None:
+    calls = Calls(gitlab)
+    gitlab.fault("GET *", Fault.status(503))
+    calls.client.hurry()
+    with pytest.raises(GitLabError, match="503"):
+        calls.client.user()
+    assert calls.pauses == []

@@ -21,7 +21,7 @@ cat "$NPM_CONFIG_USERCONFIG" > "$(dirname "$0")/config"
 machine=$(uname -m | sed "s/x86_64/x64/; s/aarch64/arm64/")
 made="$PWD/node_modules/@anthropic-ai/claude-code-linux-$machine"
 mkdir -p "$made"
-printf '#!/bin/sh\\necho "2.1.330 (Claude Code)"\\n' > "$made/claude"
+printf '#!/bin/sh\\necho "2.1.332 (Claude Code)"\\n' > "$made/claude"
 chmod +x "$made/claude"
 echo "$@" >> "$(dirname "$0")/installed"
 """
@@ -55,9 +55,9 @@ def test_claude_is_installed_once_from_a_lock_and_without_secrets_or_scripts(
 ) -> None:
     image = Image(tmp_path, npm=NPM)
     (tmp_path / ".npmrc").write_text("registry=https://registry.example.com/\n")
-    installed = image.claude("2.1.330")
-    assert installed.startswith(str(image.folders.cache / "claude-code-2.1.330"))
-    assert image.claude("2.1.330") == installed
+    installed = image.claude("2.1.332")
+    assert installed.startswith(str(image.folders.cache / "claude-code-2.1.332"))
+    assert image.claude("2.1.332") == installed
     (called,) = (image.bin / "installed").read_text().splitlines()
     assert called.startswith("ci --ignore-scripts ")
     assert (image.bin / "config").read_text() == "registry=https://registry.example.com/\n"
@@ -65,10 +65,10 @@ def test_claude_is_installed_once_from_a_lock_and_without_secrets_or_scripts(
 
 
 def test_a_version_without_a_lock_is_installed_and_told(tmp_path: Path) -> None:
-    image = Image(tmp_path, npm=NPM.replace("2.1.330", "2.1.332"))
-    assert image.claude("2.1.332")
+    image = Image(tmp_path, npm=NPM.replace("2.1.332", "2.1.331"))
+    assert image.claude("2.1.331")
     assert "--ignore-scripts" in (image.bin / "installed").read_text()
-    assert "No hash of @anthropic-ai/claude-code 2.1.332 is known here" in "".join(image.lines)
+    assert "No hash of @anthropic-ai/claude-code 2.1.331 is known here" in "".join(image.lines)
 
 
 def test_a_configuration_in_the_repository_is_not_npm_s(
@@ -80,7 +80,7 @@ def test_a_configuration_in_the_repository_is_not_npm_s(
     (tree / ".npmrc").write_text("registry=https://evil.example/\n")
     monkeypatch.chdir(tree)
     image.environment["NPM_CONFIG_USERCONFIG"] = str(tree / ".npmrc")
-    assert image.claude("2.1.330")
+    assert image.claude("2.1.332")
     assert (image.bin / "config").read_text() == ""
 
 
@@ -94,10 +94,10 @@ def test_every_package_of_a_lock_has_a_version_and_a_strong_hash(lock: Path) -> 
 
 
 def test_the_image_s_claude_is_taken_if_it_is_the_version_or_any_will_do(tmp_path: Path) -> None:
-    image = Image(tmp_path, claude='echo "2.1.330 (Claude Code)"', npm="exit 1")
-    assert image.claude("2.1.330") == image.claude("") == str(image.bin / "claude")
-    with pytest.raises(Failure, match=r"2\.1\.331 could not be installed"):
-        image.claude("2.1.331")
+    image = Image(tmp_path, claude='echo "2.1.332 (Claude Code)"', npm="exit 1")
+    assert image.claude("2.1.332") == image.claude("") == str(image.bin / "claude")
+    with pytest.raises(Failure, match=r"2\.1\.333 could not be installed"):
+        image.claude("2.1.333")
 
 
 def test_where_any_will_do_the_image_has_to_have_one(tmp_path: Path) -> None:
@@ -107,16 +107,16 @@ def test_where_any_will_do_the_image_has_to_have_one(tmp_path: Path) -> None:
 
 def test_an_image_without_npm_is_said(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no npm"):
-        Image(tmp_path).claude("2.1.330")
+        Image(tmp_path).claude("2.1.332")
 
 
 def test_npm_s_words_are_in_the_log(tmp_path: Path) -> None:
     image = Image(tmp_path, npm="echo 'npm error 404' >&2; exit 1")
-    with pytest.raises(Failure, match=r"2\.1\.330 could not be installed"):
-        image.claude("2.1.330")
+    with pytest.raises(Failure, match=r"2\.1\.332 could not be installed"):
+        image.claude("2.1.332")
     assert "npm error 404" in "".join(image.lines)
 
 
 def test_another_version_than_was_asked_for_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"2\.1\.331 could not be installed"):
-        Image(tmp_path, npm=NPM).claude("2.1.331")
+    with pytest.raises(Failure, match=r"2\.1\.333 could not be installed"):
+        Image(tmp_path, npm=NPM).claude("2.1.333")

@@ -1,6 +1,6 @@
 """Merge requests of a run: their titles and texts, and which one is ours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from job.gitlab import GitLab as Client
 from job.inputs import Inputs
 from job.merge_request import Summary
 from job.request import Request
+from shared.contract import marks
+from shared.contract.marks import ENDED, of_job, of_push, of_run
 from tests.support.gitlab.git import GitLabWithGit
 
 OWN, ADA = 1, 42
@@ -64,6 +66,8 @@ def publish(
         ("**Title: Mend it**\n\nMended.", "Mend it", "Mended."),
         ("Title: **Mend it**\n\nMended.", "Mend it", "Mended."),
         ("# Title: Take **kwargs\n\nMended.", "Take **kwargs", "Mended."),
+        ("Title: **kwargs are kept\n\nMended.", "**kwargs are kept", "Mended."),
+        ("**Title:** Keep __init__ and *args\n\nx", "Keep __init__ and *args", "x"),
         ("Mended.", "Changes for #5", "Mended."),
         ("Title: \n\nx", "Changes for #5", "x"),
         ("", "Changes for #5", ""),
@@ -103,12 +107,9 @@ def test_a_commit_that_nobody_in_particular_asked_for_says_less() -> None:
     assert message == "Mend it\n\nCo-authored-by: Claude <noreply@anthropic.com>\n"
 
 
-def test_a_merge_request_that_takes_no_changes_is_a_failure(gitlab: GitLabWithGit) -> None:
-    gitlab.merge_request(7, 3, source_branch="a", state="merged")
+def test_a_merge_request_of_another_project_is_a_failure(gitlab: GitLabWithGit) -> None:
     gitlab.merge_request(7, 4, source_branch="b", source_project_id=8)
     gitlab.merge_request(7, 5, source_branch="c")
-    with pytest.raises(Failure, match="The merge request is merged"):
-        merge_request.current(client(gitlab), 3, "7")
     with pytest.raises(Failure, match="comes from another project"):
         merge_request.current(client(gitlab), 4, "7")
     assert merge_request.current(client(gitlab), 5, "7")["source_branch"] == "c"
@@ -126,6 +127,30 @@ def test_only_our_own_open_merge_request_for_the_issue_is_ours(gitlab: GitLabWit
     assert found["iid"] == 9
 
 
+def test_ours_is_found_behind_any_number_of_others(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 1, source_branch="claude/issue-5-7", author_id=OWN)
+    for iid in range(2, 203):
+        gitlab.merge_request(7, iid, source_branch=f"claude/issue-6-{iid}", author_id=OWN)
+    found = merge_request.ours(client(gitlab), "claude/issue-5-", OWN)
+    assert found
+    assert found["iid"] == 1
+
+
+def test_what_replies_of_ours_say_was_pushed_is_known(gitlab: GitLabWithGit) -> None:
+    gitlab.merge_request(7, 3, source_branch="a")
+    marks = f"{of_job(7, ENDED)}\n{of_run('r')}"
+    bodies = [
+        (OWN, f"x\n\n{of_push('a' * 40)}\n{marks}"),
+        (ADA, f"x\n\n{of_push('b' * 40)}\n{marks}"),
+        (OWN, f"x\n\n{of_push('c' * 40)}\n\n{marks}"),
+        (OWN, f"```\n\n{of_push('d' * 40)}\n{marks}\n```\n\n{marks}"),
+    ]
+    for author, body in bodies:
+        gitlab.note(7, "merge_request", 3, author_id=author, body=body)
+    assert merge_request.pushed(client(gitlab), 3, {str(OWN)}) == {"a" * 40}
+    assert merge_request.pushed(client(gitlab), 3, {"ada"}) == {"b" * 40}
+
+
 def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(
     gitlab: GitLabWithGit,
 ) -> None:
@@ -133,9 +158,9 @@ def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(
     record = gitlab.merge_requests[7, 1]
     assert url.endswith("/group/app/-/merge_requests/1")
     assert record["title"] == "Draft: Mend it"
-    assert record["description"] == (
-        "Claude made these changes.\n\nMended for @\u200ball.\n\nCloses #5\n\nJob: [job 9](u).\n\n"
-        "<!-- gitlab-claude-trigger -->"
+    assert record["description"].partition("\n\n")[2] == (
+        "Claude made these changes.\n\nMended for @\u200ball.\n\nJob: [job 9](u).\n\n"
+        "<!-- gitlab-claude-trigger -->\n\nCloses #5"
     )
     (call,) = [call for call in gitlab.calls if call.method == "POST"]
     assert (call.json["labels"], call.json["assignee_id"]) == ("claude,ai", ADA)
@@ -158,18 +183,90 @@ def test_a_request_that_must_not_be_named_is_not(gitlab: GitLabWithGit) -> None:
 def test_what_claude_says_closes_no_issue_but_the_one_asked_in(gitlab: GitLabWithGit) -> None:
     publish(gitlab, answer="Fixes #1. `Closes #2`\n\n```\nResolves #3\n```")
     text = gitlab.merge_requests[7, 1]["description"].replace("\u2060", "|")
-    assert "Fixes| #1. `Closes| #2`\n\n```\nResolves| #3\n```\n\nCloses #5\n" in text
+    assert (
+        "Fixes| #1. <code>Closes&#32;&#35;2</code>\n\n"
+        "<pre><code>Resolves&#32;#3\n</code></pre>\n\nJob: "
+    ) in text
+    assert text.endswith("-->\n\nCloses #5")
 
 
 def test_a_description_is_known_as_ours_whatever_it_says(gitlab: GitLabWithGit) -> None:
     publish(gitlab)
-    assert gitlab.merge_requests[7, 1]["description"].endswith("<!-- gitlab-claude-trigger -->")
+    assert marks.TRIGGER in gitlab.merge_requests[7, 1]["description"]
 
 
-def test_a_known_merge_request_gets_a_new_description(gitlab: GitLabWithGit) -> None:
-    gitlab.merge_request(7, 3, source_branch="claude/issue-5-9", title="Old", author_id=OWN)
-    known = {"iid": 3, "web_url": "https://known"}
-    publish(gitlab, known=known)
-    record = gitlab.merge_requests[7, 3]
-    assert record["title"] == "Old"
-    assert record["description"].startswith("Claude made these changes.")
+def again(gitlab: GitLabWithGit, answer: str = "And more.") -> str:
+    """Publish a second request's answer; return the description before and after."""
+    record = gitlab.merge_requests[7, 1]
+    publish(gitlab, known={"iid": 1, "web_url": "https://known"}, answer=answer)
+    return str(record["description"])
+
+
+def test_a_known_merge_request_keeps_its_title_and_gets_our_part_anew(
+    gitlab: GitLabWithGit,
+) -> None:
+    publish(gitlab)
+    gitlab.merge_requests[7, 1]["title"] = "Old"
+    text = again(gitlab)
+    assert gitlab.merge_requests[7, 1]["title"] == "Old"
+    assert "And more." in text
+    assert "Mended" not in text
+    assert text.count("<!--") == 2
+    assert text.endswith("-->\n\nCloses #5")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda text: f"## Release note\n\nNew.\n\n{text}\n\n- [x] tested\n\nCloses #9",
+        lambda text: text.replace("Closes #5", ""),
+        lambda text: f"{text}\n\nSee `<!-- gitlab-claude-trigger -->`",
+        lambda text: f"<!-- gitlab-claude-trigger part={'0' * 64} -->\n\n{text}",
+        lambda text: text.replace("\n", "\r\n") + "\r\n\r\n/shrug",
+    ],
+    ids=["around it", "no longer closes", "shows our mark", "shows the other", "lines of the web"],
+)
+def test_what_people_wrote_around_our_part_stays(
+    gitlab: GitLabWithGit, edited: Callable[[str], str]
+) -> None:
+    publish(gitlab)
+    record = gitlab.merge_requests[7, 1]
+    before = record["description"]
+    record["description"] = edited(before)
+    begins, ends = before.index("<!--"), before.index("-->\n\nCloses") + 3
+    ours = before[begins:ends]
+    around = edited(before).replace("\r\n", "\n").split(ours)
+    text = again(gitlab).replace("\r\n", "\n")
+    assert text.startswith(around[0])
+    assert text.endswith(around[1])
+    assert "And more." in text
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda _: "",
+        lambda _: "All new. Closes #9",
+        lambda text: text.replace("Mended", "Well mended"),
+        lambda text: text.replace("<!-- gitlab-claude-trigger -->", ""),
+        lambda text: text.partition("-->")[2],
+    ],
+    ids=["all removed", "all replaced", "in it", "its end removed", "its beginning removed"],
+)
+def test_what_people_changed_in_our_part_stays_so(
+    gitlab: GitLabWithGit, edited: Callable[[str], str]
+) -> None:
+    publish(gitlab)
+    record = gitlab.merge_requests[7, 1]
+    record["description"] = left = edited(record["description"])
+    assert again(gitlab) == left
+    assert [call for call in gitlab.calls if call.method == "PUT"] == []
+
+
+def test_our_marks_in_an_answer_end_nothing(gitlab: GitLabWithGit) -> None:
+    mark = "```\n<!-- gitlab-claude-trigger -->\n```\n\nEnd."
+    publish(gitlab, answer=mark)
+    assert "End." in again(gitlab, mark)
+    text = again(gitlab)
+    assert "End." not in text
+    assert text.count("<!--") == 2

@@ -1,7 +1,7 @@
 """The prompt: strangers' text is JSON in which nothing acts; the team's words come first."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,9 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.failures import Failure
-from job.prompt import CONTEXT, DIFF, Prompt, _in_pieces, as_data, build
+from job.prompt import (
+    CONTEXT,
+    DIFF,
+    Fetched,
+    Prompt,
+    _in_pieces,
+    as_data,
+    asks_to_merge,
+    build,
+)
 from job.request import Request
+from job.uploads import Images
 
+NONE = Images()
 INVISIBLE = "\xad\u034f\u061c\u115f\u180b\u200b\u202e\u2060\u2028\u3164\ufe0f\uffa0\ufffb\U0001d173"
 FILES = {
     "CLAUDE.md": "Use tabs.",
@@ -23,7 +34,13 @@ FILES = {
 
 
 def made(
-    text: str, prompt_file: str = "", files: Mapping[str, str] = FILES, **request: Any
+    text: str,
+    prompt_file: str = "",
+    files: Mapping[str, str] = FILES,
+    diff: bytes | None = b"+x\n",
+    images: Images = NONE,
+    conflicts: Sequence[str] = (),
+    **request: Any,
 ) -> Prompt:
     asked = Request("r", "mention", text, {}, kind="merge_request", iid=3)
     return build(
@@ -32,7 +49,8 @@ def made(
         prompt="Be brief.",
         prompt_file=prompt_file,
         file=files.get,
-        diff=b"+x\n",
+        nested=(),
+        fetched=Fetched(diff, images, conflicts),
     )
 
 
@@ -97,6 +115,46 @@ def test_the_first_word_chooses_among_prompts_that_exist(
     assert found in made(text, prompt_file).message
 
 
+@pytest.mark.parametrize(
+    ("diff", "words"), [(None, "could not be had"), (b"", "diff is empty")], ids=["none", "empty"]
+)
+def test_a_diff_that_is_not_there_is_said(diff: bytes | None, words: str) -> None:
+    told = made("fix it", diff=diff)
+    assert words in told.message
+    assert DIFF not in told.files
+    assert words not in made("fix it", diff=diff, kind="issue").message
+
+
+def test_images_are_files_and_what_was_not_read_is_named() -> None:
+    told = made("look", images=Images({"/u/a.png": "image-1.png"}, {"image-1.png": b"x"}, ("/z",)))
+    assert told.files["image-1.png"] == b"x"
+    data = json.loads(told.message[told.message.index("{") :])
+    assert data["images"] == {"/u/a.png": "image-1.png"}
+    assert data["unread_files"] == ["/z"]
+    assert "images" not in made("look").message
+
+
+def test_conflicts_are_named_as_data() -> None:
+    told = made("resolve the conflicts", conflicts=["a<b.py"])
+    assert "The target branch has been merged" in told.message
+    assert json.loads(told.message[told.message.rindex("\n{") :])["conflicts"] == ["a<b.py"]
+    assert "\\u003cb.py" in told.message
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "asks"),
+    [
+        ("resolve the merge Conflicts", None, True),
+        ("解决冲突", "", True),
+        ("rebase it, please", "fix", True),
+        ("fix the test", "fix", False),
+        ("explain the conflict", "explain", False),
+    ],
+)
+def test_a_merge_is_asked_for_in_words(text: str, command: str | None, asks: bool) -> None:
+    assert asks_to_merge(Request("r", "mention", text, {}, command=command)) == asks
+
+
 @pytest.mark.parametrize("text", ["../../etc/passwd", "Review", "--help", "", "a" * 40])
 def test_no_word_is_a_path(text: str) -> None:
     asked: list[str] = []
@@ -105,8 +163,9 @@ def test_no_word_is_a_path(text: str) -> None:
         asked.append(name)
 
     request = Request("r", "mention", text, {})
-    build(request, project="p", prompt="", prompt_file="x/*.md", file=file, diff=b"")
-    assert set(asked) <= {"CLAUDE.md", "x/default.md"}
+    given = {"project": "p", "prompt": "", "prompt_file": "x/*.md"}
+    build(request, **given, file=file, nested=(), fetched=Fetched(None, NONE))
+    assert set(asked) <= {"CLAUDE.md", ".claude/CLAUDE.md", "x/default.md"}
 
 
 @pytest.mark.parametrize(

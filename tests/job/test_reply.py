@@ -60,6 +60,26 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     ]
 
 
+def test_while_claude_works_the_jobs_beside_it_are_named_and_asked_for_once(
+    gitlab: GitLab,
+) -> None:
+    gitlab.member(7, OWN, 40)
+    gitlab.trigger_token("glptt-1", 7, OWN)
+    number = ours(gitlab)
+    client = Client(f"{gitlab.url}/api/v4", "7", "glpat-own")
+    pipeline = client.post("trigger/pipeline", {"token": "glptt-1", "ref": "main"})["id"]
+    gitlab.job(pipeline, "de_ploy")
+    found = thread(gitlab, pipeline=str(pipeline))
+    found.find()
+    for _ in range(2):
+        found.update("Working.")
+        body = gitlab.notes[number]["body"]
+        assert body.startswith("Working.\n\nIn the same pipeline: de\\_ploy.\n\n<!--")
+    assert len([call for call in gitlab.calls if call.path.endswith("/jobs")]) == 1
+    found.say("Done.")
+    assert gitlab.notes[number]["body"].startswith("Done.\n\n<!--")
+
+
 def test_it_is_found_among_the_newest_notes_where_no_discussion_is_known(gitlab: GitLab) -> None:
     ours(gitlab)
     thread(gitlab, discussion_id="").say("Done.")

@@ -1,5 +1,7 @@
 """Signing in: each provider's variables, and the missing one named."""
 
+import base64
+import json
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -79,6 +81,12 @@ def test_vertex_gets_an_access_token_of_the_service_account(provider: Model) -> 
     assert token.body["lifetime"] == "1800s"
 
 
+@pytest.mark.parametrize("project", ["", "$GCP_PROJECT_ID"])
+def test_without_a_project_it_is_the_provider_s(provider: Model, project: str) -> None:
+    found = variables(VERTEX, google_at(provider) | {"GCP_PROJECT_ID": project})
+    assert found["ANTHROPIC_VERTEX_PROJECT_ID"] == "1"
+
+
 def test_the_identity_token_never_reaches_claude_and_credentials_are_hidden(
     provider: Model,
 ) -> None:
@@ -107,11 +115,30 @@ def test_a_provider_that_refuses_the_exchange_is_quoted_in_the_log(provider: Mod
     log = Log(lines.append, lambda: 0.0)
     elsewhere = {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
     refusing = google_at(provider) | {"GCP_STS_URL": f"{provider.url}/nowhere"}
-    for inputs, environment in ((BEDROCK, TOKEN | elsewhere), (VERTEX, refusing)):
-        with pytest.raises(Failure, match="did not accept the job's identity"):
-            variables(inputs, environment, log=log)
+    with pytest.raises(Failure, match="could not be reached"):
+        variables(BEDROCK, TOKEN | elsewhere, log=log)
+    with pytest.raises(Failure, match="did not accept the job's identity"):
+        variables(VERTEX, refusing, log=log)
     assert "URLError" in lines[0]
-    assert "404: " in lines[1]
+    assert "404: " in lines[2]
+
+
+def test_what_a_provider_compares_of_the_token_is_in_the_log_and_nothing_else(
+    provider: Model,
+) -> None:
+    told = {
+        "aud": "gitlab-claude-trigger",
+        "iss": "https://gitlab.example.com",
+        "sub": "project_path:g/p",
+    }
+    payload = base64.urlsafe_b64encode(json.dumps(told | {"user_email": "ada@x"}).encode()).decode()
+    token = f"header.{payload.rstrip('=')}.canary-signature"
+    lines: list[str] = []
+    refusing = google_at(provider) | {"GCP_STS_URL": f"{provider.url}/no", IDENTITY_TOKEN: token}
+    with pytest.raises(Failure):
+        variables(VERTEX, refusing, log=Log(lines.append, lambda: 0.0))
+    assert lines[1] == f"GitLab's identity token has {json.dumps(told)}\n"
+    assert not [line for line in lines if "canary" in line or payload[:20] in line]
 
 
 def test_region_and_model_of_the_trigger_function_fill_in(provider: Model) -> None:
@@ -149,8 +176,8 @@ def test_a_model_of_another_provider_or_shape_is_left_out(sent: dict[str, object
         (BEDROCK, {"AWS_ROLE_ARN": "r"}, IDENTITY_TOKEN),
         (BEDROCK._replace(region=""), {"AWS_ROLE_ARN": "r"}, "region"),
         (BEDROCK._replace(model=""), {"AWS_ROLE_ARN": "r"}, "model"),
-        (VERTEX, {}, "GCP_PROJECT_ID"),
-        (VERTEX, {"GCP_PROJECT_ID": "p"}, "GCP_WORKLOAD_IDENTITY_PROVIDER"),
+        (VERTEX, {}, "GCP_WORKLOAD_IDENTITY_PROVIDER"),
+        (VERTEX, {"GCP_WORKLOAD_IDENTITY_PROVIDER": "pools/g"}, "GCP_PROJECT_ID"),
         (VERTEX, GOOGLE | {"GCP_SERVICE_ACCOUNT": "$GCP_SERVICE_ACCOUNT"}, "GCP_SERVICE_ACCOUNT"),
         (VERTEX._replace(region=""), GOOGLE, "region"),
     ],

@@ -61,7 +61,7 @@ def test_files_that_configure_the_agent_are_the_target_s_while_claude_works(
     changes = workspace.changes()
     assert [change.path for change in changes] == ["app.py"]
     commit = workspace.commit(changes, "Three", WHO)
-    workspace.push(commit, "feature", skip_ci=False)
+    workspace.push(commit, "feature", head, skip_ci=False)
     assert clone.gitlab.head(7, "feature") == commit
     assert clone.gitlab.git(clone.gitlab.repository(7), "show", "feature:CLAUDE.md") == "evil"
 
@@ -91,7 +91,7 @@ def test_only_what_claude_changed_is_committed(clone: Clone) -> None:
     changes = workspace.changes()
     assert sorted(change.path for change in changes) == ["keep.txt", "new file.txt"]
     commit = workspace.commit(changes, "Change\n\nbody\n", WHO)
-    workspace.push(commit, "claude/issue-5-1", skip_ci=False)
+    workspace.push(commit, "claude/issue-5-1", "", skip_ci=False)
     shown = clone.gitlab.show(7, "claude/issue-5-1")
     assert "Author: Claude <claude@example.com>" in shown
     assert "left-by-the-runner" not in shown
@@ -114,7 +114,7 @@ def test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits(clone: Clone) 
     (clone.folder / ".gitattributes").write_text("* filter=evil\n")
     (clone.folder / "app.py").write_text("2\n")
     commit = workspace.commit(workspace.changes(), "Two", WHO)
-    workspace.push(commit, "claude/x", skip_ci=False)
+    workspace.push(commit, "claude/x", "", skip_ci=False)
     assert not canary.exists()
 
 
@@ -141,12 +141,33 @@ def test_a_branch_called_like_a_command_is_fetched_as_any_other(clone: Clone) ->
     assert clone.open().fetch("feature/$(id);`id`") == head
 
 
-def test_files_of_the_default_branch_are_read_without_following_links(clone: Clone) -> None:
-    clone.gitlab.commit(7, "main", {"link.md": "link:/etc/passwd"})
+def test_files_of_the_default_branch_are_read_and_links_followed_within_it(clone: Clone) -> None:
+    files: dict[str, str | None] = {
+        "AGENTS.md": "Agents.\n",
+        "docs/link.md": "link:../AGENTS.md",
+        "folder": "link:docs",
+        "passwd": "link:/etc/passwd",
+        "outside": "link:../../etc/passwd",
+        "loop": "link:loop",
+        "empty": "",
+    }
+    clone.gitlab.commit(7, "main", files)
     workspace = clone.open()
     assert workspace.file("CLAUDE.md") == "target\n"
-    assert workspace.file("link.md") == "/etc/passwd"
-    assert workspace.file("none.md") is None
+    assert workspace.file("docs/link.md") == "Agents.\n"
+    assert workspace.file("folder/link.md") == "Agents.\n"
+    assert workspace.file("empty") == ""
+    for name in ("passwd", "outside", "loop", "none.md", "docs", "a\nHEAD:app.py", "../x"):
+        assert workspace.file(name) is None
+
+
+def test_the_guides_of_folders_are_the_default_branch_s(clone: Clone) -> None:
+    files: dict[str, str | None] = {".claude/CLAUDE.md": "x", "svc/.claude/CLAUDE.md": "x"}
+    clone.gitlab.commit(7, "main", files)
+    clone.gitlab.commit(7, "feature", {"new/CLAUDE.md": "evil"}, parent="main")
+    workspace = clone.open()
+    workspace.go(workspace.fetch("feature"), workspace.trusted)
+    assert workspace.nested_guides() == ["deep/er/CLAUDE.md", "svc/.claude/CLAUDE.md"]
 
 
 def test_the_diff_begins_where_the_branch_left_its_target(clone: Clone) -> None:
@@ -155,9 +176,55 @@ def test_the_diff_begins_where_the_branch_left_its_target(clone: Clone) -> None:
     workspace = clone.open()
     workspace.fetch("feature")
     workspace.go(head, workspace.trusted)
-    diff = workspace.diff(workspace.trusted).decode()
-    assert "+2" in diff
-    assert "other.py" not in diff
+    diff = workspace.diff(workspace.trusted, head, {})
+    assert diff
+    assert b"+2" in diff
+    assert b"other.py" not in diff
+
+
+def long_history(clone: Clone, commits: int) -> str:
+    """Let `main` go so many commits on since `feature` left it; return that branch's commit."""
+    head = clone.gitlab.commit(7, "feature", {"app.py": "2\n"}, parent="main")
+    path = clone.gitlab.repository(7)
+    stream = "".join(
+        "commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\n"
+        + (f"from {clone.main}\n" if number == 0 else "")
+        + f"M 644 inline n.txt\ndata <<E\n{number}\nE\n"
+        for number in range(commits)
+    )
+    clone.gitlab.git(path, "fast-import", "--quiet", "--force", given=stream)
+    return head
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["GitLab's base", "no base"])
+def test_the_diff_of_a_branch_that_left_long_ago_is_there(clone: Clone, known: bool) -> None:
+    head = long_history(clone, 260)
+    workspace = clone.open("--depth=20")
+    target = workspace.fetch("main")
+    workspace.fetch("feature")
+    refs = {"base_sha": clone.main, "head_sha": head, "start_sha": target} if known else {}
+    diff = workspace.diff(target, head, refs)
+    assert diff
+    assert b"+2" in diff
+    assert b"n.txt" not in diff
+
+
+def test_a_base_of_another_commit_than_the_head_is_not_taken(clone: Clone) -> None:
+    first = clone.gitlab.commit(7, "feature", {"app.py": "2\n"}, parent="main")
+    head = clone.gitlab.commit(7, "feature", {"app.py": "3\n"})
+    workspace = clone.open()
+    workspace.fetch("feature")
+    diff = workspace.diff(workspace.trusted, head, {"base_sha": first, "head_sha": first})
+    assert b"-1\n+3" in (diff or b"")
+
+
+def test_a_base_that_is_no_commit_is_looked_for(clone: Clone) -> None:
+    head = clone.gitlab.commit(7, "feature", {"app.py": "2\n"}, parent="main")
+    workspace = clone.open()
+    workspace.fetch("feature")
+    for base in ("--output=x", None, "d" * 40):
+        refs = {"base_sha": base, "head_sha": head}
+        assert b"+2" in (workspace.diff(workspace.trusted, head, refs) or b"")
 
 
 def test_a_wrong_token_pushes_nothing(clone: Clone) -> None:
@@ -168,4 +235,4 @@ def test_a_wrong_token_pushes_nothing(clone: Clone) -> None:
     commit = workspace.commit(workspace.changes(), "Two", WHO)
     workspace._login = Login(f"{clone.gitlab.url}/group/app.git", "glpat-wrong")
     with pytest.raises(GitError, match=r"Authentication failed|could not read"):
-        workspace.push(commit, "claude/x", skip_ci=False)
+        workspace.push(commit, "claude/x", "", skip_ci=False)

@@ -26,6 +26,7 @@ from tests.proofs.security import (
     loops,
     matrix,
     mutations,
+    readers,
     report,
     timing,
 )
@@ -172,7 +173,7 @@ def test_a_delivery_of_what_gitlab_does_not_have_starts_nothing() -> None:
 def test_what_is_swapped_between_two_calls_is_not_what_runs() -> None:
     seen = hints.swapped(every=3)
     assert seen.wrong == ()
-    assert seen.ends.keys() == {"triggered", "note_changed", "fork_merge_request"}
+    assert seen.ends.keys() == {str(end) for end in hints.ENDS}
 
 
 def test_a_trigger_of_a_swapped_text_would_be_noticed() -> None:
@@ -188,6 +189,20 @@ def test_a_trigger_of_a_swapped_text_would_be_noticed() -> None:
         "another instruction",
         "an internal text in a variable",
     ]
+
+
+def test_nothing_confidential_is_in_what_the_trigger_tells_others() -> None:
+    seen = readers.run(readers.covering(list(readers.rows())))
+    assert seen.wrong == ()
+    assert 10 < seen.started < seen.rows
+
+
+def test_a_confidential_word_in_what_the_trigger_tells_would_be_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readers, "WORD", "greeting")  # as public rows say it
+    row = readers.PLAIN
+    assert readers.run([row]).wrong == (f"{row}: the word is in trigger",)
 
 
 # Expansion (T1).

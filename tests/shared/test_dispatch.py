@@ -5,14 +5,16 @@ import pytest
 
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, Project, User
+from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
-from shared.runs.detect import request
+from shared.runs.detect import ask, request
 from shared.runs.record import LEASE, SETTLE, Lease, Record, State
-from shared.runs.request import RunRequest
+from shared.runs.request import MAX_REQUEST, RunRequest, from_json
+from shared.runs.store import dead_letters
 from tests.support import stages
-from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run
+from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run, settings
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
@@ -82,7 +84,7 @@ def test_a_job_that_needs_variables_where_they_are_forbidden_is_explained(stage:
 
 
 def test_any_other_refusal_of_the_repeated_call_is_told_as_it_is(stage: Stage) -> None:
-    stage.gitlab.faults["trigger"] = [FORBIDDEN, GitLabError(422)]
+    stage.gitlab.faults["trigger"] = [FORBIDDEN, GitLabError(422, "jobs config")]
     assert stage.dispatch() is Reason.CI_CONFIG_INVALID
 
 
@@ -148,6 +150,21 @@ def test_while_gitlab_cannot_be_asked_for_the_path_the_request_waits(stage: Stag
         stage.dispatch(asked)
     stage.clock.time += LEASE
     assert stage.dispatch(asked) is Reason.TRIGGERED
+
+
+def test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator(
+    stage: Stage,
+) -> None:
+    stage.gitlab.faults["member"] = [GitLabError(404, "404 Project Not Found")] * 3
+    assert stage.retried().reason is Reason.GITLAB_UNAVAILABLE  # a replica may be late
+    stage.clock.time += 2 * LEASE
+    assert stage.dispatch() is Reason.PROJECT_NOT_SEEN
+    assert stage.dispatch(last=True) is Reason.PROJECT_NOT_SEEN
+    severity, fields = stage.log.lines[-1]
+    assert (severity, fields["reason"]) == ("WARNING", "project_not_seen")
+    assert stage.gitlab.replies == stage.gitlab.awards == stage.gitlab.triggered == []
+    assert dead_letters(stage.records) == []
+    assert stage.dispatch() is Reason.TRIGGERED  # once somebody has made us a member
 
 
 def test_we_never_ask_ourselves(stage: Stage) -> None:
@@ -271,6 +288,45 @@ def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
     assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
 
 
+OPEN = [
+    "```",
+    "~~~~ x",
+    "`",
+    "<!--",
+    "<pre>",
+    "<details><!--",
+    "[a]: <",
+    "$$",
+    "---",
+    "> ```",
+    "\\",
+]
+
+
+@pytest.mark.parametrize(("left", "length"), [*((each, 0) for each in OPEN), ("```", MAX_REQUEST)])
+def test_what_a_title_leaves_open_shows_nothing_hidden_and_hides_nothing(
+    stage: Stage, left: str, length: int
+) -> None:
+    hidden = "[//]: # (HIDDEN)\n\nseen <!-- HIDDEN -->"
+    text = f"{hidden}\n\n\u200bseen <rp>HIDDEN</rp>{'x' * length}"
+    title = f"@claude {left}"
+    asking = [(title, text), (left, f"{text} @claude"), (title, f"{text} @claude")]
+    for number, texts in enumerate(asking):
+        event = NOTE._replace(
+            note_id=0, discussion_id=None, before=("", ""), texts=texts, occasion=str(number)
+        )
+        asked = ask(event._replace(texts_digest=digest_of_texts(*texts)), settings())
+        assert isinstance(asked, RunRequest)
+        stage.gitlab.described = stage.gitlab.described._replace(
+            title=texts[0], description=texts[1]
+        )
+        assert stage.dispatch(from_json(asked.to_json())) is Reason.TRIGGERED
+        told = stage.gitlab.triggered[-1][2]["ai_flow"]["input"]
+        assert "HIDDEN" not in told
+        assert told.count("seen") == 2
+        assert "@claude" not in told
+
+
 def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
     stage.gitlab.faults["note"] = [GitLabError(502)]
     with pytest.raises(Retry):
@@ -380,14 +436,22 @@ def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None
     assert len(stage.gitlab.replies) == 1
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_thread_that_takes_no_reply_does_not_hold_the_run(stage: Stage, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "severity", "reason"),
+    [
+        (400, "ERROR", "gitlab_refused"),
+        (403, "ERROR", "gitlab_refused"),
+        (404, "INFO", "thread_gone"),
+    ],
+)
+def test_a_thread_that_takes_no_reply_does_not_hold_the_run(
+    stage: Stage, status: int, severity: str, reason: str
+) -> None:
     stage.gitlab.faults["reply"] = [GitLabError(status)]
     assert stage.dispatch() is Reason.TRIGGERED
     assert stage.record().state is State.FINISHED
-    assert ("ERROR", status) in [
-        (severity, line.get("status")) for severity, line in stage.log.lines
-    ]
+    [told] = [line for line in stage.log.lines if line[1].get("status") == status]
+    assert (told[0], told[1]["reason"]) == (severity, reason)
 
 
 def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:

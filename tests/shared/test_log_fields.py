@@ -33,4 +33,5 @@ def test_of_a_look_at_a_pipeline_its_ids_are_logged() -> None:
 
 def test_an_operator_looks_at_errors() -> None:
     assert severity(Reason.DEAD_LETTER) == "ERROR"
+    assert severity(Reason.PROJECT_NOT_SEEN) == "WARNING"
     assert severity(Reason.TRIGGERED) == severity(Reason.ROLE_TOO_LOW) == "INFO"

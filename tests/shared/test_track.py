@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import GitLabError, Job, Progress
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
 from shared.runs.record import key_of
@@ -71,6 +71,14 @@ def test_each_end_is_told_and_shown(
     assert said in stage.moves(status, reason)
     assert stage.gitlab.awards == awards
     assert not stage.live
+
+
+def test_claude_s_own_end_decides_the_verdict(stage: Stage) -> None:
+    jobs = (Job(11, "failed", "script_failure", "", "build"), Job(10, "success", "", "", "claude"))
+    stage.gitlab.statuses[1] = Progress("failed", 61, NOW, jobs)
+    stage.track()
+    assert "failed for another job: `build`" in stage.reply
+    assert stage.gitlab.awards == ["white_check_mark"]
 
 
 def test_a_pipeline_that_nobody_takes_is_said_to_be_stuck(stage: Stage) -> None:

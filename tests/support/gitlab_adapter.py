@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from shared.installation.secrets import Cached, GitLabSecrets
+from tests import ROOT
 from tests.support.fakes import API_TOKEN, TRIGGER_TOKEN, Clock
-from tests.support.gitlab import contract
+from tests.support.gitlab import contract, permissions
 from tests.support.gitlab.server import GitLab as StandIn
 
 BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"id": "0123abcd"}}
@@ -27,6 +29,8 @@ def installed() -> Iterator[StandIn]:
         server.issue(7, 5)
         yield server
         assert not server.unknown_calls
+        known = [call for call in server.calls if call.status != HTTPStatus.NOT_FOUND]
+        assert permissions.lacking(known, ROOT / "docs" / "settings.md") == set()
         assert not [
             problem for call in server.calls if not call.fault for problem in contract.check(call)
         ]

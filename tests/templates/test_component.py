@@ -26,6 +26,14 @@ PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
 OLDEST = (3, 9)
 USUAL = "/usr/local/bin:/usr/bin:/bin"
 
+README = (ROOT / "README.md").read_text()
+OF_PROJECT = {
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_PROJECT_ID": "7",
+}
+MENTION = {"TRIGGER_PAYLOAD": '{"ai_flow":{"version":1}}'}
+OF_FORK = OF_PROJECT | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
+
 real_tools = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
 
 
@@ -182,7 +190,7 @@ def project() -> Iterator[Scene]:
 
 @pytest.fixture
 def scene(project: Scene) -> Scene:
-    project.include({"web": "true"})
+    project.include({"web": True, "merge_requests": True, "schedules": True})
     return project
 
 
@@ -194,10 +202,11 @@ def scene(project: Scene) -> Scene:
         ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "AI_FLOW_INPUT": "fix it"}, ["claude"]),
         ("trigger", {"TRIGGER_PAYLOAD": '{"ref":"main"}', "DEPLOY": "1"}, []),
         ("web", {"AI_FLOW_INPUT": "fix it"}, ["claude"]),
-        ("web", {}, []),
+        ("web", {}, ["claude"]),
+        ("schedule", {}, ["claude"]),
+        ("merge_request_event", OF_PROJECT, ["claude"]),
+        ("merge_request_event", OF_FORK, []),
         ("push", {"AI_FLOW_INPUT": "fix it"}, []),
-        ("merge_request_event", {}, []),
-        ("schedule", {}, []),
         ("api", {"AI_FLOW_INPUT": "fix it"}, []),
     ],
 )
@@ -208,25 +217,138 @@ def test_exactly_our_pipelines_have_the_job(
     assert scene.runner.jobs(scene.pipeline(), source, variables) == jobs
 
 
+@pytest.mark.parametrize("source", ["web", "schedule", "merge_request_event"])
 @real_tools
-def test_a_pipeline_by_hand_has_the_job_only_where_the_include_wants_it(scene: Scene) -> None:
+def test_other_pipelines_have_the_job_only_where_the_include_wants_it(
+    scene: Scene, source: str
+) -> None:
     scene.include({})
-    assert scene.runner.jobs(scene.pipeline(), "web", {"AI_FLOW_INPUT": "fix it"}) == []
+    asked = OF_PROJECT | {"AI_FLOW_INPUT": "fix it"}
+    assert scene.runner.jobs(scene.pipeline(), source, asked) == []
+
+
+@real_tools
+def test_an_include_for_one_purpose_leaves_mentions_to_another(scene: Scene) -> None:
+    scene.include({"mentions": False, "schedules": True, "job_name": "nightly"})
+    assert scene.runner.jobs(scene.pipeline(), "trigger", MENTION) == []
+    assert scene.runner.jobs(scene.pipeline(), "schedule", {}) == ["nightly"]
+
+
+def project_file(scene: Scene, inputs: dict[str, Any], **more: Any) -> None:
+    """Let the project's .gitlab-ci.yml have more than the include."""
+    include = {"include": [{"local": "templates/claude.yml", "inputs": inputs}]}
+    files = {".gitlab-ci.yml": json.dumps(include | more)}
+    scene.gitlab.commit(scene.number, "main", files)
+
+
+@real_tools
+def test_a_job_with_readme_s_lines_stays_out_of_our_pipelines_and_one_without_does_not(
+    scene: Scene,
+) -> None:
+    """Those lines come first: GitLab takes the first rule that matches."""
+    on_main = {"if": '$CI_COMMIT_BRANCH == "main"'}
+    deploy = {"stage": "deploy", "script": ["deploy"]}
+    lines = re.findall(r"^    - if: .*\n      when: never$", README, re.MULTILINE)
+    jobs = {
+        "deploy": deploy | {"rules": [*yaml.safe_load(lines[0]), on_main]},
+        "reckless": deploy | {"rules": [on_main]},
+    }
+    project_file(scene, {}, **jobs)
+    found = scene.runner.jobs(scene.pipeline(), "trigger", MENTION)
+    assert sorted(found) == ["claude", "reckless"]
+    pushed = scene.runner.jobs(scene.pipeline(), "push", {})
+    assert sorted(pushed) == ["deploy", "reckless"]
+
+
+@real_tools
+def test_a_build_that_is_red_does_not_keep_claude_from_working(scene: Scene) -> None:
+    project_file(scene, {}, build={"stage": "build", "script": ["exit 1"]})
+    expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
+    assert expanded["claude"]["needs"] == []
+
+
+@real_tools
+@pytest.mark.parametrize(
+    ("stages", "inputs"),
+    [
+        (None, {}),
+        (["build", "test", "deploy"], {}),
+        (["ai"], {"stage": "ai"}),
+        (["build", "ship"], {"stage": "ship"}),
+    ],
+)
+def test_the_include_is_valid_beside_every_project_s_stages(
+    scene: Scene, stages: list[str] | None, inputs: dict[str, Any]
+) -> None:
+    project_file(scene, inputs, **({"stages": stages} if stages else {}))
+    assert scene.runner.jobs(scene.pipeline(), "trigger", MENTION) == ["claude"]
+
+
+def test_the_stage_is_one_that_gitlab_runs_by_itself() -> None:
+    """A pipeline of .pre and .post alone is an empty one: `Pipeline::Chain::Populate`.
+
+    So it would not run where the project's other jobs keep out, as README asks them to.
+    """
+    inputs, _ = documents()
+    assert inputs["stage"]["default"] not in (".pre", ".post")
+
+
+def test_the_job_has_its_own_way_to_get_the_code_and_is_not_cancelled_for_new_commits() -> None:
+    _, job = documents()
+    assert job["variables"]["GIT_STRATEGY"] == "fetch"
+    assert set(job["variables"]) == {"GIT_STRATEGY", "GIT_DEPTH", "GIT_CHECKOUT"}
+    assert job["interruptible"] is False
+    of_merge_requests = job["rules"][-1]
+    assert "merge_request_event" in of_merge_requests["if"]
+    assert of_merge_requests["allow_failure"] is True
+
+
+def test_gitlab_s_limit_leaves_time_for_the_reply_behind_claude_s() -> None:
+    _, job = documents()
+    assert job["timeout"] == "$[[ inputs.timeout_minutes ]] minutes 120 seconds"
+
+
+def assert_gitlab_allows(configuration: object, file: Path) -> None:
+    """Compare a configuration with GitLab's own schema, or skip."""
+    check = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
+    if check is None:
+        pytest.skip("check-jsonschema is not installed")
+    file.write_text(yaml.safe_dump(configuration))
+    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [check, *options, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @real_tools
 def test_the_expanded_file_is_what_gitlab_s_schema_allows(scene: Scene, tmp_path: Path) -> None:
     expanded = yaml.safe_load(scene.runner.preview(scene.pipeline()))
     assert "claude" in expanded
-    check = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
-    if check is None:
-        pytest.skip("check-jsonschema is not installed")
-    file = tmp_path / "expanded.yml"
-    file.write_text(yaml.safe_dump(expanded))
-    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
-    command = [check, *options, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    assert_gitlab_allows(expanded, tmp_path / "expanded.yml")
+
+
+class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
+    """YAML with GitLab's own tag."""
+
+
+Loader.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+RECIPES = [
+    block
+    for page in ("README.md", "docs/job.md", "docs/from-claude-code-docs.md")
+    for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", (ROOT / page).read_text())
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=range(len(RECIPES)))
+def test_each_recipe_of_the_docs_is_what_gitlab_s_schema_allows(
+    recipe: str, tmp_path: Path
+) -> None:
+    configuration = yaml.load(recipe, Loader)  # noqa: S506  a safe loader
+    configuration.get("deploy", {})["script"] = ["deploy"]
+    given, _ = documents()
+    for include in configuration.get("include", []):
+        assert set(include.get("inputs", {})) <= set(given)
+    assert_gitlab_allows(configuration, tmp_path / "recipe.yml")
 
 
 @real_tools

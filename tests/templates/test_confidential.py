@@ -5,11 +5,14 @@ Code is the real one.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.proofs.security import readers
 from tests.support.gitlab.faults import Fault
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
@@ -19,7 +22,8 @@ from tests.support.job.scene import ADA, ANSWER, MODEL_KEY, Installation, Scene
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
 
-WORD = "CANARY"
+WORD = readers.WORD
+PARROT = Path(tooling.__file__).with_name("parrot.sh")
 TODO = {"content": f"{WORD} to-do", "status": "in_progress", "activeForm": "x"}
 CHANGE: list[Turn] = [
     [
@@ -93,9 +97,9 @@ def withheld(scene: Scene, note: Record | None) -> dict[str, Any]:
     }
 
 
-def public(scene: Scene, ended: Ended) -> dict[str, str]:
+def public(scene: Scene, ended: Ended, issue: int = 5) -> dict[str, str]:
     """All outputs of a run that more people read than the internal question; artifacts are not."""
-    confidential = scene.gitlab.issues[scene.number, 5]["confidential"]
+    confidential = scene.gitlab.issues[scene.number, issue]["confidential"]
     notes = [note for note in scene.gitlab.notes.values() if note["project_id"] == scene.number]
     cache = scene.runner.clone / ".gitlab-claude" / "cache"
     shown = [note["body"] for note in notes if not (note["internal"] or confidential)]
@@ -188,6 +192,51 @@ def test_a_failure_says_nothing_confidential_in_the_log(
         assert WORD not in ended.log
         assert "max_turns" in ended.log
         assert "Claude stopped at the limit of 1 turns." in ended.artifacts["log.txt"]
+
+
+PARROTED: dict[str, Any] = {"resume": True, "claude_version": ""}  # whatever stands there
+JOBS = {
+    "anthropic": {},
+    "bedrock": {"provider": "bedrock", "region": "eu-central-1", "model": "eu.anthropic.claude-x"},
+    "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
+}
+
+
+@pytest.mark.parametrize("row", readers.covering([row for row in readers.rows() if row.starts]))
+def test_what_the_trigger_hands_over_leaves_the_job_in_no_output_for_others(
+    installation: Installation, row: readers.Row
+) -> None:
+    with Scene(installation, [], PARROTED | JOBS[row.provider]) as scene:
+        ended = parroted(scene, row)
+        outputs = public(scene, ended, readers.ISSUE)
+        if not row.secret:  # then the artifacts are for more people than the internal comment
+            outputs |= ended.artifacts
+        assert {name for name, text in outputs.items() if WORD in text} == set()
+        assert ("greeting" in outputs["log"]) != row.secret
+        assert row.secret == (WORD in ended.artifacts["transcript.jsonl"])
+
+
+def test_the_search_finds_what_another_decision_would_say(installation: Installation) -> None:
+    row = readers.PLAIN._replace(confidential=True)
+    with Scene(installation, [], PARROTED) as scene:
+        scene.runner.changed = {
+            "return not self.internal or self.private": "return True or self.private",
+            "return not self.internal\n": "return True\n",
+        }
+        outputs = public(scene, parroted(scene, row), readers.ISSUE)
+        found = {name for name, text in outputs.items() if WORD in text}
+        assert found == {"log", "merge requests", "commits", "cache"}
+
+
+def parroted(scene: Scene, row: readers.Row) -> Ended:
+    """Play the row up to the trigger call, then the job, with a client that says all it hears."""
+    shutil.copy(PARROT, scene.runner.folder / "bin" / "claude")
+    stage = readers.Stage(scene.gitlab, scene.number, f"glptt-{scene.number}")
+    assert stage.play(row).leaks == []
+    made = [each for each in scene.gitlab.pipelines.values() if each["project_id"] == scene.number]
+    ended = scene.script(made[0])
+    assert ended.code == 0, plain(ended.log)
+    return ended
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,16 +61,76 @@ def test_at_the_time_limit_claude_is_stopped_and_what_it_did_is_kept(
         assert "stopped at the time limit of 0.05 minutes" in scene.reply()
 
 
-def test_a_canceled_job_still_says_so(installation: Installation) -> None:
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
+
+def claude_first(pid: int) -> None:
+    for child in children(pid):
+        stop(child)
+    time.sleep(0.3)
+    stop(pid)
+
+
+@pytest.mark.parametrize(
+    ("shell", "cancel", "code"),
+    [
+        (False, lambda pid: os.killpg(pid, signal.SIGTERM), ExitCode.TIME),
+        (False, stop, ExitCode.TIME),
+        (False, claude_first, ExitCode.TIME),
+        (True, stop, -signal.SIGTERM),
+    ],
+    ids=["all of the group", "the job alone", "Claude before the job", "the shell above it alone"],
+)
+def test_a_canceled_job_says_so_and_pushes_nothing(
+    installation: Installation, *, shell: bool, cancel: Callable[[int], None], code: int
+) -> None:
     with Scene(installation, CHANGE) as scene:
         scene.model.hold = threading.Event()
+        if shell:
+            scene.runner.start = lambda _: ["sh", "-c", '"$@"; exit $?', "sh"]
+        canceled = time.monotonic()
+        pipeline = scene.ask("@claude add a greeting")
+        began = time.monotonic()
 
-        def cancel(process: "subprocess.Popen[bytes]") -> None:
-            os.killpg(process.pid, signal.SIGTERM)
+        def during(process: "subprocess.Popen[bytes]") -> None:
+            nonlocal canceled
+            canceled = time.monotonic()
+            cancel(process.pid)
 
-        ended = scene.script(scene.ask("@claude add a greeting"), during=cancel)
-        assert ended.code != 0
+        ended = scene.script(pipeline, during=during)
+        assert ended.code == code, plain(ended.log)
+        assert began < canceled
+        assert time.monotonic() - canceled < 10
         assert "The job was canceled." in scene.reply()
+        assert scene.merge_requests() == []
+        assert scene.gitlab.projects[scene.number].branches.keys() == {"main"}
+
+
+def test_a_job_that_is_canceled_while_it_pushes_opens_no_merge_request(
+    installation: Installation, tmp_path: Path
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        reached = tmp_path / "reached"
+        hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
+        hook.write_text(f"#!/bin/sh\ntouch {reached}\nsleep 1\n")
+        hook.chmod(0o755)
+
+        def during(process: "subprocess.Popen[bytes]") -> None:
+            while not reached.exists():
+                time.sleep(0.05)
+            stop(process.pid)
+
+        ended = scene.script(scene.ask("@claude add a greeting"), during=during)
+        assert ended.code == ExitCode.TIME, plain(ended.log)
+        assert "The job was canceled while it pushed to `claude/issue-5-" in scene.reply()
+        assert "+hello" in ended.artifacts["changes.patch"]
+        assert scene.merge_requests() == []
 
 
 @pytest.mark.parametrize(
@@ -97,19 +159,46 @@ def test_what_is_missing_is_named_with_where_to_set_it(
         assert scene.model.conversation == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "refusal"),
+    [
+        ("bedrock", "<Code>InvalidIdentityToken</Code><Message>Incorrect token audience</Message>"),
+        ("vertex", '{"error": "invalid_grant", "error_description": "The audience in ID Token …"}'),
+    ],
+)
+def test_an_identity_with_another_audience_is_told_as_that(
+    installation: Installation, provider: str, refusal: str
+) -> None:
+    inputs = {
+        "provider": provider,
+        "region": "eu-central-1",
+        "model": "eu.anthropic.claude-opus-5-5",
+    }
+    with Scene(installation, ANSWER, inputs) as scene:
+        scene.model.refusal = refusal
+        ended = scene.script(scene.ask("@claude what is it?"))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "The model provider did not accept the job's identity." in scene.reply()
+        assert "another audience than the token's" in scene.reply()
+        assert refusal in ended.log
+        assert "GitLab's identity token has " in ended.log
+
+
 def test_a_push_that_gitlab_refuses_leaves_the_answer_a_patch_and_no_secret(
     installation: Installation,
 ) -> None:
     with Scene(installation, CHANGE) as scene:
         hook = scene.gitlab.repository(scene.number) / "hooks" / "pre-receive"
-        hook.write_text(f"#!/bin/sh\necho 'You are not allowed to push, {JOB_TOKEN}'\nexit 1\n")
+        rule = f"GitLab: Commit message does not follow the pattern ^JIRA, {JOB_TOKEN}"
+        hook.write_text(f"#!/bin/sh\necho '{rule}'\nexit 1\n")
         hook.chmod(0o755)
         ended = scene.script(scene.ask("@claude add a greeting"))
         assert ended.code == ExitCode.GITLAB, plain(ended.log)
-        assert "GitLab did not take the push to" in scene.reply()
+        assert "GitLab did not take the push to `claude/issue-5-" in scene.reply()
+        assert "`Commit message does not follow the pattern ^JIRA, [MASKED]`" in scene.reply()
         assert "I added `hello.txt`." in scene.reply()
         assert "+hello" in ended.artifacts["changes.patch"]
-        assert "You are not allowed to push, [MASKED]" in ended.log
+        assert "follow the pattern ^JIRA, [MASKED]" in ended.log
         assert JOB_TOKEN not in scene.everything_said(ended)
 
 
@@ -146,7 +235,7 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
 ) -> None:
     with Scene(installation, ANSWER) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
-        pipeline = scene.ask("@claude review", "merge_request", 3)
+        pipeline = scene.ask("@claude fix it", "merge_request", 3)
         scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
         ended = scene.script(pipeline)
         assert ended.code == ExitCode.CHANGED, plain(ended.log)
@@ -154,12 +243,17 @@ def test_a_branch_that_moved_on_ends_the_run_before_claude_starts(
         assert scene.model.conversation == []
 
 
-def test_a_branch_that_moved_on_is_taken_as_it_is_where_the_include_says_so(
-    installation: Installation,
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [({"branch_moved": "continue"}, "@claude fix it"), ({}, "@claude review")],
+    ids=["by the include", "for a review"],
+)
+def test_a_branch_that_moved_on_is_taken_as_it_is(
+    installation: Installation, inputs: dict[str, Any], text: str
 ) -> None:
-    with Scene(installation, ANSWER, {"branch_moved": "continue"}) as scene:
+    with Scene(installation, ANSWER, inputs) as scene:
         scene.merge_request("feature", {"app.py": "1\n"})
-        pipeline = scene.ask("@claude review", "merge_request", 3)
+        pipeline = scene.ask(text, "merge_request", 3)
         scene.gitlab.commit(scene.number, "feature", {"app.py": "2\n"})
         ended = scene.script(pipeline)
         assert ended.code == 0, plain(ended.log)

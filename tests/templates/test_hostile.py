@@ -128,7 +128,9 @@ def test_a_hostile_answer_is_only_text(installation: Installation) -> None:
         assert scene.gitlab.quick_actions_executed == []
         (merge_request,) = scene.merge_requests()
         for text in (scene.reply(), merge_request["description"]):
-            assert not [line for line in text.splitlines() if line.lstrip().startswith("/")]
+            acting = [line for line in text.splitlines() if line.lstrip().startswith("/")]
+            assert acting == ["/approve"]  # it stands in code
+            assert "\n```\n/approve\n```\n" in text
             assert "@all" not in text
             assert "<img" not in text
             assert "![" not in text

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import string
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ PYTHON = "/usr/bin/python3"  # one that every user can start
 USER = 1000
 BURGLAR = Path(kernel.__file__).with_name("burglar.py")
 MARK = "".join(random.choices(string.ascii_lowercase, k=12))  # noqa: S311
-TOKEN, JOB_TOKEN, IDENTITY, MODEL_KEY, VARIABLE, FILE, HOME, SESSION = (
+TOKEN, JOB_TOKEN, IDENTITY, MODEL_KEY, VARIABLE, FILE, HOME, SESSION, SCRIPT = (
     f"{kind}canary-{MARK}-{what}"
     for kind, what in (
         ("glpat-", "token"),
@@ -43,6 +44,7 @@ TOKEN, JOB_TOKEN, IDENTITY, MODEL_KEY, VARIABLE, FILE, HOME, SESSION = (
         ("", "file"),
         ("", "home"),
         ("", "session"),
+        ("", "script"),
     )
 )
 SECRETS = {TOKEN, JOB_TOKEN, IDENTITY, VARIABLE, FILE, HOME, SESSION}
@@ -52,6 +54,18 @@ TURNS = [
     [use("Write", file_path="good.txt", content="good\n")],
     [say("Title: Do good\n\nDone.")],
 ]
+# The same files below another root, which has one folder more.
+PODS = ["unshare", "--mount", "sh", "-ec", """
+mount -t tmpfs none /mnt
+for each in /*; do
+  if test "$each" = /mnt; then continue
+  elif test -d "$each" && ! test -L "$each"
+  then mkdir "/mnt$each"; mount --rbind "$each" "/mnt$each"
+  else cp -a "$each" "/mnt$each"; fi
+done
+mkdir /mnt/scripts-1-2; echo "$0" > /mnt/scripts-1-2/step
+exec /usr/sbin/chroot /mnt sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+"""]  # fmt: skip
 ALLOWED = {"allowed_tools": "Bash(npm test), Bash(npm install *)"}
 
 
@@ -59,7 +73,8 @@ class Machine(NamedTuple):
     """Who the job is, which system calls its kernel lacks, and what has to protect it there.
 
     `parent`: a shell of the same user, which has all variables, stays while the job runs. `file`:
-    the runner keeps the file of a variable beside the work tree.
+    the runner keeps the file of a variable beside the work tree. `scripts`: it keeps its own in a
+    folder of the root that everybody reads, as on Kubernetes.
     """
 
     user: int
@@ -67,10 +82,12 @@ class Machine(NamedTuple):
     way: str
     parent: bool = False
     file: bool = True
+    scripts: bool = False
 
 
 MACHINES = {
     "root": Machine(0, (), messages.AS_USER),
+    "root on Kubernetes": Machine(0, (), messages.AS_USER_CONFINED, scripts=True),
     "ordinary user": Machine(USER, (), messages.IN_NAMESPACE, parent=True),
     "no namespaces": Machine(USER, (kernel.UNSHARE,), messages.IN_LANDLOCK, parent=True),
     "neither": Machine(USER, (kernel.UNSHARE, kernel.LANDLOCK), messages.UNREADABLE, file=False),
@@ -87,6 +104,9 @@ def installation() -> Iterator[Installation]:
 def on(machine: Machine, scene: Scene) -> None:
     """Let the scene's runner be this machine, with a secret wherever a runner may keep one."""
     runner = scene.runner
+    mounted = [*PODS[:2], "mount", "-t", "tmpfs", "none", "/mnt"]
+    if machine.scripts and subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("this container may not mount")
     scene.gitlab.api_token(TOKEN, BOT, ("api", "write_repository"))
     runner.variables |= {
         "GITLAB_ACCESS_TOKEN": TOKEN,
@@ -122,7 +142,8 @@ def on(machine: Machine, scene: Scene) -> None:
             os.chown(path, machine.user, machine.user, follow_symlinks=False)
         lacks = ",".join(map(str, machine.lacks))
         shell = ["sh", "-c", '"$@"; exit $?', "sh"] if machine.parent else []
-        return [sys.executable, kernel.__file__, str(machine.user), lacks, *shell]
+        apart = [*PODS, SCRIPT] if machine.scripts else []
+        return [*apart, sys.executable, kernel.__file__, str(machine.user), lacks, *shell]
 
     runner.start = start
     search = f"{PYTHON} burglar.py {runner.folder} {MARK}"
@@ -136,7 +157,7 @@ def found(scene: Scene, ended: Ended) -> set[str]:
     assert ended.code == 0, plain(ended.log)
     results = scene.model.tool_results()
     assert all("searched" in result for result in results[:2]), results
-    return {secret for secret in (*SECRETS, MODEL_KEY) if secret in str(results)}
+    return {secret for secret in (*SECRETS, MODEL_KEY, SCRIPT) if secret in str(results)}
 
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
@@ -161,7 +182,7 @@ def test_commands_find_what_signs_claude_in_and_nothing_else(
         assert "+good" in commit
 
 
-@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+@pytest.mark.parametrize("machine", [each for each in MACHINES.values() if not each.scripts])
 def test_the_conversation_goes_on_under_each_protection(
     installation: Installation, machine: Machine
 ) -> None:
@@ -176,7 +197,9 @@ def test_the_conversation_goes_on_under_each_protection(
         assert "It greets." in json.dumps(scene.model.conversation[0].body["messages"])
 
 
-@pytest.mark.parametrize("machine", [MACHINES["root"], MACHINES["ordinary user"]])
+@pytest.mark.parametrize(
+    "machine", [MACHINES["root"], MACHINES["ordinary user"], MACHINES["root on Kubernetes"]]
+)
 def test_without_the_cure_the_same_search_finds_everything(
     installation: Installation, machine: Machine
 ) -> None:
@@ -186,7 +209,7 @@ def test_without_the_cure_the_same_search_finds_everything(
         off = {"if _protects(tried, folder):": "if not folder:", "confine.withdraw()": "pass"}
         scene.runner.changed = off
         seen = found(scene, scene.script(scene.ask("@claude test it")))
-        assert seen >= SECRETS
+        assert seen >= SECRETS | ({SCRIPT} if machine.scripts else set())
 
 
 def test_where_nothing_protects_the_job_commands_are_refused(installation: Installation) -> None:

@@ -3,6 +3,7 @@
 Claude Code and gitlab-ci-local are the real ones; GitLab and the providers are stand-ins here.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 
 from job.failures import ExitCode
 from tests import ROOT
+from tests.support.gitlab import permissions
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
 from tests.support.job.model import AWS_KEYS, Block, say, use
@@ -38,6 +40,11 @@ PROVIDERS = {
     "bedrock": {"provider": "bedrock", "region": "eu-central-1", "model": BEDROCK_MODEL},
     "vertex": {"provider": "vertex", "region": "europe-west1", "model": "claude-opus-5-5"},
 }
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
+    "gg=="
+)
 
 # Who may set pipeline variables: the trigger's owner, or nobody.
 VARIABLES = ("developer", "no_one_allowed")
@@ -142,10 +149,14 @@ def test_a_question_gets_an_answer_and_no_merge_request(installation: Installati
 def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: Installation) -> None:
     with Scene(installation, CHANGE) as scene:
         assert scene.script(scene.ask("@claude add a greeting")).code == 0
+        (merge_request,) = scene.merge_requests()
+        note = "## Release note\n\nA greeting.\n\n- [x] tested"
+        text = merge_request["description"].replace("Closes #5", "Closes #9")
+        merge_request["description"] = f"{note}\n\n{text}"
         scene.model.turns = [
             [use("Read", file_path="hello.txt")],
             [use("Edit", file_path="hello.txt", old_string="hello", new_string="good day")],
-            [say("More polite.")],
+            [say("More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```")],
         ]
         scene.model.requests.clear()
         ended = scene.script(scene.ask("@claude more polite, please"))
@@ -154,7 +165,11 @@ def test_a_second_ask_goes_on_in_the_merge_request_of_the_first(installation: In
         log = scene.git("log", "--format=%s", merge_request["source_branch"])
         assert log.splitlines()[:2] == ["Changes for #5", "Add a greeting"]
         assert "+good day" in scene.gitlab.show(scene.number, merge_request["source_branch"])
-        assert "More polite." in merge_request["description"]
+        words = "More polite: `List<String>` and `@Override`.\n\n```sh\n/build --all\n```"
+        assert words in merge_request["description"]
+        assert any(words in each for each in scene.replies())
+        assert merge_request["description"].startswith(f"{note}\n\n<!--")
+        assert merge_request["description"].endswith("\n\nCloses #9")
         assert len(scene.replies()) == 2
 
 
@@ -176,6 +191,94 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
         assert len(scene.merge_requests()) == 1
         pushed = scene.gitlab.head(scene.number, "feature")[:8]
         assert f"Pushed to this merge request: {pushed}" in scene.reply()
+
+
+def test_two_requests_written_before_the_first_has_ended_are_both_done(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        first = scene.ask("@claude fix the first thing", "merge_request", 3)
+        second = scene.ask("@claude fix the second thing", "merge_request", 3)
+        assert scene.script(first).code == 0
+        scene.model.turns = [
+            [use("Write", file_path="second.txt", content="2\n")],
+            [say("Title: Second\n\nDone.")],
+        ]
+        ended = scene.script(second)
+        assert ended.code == 0, plain(ended.log)
+        files = scene.git("ls-tree", "--name-only", "feature").splitlines()
+        assert {"hello.txt", "second.txt"} <= set(files)
+        assert not any("moved on" in reply for reply in scene.replies())
+        assert scene.gitlab.process_modes["claude-merge_request-3"] == "oldest_first"
+
+
+def test_a_question_about_a_merged_merge_request_is_answered(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.merge_request("feature", {"app.py": "1\n"})
+        scene.gitlab.merge_requests[scene.number, 3]["state"] = "merged"
+        question = "@claude explain why this change was needed"
+        ended = scene.script(scene.ask(question, "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+
+
+def test_what_no_commit_takes_is_in_the_reply_and_the_artifacts(installation: Installation) -> None:
+    turns = [
+        [use("Write", file_path="dist/x.js", content="x\n")],
+        [say("I changed dist/x.js.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {".gitignore": "dist/\n"})
+        ended = scene.script(scene.ask("@claude build it"))
+        assert ended.code == 0, plain(ended.log)
+        assert "Not committed, and so not pushed: `dist/x.js` (ignored by git)." in scene.reply()
+        assert "not-pushed.tar.gz" in ended.artifacts
+        assert scene.merge_requests() == []
+
+
+def test_guidance_behind_links_imports_and_folders_reaches_the_model(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER) as scene:
+        scene.gitlab.commit(
+            scene.number,
+            "main",
+            {
+                "CLAUDE.md": "link:docs/AGENTS.md",
+                "docs/AGENTS.md": "Rule one. @../more.md\n",
+                "more.md": "Rule two.\n",
+                "docs/more.md": "Rule three.\n",
+                "svc/CLAUDE.md": "@more.md\n",
+                "svc/more.md": "Rule four.\n",
+            },
+        )
+        scene.merge_request("feature", {"docs/AGENTS.md": "INJECTED"})
+        ended = scene.script(scene.ask("@claude explain it", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        system = scene.model.system()
+        assert "Rule one." in system
+        assert "Rule four." in system
+        assert "INJECTED" not in system
+
+
+def test_asked_to_claude_resolves_the_conflicts_with_the_target(
+    installation: Installation,
+) -> None:
+    turns = [
+        [use("Read", file_path="app.py")],
+        [use("Write", file_path="app.py", content="both\n")],
+        [say("Title: Merge main\n\nBoth are kept.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.gitlab.commit(scene.number, "main", {"app.py": "1\n"})
+        head = scene.merge_request("feature", {"app.py": "2\n"})
+        target = scene.gitlab.commit(scene.number, "main", {"app.py": "3\n"})
+        ended = scene.script(scene.ask("@claude resolve the conflicts", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert "<<<<<<<" in scene.model.tool_results()[0]
+        assert scene.git("log", "-1", "--format=%P", "feature") == f"{head} {target}"
+        assert scene.git("show", "feature:app.py") == "both"
 
 
 def test_the_second_pipeline_of_a_run_does_nothing(installation: Installation) -> None:
@@ -206,6 +309,123 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
         assert "I added `hello.txt`." in scene.reply()
 
 
+def test_in_a_project_of_people_s_claude_works_and_nothing_is_deployed(
+    installation: Installation,
+) -> None:
+    """Four stages, a red build, a deploy job with README's lines, `default:`, `variables:` of its own."""
+    deploys = {"if": '$CI_PIPELINE_SOURCE == "trigger"', "when": "never"}
+    with Scene(installation, ANSWER, {"stage": "verify"}) as scene:
+        configuration = {
+            "stages": ["prepare", "build", "verify", "ship"],
+            "default": {"before_script": ["exit 9"], "image": "nowhere/nothing"},
+            "variables": {"GIT_STRATEGY": "none"},
+            "include": [{"local": "templates/claude.yml", "inputs": scene.inputs}],
+            "compile": {"stage": "build", "script": ["exit 1"]},
+            "deploy": {
+                "stage": "ship",
+                "script": ["echo SHIPPED"],
+                "rules": [deploys, {"if": "$CI_COMMIT_BRANCH"}],
+            },
+        }
+        files = {".gitlab-ci.yml": json.dumps(configuration)}
+        scene.gitlab.commit(scene.number, "main", files)
+        ended = scene.run(scene.ask("@claude explain why the build is red"))
+        assert "It greets." in scene.reply(), plain(ended.log)
+        assert "SHIPPED" not in ended.log
+        assert "compile" in ended.log
+
+
+def unasked(scene: Scene, source: str, **variables: str) -> Ended:
+    """A pipeline that no trigger function started, as GitLab starts it for this source."""
+    made = scene.trigger({"token": f"glptt-{scene.number}", "ref": "main", "variables": {"A": "1"}})
+    started = {"GITLAB_USER_ID": str(ADA), "GITLAB_USER_LOGIN": "ada"}
+    scene.runner.variables |= started | variables
+    return scene.runner.run(made, source=source)
+
+
+def of_merge_request(scene: Scene, **variables: str) -> Ended:
+    """The pipeline of a merge request that adds a file."""
+    head = scene.merge_request("feature", {"app.py": "1\n"})
+    merge_request = {
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_PROJECT_ID": str(scene.number),
+        "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": str(scene.number),
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
+    }
+    return unasked(scene, "merge_request_event", **merge_request, **variables)
+
+
+def test_a_merge_request_s_pipeline_reviews_it_and_says_so_there(
+    installation: Installation,
+) -> None:
+    with Scene(installation, ANSWER, {"merge_requests": True}) as scene:
+        ended = of_merge_request(scene)
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+        assert "Review the merge request. Read merge-request.diff first" in scene.model.prompt()
+        assert "The merge request's diff is in the file" in scene.model.prompt()
+
+
+def test_a_merge_request_s_pipeline_does_what_the_include_s_prompt_says(
+    installation: Installation,
+) -> None:
+    inputs = {"merge_requests": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = of_merge_request(scene)
+        assert ended.code == 0, plain(ended.log)
+        assert "Review" not in scene.model.prompt()
+        assert "Write the changelog's entry." in scene.model.prompt()
+        assert "**Pushed to this merge request:" in scene.reply()
+
+
+def test_what_the_job_itself_pushed_is_not_answered_by_another_run(
+    installation: Installation,
+) -> None:
+    inputs = {"merge_requests": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = of_merge_request(scene, GITLAB_USER_ID="1")
+        assert ended.code == 0, plain(ended.log)
+        assert "what this job itself pushed" in ended.log
+        assert scene.model.conversation == []
+        assert scene.replies() == []
+
+
+@pytest.mark.parametrize("source", ["schedule", "web"])
+def test_a_pipeline_that_is_just_started_opens_a_merge_request_with_what_it_changes(
+    installation: Installation, source: str
+) -> None:
+    inputs = {"schedules": True, "web": True, "prompt": "Write the changelog's entry."}
+    with Scene(installation, CHANGE, inputs) as scene:
+        ended = unasked(scene, source)
+        assert ended.code == 0, plain(ended.log)
+        assert "Do what the instructions above say." in scene.model.prompt()
+        (opened,) = scene.merge_requests()
+        assert opened["title"] == "Draft: Add a greeting"
+        assert scene.posted("merge_requests")["assignee_id"] == ADA
+
+
+def test_by_hand_without_a_word_the_project_is_looked_over(installation: Installation) -> None:
+    with Scene(installation, ANSWER, {"web": True}) as scene:
+        ended = unasked(scene, "web")
+        assert ended.code == 0, plain(ended.log)
+        assert "Look over this project" in scene.model.prompt()
+        assert "It greets." in ended.log
+
+
+def test_another_listener_s_payload_leads_to_the_thread(installation: Installation) -> None:
+    with Scene(installation, ANSWER) as scene:
+        context = {
+            "object_kind": "note",
+            "object_attributes": {"note": "@claude what is it?"},
+            "issue": {"iid": 5},
+        }
+        variables = {"AI_FLOW_INPUT": "what is it?", "AI_FLOW_CONTEXT": json.dumps(context)}
+        call = {"token": f"glptt-{scene.number}", "ref": "main", "variables": variables}
+        ended = scene.run(scene.trigger(call))
+        assert ended.code == 0, plain(ended.log)
+        assert "It greets." in scene.reply()
+
+
 def sent(scene: Scene, **flow: Any) -> Record:
     """A pipeline with this `ai_flow`, as a trigger function sends it."""
     whole = {
@@ -233,6 +453,33 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
         assert " state=ended -->" in scene.reply()
 
 
+def beside(scene: Scene, name: str) -> None:
+    """Let the model name a file of the second working directory with its real path."""
+    play = scene.model.turn
+
+    def turn(body: Mapping[str, Any]) -> list[Block]:
+        folder = re.search(r"/[^\s\"\\]*/context(?=[\s\"\\])", json.dumps(body))
+        text = json.dumps(play(body))
+        return list(json.loads(text.replace(name, f"{folder[0]}/{name}") if folder else text))
+
+    scene.model.turn = turn  # type: ignore[method-assign]
+
+
+def test_a_screenshot_reaches_the_model_and_what_was_not_read_is_named(
+    installation: Installation,
+) -> None:
+    secret = "0123456789abcdef" * 2
+    with Scene(installation, [[use("Read", file_path="image-1.png")], [say("Blue.")]]) as scene:
+        beside(scene, "image-1.png")
+        scene.gitlab.uploads[f"{secret}/menu.png"] = base64.b64decode(PIXEL)
+        links = [f"![x](/uploads/{secret}/menu.png)", f"[log](/uploads/{secret}/log.zip)"]
+        ended = scene.script(scene.ask(f"@claude make it look right {' '.join(links)}"))
+        assert ended.code == 0, plain(ended.log)
+        assert f"/uploads/{secret}/menu.png" in scene.model.prompt()
+        assert '"type": "image"' in scene.model.tool_results()[0]
+        assert "Claude did not see these files, only their names: `log.zip`." in scene.reply()
+
+
 def test_a_long_context_is_read_page_by_page(installation: Installation) -> None:
     notes = [
         {"author": "ada", "role": "developer", "body": f"Sentence {number}. " * 1000}
@@ -245,17 +492,7 @@ def test_a_long_context_is_read_page_by_page(installation: Installation) -> None
         [say("Read.")],
     ]
     with Scene(installation, turns) as scene:
-        play = scene.model.turn
-
-        def turn(body: Mapping[str, Any]) -> list[Block]:
-            """The scripted turn with the file's real path, which the system prompt names."""
-            folder = re.search(r"/[^\s\"\\\\]*/context(?=[\s\"\\\\])", json.dumps(body))
-            text = json.dumps(play(body))
-            if folder:
-                text = text.replace("context.json", f"{folder[0]}/context.json")
-            return list(json.loads(text))
-
-        scene.model.turn = turn  # type: ignore[method-assign]
+        beside(scene, "context.json")
         context = {"issue": {"iid": 5}, "thread": {"notes": notes}}
         ended = scene.script(sent(scene, input="look", context=context))
         assert ended.code == 0, plain(ended.log)
@@ -298,10 +535,16 @@ def test_the_docs_name_every_call_that_the_job_makes(installation: Installation)
         re.findall(r"`((?:GET|POST|PUT) [^`]+)`", table.partition("<!-- calls: end")[0])
     )
     made = set()
-    for call in installation.gitlab.calls:
-        if call.headers.get("private-token") == JOB_TOKEN:
-            path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
-            path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
-            made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
+    calls = [
+        call for call in installation.gitlab.calls if call.headers.get("private-token") == JOB_TOKEN
+    ]
+    assert permissions.lacking(calls, ROOT / "docs" / "job.md") == set()
+    for call in calls:
+        path = re.sub(r"^/api/v4/(projects/[0-9]+/)?", "", call.path)
+        path = re.sub(r"^(issues|merge_requests)/[0-9]+", r"\1/:iid", path)
+        path = re.sub(r"^(repository/branches)/[^/]+", r"\1/:branch", path)
+        path = re.sub(r"^resource_groups/.+", "resource_groups/:key", path)
+        path = re.sub(r"^uploads/[^/]+/[^/]+", "uploads/:secret/:filename", path)
+        made.add(f"{call.method} {re.sub(r'/[0-9a-f]+(?=/|$)', '/:id', path)}")
     assert made
     assert made - documented == set()

@@ -40,10 +40,9 @@ def test_a_message_comes_again_after_the_seconds_told_within_sqs_s_limits(aws: A
         assert seconds - 1 < aws.hidden()[0] <= seconds
 
 
-def test_a_secret_is_read_anew_each_time(aws: Aws, request: pytest.FixtureRequest) -> None:
+def test_a_secret_is_read_anew_each_time(aws: Aws) -> None:
     aws.records()  # the adapters of this process call the same services
-    request.addfinalizer(adapters._secrets.cache_clear)
-    read = adapters.secret(aws._webhook, quick=True)
+    read = adapters.secret(aws._webhook)
     assert read() == fakes.WEBHOOK_SECRETS
     aws._client("secretsmanager").put_secret_value(SecretId=aws._webhook, SecretString="rotated")
     assert read() == "rotated"

@@ -45,11 +45,11 @@ def step(action):
     with contextlib.redirect_stdout(printed):
         status = action()
     loaded, known = sorted(set(sys.modules) - known), set(sys.modules)
-    clients = adapters.client.cache_info().misses
+    clients = calls.session.cache_info().misses
     print(json.dumps({"status": status, "loaded": loaded, "printed": printed.getvalue(), "clients": clients}))
 def load():
-    global adapters, handlers
-    import functions.aws.adapters as adapters, functions.aws.handlers as handlers
+    global calls, handlers
+    import functions.aws.calls as calls, functions.aws.handlers as handlers
 step(load)
 for line in sys.stdin:
     step(lambda: handlers.receive(json.loads(line), None)["statusCode"])
@@ -161,7 +161,8 @@ def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_n
     idle, forged = event(body("nothing for you")), event(body("@claude fix it"))
     forged["headers"]["webhook-signature"] = "v1,AAAA"
     _, first, second, third, fourth = probe(aws, idle, idle, forged, forged)
-    assert "boto3" in foreign(first["loaded"])
+    assert "botocore" in foreign(first["loaded"])
+    assert "boto3" not in foreign(first["loaded"])  # with its clients half a cold start
     assert first["printed"] == ""
     assert second == {"status": 200, "loaded": [], "printed": "", "clients": 1}
     assert "signature_wrong" in third["printed"]  # counted from here on, and told once a second

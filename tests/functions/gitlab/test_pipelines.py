@@ -78,11 +78,12 @@ def test_a_pipeline_is_followed_to_its_end(server: StandIn, gitlab: GitLab) -> N
         progress = gitlab.progress(7, number)
         assert progress
         assert (progress.status, progress.over, progress.failed) == (status, False, None)
-        assert progress.jobs == (Job(job["id"], status, "", job_url),)
+        began = status == "running"
+        assert progress.jobs == (Job(job["id"], status, "", job_url, job["name"], began),)
         assert abs(progress.created_at - server.clock()) < 60
     server.set_pipeline(number, "failed", failure_reason="job_execution_timeout")
     server.pipelines[number].update(started_at=1000.0, finished_at=1061.0)
-    failed = Job(job["id"], "failed", "job_execution_timeout", job_url)
+    failed = Job(job["id"], "failed", "job_execution_timeout", job_url, job["name"])
     progress = gitlab.progress(7, number)
     assert progress
     assert progress == Progress("failed", 61, progress.created_at, (failed,))

@@ -8,6 +8,7 @@ from functions.gitlab import GitLab
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import GitLabError, Hook, Project
 from shared.incoming.event import Event
+from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
 
 PROJECT = Project(7, "group/app", "main", public=False)
@@ -50,6 +51,18 @@ def test_a_project_is_found_by_its_id_and_its_path(server: StandIn, gitlab: GitL
     server.project(8, "group/open", visibility="internal")
     server.member(8, 99, 30)
     assert gitlab.project("8") == Project(8, "group/open", "main", public=True)
+
+
+@pytest.mark.parametrize(
+    "said", [{"empty_repo": True, "default_branch": "main"}, {"default_branch": None}]
+)
+def test_an_empty_repository_has_no_branch(
+    server: StandIn, gitlab: GitLab, said: dict[str, object]
+) -> None:
+    told = {"id": 7, "path_with_namespace": "group/app", "visibility": "private", **said}
+    answer = (200, (("Content-Type", "application/json"),), json.dumps(told).encode())
+    server.fault("GET /api/v4/projects/7", Fault("empty", acts=False, answer=answer))
+    assert gitlab.project("7") == PROJECT._replace(default_branch="")
 
 
 def test_a_project_is_asked_for_once_in_five_minutes_unless_it_is_not_there(

@@ -117,7 +117,7 @@ _CASES: tuple[tuple[str, GitLabError], ...] = (
     ),
     ("400 workflow:rules", GitLabError(400, "workflow:rules")),
     ('400 "would have been empty"', GitLabError(400, "would have been empty")),
-    ("422: CI file", GitLabError(422)),
+    ("422: CI file", GitLabError(422, "jobs config")),
     ("any other 4xx", GitLabError(409)),
 )
 

@@ -25,7 +25,7 @@ from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import GitLab as StandIn
 
 ADA, EVE, MALLORY, OURS = 42, 43, 44, 99
-SERVED, OTHERS, FORK = 7, 8, 9
+SERVED, OTHERS, FORK, UNSEEN = 7, 8, 9, 10
 EVIL = "EVIL"
 _YEARS = 2 * 365 * 24 * 3600.0
 _LONG = "x" * 70_000  # too long to travel: read from GitLab again
@@ -39,9 +39,10 @@ def seed(server: StandIn) -> None:
         server.user(number, name)
     server.user(OURS, "claude", bot=True)
     server.api_token(fakes.API_TOKEN, OURS)
-    for number in (SERVED, OTHERS, FORK):
+    for number in (SERVED, OTHERS, FORK, UNSEEN):
         server.project(number, f"group/app-{number}")
-        server.member(number, OURS, 40)
+        if number != UNSEEN:
+            server.member(number, OURS, 40)
     server.member(SERVED, ADA, 30)
     server.member(SERVED, EVE, 10)
     server.member(OTHERS, MALLORY, 50)
@@ -73,6 +74,9 @@ class Forger:
         issue = self._server.issue(SERVED, found["issue"]["iid"])
         told = _with(found, author_id=ADA, noteable_id=issue["id"], project_id=SERVED)
         return told | {"project_id": SERVED, "project": self.true()["project"]}
+
+    def of_a_project_not_shown_to_us(self) -> Payload:
+        return self.true(project=UNSEEN)
 
     def of_another_issue(self) -> Payload:
         return self.true() | {"issue": self.true("hello")["issue"]}
@@ -144,6 +148,7 @@ FORGERIES: dict[Callable[[Forger], Payload], Reason] = {
     Forger.of_another_author: Reason.NOTE_CHANGED,
     Forger.with_another_text: Reason.NOTE_CHANGED,
     Forger.of_another_project: Reason.NOTE_CHANGED,
+    Forger.of_a_project_not_shown_to_us: Reason.PROJECT_NOT_SEEN,
     Forger.of_another_issue: Reason.NOTE_CHANGED,
     Forger.years_old: Reason.NOTE_CHANGED,
     Forger.deleted: Reason.NOTE_CHANGED,
@@ -279,13 +284,20 @@ def _deleted(asked: Asked) -> None:
         asked.server.remove_note(asked.note)
 
 
+def _membership(asked: Asked) -> None:
+    asked.server.remove_member(SERVED, ADA)
+
+
 SWAPS = (
     _text, _title, _description, _branch, _other_comment, _confidential, _author, _deleted,
+    _membership,
 )  # fmt: skip
 KINDS = ("issue", "merge_request", "long", "opened")
 CALLS = 13  # more than any of the runs makes
 
-ENDS = {Reason.TRIGGERED, Reason.NOTE_CHANGED, Reason.FORK_MERGE_REQUEST}
+ENDS = {
+    Reason.TRIGGERED, Reason.NOTE_CHANGED, Reason.FORK_MERGE_REQUEST, Reason.NOT_A_MEMBER,
+}  # fmt: skip
 
 
 def _is_issue(on: Record) -> bool:
@@ -377,6 +389,7 @@ def _judged(approved: str, body: Payload) -> list[str]:
 
 def _asks(server: StandIn, number: int, kind: str) -> tuple[Asked, Payload]:
     """Let Ada ask in a thread where Eve has said something; return the delivery of it."""
+    server.member(SERVED, ADA, 30)
     texts = {"title": "It breaks", "description": "Since Monday.", "author_id": ADA}
     if kind == "opened":
         on = server.issue(SERVED, number, **texts | {"description": "@claude fix it"})  # type: ignore[arg-type]

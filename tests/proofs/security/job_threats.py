@@ -65,13 +65,19 @@ JOB_THREATS = (
             "job/test_workspace.py::test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits",
             "job/test_workspace.py::test_a_merge_request_that_makes_an_agent_folder_a_link_writes_nowhere",
             "job/test_artifacts.py::test_artifacts_are_written_where_a_branch_cannot_lead_them",
+            "job/test_left.py::test_the_archive_holds_them_without_secrets_and_follows_no_link",
+            "job/test_workspace.py::test_files_of_the_default_branch_are_read_and_links_followed_within_it",
         ),
     ),
     Threat(
         "J6",
-        "A change of `.gitlab-ci.yml` by Claude that runs with secrets when it is pushed",
+        "A change of CI/CD configuration by Claude that runs with secrets when it is pushed",
         "Such a push starts no pipeline: a person starts the first one.",
-        (f"{_HOSTILE}::test_changed_ci_configuration_is_pushed_without_a_pipeline",),
+        (
+            f"{_HOSTILE}::test_changed_ci_configuration_is_pushed_without_a_pipeline",
+            "job/test_ci_files.py::test_local_includes_of_any_depth_and_children_count",
+            "job/test_ci_files.py::test_every_way_to_write_an_include_is_one",
+        ),
     ),
     Threat(
         "J7",
@@ -132,5 +138,34 @@ JOB_THREATS = (
         "A token that any branch can print, or that may more than the job needs",
         "The docs say masked, hidden and protected; the job's log warns.",
         ("job/test_rights.py::test_the_log_warns_of_a_token_that_is_open_or_too_strong",),
+    ),
+    Threat(
+        "J13",
+        "Commits that pass for ours, so that Claude works on what the person who asked has not seen; a push past review",
+        "Ours is what a reply of our own user says a run has pushed, in an unbroken row; a default or protected branch gets no push, and nobody's branch is made again.",
+        (
+            "job/test_branch.py::test_what_somebody_else_pushed_is_a_move",
+            "job/test_merge_request.py::test_what_replies_of_ours_say_was_pushed_is_known",
+            "job/test_branch.py::test_a_default_or_protected_branch_is_never_pushed_to",
+            "job/test_branch.py::test_a_branch_deleted_while_claude_worked_is_not_made_again",
+        ),
+    ),
+    Threat(
+        "J14",
+        "A link to an image that sends the job, with its token, to another project or host",
+        "Only uploads of the project itself are read, by GitLab's API, in small numbers and sizes, and only what begins as an image does.",
+        (
+            "job/test_uploads.py::test_anything_else_is_named_and_not_asked_for",
+            "job/test_uploads.py::test_what_is_no_image_or_too_large_or_not_shown_is_named",
+        ),
+    ),
+    Threat(
+        "J15",
+        "A job that goes on after it was stopped: it pushes, or opens a merge request",
+        "The first signal ends what goes on, also where only the shell above the job, or Claude first, gets it.",
+        (
+            "templates/test_failures.py::test_a_canceled_job_says_so_and_pushes_nothing",
+            "templates/test_failures.py::test_a_job_that_is_canceled_while_it_pushes_opens_no_merge_request",
+        ),
     ),
 )

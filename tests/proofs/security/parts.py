@@ -18,6 +18,7 @@ from tests.proofs.security import (
     loops,
     matrix,
     mutants_of,
+    readers,
     timing,
 )
 from tests.proofs.security.fuzz import Tally
@@ -92,12 +93,24 @@ def told(_: int) -> Iterator[Row]:
     swaps = hints.swapped()
     ends = ", ".join(f"{count} {end}" for end, count in sorted(swaps.ends.items()))
     yield Row(
-        "comment, title, description, branch, confidentiality, author swapped in GitLab before each call of a run",
+        "comment, title, description, branch, confidentiality, author, membership swapped in GitLab before each call of a run",
         "the run does what was approved or ends with a named reason; the swapped text is never sent",
         f"{swaps.runs} runs: {ends}; **{len(swaps.wrong)} otherwise**",
         not swaps.wrong,
         f"{swaps.runs} swaps, {len(swaps.wrong)} wrong",
         swaps.wrong,
+    )
+
+
+def asked_internally(_: int) -> Iterator[Row]:
+    seen = readers.run(list(readers.rows()))
+    yield Row(
+        "project's visibility × confidential issue × internal comment × change in between × hook, sweep, replay × provider, up to the trigger call",
+        "no confidential word in trigger call, log, replies and answers to commands in public, which name no internal run",
+        f"{seen.rows} rows, {seen.started} pipelines; **{len(seen.wrong)} leaks or other ends**",
+        not seen.wrong,
+        f"{seen.rows} rows, {len(seen.wrong)} leaks",
+        seen.wrong,
     )
 
 
@@ -212,6 +225,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "matrix": whole_matrix,
     "hosts": all_hosts,
     "hints": told,
+    "readers": asked_internally,
     "expanders": both_expanders,
     "loops": loop,
     "timing": times,

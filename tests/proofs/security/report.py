@@ -8,7 +8,7 @@ from textwrap import fill
 from tests import ROOT
 from tests.proofs.faults.report import machine
 from tests.proofs.rows import Row
-from tests.proofs.security import cited
+from tests.proofs.security import cited, kept
 from tests.proofs.security.job_threats import Threat
 from tests.proofs.security.mutants_of import EQUIVALENT
 from tests.proofs.security.threats import THREATS
@@ -63,9 +63,11 @@ may be configured at once and the others are read again as soon as GitLab reject
 - **Side channels other than time**, and timing of anything but the comparison of tokens and
   signatures.
 - **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they
-  are sound.
+  are sound. Images are named by tag, which moves; the job's can be given by digest:
+  [the input `image`](docs/job.md#inputs).
+- **A bot in ALLOWED_BOTS that passes on what others write.** Whoever writes through it asks with
+  its role.
 
-## Threats
 """
 
 _FIGURES = """\
@@ -137,7 +139,7 @@ def _code(text: str) -> str:
 
 def page(found: Mapping[str, str], shown: str) -> str:
     """Return the whole page around the results and figures of a run."""
-    return f"{_HEAD}\n{table(found)}\n{_FIGURES}\n{shown}\n\n{equivalent()}\n"
+    return f"{_HEAD}{kept.section()}\n## Threats\n\n{table(found)}\n{_FIGURES}\n{shown}\n\n{equivalent()}\n"
 
 
 def read(text: str) -> tuple[dict[str, str], str]:

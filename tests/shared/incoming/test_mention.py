@@ -179,8 +179,11 @@ def test_a_body_that_holds_a_phrase_is_never_passed_over(
     before: str, phrase: str, after: str, ascii_only: bool
 ) -> None:
     text = before + phrase + after
-    body = json.dumps({"note": text}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    assert may_occur(body, ("@claude", "@ai.bot"))
+    for separators in ((",", ":"), (", ", ": ")):  # the first as GitLab writes a note's delivery
+        body = json.dumps(
+            {"object_kind": "note", "note": text}, ensure_ascii=ascii_only, separators=separators
+        )
+        assert may_occur(body.encode("utf-8", "surrogatepass"), ("@claude", "@ai.bot"))
 
 
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.booleans())
@@ -193,8 +196,8 @@ def test_a_phrase_spelled_with_json_escapes_is_not_passed_over(
     )
     if capitals:
         spelled = spelled.upper().replace("U00", "u00")
-    body = f'{{"note": "{spelled}"}}'
-    assert may_occur(body.encode(), CLAUDE)
+    for body in (f'{{"note": "{spelled}"}}', f'{{"object_kind":"note","note":"{spelled}"}}'):
+        assert may_occur(body.encode(), CLAUDE)
     assert "@claude" in json.loads(body)["note"].lower()
 
 
@@ -203,6 +206,12 @@ def test_a_phrase_spelled_with_json_escapes_is_not_passed_over(
 )
 def test_a_body_without_a_phrase_needs_no_parsing(body: bytes) -> None:
     assert not may_occur(body, CLAUDE)
+
+
+def test_in_a_note_only_a_mention_counts() -> None:
+    marks = ("@claude", '"claude"', "ai_flow")
+    assert not may_occur(b'{"object_kind":"note","labels":[{"title":"claude"}]}', marks)
+    assert may_occur(b'{"object_kind":"issue","labels":[{"title":"claude"}]}', marks)
 
 
 def test_every_character_may_be_spelled_as_an_escape() -> None:

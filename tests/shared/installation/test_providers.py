@@ -1,5 +1,9 @@
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from mmap import ACCESS_READ, mmap
 
 import pytest
 
@@ -17,6 +21,7 @@ from shared.installation.providers import (
 from shared.installation.readers import SettingsError
 from tests import ROOT
 from tests.support.fakes import settings
+from tests.support.job import tooling
 
 
 def model(provider: str, model_id: str, region: str = "") -> Model:
@@ -135,6 +140,67 @@ def test_a_model_is_warned_about_for_sixty_days_and_then_does_not_answer(
     answering, sentence = model(provider, model_id).advice(today)
     assert answering is answers
     assert (said in sentence) if said else sentence == ""
+
+
+@pytest.mark.parametrize(
+    ("provider", "model_id", "end"),
+    [
+        ("anthropic", "claude-opus-4-1-20250805", "2026-08-05"),
+        ("bedrock", "us.anthropic.claude-opus-4-1-20250805-v1:0", "2027-01-08"),
+        ("vertex", "claude-opus-4-5@20251101", "2027-01-22"),
+        ("anthropic", "claude-opus-4-0", "2026-06-15"),
+        ("anthropic", "claude-sonnet-4-0[1m]", "2026-06-15"),
+        ("anthropic", "claude-2.1", "2026-05-31"),
+        ("anthropic", "claude-instant-1.2", "2026-05-31"),
+        ("anthropic", "claude-opus-10", ""),
+    ],
+)
+def test_the_end_of_a_model_is_known_under_each_of_its_names(
+    provider: str, model_id: str, end: str
+) -> None:
+    assert model(provider, model_id).retires() == end
+
+
+# --- the table beside Claude Code's own, as its program holds it: JavaScript in one file ---
+
+ENDS = re.compile(rb'"(claude-[a-z0-9-]+)":\{modelName:"[^"]+",retirementDates:\{([^}]+)\}')
+IDS = re.compile(rb'"us\.anthropic\.(claude-[a-z0-9:.-]+)"')
+CLIENT = {"firstParty": "anthropic", "bedrock": "bedrock", "vertex": "vertex"}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[mmap]:
+    if reason := tooling.missing():
+        pytest.skip(reason)
+    with (
+        tooling.tools().claude.open("rb") as file,
+        mmap(file.fileno(), 0, access=ACCESS_READ) as program,
+    ):
+        yield program
+
+
+def test_the_table_has_the_models_of_claude_code(client: mmap) -> None:
+    theirs = {found[1].decode() for found in IDS.finditer(client)}
+    assert {name for name in theirs if "claude-3" not in name} == {
+        release.bedrock for release in MODELS.values()
+    }
+
+
+def test_the_table_has_every_end_that_claude_code_knows(client: mmap) -> None:
+    ends = {found[1]: found[2] for found in ENDS.finditer(client)}
+    assert len(ends) > 5
+    for name, dates in ends.items():
+        for told in re.finditer(rb'(\w+):"(\w+ \d+, \d+)"', dates):
+            provider = CLIENT.get(told[1].decode())
+            if provider is None:
+                continue
+            day = datetime.strptime(told[2].decode(), "%B %d, %Y").replace(tzinfo=UTC)
+            prefix = "us.anthropic." if provider == "bedrock" else ""
+            ours = model(provider, prefix + name.decode()).retires()
+            if name.startswith(b"claude-3"):
+                assert day.date().isoformat() < ours
+            else:
+                assert ours == day.date().isoformat(), (name, provider)
 
 
 def test_the_newest_model_is_not_one_that_retires() -> None:

@@ -273,11 +273,18 @@ def test_a_fork_s_merge_request_never_runs_here(pipeline_ref: str, project: int 
     assert stop.value.reason is Reason.FORK_MERGE_REQUEST
 
 
-@pytest.mark.parametrize("branch", ["", "refs/merge-requests/1/head", "refs/heads/main"])
-def test_only_a_branch_is_run_on(branch: str) -> None:
+@pytest.mark.parametrize(
+    ("branch", "reason"),
+    [
+        ("", Reason.REPOSITORY_EMPTY),
+        ("refs/merge-requests/1/head", Reason.REF_NOT_FOUND),
+        ("refs/heads/main", Reason.REF_NOT_FOUND),
+    ],
+)
+def test_only_a_branch_is_run_on(branch: str, reason: Reason) -> None:
     with pytest.raises(Stop) as stop:
         payload.ref(NOTE._replace(default_branch=branch), "default")
-    assert stop.value.reason is Reason.REF_NOT_FOUND
+    assert stop.value.reason is reason
 
 
 @pytest.mark.parametrize(("name", "told"), [("mention", None), ("assign", "do it")])

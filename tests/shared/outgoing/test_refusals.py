@@ -38,6 +38,35 @@ from shared.outgoing import refusals
         ),
         (403, "", Reason.GITLAB_REFUSED),
         (422, "jobs config should contain at least one visible job", Reason.CI_CONFIG_INVALID),
+        (422, "claude job: chosen stage ai does not exist", Reason.CI_CONFIG_INVALID),
+        (422, "Local file `ci/a.yml` does not exist!", Reason.CI_CONFIG_INVALID),
+        (
+            422,
+            "'a' job needs 'b' job, but 'b' is not in any previous stage",
+            Reason.CI_CONFIG_INVALID,
+        ),
+        (422, "The resulting pipeline would have been empty. …", Reason.NO_JOB),
+        (
+            422,
+            "{'base': ['Identity verification is required in order to run CI jobs']}",
+            Reason.IDENTITY_NOT_VERIFIED,
+        ),
+        (422, "Pipeline size limit exceeded by 1 job!", Reason.PIPELINE_LIMIT),
+        (
+            422,
+            "The number of jobs has exceeded the limit of 9. Try splitting the configuration …",
+            Reason.PIPELINE_LIMIT,
+        ),
+        (
+            422,
+            "Project has too many active jobs created in the last 24 hours!",
+            Reason.PIPELINE_LIMIT,
+        ),
+        (422, "External validation failed", Reason.EXTERNAL_VALIDATION),
+        (422, "a sentence that nobody has heard", Reason.PIPELINE_FAILED_AT_ONCE),
+        (422, "", Reason.PIPELINE_FAILED_AT_ONCE),
+        (400, "{'base': ['Pipelines are disabled!']}", Reason.CI_DISABLED),
+        (400, "{'base': ['Commit not found']}", Reason.REF_NOT_FOUND),
         (400, "something new", Reason.GITLAB_REFUSED),
     ],
 )
@@ -59,6 +88,11 @@ def test_a_refusal_that_only_a_person_can_heal_is_told_at_once(
         (GitLabError(408), Reason.GITLAB_UNAVAILABLE, 0),
         (GitLabError(429, after=30), Reason.GITLAB_UNAVAILABLE, 30),
         (GitLabError(302), Reason.GITLAB_REDIRECTS, 0),
+        (
+            GitLabError(403, "You cannot perform write operations on a read-only instance"),
+            Reason.GITLAB_UNAVAILABLE,
+            0,
+        ),
         (
             GitLabError(400, "Too many pipelines created in the last minute. Try again later."),
             Reason.PIPELINE_RATE_LIMIT,

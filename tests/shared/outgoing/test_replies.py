@@ -60,6 +60,16 @@ def at(status: str, reason: str = "", **changes: Any) -> Progress:
     return Progress(status, 61, NOW, (job,))._replace(**changes)
 
 
+def other(status: str, name: str = "build", number: int = 121, **changes: Any) -> Job:
+    """A job that is not Claude's."""
+    url = f"https://gitlab.com/group/app/-/jobs/{number}"
+    return Job(number, status, "script_failure", url, name)._replace(**changes)
+
+
+def claude(status: str, **changes: Any) -> Job:
+    return other(status, "claude", 120)._replace(failure_reason="", **changes)
+
+
 def moved(progress: Progress, now: float = NOW) -> str:
     return replies.moved(RUN, PIPELINE, progress, ASKED, now)
 
@@ -199,6 +209,62 @@ def test_a_pipeline_is_stuck_after_ten_minutes(age: float, state: str) -> None:
 )
 def test_a_cause_is_told_in_plain_words(reason: str, cause: str) -> None:
     assert moved(at("failed", reason)) == f"{failed(cause)}\n\n{MARK}"
+
+
+BUILD = "[`build`](https://gitlab.com/group/app/-/jobs/121)"
+
+
+def test_the_reply_names_the_jobs_beside_claude_s() -> None:
+    jobs = (other("created"), claude("pending"), other("created", "deploy: eu", 122))
+    told = moved(at("pending", jobs=jobs))
+    deploy = "[`deploy: eu`](https://gitlab.com/group/app/-/jobs/122)"
+    assert told == f"{QUEUED}\n\nIn the same pipeline: {BUILD}, {deploy}.\n\n{TO_STOP}\n\n{MARK}"
+    alone = at("pending", jobs=(claude("pending"),))
+    assert moved(alone) == f"{QUEUED}\n\n{TO_STOP}\n\n{MARK}"
+
+
+@pytest.mark.parametrize("name", ["`x` @all", "a\n/close", "<b>", "x" * 61, "", "![x](y)"])
+def test_a_job_s_name_that_could_act_is_a_number(name: str) -> None:
+    told = moved(at("running", jobs=(claude("running"), other("running", name))))
+    assert "In the same pipeline: [job 121](https" in told
+
+
+def test_a_job_that_runs_beside_claude_s_is_not_taken_for_it() -> None:
+    waits = at("running", jobs=(other("running"), claude("created")))
+    assert moved(waits).startswith(f"{QUEUED}\n\nIn the same pipeline: {BUILD}.")
+    works = at("running", jobs=(other("running"), claude("running")))
+    assert moved(works).startswith(RUNNING)
+
+
+def test_a_failure_of_another_job_is_told_as_that() -> None:
+    before = at("failed", jobs=(other("failed"), claude("skipped", began=False)))
+    assert moved(before) == (
+        f"Claude did not start: {BUILD} failed before it. "
+        f"When that is mended, write `@claude retry`.\n\n{MARK}"
+    )
+    beside = at("failed", jobs=(other("failed"), claude("success")))
+    assert moved(beside) == (
+        f"Claude has finished. {LINK} failed for another job: {BUILD}.\n\n{MARK}"
+    )
+    stopped = at("failed", jobs=(other("failed"), claude("canceled")))
+    assert moved(stopped).startswith(f"Cancelled: {LINK}.")
+    both = at("failed", jobs=(other("failed"), claude("failed")))
+    assert JOB_LINK in moved(both)
+
+
+def test_a_job_of_another_name_is_the_one_if_none_is_claude_s() -> None:
+    assert moved(at("failed", jobs=(other("failed"),))).startswith(
+        "Claude could not finish. The job's script failed."
+    )
+
+
+def test_a_pipeline_cancelled_before_claude_began_is_told_with_the_reason() -> None:
+    waited = at("canceled", jobs=(other("success"), claude("canceled", began=False)))
+    assert moved(waited) == (
+        f"Cancelled before Claude began: {LINK}. GitLab itself does so when newer commits reach "
+        f"the branch meanwhile. To start it again, write `@claude retry`.\n\n{MARK}"
+    )
+    assert moved(at("canceled", jobs=(claude("canceled"),))).startswith(f"Cancelled: {LINK}.")
 
 
 def test_a_reply_that_speaks_for_a_dead_job_bears_its_mark() -> None:

@@ -58,6 +58,7 @@ def test_an_empty_instruction_is_a_call_for_help() -> None:
     [
         ("--turns 5 tidy up", Options("", "", 5), "tidy up"),
         ("--turns=5 tidy up", Options("", "", 5), "tidy up"),
+        ("--turns：5，tidy up", Options("", "", 5), "tidy up"),
         (
             "--model opus --minutes=3 review this",
             Options("review", "claude-opus-4-5", 0, 3),

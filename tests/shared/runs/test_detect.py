@@ -6,7 +6,7 @@ from shared.markdown import visible
 from shared.outcome.reasons import Reason, Stop
 from shared.receive import receive
 from shared.runs.detect import ask, bound
-from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.request import RunRequest, TrackRequest, from_json
 from tests.support import fakes
 from tests.support.fakes import NOTE, run
 
@@ -58,6 +58,17 @@ def test_a_mention_in_a_title_or_description_asks_with_both_and_with_its_own_wor
         "add it\n\nplease",
     )
     assert refused(ISSUE) is Reason.NOTHING_NEW
+
+
+@pytest.mark.parametrize("title", ["@claude add it", "\ud83d@claude\ude00 add it", "It breaks"])
+def test_where_the_second_text_begins_travels(title: str) -> None:
+    request = ask(ISSUE._replace(texts=(title, "@claude, <!-- please")), fakes.settings())
+    assert isinstance(request, RunRequest)
+    back = from_json(request.to_json())
+    assert isinstance(back, RunRequest)
+    assert back.instruction is not None
+    mentions = title != "It breaks"
+    assert back.instruction[back.second :] == ("<!-- please" if mentions else title)
 
 
 @pytest.mark.parametrize(

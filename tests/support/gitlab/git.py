@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote
 
 from . import entities
 from .records import DEVELOPER, Project
@@ -36,6 +37,8 @@ class GitLabWithGit(GitLab):
         super().__init__(**options)
         self.folder = Path(tempfile.mkdtemp(prefix="gitlab-git-"))
         self.job_tokens: set[str] = set()
+        self.process_modes: dict[str, str] = {}  # by the resource group's key
+        self.uploads: dict[str, bytes] = {}  # by `<secret>/<name>`
         self.updates: list[dict[str, Any]] = []  # what PUT changed in merge requests
 
     def __exit__(
@@ -59,6 +62,12 @@ class GitLabWithGit(GitLab):
             self.git(path, "config", "http.receivepack", "true")
             self.git(path, "config", "uploadpack.allowAnySHA1InWant", "true")
         return path
+
+    def delete(self, project_id: int, branch: str) -> None:
+        """Delete a branch."""
+        path = self.repository(project_id)
+        self.git(path, "update-ref", "-d", f"refs/heads/{branch}")
+        self._follow(self.projects[project_id])
 
     def commit(
         self, project_id: int, branch: str, files: Mapping[str, str | None], parent: str = ""
@@ -139,6 +148,12 @@ class GitLabWithGit(GitLab):
 
     # --- HTTP -------------------------------------------------------------------------------------
 
+    def _act(self, call: Call, problem: Answer | None, body: bytes) -> tuple[int, Headers, bytes]:
+        _, uploads, name = call.path.partition("/uploads/")
+        if uploads and call.method == "GET" and unquote(name) in self.uploads:
+            return 200, (), self.uploads[unquote(name)]
+        return super()._act(call, problem, body)
+
     def outside_api(self, call: Call, body: bytes) -> tuple[int, Headers, bytes]:
         """Serve `/<path>.git/…` with `git http-backend`."""
         name, git, rest = call.path.partition(".git/")
@@ -202,8 +217,18 @@ class GitLabWithGit(GitLab):
     # --- what the REST part does not have yet -----------------------------------------------------
 
     def _endpoint(self, call: Call) -> Answer:
-        """`PUT merge_requests/:iid` for title and description, as a Developer may."""
+        """`PUT merge_requests/:iid` for title and description, as a Developer may; a branch; a
+        resource group's mode.
+        """
         parts = call.path.removeprefix("/api/v4/projects/").split("/")
+        if call.method == "GET" and parts[1:3] == ["repository", "branches"] and len(parts) == 4:
+            project, name = self.projects[int(parts[0])], unquote(parts[3])
+            found = name in project.branches
+            told = {"name": name, "protected": name in project.protected}
+            return Answer(200 if found else 404, told if found else {"message": "404"})
+        if call.method == "PUT" and parts[1] == "resource_groups":
+            self.process_modes[parts[2]] = call.json["process_mode"]
+            return Answer(200, {})
         if call.method != "PUT" or len(parts) != 3 or parts[1] != "merge_requests":
             return super()._endpoint(call)
         with self.lock:

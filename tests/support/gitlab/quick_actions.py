@@ -20,7 +20,7 @@ unsubscribe weight zoom
 """
 COMMANDS = frozenset(_WORDS.split())
 _COMMAND = re.compile(r"/(\w+)(?: (.*))?\s*")
-_FENCES = ("```", "~~~", ">>>")
+_FENCE = re.compile(r"(`{3,}|~{3,}|>{3,})[^`]*")
 
 
 def split(text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -34,9 +34,10 @@ def split(text: str) -> tuple[str, list[tuple[str, str]]]:
     fence = ""
     for line in text.replace("\r", "").split("\n"):
         if fence:
-            fence = "" if line.startswith(fence) else fence
-        elif line[:3] in _FENCES:
-            fence = line[:3]
+            ends = line.rstrip()
+            fence = "" if ends.startswith(fence) and not ends.strip(fence[0]) else fence
+        elif opened := _FENCE.fullmatch(line):
+            fence = opened[1]
         elif (found := _COMMAND.fullmatch(line)) and found[1].lower() in COMMANDS:
             commands.append((found[1].lower(), found[2] or ""))
             continue

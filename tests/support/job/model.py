@@ -63,11 +63,13 @@ class Sent:
 class Model:
     """The stand-in.
 
-    `status` answers every turn with an error; `hold` keeps turns waiting until it is set.
+    `status` answers every turn with an error; `hold` keeps turns waiting until it is set. `refusal`
+    is said to who brings an identity token.
     """
 
     turns: Sequence[Turn] = ()
     status: int = 0
+    refusal: str = ""
     requests: list[Sent] = field(default_factory=list)
     hold: threading.Event | None = None
     called: threading.Event = field(default_factory=threading.Event)
@@ -164,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _signs_in(self, sent: Sent) -> bool:
         """Answer what a token exchange asks for; tell whether it was one."""
-        if "AssumeRoleWithWebIdentity" in sent.text:
+        if self.stand_in.refusal:
+            self._send(400, self.stand_in.refusal.encode(), "text/plain")
+        elif "AssumeRoleWithWebIdentity" in sent.text:
             fields = zip(_FIELDS, AWS_KEYS, strict=True)
             keys = "".join(f"<{name}>{value}</{name}>" for name, value in fields)
             self._send(200, _STS.format(keys=keys).encode(), "text/xml")

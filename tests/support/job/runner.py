@@ -67,6 +67,7 @@ class Runner:
         self._cache: Path | None = None
         # The command that starts the script, as another user for example.
         self.start: Callable[[Path], list[str]] = lambda _: []
+        self.shell = ["bash"]
         self._payloads: set[str] = set()
         self.folder = Path(tempfile.mkdtemp(prefix="runner-"))
         self.folder.chmod(0o755)  # as the folder of GitLab's runner is
@@ -141,7 +142,9 @@ class Runner:
             assert old in text
             text = text.replace(old, new)
         script.write_text(text)
-        return self._ended([*self.start(clone), "bash", str(script)], environment, clone, during)
+        return self._ended(
+            [*self.start(clone), *self.shell, str(script)], environment, clone, during
+        )
 
     def created_at(self, pipeline: Record) -> str:
         """Return when a pipeline was created, as GitLab's variable has it: to the second, UTC."""

@@ -75,7 +75,7 @@ class Scene:
         self.model = Model(turns)
         self.number = next(installation.numbers)
         self.path = f"group/app-{self.number}"
-        self.inputs: dict[str, Any] = {"claude_version": "2.1.330", **(inputs or {})}
+        self.inputs: dict[str, Any] = {"claude_version": "2.1.332", **(inputs or {})}
         gitlab, number = self.gitlab, self.number
         gitlab.project(number, self.path)
         gitlab.member(number, BOT, 40)

@@ -87,12 +87,34 @@ def _install(folder: Path) -> None:
     (folder / "done").touch()
 
 
-def _unpack_rsync(folder: Path) -> None:
+@cache
+def busybox() -> Path | None:
+    """Return busybox, whose tools are Alpine's, or None where it cannot be had."""
+    installed = shutil.which("busybox")
+    folder = tools().folder / "busybox"
+    unpacked = folder / "root" / "bin" / "busybox"
+    with tools().folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed and not unpacked.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                _unpack(folder, "busybox-static")
+            except (OSError, subprocess.SubprocessError):
+                return None
+    return Path(installed) if installed else unpacked
+
+
+def _unpack(folder: Path, *packages: str) -> None:
     debs = folder / "debs"
     debs.mkdir()
-    _run(["apt-get", "download", *_RSYNC], debs, dict(os.environ))
+    _run(["apt-get", "download", *packages], debs, dict(os.environ))
     for deb in debs.glob("*.deb"):
         _run(["dpkg", "-x", str(deb), str(folder / "root")], debs, dict(os.environ))
+
+
+def _unpack_rsync(folder: Path) -> None:
+    _unpack(folder, *_RSYNC)
     libraries = next((folder / "root" / "usr" / "lib").glob("*-linux-gnu"))
     wrapper = folder / "bin" / "rsync"
     wrapper.write_text(

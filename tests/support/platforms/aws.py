@@ -21,7 +21,7 @@ from moto.moto_server.werkzeug_app import (
 from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
-from functions.aws import adapters
+from functions.aws import adapters, calls
 from tests.support.platforms import Answer, Platform
 from tests.support.platforms.aws_events import FunctionUrl, Poller, take
 from tests.support.platforms.aws_runtime import Function, lambda_environment
@@ -32,6 +32,7 @@ _KEYS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
 }
 
 
@@ -297,12 +298,12 @@ class Aws(Platform):
         """Let the adapters here use our moto, until this stops or another one is adopted."""
         adapters.client.cache_clear()
         self._stack.callback(adapters.client.cache_clear)
-        with pytest.MonkeyPatch.context() as environment:
-            for name, value in (_KEYS | {"AWS_ENDPOINT_URL": self._moto.url}).items():
-                environment.setenv(name, value)
-            for service in ("sqs", "dynamodb", "secretsmanager"):
-                self._stack.callback(adapters.client(service).close)
-                self._stack.callback(adapters.client(service, quick=True).close)
+        environment = self._stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in (_KEYS | {"AWS_ENDPOINT_URL": self._moto.url}).items():
+            environment.setenv(name, value)
+        for service in ("sqs", "dynamodb"):
+            self._stack.callback(adapters.client(service).close)
+        self._stack.callback(calls.session(self._moto.url).close)
 
 
 class _Moto:

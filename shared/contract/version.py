@@ -1,0 +1,3 @@
+"""The version of trigger and job, which a release gives both."""
+
+VERSION = "0.2.0"

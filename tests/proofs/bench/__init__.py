@@ -1,0 +1,1 @@
+"""What users pay in time and memory, beside the least that does anything."""
