@@ -144,6 +144,6 @@ def test_circles_end_and_too_many_files_are_all() -> None:
 
 def test_a_hostile_file_costs_no_time() -> None:
     text = "include: " + "*a" * 5_000 + ".yml\n" + "include: [\n" * 5_000
-    began = time.monotonic()
+    began = time.process_time()
     part("b" * 4_000 + ".yml", {ROOT: text})
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
