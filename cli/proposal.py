@@ -14,6 +14,20 @@ TEMPLATE = Path(__file__).parent.parent / "templates" / "claude.yml"
 # `include:` with a list below it, whose first dash is found with its indentation.
 _LIST = re.compile(r"^include:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*([ \t]*)- ", re.MULTILINE)
 
+_DESCRIPTION = """\
+Adds the job that runs Claude Code when it is mentioned.
+
+Before you merge it: mentions run on the default branch, where GitLab adds each job whose rules \
+match that branch, or that has none. Jobs that deploy, publish or cost need this before their \
+other rules:
+
+```yaml
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "trigger"
+      when: never
+```
+"""
+
 
 def propose(connection: Connection, project: Json) -> bool:
     """Open a merge request with the job; return whether the job is there already."""
@@ -70,7 +84,7 @@ def _propose(connection: Connection, project: Json, change: Json) -> None:
         source_branch=BRANCH,
         target_branch=project["default_branch"],
         title="Let Claude answer mentions",
-        description="Adds the job that runs Claude Code when it is mentioned.",
+        description=_DESCRIPTION,
         remove_source_branch=True,
     )
 
