@@ -12,7 +12,11 @@ from tests import ROOT
 WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 WRITTEN += sorted((ROOT / "docs").rglob("*.md"))
 # Programs write these; what people say in the conversation is made up.
-BY_PROGRAMS = [ROOT / "SECURITY.md", ROOT / "docs" / "reliability.md"]
+BY_PROGRAMS = [
+    ROOT / "SECURITY.md",
+    ROOT / "docs" / "reliability.md",
+    ROOT / "docs" / "performance.md",
+]
 CONVERSATION = ROOT / "docs" / "conversation.md"
 PAGES = sorted({*WRITTEN, *BY_PROGRAMS})
 
