@@ -12,6 +12,7 @@ import pytest
 from cli import checks
 from cli.__main__ import main
 from functions.aws import adapters
+from shared.receive import HEALTH
 from tests.support.deploy import bundles, sam
 from tests.support.deploy.ministack import KEYS, Ministack, Refused, Stack
 from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
@@ -115,10 +116,7 @@ def test_a_colleague_deploys_with_the_settings_file_and_changes_nothing_else(
 def test_the_function_url_answers_and_refuses_what_nobody_signed(
     stack: Stack, gitlab: GitLab
 ) -> None:
-    assert stack.deliver({}, b"", "GET") == (
-        200,
-        "gitlab-claude-trigger listens for GitLab webhooks here.\n",
-    )
+    assert stack.deliver({}, b"", "GET") == (200, HEALTH)
     headers, body = mention(gitlab)
     assert stack.deliver(headers | {"webhook-signature": "v1,AAAA"}, body)[0] == 401
     assert stack.deliver(headers, body.replace(b"fix it", b"fix up"))[0] == 401
@@ -218,18 +216,18 @@ def test_a_changed_parameter_reaches_the_url_that_gitlab_calls(
 def test_changed_code_reaches_the_url_that_gitlab_calls(
     cloud: Ministack, gitlab: GitLab, tmp_path: Path
 ) -> None:
-    greeting = "gitlab-claude-trigger listens for GitLab webhooks here."
+    greeting, better = "listens for GitLab webhooks here.", "listens better now."
     before = cloud.create("older", GitLabUrl=gitlab.url)
-    assert before.deliver({}, b"", "GET") == (200, f"{greeting}\n")
+    assert before.deliver({}, b"", "GET") == (200, HEALTH)
     shutil.copytree(bundles.here(), tmp_path / "newer")
     receive = tmp_path / "newer" / "shared" / "receive.py"
-    receive.write_text(receive.read_text().replace(greeting, "It listens better now."))
+    receive.write_text(receive.read_text().replace(greeting, better))
     for compiled in receive.parent.glob("__pycache__/receive.*"):
         compiled.unlink()
     cloud.upload(tmp_path / "newer", "newer.zip")
     after = cloud.update("older", "newer.zip")
     assert after.outputs["WebhookUrl"] == before.outputs["WebhookUrl"]
-    assert after.deliver({}, b"", "GET") == (200, "It listens better now.\n")
+    assert after.deliver({}, b"", "GET") == (200, HEALTH.replace(greeting, better))
 
 
 @pytest.mark.parametrize(
