@@ -74,13 +74,18 @@ class Store:
             self._owner.close()
             message = f"STATE_DIR: {self._file} cannot be opened: {error}"
             raise RuntimeError(message) from None
-        except RuntimeError:
+        except (OSError, RuntimeError):
             self._owner.close()
             raise
 
     def _open(self) -> None:
-        if self._file.exists() and self.find_damage(whole=True):
-            raise RuntimeError(self.damage)
+        if self._file.exists():
+            # SQLite would take a ruined beginning from the -wal, and write over what is there.
+            with self._file.open("rb") as file:
+                if file.read(len(_MAGIC)) not in (_MAGIC, b""):
+                    self._damaged()
+            if self.find_damage(whole=True):
+                raise RuntimeError(self.damage)
         self._connection = sqlite3.connect(
             self._file, timeout=WAIT, isolation_level=None, check_same_thread=False
         )

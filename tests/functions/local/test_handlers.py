@@ -12,6 +12,7 @@ import pytest
 from functions.local import handlers
 from functions.local.adapters import SqliteRecords, Store
 from functions.local.handlers import Local, main
+from functions.wiring import Installation
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import SecretError
 from shared.outcome.reasons import Reason, Retry
@@ -182,7 +183,7 @@ def test_a_task_that_fails_prints_no_traceback(
         raise error
 
     set_all(monkeypatch, environment)
-    monkeypatch.setattr(handlers.Installation, "sweep", fail)
+    monkeypatch.setattr(Installation, "sweep", fail)
     assert main("{}") == 1
     assert capsys.readouterr().err.startswith(told)
 
