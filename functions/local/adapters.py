@@ -302,21 +302,20 @@ class Lines:
     @staticmethod
     def _written(line: str) -> bool:
         try:
-            if not _takes_more():
-                return False
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
+            try:
+                number = sys.stderr.fileno()
+            except (OSError, ValueError):  # no file at all, as in tests
+                sys.stderr.write(f"{line}\n")
+                return True
+            # Past Python's buffer: what stays there after an error fails again, up to the exit.
+            data = f"{line}\n".encode()
+            return _takes_more(number) and os.write(number, data) == len(data)
         except (OSError, ValueError, AttributeError):  # ValueError, None: closed on our side
             return False
-        return True
 
 
-def _takes_more() -> bool:
+def _takes_more(number: int) -> bool:
     """Tell whether a write of a line (PIPE_BUF bytes at most) would return at once: poll(2)."""
-    try:
-        number = sys.stderr.fileno()
-    except (OSError, ValueError):  # no file at all, as in tests
-        return True
     poll = select.poll()
     poll.register(number, select.POLLOUT)
     return bool(poll.poll(0))

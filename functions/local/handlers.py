@@ -41,7 +41,7 @@ class Local:
         """Read the settings and open everything.
 
         Raises SettingsError, SecretError or RuntimeError, each with a cure; OSError where the
-        port is in use.
+        folder cannot be written.
         """
         settings = read_settings(environment, NEEDS)
         webhook, gitlab = (environment[variable] for variable in NEEDS)
@@ -61,7 +61,11 @@ class Local:
             log=log,
             now=now,
         )
-        self._server = Server(port, self._answer, self._installation.log_defect)
+        try:
+            self._server = Server(port, self._answer, self._installation.log_defect)
+        except OSError as error:
+            self._store.close()
+            raise SettingsError("PORT", str(port), "a port that is free to use here") from error
         self._workers = Workers(queue, self._installation.services)
 
     @property

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
+from socket import create_server
 from typing import Any
 
 import pytest
@@ -90,6 +91,14 @@ def test_a_folder_in_use_is_told_with_its_cure(
     assert main() == 2
     assert "is in use by another process; give each its own" in capsys.readouterr().err
     store.close()
+
+
+def test_a_port_in_use_is_told_and_the_folder_let_go(environment: dict[str, str]) -> None:
+    with create_server(("127.0.0.1", 0)) as other:
+        taken = environment | {"PORT": str(other.getsockname()[1])}
+        with pytest.raises(SettingsError, match=r"PORT: found '\d+', expected a port that is free"):
+            local(taken)
+    Store(Path(environment["STATE_DIR"])).close()
 
 
 def test_it_answers_until_it_is_stopped_and_can_be_started_again(
