@@ -15,6 +15,7 @@ from typing import NamedTuple
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import RunRequest, TrackRequest, from_json
 
+_PATIENCE = 100  # milliseconds a log line waits for a slow reader, unless one was lost just now
 WAIT = 1.2  # seconds to wait for each of lock and file: the answer to GitLab has to leave within 3
 
 _TABLES = """
@@ -276,10 +277,10 @@ class SqliteRecords:
 
 
 class Lines:
-    """Writes lines to standard error. What it does not take at once is counted and dropped.
+    """Writes lines to standard error. What it does not take soon is counted and dropped.
 
-    Nobody waits for a log, and nothing fails because of it: neither a full disk nor a pipe whose
-    reader has ended or stands still.
+    Nothing waits for a log or fails because of it: neither a full disk nor a pipe whose reader has
+    ended or stands still.
     """
 
     def __init__(self) -> None:
@@ -299,8 +300,7 @@ class Lines:
         with self._lock:
             self._written(sentence)
 
-    @staticmethod
-    def _written(line: str) -> bool:
+    def _written(self, line: str) -> bool:
         try:
             try:
                 number = sys.stderr.fileno()
@@ -309,16 +309,17 @@ class Lines:
                 return True
             # Past Python's buffer: what stays there after an error fails again, up to the exit.
             data = f"{line}\n".encode()
-            return _takes_more(number) and os.write(number, data) == len(data)
+            patience = 0 if self._lost else _PATIENCE
+            return _takes_more(number, patience) and os.write(number, data) == len(data)
         except (OSError, ValueError, AttributeError):  # ValueError, None: closed on our side
             return False
 
 
-def _takes_more(number: int) -> bool:
-    """Tell whether a write of a line (PIPE_BUF bytes at most) would return at once: poll(2)."""
+def _takes_more(number: int, milliseconds: int) -> bool:
+    """Tell whether a write of a line (PIPE_BUF bytes at most) will soon return at once: poll(2)."""
     poll = select.poll()
     poll.register(number, select.POLLOUT)
-    return bool(poll.poll(0))
+    return bool(poll.poll(milliseconds))
 
 
 log = Lines()

@@ -153,6 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.listen_to(self.connection, DEADLINE)
+        self._until = monotonic() + DEADLINE
         super().handle_one_request()
 
     def _serve(self) -> None:
@@ -167,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 body = self._chunks() if chunked else self._exactly(size)
             except _BodyError as error:
                 self.send_error(error.status)
+                self._discard()
                 return
             delivery = delivery._replace(body=body)
         elif size > MAX_BODY:  # a byte too many says enough
@@ -226,6 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _line(self, most: int) -> bytes:
         """Return the next line of at most so many bytes, with its end."""
+        if monotonic() > self._until:  # to be cut off ends nothing while more is there already
+            raise _BodyError(HTTPStatus.REQUEST_TIMEOUT)
         line = self.rfile.readline(most)
         if not line.endswith(b"\r\n"):
             ends = len(line) < most and not line.endswith(b"\n")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
 from struct import pack
@@ -146,6 +147,22 @@ def test_half_a_body_in_chunks_is_no_delivery(server: Server) -> None:
             sent.sendall(CHUNKED + b"\r\n" + begun)
             sent.shutdown(SHUT_WR)
             assert rest(sent)[9:12] == b"408"
+    assert SEEN == []
+
+
+def test_chunks_that_keep_coming_are_not_read_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEADLINE", 0.3)
+    # Who is cut off may have sent so much that the end is never read.
+    monkeypatch.setattr(Server, "_cut_off", lambda *_: None)
+    SEEN.clear()
+    chunk, began = b"1;" + b"x" * 4000 + b"\r\na\r\n", time.monotonic()
+    with connected(server) as sent, suppress(OSError):
+        sent.sendall(CHUNKED + b"\r\n")
+        while time.monotonic() - began < 4:
+            sent.sendall(chunk * 20)
+    assert time.monotonic() - began < 3
     assert SEEN == []
 
 
