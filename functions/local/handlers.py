@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -12,10 +13,13 @@ from functions.local.adapters import SqliteQueue, SqliteRecords, Store, log
 from functions.local.server import Server
 from functions.local.workers import Workers
 from functions.wiring import Installation, read_settings
+from shared.incoming.delivery import Delivery
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
 from shared.installation.settings import required
 from shared.installation.settings_file import parse
+from shared.outcome.reasons import TriggerError
+from shared.receive import Answer
 from shared.runs.record import Record, RecordError, key_of
 from shared.services import Log
 
@@ -39,7 +43,7 @@ class Local:
         """Read the settings and open everything.
 
         Raises SettingsError, SecretError or RuntimeError, each with a cure; OSError where the
-        port is in use.
+        folder cannot be written.
         """
         settings = read_settings(environment, {})
         folder = Path(environment.get("STATE_DIR") or "./.state")
@@ -51,7 +55,7 @@ class Local:
             GitLabSecrets.parse(gitlab())
         port = _port(environment.get("PORT") or "8080")
         self._store = Store(folder)
-        queue, records = SqliteQueue(self._store), SqliteRecords(self._store, now())
+        queue, records = SqliteQueue(self._store, now), SqliteRecords(self._store, now())
         _release(records, now())
         self._installation = Installation(
             settings,
@@ -62,7 +66,11 @@ class Local:
             log=log,
             now=now,
         )
-        self._server = Server(port, self._installation.receive, self._installation.log_defect)
+        try:
+            self._server = Server(port, self._answer, self._installation.log_defect)
+        except OSError as error:
+            self._store.close()
+            raise SettingsError("PORT", str(port), "a port that is free to use here") from error
         self._workers = Workers(queue, self._installation.services)
 
     @property
@@ -81,6 +89,17 @@ class Local:
         self._workers.stop()
         self._store.close()
 
+    @property
+    def damage(self) -> str:
+        """What is wrong with the state file, as a sentence; empty where nothing is known to be."""
+        return self._store.damage
+
+    def _answer(self, delivery: Delivery) -> Answer:
+        """Tell who asks how it is what is wrong; leave the rest to `receive`."""
+        if delivery.method in ("GET", "HEAD") and (trouble := self._workers.trouble()):
+            return Answer(503, "text/plain; charset=utf-8", f"{trouble}\n")
+        return self._installation.receive(delivery)
+
     def carry_out(self, task: Mapping[str, object]) -> dict[str, object]:
         """Sweep or replay once, without serving: a task as `shared.sweep.carry_out` reads it."""
         try:
@@ -91,7 +110,10 @@ class Local:
 
 
 def main(task: str = "") -> int:
-    """Run until interrupted, or carry out one task (JSON); return 2 when a setting is wrong."""
+    """Run until SIGTERM or SIGINT, or carry out one task (JSON).
+
+    Return 0, 1 for what failed, 2 when a setting is wrong.
+    """
     try:
         wanted = json.loads(task or "null")
         local = Local({**_settings_file(os.environ), **os.environ})
@@ -99,17 +121,36 @@ def main(task: str = "") -> int:
             sys.stdout.write(json.dumps(local.carry_out(wanted)) + "\n")
             return 0
     except (SettingsError, SecretError, RuntimeError, OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
+        log.say(str(error))
         return 2
-    local.start()
-    sys.stderr.write(f"Listening on {local.url}\n")
-    if local.awaits_setup:
-        sys.stderr.write("It has no secrets yet, and takes no delivery: make setup PROJECT=…\n")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        local.stop()
+    except Exception as error:  # noqa: BLE001  its text may quote a secret, a traceback does
+        ours = isinstance(error, TriggerError)
+        log.say(str(error) if ours else f"The task failed: {type(error).__name__}")
+        return 1
+    _serve(local)
     return 0
+
+
+def _serve(local: Local) -> None:
+    """Serve until a signal comes, and end what has begun; a second signal ends at once."""
+    ended = threading.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def end(*_: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_DFL)
+        ended.set()
+
+    for each in signals:
+        signal.signal(each, end)
+    local.start()
+    log.say(f"Listening on {local.url}")
+    if local.awaits_setup:
+        log.say("It has no secrets yet, and takes no delivery: make setup PROJECT=…")
+    ended.wait()
+    local.stop()
+    if local.damage:  # an orderly end would have SQLite write into the file
+        os._exit(1)
 
 
 def secret_file(folder: Path, document: str) -> Path:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
 from operator import itemgetter
 from socket import SHUT_RD, SHUT_WR, socket
+from string import hexdigits
 from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ CONNECTIONS = 64  # at once; for a further one whoever has had the longest to se
 DEADLINE = 15.0  # seconds a request may take from its first byte; GitLab gives up after 10
 _DIGITS = 9  # of a Content-Length: more than any body may have
 _POLL = 0.1  # seconds between looks whether to stop, and which requests take too long
+_CHUNK_LINE = 4096  # bytes of a chunk's first line or of all trailers
 _LINGER = 1.0  # seconds in which a refused body may still come, to be thrown away
 _PIECE, _PIECES = 64 * 1024, 16  # bytes of it at once, and how often
 
@@ -38,7 +40,9 @@ class Server(ThreadingHTTPServer):
         """Take the port (0: any free one) and listen; raise OSError where it is in use."""
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer, self._log_defect = answer, log_defect
+        self.draining = False
         self._deadlines: dict[socket, float] = {}
+        self._silent: set[socket] = set()  # between two requests
         self._lock, self._free = Lock(), BoundedSemaphore(CONNECTIONS)
         self._thread = Thread(target=self.serve_forever, args=(_POLL,))
 
@@ -52,15 +56,23 @@ class Server(ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more requests."""
+        """Take no more requests, and answer those that have begun."""
         self.shutdown()
         self._thread.join()
         self.server_close()
+        self.draining = True
+        with self._lock:
+            silent = list(self._silent)
+        self._cut_off(silent)
+        end = monotonic() + DEADLINE + _LINGER
+        for _ in range(CONNECTIONS):
+            while not self._free.acquire(timeout=_POLL) and monotonic() < end:
+                self.service_actions()
 
     def get_request(self) -> tuple[socket, Any]:
         """Accept a connection; raise OSError, which leaves it waiting, while all are answered."""
         if not self._free.acquire(blocking=False):
-            self._cut_off(self._listened_to()[:1])
+            self._cut_off([each for each, _ in self._listened_to()[:1]])
             if not self._free.acquire(timeout=_POLL):
                 raise BlockingIOError
         try:
@@ -80,11 +92,15 @@ class Server(ThreadingHTTPServer):
     def service_actions(self) -> None:
         """End what has taken too long."""
         now = monotonic()
-        self._cut_off([each for each in self._listened_to() if each[1] < now])
+        self._cut_off([each for each, until in self._listened_to() if until < now])
 
-    def listen_to(self, connection: socket, seconds: float | None) -> None:
-        """Give a connection so many seconds to send; with None nothing is expected of it."""
+    def listen_to(self, connection: socket, seconds: float | None, *, silent: bool = False) -> None:
+        """Give a connection so many seconds to send; with None nothing is expected of it.
+
+        `silent`: it has not begun to.
+        """
         with self._lock:
+            (self._silent.add if silent else self._silent.discard)(connection)
             if seconds is None:
                 self._deadlines.pop(connection, None)
             else:
@@ -96,9 +112,9 @@ class Server(ThreadingHTTPServer):
             return sorted(self._deadlines.items(), key=itemgetter(1))
 
     @staticmethod
-    def _cut_off(connections: list[tuple[socket, float]]) -> None:
+    def _cut_off(connections: list[socket]) -> None:
         """Let those who read from there find that no more comes."""
-        for connection, _ in connections:
+        for connection in connections:
             with suppress(OSError):  # it has ended by itself
                 connection.shutdown(SHUT_RD)
 
@@ -107,6 +123,14 @@ class Server(ThreadingHTTPServer):
         error = sys.exception()
         if isinstance(error, Exception) and not isinstance(error, OSError):
             self._log_defect(error)
+
+
+class _BodyError(Exception):
+    """A body that cannot be read, and the status that says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,41 +144,97 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Give each request its time, which begins with its first byte."""
-        self.server.listen_to(self.connection, self.timeout)
+        self.server.listen_to(self.connection, self.timeout, silent=True)
         try:
-            self.rfile.peek(1)
+            begun = not self.server.draining and self.rfile.peek(1)
         except OSError:
+            begun = False
+        if not begun:
             self.close_connection = True
             return
         self.server.listen_to(self.connection, DEADLINE)
+        self._until = monotonic() + DEADLINE
         super().handle_one_request()
 
     def _serve(self) -> None:
         names = {name.lower() for name in self.headers}
-        headers = {name: ",".join(self.headers.get_all(name, [])) for name in names}
+        headers = {name: self._value(name) for name in names}
         delivery, size = Delivery(self.command, headers, b""), self._size()
+        chunked = "transfer-encoding" in headers
         # Whom nothing will be believed gets the answer without a look at the body.
         reads = self.command == "POST" and has_credentials(delivery) and size <= MAX_BODY
         if reads:
-            delivery = delivery._replace(body=self.rfile.read(size))
-            if len(delivery.body) < size:
-                self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+            try:
+                body = self._chunks() if chunked else self._exactly(size)
+            except _BodyError as error:
+                self.send_error(error.status)
+                self._discard()
                 return
+            delivery = delivery._replace(body=body)
         elif size > MAX_BODY:  # a byte too many says enough
             delivery = delivery._replace(body=bytes(MAX_BODY + 1))
         self.server.listen_to(self.connection, None)
-        unread = "transfer-encoding" in headers or (size > 0 and not reads)
-        self._say(self.server.answer(delivery), last=unread)
+        unread = len(delivery.body) > MAX_BODY or ((chunked or size > 0) and not reads)
+        self._say(self.server.answer(delivery), last=unread or self.server.draining)
         if unread:
             self._discard()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  names of http.server
 
+    def _value(self, name: str) -> str:
+        """Return a header's values as one, without blanks around each: RFC 9110, 5.3 and 5.5."""
+        return ",".join(value.strip(" \t") for value in self.headers.get_all(name, []))
+
     def _size(self) -> int:
-        """Return the body's length; one that is no number is too large."""
-        length = self.headers.get("Content-Length", "0")
-        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS
+        """Return the body's length; one that is no number, or several, are too large."""
+        lengths = set(self.headers.get_all("Content-Length", ["0"]))
+        length = lengths.pop().strip(" \t")
+        told = length.isascii() and length.isdigit() and len(length) <= _DIGITS and not lengths
         return int(length) if told else MAX_BODY + 1
+
+    def _exactly(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise _BodyError(HTTPStatus.REQUEST_TIMEOUT)
+        return data
+
+    def _chunks(self) -> bytes:
+        """Return a body that comes in chunks; of one too large, a byte more than it may have.
+
+        https://www.rfc-editor.org/rfc/rfc9112#section-7.1. A length beside it, another coding
+        and HTTP/1.0 are refused, as senders and proxies differ in what they make of these (6.1).
+        """
+        if self._value("Transfer-Encoding").lower() != "chunked":
+            raise _BodyError(HTTPStatus.NOT_IMPLEMENTED)
+        if "Content-Length" in self.headers or self.request_version == "HTTP/1.0":
+            raise _BodyError(HTTPStatus.BAD_REQUEST)
+        body = bytearray()
+        while size := self._chunk_size():
+            if len(body) + size > MAX_BODY:
+                return bytes(MAX_BODY + 1)
+            body += self._exactly(size)
+            if self._exactly(2) != b"\r\n":
+                raise _BodyError(HTTPStatus.BAD_REQUEST)
+        left = _CHUNK_LINE
+        while (line := self._line(left)) != b"\r\n":  # trailers say nothing to us
+            left -= len(line)
+        return bytes(body)
+
+    def _chunk_size(self) -> int:
+        digits = self._line(_CHUNK_LINE).partition(b";")[0].strip()
+        if not (0 < len(digits) <= _DIGITS and set(digits) <= set(hexdigits.encode())):
+            raise _BodyError(HTTPStatus.BAD_REQUEST)
+        return int(digits, 16)
+
+    def _line(self, most: int) -> bytes:
+        """Return the next line of at most so many bytes, with its end."""
+        if monotonic() > self._until:  # to be cut off ends nothing while more is there already
+            raise _BodyError(HTTPStatus.REQUEST_TIMEOUT)
+        line = self.rfile.readline(most)
+        if not line.endswith(b"\r\n"):
+            ends = len(line) < most and not line.endswith(b"\n")
+            raise _BodyError(HTTPStatus.REQUEST_TIMEOUT if ends else HTTPStatus.BAD_REQUEST)
+        return line
 
     def _say(self, answer: Answer, *, last: bool) -> None:
         data = answer.body.encode()

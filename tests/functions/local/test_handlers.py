@@ -1,17 +1,22 @@
 """The local platform as one process: its settings, its start after a kill, its one task, its end."""
 
 import json
+import signal
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
+from socket import create_server
 from typing import Any
 
 import pytest
 
+from functions.local import handlers
 from functions.local.adapters import SqliteRecords, Store
 from functions.local.handlers import Local, main, secret_file
+from functions.wiring import Installation
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import SecretError
+from shared.outcome.reasons import Reason, Retry
 from shared.runs.record import LEASE, Record, State, key_of
 from tests.support import fakes
 
@@ -88,6 +93,14 @@ def test_a_folder_in_use_is_told_with_its_cure(
     store.close()
 
 
+def test_a_port_in_use_is_told_and_the_folder_let_go(environment: dict[str, str]) -> None:
+    with create_server(("127.0.0.1", 0)) as other:
+        taken = environment | {"PORT": str(other.getsockname()[1])}
+        with pytest.raises(SettingsError, match=r"PORT: found '\d+', expected a port that is free"):
+            local(taken)
+    Store(Path(environment["STATE_DIR"])).close()
+
+
 def test_it_answers_until_it_is_stopped_and_can_be_started_again(
     environment: dict[str, str],
 ) -> None:
@@ -101,6 +114,87 @@ def test_it_answers_until_it_is_stopped_and_can_be_started_again(
         running.stop()
         with pytest.raises(ConnectionRefusedError):
             connection.request("GET", "/")
+
+
+def test_who_asks_how_it_is_hears_of_trouble(environment: dict[str, str]) -> None:
+    running = local(environment)
+    running.start()
+    connection = HTTPConnection(running.url.removeprefix("http://").rstrip("/"), timeout=5)
+    (Path(environment["STATE_DIR"]) / "state.sqlite3").rename(environment["STATE_DIR"] + "/away")
+    running._store.find_damage(whole=False)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (
+        503,
+        b"The state file is damaged: the log says what to do.\n",
+    )
+    headers, body = fakes.delivery(fakes.payload())[1:]
+    connection.request("POST", "/", body, dict(headers))
+    assert connection.getresponse().status == 503
+    connection.close()
+    running.stop()
+
+
+def test_a_damaged_file_is_told_with_its_cure(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = Path(environment["STATE_DIR"])
+    folder.mkdir()
+    (folder / "state.sqlite3").write_bytes(b"no database" * 1000)
+    set_all(monkeypatch, environment)
+    assert main() == 2
+    assert "is damaged or was replaced, and is left as it is. Stop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order_and_a_second_one_at_once(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    set_all(monkeypatch, environment)
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    ended: list[object] = []
+
+    class Stopping(Local):
+        def start(self) -> None:
+            super().start()
+            signal.raise_signal(number)
+
+        def stop(self) -> None:
+            ended.append(signal.getsignal(number))
+            super().stop()
+
+    monkeypatch.setattr(handlers, "Local", Stopping)
+    try:
+        assert main() == 0
+    finally:
+        for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(each, handler)
+    assert ended == [signal.SIG_DFL]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("canary"), "The task failed: KeyError\n"),
+        (Retry(Reason.QUEUE_UNAVAILABLE), "queue_unavailable: The queue did not take"),
+    ],
+)
+def test_a_task_that_fails_prints_no_traceback(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    told: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    set_all(monkeypatch, environment)
+    monkeypatch.setattr(Installation, "sweep", fail)
+    assert main("{}") == 1
+    assert capsys.readouterr().err.startswith(told)
 
 
 def stored(environment: Mapping[str, str], *records: Record | tuple[str, str]) -> None:

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
 from struct import pack
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -102,10 +103,91 @@ def test_a_body_too_large_or_of_no_length_is_not_read(server: Server, length: st
     assert [len(each.body) for each in SEEN] == [MAX_BODY + 1]
 
 
-def test_a_body_in_chunks_is_not_taken_for_another_request(server: Server) -> None:
-    head = b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert raw(server, head + b"4\r\nGET \r\n0\r\n\r\n").count(b"HTTP/1.1 ") == 1
-    assert [each.body for each in SEEN] == [b""]
+CHUNKED = b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nTransfer-Encoding: chunked\r\n"
+
+
+def test_a_body_in_chunks_is_read_and_not_taken_for_another_request(server: Server) -> None:
+    body = b"4\r\nGET \r\n0A;name=value\r\n/ HTTP/1.1\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert raw(server, CHUNKED + b"\r\n" + body + last).count(b"HTTP/1.1 202") == 2
+    assert [(each.method, each.body) for each in SEEN] == [
+        ("POST", b"GET / HTTP/1.1"),
+        ("GET", b""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (CHUNKED + b"\r\n4\r\nabcdX\r\n0\r\n\r\n", b"400"),  # longer than it says
+        (CHUNKED + b"\r\n-4\r\nabcd\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"\r\n4_0\r\nabcd\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"\r\n\r\nabcd\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"\r\n4\nabcd\n0\n\n", b"400"),  # a lone line feed ends no line
+        (CHUNKED + b"\r\n" + b"0" * 5000, b"400"),
+        (CHUNKED + b"\r\n0\r\n" + b"X: y\r\n" * 2000, b"400"),
+        (CHUNKED + b"Content-Length: 4\r\n\r\n4\r\nabcd\r\n0\r\n\r\n", b"400"),
+        (CHUNKED.replace(b"1.1", b"1.0") + b"\r\n4\r\nabcd\r\n0\r\n\r\n", b"400"),
+        (CHUNKED.replace(b"chunked", b"gzip, chunked") + b"\r\n0\r\n\r\n", b"501"),
+        (CHUNKED + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", b"501"),
+    ],
+)
+def test_chunks_that_another_would_read_otherwise_are_refused(
+    server: Server, request_: bytes, status: bytes
+) -> None:
+    said = raw(server, request_ + b"GET / HTTP/1.1\r\n\r\n")
+    assert (said[9:12], said.count(b"HTTP/1.")) == (status, 1)
+    assert SEEN == []
+
+
+def test_half_a_body_in_chunks_is_no_delivery(server: Server) -> None:
+    SEEN.clear()
+    for begun in (b"", b"4", b"4\r\n", b"4\r\nab", b"4\r\nabcd\r\n", b"0\r\n"):
+        with connected(server) as sent:
+            sent.sendall(CHUNKED + b"\r\n" + begun)
+            sent.shutdown(SHUT_WR)
+            assert rest(sent)[9:12] == b"408"
+    assert SEEN == []
+
+
+def test_chunks_that_keep_coming_are_not_read_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEADLINE", 0.3)
+    # Who is cut off may have sent so much that the end is never read.
+    monkeypatch.setattr(Server, "_cut_off", lambda *_: None)
+    SEEN.clear()
+    chunk, began = b"1;" + b"x" * 4000 + b"\r\na\r\n", time.monotonic()
+    with connected(server) as sent, suppress(OSError):
+        sent.sendall(CHUNKED + b"\r\n")
+        while time.monotonic() - began < 4:
+            sent.sendall(chunk * 20)
+    assert time.monotonic() - began < 3
+    assert SEEN == []
+
+
+def test_chunks_are_read_up_to_the_largest_body(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BODY", 10)
+    for chunks, size in ((b"6\r\nabcdef\r\n4\r\nabcd\r\n", 10), (b"6\r\nabcdef\r\n5\r\n", 11)):
+        end = b"0\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+        raw(server, CHUNKED + b"\r\n" + chunks + end)
+        assert len(SEEN[0].body) == size
+        assert len(SEEN) == (2 if size == 10 else 1)
+
+
+def test_two_lengths_are_none(server: Server) -> None:
+    head = (
+        b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nContent-Length: 4\r\nContent-Length: 40\r\n\r\n"
+    )
+    assert raw(server, head + b"abcdGET / HTTP/1.1\r\n\r\n").count(b"HTTP/1.1 ") == 1
+    assert [len(each.body) for each in SEEN] == [MAX_BODY + 1]
+
+
+def test_blanks_around_a_value_are_no_part_of_it(server: Server) -> None:
+    raw(server, b"GET / HTTP/1.1\r\nX-Gitlab-Token: \t a b \t\r\nConnection: close\r\n\r\n")
+    assert SEEN[0].headers["x-gitlab-token"] == "a b"
 
 
 def test_nothing_is_written_of_a_request(
@@ -209,3 +291,30 @@ def test_a_client_that_hangs_up_writes_nothing_and_a_defect_its_class(
     assert raw(server, b"GET / HTTP/1.1\r\nX-Gitlab-Event: Defect\r\n\r\n") == b""
     assert capsys.readouterr() == ("", "")
     assert [type(each) for each in DEFECTS] == [KeyError]
+
+
+def test_an_end_lets_what_has_begun_be_answered_and_silent_ones_go() -> None:
+    def answer(delivery: Delivery) -> Answer:
+        begun.set()
+        GO_ON.wait(10)
+        return Answer(202, "text/plain", str(len(delivery.body)))
+
+    begun, server = Event(), Server(0, answer, DEFECTS.append)
+    server.start()
+    GO_ON.clear()
+    with connected(server) as silent, connected(server) as half, connected(server) as asked:
+        half.sendall(b"POST / HTTP/1.1\r\nX-Gitlab-Token: x\r\nContent-Length: 2\r\n\r\n{")
+        asked.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert begun.wait(5)
+        ending = Thread(target=server.stop)
+        ending.start()
+        assert silent.recv(1) == b""
+        assert ending.is_alive()
+        half.sendall(b"}")
+        GO_ON.set()
+        for each in (half, asked):
+            said = rest(each)
+            assert said.startswith(b"HTTP/1.1 202")
+            assert b"\r\nConnection: close\r\n" in said
+        ending.join(5)
+        assert not ending.is_alive()

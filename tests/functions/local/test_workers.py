@@ -1,16 +1,17 @@
 """The threads behind the queue: what becomes of a request, and that no error ends a worker."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from functions.local import workers
-from functions.local.adapters import SqliteQueue, Store
+from functions.local.adapters import SqliteQueue, SqliteRecords, Store
 from functions.local.workers import WORKERS, Workers
 from shared.outcome.reasons import Reason, Retry
-from shared.runs.record import ATTEMPTS, pause
+from shared.runs.record import ATTEMPTS, LEASE, pause
 from tests.support import fakes
 
 REQUEST = fakes.run()
@@ -92,6 +93,91 @@ def test_the_last_attempt_is_told_so(stage: Stage, before: int, last: bool) -> N
         assert stage.queue.take(stage.clock.time, stage.clock.time)
     stage.work(None)
     assert stage.lasts == [last]
+
+
+@pytest.mark.parametrize(("after", "due"), [(40.0, 40.0), (3600.0, LEASE)])
+def test_to_meet_another_attempt_is_none(stage: Stage, after: float, due: float) -> None:
+    stage.queue.put(REQUEST)
+    stage.work(Retry(Reason.BUSY, after))
+    assert stage.due() == [due]
+    assert stage.queue.take(stage.clock.time + due, 0) == (REQUEST, 0)
+
+
+def watched(stage: Stage, patch: pytest.MonkeyPatch, until: Callable[[], bool]) -> None:
+    """Let the watch go its rounds until something is so."""
+    patch.setattr(workers, "_WATCH", 0.01)
+    stage.workers.start()
+    for _ in range(500):
+        if until():
+            break
+        time.sleep(0.01)
+    else:
+        pytest.fail("it did not come about")
+
+
+def test_a_worker_that_has_ended_is_told_and_replaced(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dispatch(*_: object, **__: object) -> Reason:
+        raise SystemExit
+
+    monkeypatch.setattr(workers, "dispatch", dispatch)
+    for iid in range(WORKERS):
+        stage.queue.put(fakes.run(fakes.NOTE._replace(note_id=100 + iid, iid=iid)))
+    watched(stage, monkeypatch, lambda: len(stage.log.lines) == 2 * WORKERS)
+    assert stage.log.lines.count(("ERROR", {"error": "SystemExit"})) == WORKERS
+    assert stage.workers.trouble() == ""
+    stage.workers.stop()
+    assert stage.workers.trouble() == "A worker has ended."
+
+
+def test_a_request_that_nobody_takes_is_told_until_it_is_taken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.Workers, "_take", lambda _: None)
+    stage.queue = stage.workers._queue = SqliteQueue(stage.store, stage.clock)
+    stage.queue.put(REQUEST)
+    stage.clock.time += workers.OVERDUE + 1
+    watched(stage, monkeypatch, lambda: "A request is due" in stage.workers.trouble())
+    stage.queue.done(REQUEST)
+    for _ in range(500):
+        if not stage.workers.trouble():
+            break
+        time.sleep(0.01)
+    assert stage.workers.trouble() == ""
+    stage.workers.stop()
+
+
+def test_a_damaged_file_is_told_once(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state.sqlite3").rename(tmp_path / "away")
+    watched(stage, monkeypatch, lambda: "damaged" in stage.workers.trouble())
+    time.sleep(0.05)
+    stage.workers.stop()
+    ((severity, fields),) = stage.log.lines
+    assert severity == "ERROR"
+    assert "state.sqlite3 is damaged or was replaced" in str(fields["error"])
+
+
+def test_a_watch_that_stands_still_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_BLIND", -1)
+    monkeypatch.setattr(workers, "_WATCH", 1000)
+    stage.workers.start()
+    assert stage.workers.trouble() == "The watch over the workers does not answer."
+    stage.workers.stop()
+
+
+def test_what_expires_while_it_runs_is_forgotten(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_FORGET_EVERY", 1)
+    monkeypatch.setattr(workers, "_READ_EVERY", 1)
+    records = SqliteRecords(stage.store, stage.clock.time)
+    records.write("run/old", "{}", None, int(stage.clock.time) + 60)
+    stage.clock.time += 61
+    watched(stage, monkeypatch, lambda: not records.starting_with("run/"))
+    stage.workers.stop()
 
 
 def test_a_sweep_that_fails_is_followed_by_another(

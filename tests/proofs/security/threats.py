@@ -239,6 +239,7 @@ TRIGGER_THREATS = (
             "functions/test_wiring.py::test_what_is_refused_is_counted_and_told_once_a_second",
             "functions/local/test_server.py::test_without_credentials_a_body_is_not_read",
             "functions/local/test_server.py::test_a_request_that_does_not_end_is_cut_off",
+            "functions/local/test_server.py::test_chunks_that_another_would_read_otherwise_are_refused",
             f"{_QUICK}::test_bombs_are_harmless",
         ),
         ("core", "clouds", "floods"),
