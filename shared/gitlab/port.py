@@ -83,6 +83,9 @@ class Pipelines(Protocol):
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
         """Return where a pipeline stands; None when it is gone."""
 
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
+        """Yield a project's triggered pipelines, newest first, without their jobs."""
+
     def cancel(self, project_id: int, pipeline_id: int) -> None:
         """Cancel a pipeline; one that has ended is fine. 403 says that our token may not."""
 
@@ -115,10 +118,17 @@ class Projects(Protocol):
     def project(self, project_id: str) -> Project | None:
         """Return a project by its id or path; None when GitLab shows none."""
 
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        """Yield the ids of our projects where something happened, and when it last did.
+
+        Both times are in Unix seconds. GitLab writes down the first event of an hour, so what
+        happens later in that hour does not show.
+        """
+
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
         """Yield the comments on issues and merge requests, oldest first.
 
-        They begin with the day of `since` (Unix seconds).
+        They begin with the day of `since` (Unix seconds), or later in it.
         """
 
     def hooks(self, project_id: int) -> list[Hook]:

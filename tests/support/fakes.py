@@ -210,6 +210,11 @@ class GitLab:
         )
         self.statuses[pipeline_id] = Progress(status, 61, NOW, (job,))
 
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:  # noqa: ARG002
+        self._meet("newest_pipelines")
+        for number in sorted(self.statuses, reverse=True):
+            yield number, self.statuses[number]._replace(jobs=())
+
     def target(self, event: Event) -> Target:
         self._meet("target")
         there = self.branches or event.branches or Branches("feature", "main", 7, "abc")
@@ -253,6 +258,15 @@ class GitLab:
         return next(
             (each for each in self.projects if project_id in (str(each.id), each.path)), None
         )
+
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        self._meet("active_projects")
+        for project in self.projects:
+            times = [
+                each.created_at for each in self.written if each.event.project_id == project.id
+            ]
+            if times and max(times) >= since:
+                yield project.id, max(times)
 
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:  # noqa: ARG002
         self._meet("comments")

@@ -28,6 +28,7 @@ OPERATIONS = {
     "/api/v4/version": "get",
     "/api/v4/user": "get",
     "/api/v4/users/{id}": "get",
+    "/api/v4/projects": "get",
     _P: "get",
     f"{_P}/members/all": "get",
     f"{_P}/members/all/{{user_id}}": "get",

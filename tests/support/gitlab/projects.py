@@ -32,6 +32,23 @@ def show_user(state: State, request: Request) -> Answer:
     return Answer(200, entities.user(state, request.id("user_id"), whole=request.user.admin))
 
 
+@route("GET", "projects")
+def list_projects(state: State, request: Request) -> Answer:
+    """Those one is a member of, active since, by id, as our calls ask; the fields that the API file
+    has, though GitLab shows more.
+    """
+    after = request.moment("last_activity_after") or 0.0
+    request.choice("order_by", ("id",), "id")
+    found = [
+        project
+        for number, project in sorted(state.projects.items())
+        if (state.level(number, request.user.id) or not request.flag("membership"))
+        and entities.last_activity(state, project) >= after
+    ]
+    page, headers = request.page(found)
+    return Answer(200, [entities.project_basic(state, each) for each in page], headers)
+
+
 @route("GET", "projects/:id")
 def show_project(state: State, request: Request) -> Answer:
     """By id or path."""
