@@ -101,6 +101,9 @@ it outlived its lease. They strike mentions in issues and in diffs, calls for he
 pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
 `template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to
 three attempts; dead letters are replayed once all has healed.
+
+One part alone, such as the sweep over 10,000 projects, is run with
+`.venv/bin/python -m tests.proofs.faults sweep`; `tests/proofs/faults/parts.py` has the names.
 """
 
 _CASES: tuple[tuple[str, GitLabError], ...] = (
