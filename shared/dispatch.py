@@ -118,6 +118,8 @@ class Attempt:
         if record.state in ENDED:
             return Reason.DUPLICATE
         self._prove_project()
+        if not self._request.event.note_id and not self._is_first():
+            return Reason.DUPLICATE
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
         if record.state is not State.TRIGGERED:
@@ -144,6 +146,14 @@ class Attempt:
             raise refusals.unavailable(error) from error
         if project is None or not speaks_for(request.bound, project.id, project.path):
             raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
+
+    def _is_first(self) -> bool:
+        """Tell whether no other run was asked for by the same change; such a one ends here."""
+        services, lease = self._services, self._lease
+        if store.first_asked(self._request, services.records, services.now()):
+            return True
+        lease.write(lease.record.ended(State.REFUSED, Reason.DUPLICATE))
+        return False
 
     def _acknowledge(self) -> Reason:
         """List the run that has its pipeline, reply, and end it."""

@@ -60,10 +60,13 @@ class Look:
         self._look_at_pipelines()
         if served and self._now - self.mark.hooks >= HOOKS_EVERY:
             self._look_at_hooks()
+            if self.mark.hooks:  # what was asked before the first look may have been told of
+                self._look_at_changes()
             self.mark = self.mark._replace(hooks=int(self._now))
-        # What came in while it was switched off is not looked at again unasked.
-        until = int(self._end if served else self._end + OVERLAP)
-        self.mark = self.mark._replace(until=until, due=0)
+        self.mark = self.mark._replace(until=int(self._end), due=0)
+        if not served:  # what comes in meanwhile is not looked at unasked, not even later
+            reached = int(self._end + OVERLAP)
+            self.mark = self.mark._replace(until=reached, hooks=reached)
 
     def _look_at_comments(self) -> None:
         for comment in self._services.gitlab.comments(self._project, self._start):
@@ -136,12 +139,28 @@ class Look:
 
     def _look_at_deliveries(self, hook_id: int) -> None:
         gitlab, project_id = self._services.gitlab, self._project.id
-        # Of what failed since the last look at the webhooks, not since that at the comments.
-        since = min(self._start, self.mark.hooks - OVERLAP) if self.mark.hooks else self._start
-        for body in gitlab.failed_deliveries(project_id, hook_id, since):
+        for body in gitlab.failed_deliveries(project_id, hook_id, self._since_last_hour()):
             self._check_time()
             with suppress(Stop):
                 self._queue_missed(parse(VerifiedDelivery(body)))
+
+    def _look_at_changes(self) -> None:
+        """Find who asked by opening something, or by an assignment or label."""
+        gitlab, settings = self._services.gitlab, self._services.settings
+        since = self._since_last_hour()
+        for opened in gitlab.changed_targets(self._project, since):
+            self._check_time()
+            try:
+                ask(opened, settings)  # as it is now, and be it by whom it may
+            except Stop:
+                continue
+            for event in gitlab.askings(opened, since):
+                if since <= event.at <= self._end:
+                    self._queue_missed(event)
+
+    def _since_last_hour(self) -> float:
+        """Return the end of the last look at webhooks and changes; comments are looked at more."""
+        return min(self._start, self.mark.hooks - OVERLAP) if self.mark.hooks > 0 else self._start
 
     def _queue_missed(self, event: Event | PipelineEvent) -> None:
         """Queue the event's run if it asks for one that nobody works on."""

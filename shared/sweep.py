@@ -31,6 +31,8 @@ SHORTEST = 3600.0  # seconds; also for projects that GitLab's list of active one
 # Seconds by which GitLab's time of last activity may be late: it is written once an hour
 # (gitlabhq app/models/event.rb, RESET_PROJECT_ACTIVITY_INTERVAL); and some, for replicas.
 LATE = 3600.0 + 600.0
+_ENOUGH = 5  # failures in a row, after which GitLab is left alone until the next sweep
+_OF_PROJECT = (403, 404)  # what GitLab answers where one project is out of our reach
 _SAVED_EVERY = 10.0  # seconds of work that a sweep that is killed may lose
 _NAMES_KEPT = 3600.0  # seconds before a path of the settings is looked up again
 _KEPT = 10 * 365 * 24 * 3600  # seconds
@@ -99,6 +101,7 @@ class _Sweep:
         self._total = Swept(0, 0, 0, 0)
         self._marks = projects.known(services.records)
         self._unsaved: dict[int, Mark] = {}
+        self._in_a_row = 0
 
     def run(self) -> Swept:
         """Look at what is due, and log what was seen."""
@@ -124,15 +127,26 @@ class _Sweep:
     def _due(self) -> tuple[deque[int], deque[int]]:
         """Return where something may have happened, and where it is time; longest unseen first."""
         active = self._active() if self._marks and self._since is None else {}
-        round_ = min(ROUND, max(SHORTEST, ROUND / _MANY * len(self._marks)))
         urgent, others = deque[int](), deque[int]()
         for project_id in sorted(self._marks, key=lambda each: self._marks[each].tried):
             mark = self._marks[project_id]
             if mark.due or mark.live or active.get(project_id, 0) + LATE > mark.until:
                 urgent.append(project_id)
-            elif mark.until <= self._began - (round_ if mark.listed else SHORTEST):
+            elif mark.until <= self._began - self._period(project_id, mark):
                 others.append(project_id)
         return urgent, others
+
+    def _period(self, project_id: int, mark: Mark) -> float:
+        """Return the seconds after which a project is looked at unasked.
+
+        Of many, some come round earlier: those that became known at once must not fall due at once.
+        """
+        if not mark.listed:
+            return SHORTEST
+        count = len(self._marks)
+        if count > _MANY:
+            return ROUND * (1 - project_id % _MANY / _MANY / 4)
+        return max(SHORTEST, ROUND / _MANY * count)
 
     def _active(self) -> dict[int, float]:
         """Return when something last happened, for the projects GitLab's list tells of."""
@@ -180,13 +194,13 @@ class _Sweep:
     def _rewind(self, since: float) -> None:
         until = int(since + OVERLAP)
         self._marks = {
-            each: mark._replace(until=min(mark.until or until, until), hooks=0, due=1)
+            each: mark._replace(until=min(mark.until or until, until), hooks=-1, due=1)
             for each, mark in self._marks.items()
         }
         self._unsaved |= self._marks
 
     def _look_at(self, due: deque[int], until: float) -> None:
-        while due and self._services.now() < until:
+        while due and self._services.now() < until and self._in_a_row < _ENOUGH:
             project_id = due.popleft()
             self._unsaved[project_id] = self._visit(project_id, self._marks[project_id])
             if self._services.now() - self._saved > _SAVED_EVERY:
@@ -207,6 +221,7 @@ class _Sweep:
                 seen = look.mark
                 self._count(found=look.found, disabled_hooks=look.disabled)
             self._count(projects=1)
+            self._in_a_row = 0
         except OutOfTimeError:
             self._count(left=1)
         except (GitLabError, Retry, *_UNREADABLE) as error:
@@ -217,6 +232,7 @@ class _Sweep:
         self._count(failed=1)
         status = error.status if isinstance(error, GitLabError) else 0
         unavailable = isinstance(error, GitLabError | Retry)
+        self._in_a_row += unavailable and status not in _OF_PROJECT
         reason = Reason.GITLAB_UNAVAILABLE if unavailable else Reason.DEFECT
         what = "sweep" if unavailable else type(error).__name__
         fields = {"reason": str(reason), "error": what, "status": status}

@@ -13,7 +13,7 @@ from shared.runs import projects, store
 from shared.runs import record as run_record
 from shared.runs.record import Record, RecordError
 from shared.runs.request import TrackRequest
-from shared.runs.store import Followed
+from shared.runs.store import KEPT, Followed
 from shared.services import Services
 
 # How often a pipeline is followed that moves on while we write; a later event or sweep goes on.
@@ -21,6 +21,7 @@ _LOOKS = 4
 _VERDICTS = {"success": "white_check_mark", "failed": "x"}
 _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
+_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new pipeline
 
 
 def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
@@ -69,10 +70,13 @@ class _Following:
         self._event, self._again = record.carried_out.event, again
         # What we said of an end is no longer so; what a job of ours answered stays.
         self._reopened = again and followed.ours
+        self._told = followed.status
 
     def follow(self) -> None:
         """Write where the pipeline stands until it rests, or has ended."""
         progress = self._progress()
+        if self._again and progress and progress.status == self._told:  # an event that came late
+            return
         if self._again and progress and not progress.over:
             self._begin_again()
         for _ in range(_LOOKS):
@@ -83,7 +87,8 @@ class _Following:
             if progress == before:
                 self._remember(progress, ours=ours)
                 return
-        progress = progress or _GONE
+        if progress is None:
+            return
         ours = self._edit_reply(progress)
         if progress.over:
             verdict = _VERDICTS.get(progress.status)
@@ -93,7 +98,10 @@ class _Following:
             self._remember(progress, ours=ours)
 
     def _progress(self) -> Progress | None:
-        return self._services.gitlab.progress(self._event.project_id, self._pipeline.id)
+        """Return where the pipeline stands, None where a replica may not have heard of it yet."""
+        services, begun = self._services, self._record.expires - KEPT
+        progress = services.gitlab.progress(self._event.project_id, self._pipeline.id)
+        return progress or (None if services.now() < begun + _HEARD else _GONE)
 
     def _begin_again(self) -> None:
         run, records, now = self._record.carried_out, self._services.records, self._services.now()

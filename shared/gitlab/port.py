@@ -1,4 +1,4 @@
-"""What the core asks of GitLab, in five groups; `functions/gitlab` does it over HTTP.
+"""What the core asks of GitLab, in six groups; `functions/gitlab` does it over HTTP.
 
 Every call has a time limit, follows no redirect, and raises GitLabError.
 """
@@ -144,5 +144,21 @@ class Projects(Protocol):
         """
 
 
-class GitLab(People, Thread, Pipelines, Surroundings, Projects, Protocol):
+class Changes(Protocol):
+    """What a sweep looks for beside comments."""
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:
+        """Yield issues and merge requests that were opened or changed since `since`.
+
+        Each as if it had been opened as it is now; `since` and `at` are in Unix seconds.
+        """
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:
+        """Yield what was asked by one of them since `since`: each label, assignee, reviewer.
+
+        And that it was opened, unless its texts were edited since.
+        """
+
+
+class GitLab(People, Thread, Pipelines, Surroundings, Projects, Changes, Protocol):
     """The one GitLab of the installation."""

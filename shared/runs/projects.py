@@ -20,9 +20,10 @@ class Mark(NamedTuple):
     """What is known of a project; times in Unix seconds, 0 for never.
 
     All that happened up to `until` was looked at, `tried` is when the last look began, `hooks` when
-    the webhooks were looked at last. `live` is when a pipeline was started that may still run.
-    `blind` says that our token does not see the webhooks, `listed` that GitLab's list of active
-    projects tells of this one, `due` that it is to be looked at whatever that list says.
+    webhooks and changes were looked at last (-1: they are to be, from `until` on). `live` is when a
+    pipeline was started that may still run. `blind` says that our token does not see the webhooks,
+    `listed` that GitLab's list of active projects tells of this one, `due` that it is to be looked
+    at whatever that list says.
     """
 
     until: int = 0

@@ -7,6 +7,7 @@ A record is one text under a key, changed by compare-and-set. The indexes hold i
 | `thread/<project>/<kind>/<iid>` | the thread's last runs that have a pipeline |
 | `live/<project>` | the run of each pipeline that is not known to have ended |
 | `pipeline/<project>/<pipeline>` | the run of a pipeline, and what its reply said last |
+| `asked/<project>/<kind>/<iid>` | the thread's last runs that a change asked for, and when |
 | `dead` | runs whose requests exhausted their attempts: dead letters |
 
 `shared.runs.projects` has one more, over the projects.
@@ -23,6 +24,7 @@ KEPT = 31 * 24 * 3600  # seconds a run is remembered: longer than any delivery c
 
 _TRIES = 50  # compare-and-set attempts before the run waits for a quieter moment
 _OF_THREAD = 20  # runs remembered of a thread
+_SAME_ASKING = 30.0  # seconds
 _LIVE = 1000  # pipelines followed of a project: a record holds 400 KB at most on DynamoDB
 
 
@@ -119,6 +121,29 @@ def followed(project_id: int, pipeline_id: int, records: Records) -> Followed | 
         return Followed(*fields)
     run_id = live_pipelines(project_id, records).get(pipeline_id)  # nothing was said yet
     return Followed(run_id) if run_id else None
+
+
+def first_asked(request: RunRequest, records: Records, now: float) -> bool:
+    """Note what somebody asked by a change; tell whether no other run was asked for by the same.
+
+    A delivery and GitLab's own notes, which a sweep reads, tell the time of one change a little
+    differently: where one of two runs is known by a note, about the same time is the same change.
+    """
+    event = request.event
+    at, by_note = event.at or now, f"|{event.name}|" in event.occasion
+
+    def is_same(other: tuple[str, float, bool]) -> bool:
+        return abs(other[1] - at) <= _SAME_ASKING and (other[2] or by_note)
+
+    def noted(known: list[tuple[str, float, bool]] | None) -> list[tuple[str, float, bool]]:
+        known = known or []
+        if any(each[0] == request.id or is_same(each) for each in known):
+            return known
+        return [*known, (request.id, at, by_note)][-_OF_THREAD:]
+
+    key = f"asked/{request.thread}"
+    known = change(key, records, int(now) + KEPT, noted)
+    return any(each[0] == request.id for each in known)
 
 
 def live_pipelines(project_id: int, records: Records) -> dict[int, str]:

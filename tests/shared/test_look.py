@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 
 from shared.gitlab.values import GitLabError, Hook, SweptNote
+from shared.incoming.digests import digest_of_texts
+from shared.incoming.event import Event
 from shared.look import HOOKS_EVERY
 from shared.outcome.reasons import Reason
 from shared.runs import store
+from shared.runs.detect import request
 from tests.shared.test_sweep import Stage, counted
-from tests.support.fakes import NOTE, run
+from tests.support.fakes import NOTE, NOW, run
 
 
 @pytest.fixture
@@ -65,6 +68,7 @@ def test_a_pipeline_without_a_runner_is_said_to_have_none(stage: Stage) -> None:
 def test_a_live_pipeline_that_was_deleted_is_said_to_be(stage: Stage) -> None:
     started(stage, 2)
     stage.gitlab.statuses.pop(1)
+    stage.clock.time += 61
     stage.sweep()
     assert "Somebody deleted" in stage.gitlab.replies[0]
     assert list(store.live_pipelines(7, stage.records)) == [2]
@@ -145,3 +149,78 @@ def test_a_project_with_more_comments_than_time_is_read_on_by_the_next_sweep(sta
         stage.clock.time = began + 300
     assert max(reached) == 2000
     assert {asked.event.note_id for asked in stage.queue.runs} == set(range(1, 2001))
+
+
+TARGET = NOTE._replace(
+    note_id=0,
+    discussion_id=None,
+    texts=("It breaks", "Since Monday."),
+    before=("", ""),
+    added=(("label", "claude"), ("label", "bug")),
+    occasion="900",
+    at=NOW - 9 * 86400,
+    texts_digest=digest_of_texts("It breaks", "Since Monday."),
+    own=True,
+)
+
+
+def labelled(stage: Stage, ago: float = 300) -> Event:
+    """Let somebody add our label to an issue, of which no delivery tells."""
+    at = stage.clock.time - ago
+    asked = TARGET._replace(
+        before=TARGET.texts, added=(("label", "claude"),), occasion=f"900|label|{at}", at=at
+    )
+    stage.gitlab.asked.append((TARGET, [asked]))
+    stage.gitlab.described = stage.gitlab.described._replace(
+        labels=("bug", "claude"), updated_at=stage.clock.time
+    )
+    return asked
+
+
+def test_a_label_that_no_delivery_told_of_starts_its_run(stage: Stage) -> None:
+    labelled(stage)
+    assert stage.sweep().found == 1
+    assert stage.dispatch(stage.queue.runs[0]) is Reason.TRIGGERED
+    assert stage.gitlab.triggered[0][2]["variables"]["AI_FLOW_EVENT"] == "label"
+    stage.clock.time += HOOKS_EVERY
+    assert stage.sweep().found == 0
+
+
+@pytest.mark.parametrize("first", ["delivery", "sweep"])
+def test_a_label_that_a_delivery_told_of_as_well_starts_one_run(stage: Stage, first: str) -> None:
+    asked = labelled(stage)
+    stage.sweep()
+    [swept] = stage.queue.runs
+    told = request(
+        asked._replace(name="label", occasion="900|2026-02-02", at=asked.at + 3),
+        swept.instruction or "",
+        "gitlab.com",
+    )
+    runs = [told, swept] if first == "delivery" else [swept, told]
+    assert [stage.dispatch(each) for each in runs] == [Reason.TRIGGERED, Reason.DUPLICATE]
+    assert [stage.dispatch(each) for each in runs] == [Reason.DUPLICATE] * 2
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_two_changes_that_deliveries_told_of_are_two_requests(stage: Stage) -> None:
+    asked = labelled(stage)._replace(name="label")
+    for number in (1, 2):
+        told = request(asked._replace(occasion=str(number)), "Work on this.", "gitlab.com")
+        assert stage.dispatch(told) is Reason.TRIGGERED
+
+
+def test_a_target_that_asks_for_nothing_costs_no_further_call(stage: Stage) -> None:
+    stage.gitlab.asked.append((TARGET._replace(added=()), []))
+    stage.gitlab.faults["askings"] = [AssertionError("asked")]
+    assert stage.sweep().found == 0
+
+
+def test_what_was_asked_while_switched_off_is_not_looked_at_later(stage: Stage) -> None:
+    stage.sweep()
+    stage.environment = {"ENABLED": "false"}
+    stage.clock.time += 2 * HOOKS_EVERY
+    labelled(stage)
+    assert stage.sweep().found == 0
+    stage.environment = {}
+    stage.clock.time += 2 * HOOKS_EVERY
+    assert stage.sweep().found == 0

@@ -342,6 +342,21 @@ def test_a_list_of_the_active_that_gitlab_does_not_give_is_read_by_the_next_swee
     assert stage.sweep().found == 1
 
 
+def test_where_gitlab_is_out_of_order_a_sweep_leaves_it_alone() -> None:
+    stage = Slow(50)
+    stage.gitlab.faults["comments"] = [GitLabError(429)] * 50
+    swept = stage.sweep()
+    assert (swept.failed, swept.left) == (5, 45)
+    stage.gitlab.faults.clear()
+    assert stage.sweep().projects == 50
+
+
+def test_projects_out_of_our_reach_end_no_sweep() -> None:
+    stage = Slow(50)
+    stage.gitlab.faults["comments"] = [GitLabError(403)] * 40
+    assert stage.sweep() == Swept(projects=10, failed=40, found=0, disabled_hooks=0)
+
+
 def test_a_comment_that_gitlab_s_list_is_an_hour_late_with_is_found(stage: Stage) -> None:
     stage.gitlab.active_projects = lambda since: iter([(7, since + 800)])  # type: ignore[method-assign]
     stage.sweep()

@@ -140,6 +140,10 @@ def test_a_pipeline_that_was_deleted_is_said_to_be(stage: Stage) -> None:
     stage.moves("running")
     del stage.gitlab.statuses[1]
     assert stage.track() is Reason.TRACKED
+    assert "is at work" in stage.reply  # a replica may not have heard of it yet
+    assert stage.live
+    stage.clock.time += 61
+    assert stage.track() is Reason.TRACKED
     assert not stage.live
     assert "Somebody deleted [pipeline 1]" in stage.reply
     assert stage.gitlab.awards == []
@@ -148,8 +152,9 @@ def test_a_pipeline_that_was_deleted_is_said_to_be(stage: Stage) -> None:
 def test_an_answer_stays_when_its_pipeline_is_deleted(stage: Stage) -> None:
     stage.gitlab.replies[0] = f"The answer.\n\n{JOB.format('ended')}\n{marks.of_run(run().id)}"
     del stage.gitlab.statuses[1]
+    stage.clock.time += 61
     stage.track()
-    assert stage.reply.startswith("The answer.")
+    assert (stage.live, stage.reply.startswith("The answer.")) == (False, True)
 
 
 def again(stage: Stage, status: str) -> str:
@@ -196,6 +201,14 @@ def test_a_late_event_of_an_end_that_was_told_costs_no_call(stage: Stage) -> Non
     stage.moves("failed")
     stage.gitlab.faults["progress"] = [AssertionError("asked")]
     assert track(TrackRequest(7, 1, "failed"), stage.services) is Reason.NOT_OUR_PIPELINE
+
+
+def test_an_event_that_was_overtaken_by_the_end_changes_nothing(stage: Stage) -> None:
+    stage.moves("failed")
+    stage.gitlab.faults["read_reply"] = [AssertionError("read")]
+    stage.gitlab.faults["award"] = [AssertionError("awarded")]
+    assert track(TrackRequest(7, 1, "running"), stage.services) is Reason.TRACKED
+    assert not stage.live
 
 
 def test_a_pipeline_that_waits_for_a_person_is_not_followed_until_one_comes(stage: Stage) -> None:
@@ -291,6 +304,7 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
         stage.gitlab.statuses.clear()
 
     stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign,assignment]
+    stage.clock.time += 61
     assert stage.track() is Reason.TRACKED
     assert not stage.live
 

@@ -131,6 +131,9 @@ class GitLab:
         self.triggered: list[Any] = []
         self.projects = [Project(7, "group/app", "main", public=False)]
         self.written: list[SweptNote] = []
+        self.asked: list[
+            tuple[Event, list[Event]]
+        ] = []  # a target as it is, and what was asked by it
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
         self.faults: dict[str, list[Exception | None]] = {}
@@ -271,6 +274,14 @@ class GitLab:
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:  # noqa: ARG002
         self._meet("comments")
         yield from (comment for comment in self.written if comment.event.project_id == project.id)
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:  # noqa: ARG002
+        self._meet("changed_targets")
+        yield from (each for each, _ in self.asked if each.project_id == project.id)
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:  # noqa: ARG002
+        self._meet("askings")
+        yield from next(asked for each, asked in self.asked if each == opened)
 
     def hooks(self, project_id: int) -> list[Hook]:  # noqa: ARG002
         self._meet("hooks")

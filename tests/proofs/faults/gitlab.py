@@ -185,6 +185,12 @@ class GitLab:
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
         raise NotImplementedError
 
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:
+        raise NotImplementedError
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:
+        raise NotImplementedError
+
     def hooks(self, project_id: int) -> list[Hook]:
         raise NotImplementedError
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.gitlab.values import Hook, Project, SweptNote
+from shared.incoming.event import Event
 from shared.runs import projects
 from shared.runs.record import Record, State, key_of
 from shared.runs.request import RunRequest, TrackRequest
@@ -109,6 +110,11 @@ class _GitLab(fakes.GitLab):
                 event = NOTE._replace(project_id=project.id, note_id=each.note_id, at=each.at)
                 text = "@claude fix it" if each.asks else "looks good to me"
                 yield SweptNote(each.at, event._replace(texts=(text,)))
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:
+        self._call()
+        self._call()
+        yield from super().changed_targets(project, since)
 
     def hooks(self, project_id: int) -> list[Hook]:
         self._call()

@@ -61,7 +61,8 @@ It holds because
 - **The sweep** reads the comments since its last look at a project (and {OVERLAP / 60:.0f} minutes more) and
   what its hooks failed to deliver. It works {BUDGET:.0f} s at a time, longest unseen first, goes on where
   it ended, and lets no project wait for another: where GitLab's list tells of activity at once,
-  everywhere else within {ROUND / 3600:.0f} hours ([how it is shown](#what-was-shown)).
+  everywhere else within {ROUND / 3600:.0f} hours ([how it is shown](#what-was-shown)). Assignments, review
+  requests, labels and mentions in what was opened it reads from GitLab's own events and notes.
 - **A pipeline's end is not taken as final**: one that somebody starts again by hand is followed
   again, `stop` finds it, and of one that is deleted the reply says so.
 
@@ -81,6 +82,8 @@ Exactly-once across a network cannot be had in general. Ours rests on a look int
 - The sweep knows a project from its first mention on, or from ALLOWED_PROJECTS or a trigger token of
   its own; it serves no comment written more than {OVERLAP / 60:.0f} minutes before. A missed comment counts
   as it stands when it is found: GitLab does not tell whether it was edited.
+- The sweep looks for edits of a title or description in failed deliveries only; and of a label or
+  assignment it starts nothing if the texts were edited since (`note_changed`).
 - Of activity GitLab lists the first of an hour, and only where the API token's user is a member:
   there the sweep looks for {LATE / 60:.0f} minutes after, elsewhere every {SHORTEST / 60:.0f} minutes. With fewer than a
   hundred projects each is looked at more often anyway, up to once an hour.
