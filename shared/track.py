@@ -94,8 +94,8 @@ class _Following:
             verdict = _VERDICTS.get(progress.status)
             former = [each for each in _VERDICTS.values() if self._again and each != verdict]
             self._react(verdict, "eyes", *former)
-            self._end()
             self._remember(progress, ours=ours)
+            self._end()
 
     def _progress(self) -> Progress | None:
         """Return where the pipeline stands, None where a replica may not have heard of it yet."""
