@@ -17,7 +17,7 @@ from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import payload, refusals, replies
 from shared.outgoing.context import context
-from shared.runs import command, limits, store
+from shared.runs import command, limits, projects, store
 from shared.runs.access import authorise
 from shared.runs.command import Options
 from shared.runs.confirm import Confirmed, confirm, text_of
@@ -28,6 +28,8 @@ from shared.services import Services
 from shared.track import track
 
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
+# Ends at which the project is known, or was not proved to be what the delivery says.
+_PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
@@ -54,7 +56,10 @@ def dispatch(
         services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=str(error.reason)))
         store.add_dead_letter(request.id, services.records, services.now())
         return Reason.DEAD_LETTER
-    return Attempt(request, lease, services).run(last=last)
+    reason = Attempt(request, lease, services).run(last=last)
+    if reason not in _PROJECT_KNOWN:
+        projects.add(request.event.project_id, services.records, services.now())
+    return reason
 
 
 class Work(NamedTuple):
@@ -114,6 +119,8 @@ class Attempt:
         if record.state in ENDED:
             return Reason.DUPLICATE
         self._prove_project()
+        if not self._request.event.note_id and not self._is_first():
+            return Reason.DUPLICATE
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
         if record.state is not State.TRIGGERED:
@@ -141,17 +148,26 @@ class Attempt:
         if project is None or not speaks_for(request.bound, project.id, project.path):
             raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
 
+    def _is_first(self) -> bool:
+        """Tell whether no other run was asked for by the same change; such a one ends here."""
+        services, lease = self._services, self._lease
+        if store.first_asked(self._request, services.records, services.now()):
+            return True
+        lease.write(lease.record.ended(State.REFUSED, Reason.DUPLICATE))
+        return False
+
     def _acknowledge(self) -> Reason:
         """List the run that has its pipeline, reply, and end it."""
         request, record, records = self._request, self._lease.record, self._services.records
         assert record.pipeline  # noqa: S101  so its state says
-        store.add_pipeline(record.carried_out, record.pipeline.id, records, self._services.now())
+        now = self._services.now()
+        store.add_pipeline(record.carried_out, record.pipeline.id, records, now)
+        projects.add(request.event.project_id, records, now, live=True)
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
         reply_id = self._reply(replies.started(request.id, record.pipeline, understood))
         replied = record._replace(reply_id=reply_id)
         self._lease.write(replied.ended(State.FINISHED, Reason.TRIGGERED))
-        store.add_project(request.event.project_id, records, self._services.now())
         return Reason.TRIGGERED
 
     def _answer(self, work: Work) -> Reason:

@@ -1,69 +1,67 @@
-"""The use case on a schedule: find mentions whose delivery never arrived, and queue them."""
+"""The use case on a schedule: find what no delivery told of, in however many projects.
 
-from collections.abc import Mapping
-from contextlib import suppress
+A sweep has less time than GitLab may need for all projects, so it goes by what it knows of each
+(`shared.runs.projects`): first those where something may have happened, longest unseen first, then
+those unseen for a day, whatever GitLab says of them. What is left, the next sweep begins with.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.gitlab.values import GitLabError, Project
-from shared.incoming.delivery import VerifiedDelivery
-from shared.incoming.event import Event, PipelineEvent
-from shared.incoming.payloads import parse
-from shared.outcome.reasons import Reason, Retry, Stop
+from shared.gitlab.values import GitLabError
+from shared.look import OVERLAP, Look, OutOfTimeError
+from shared.outcome.reasons import Reason, Retry
+from shared.runs import projects, store
 from shared.runs import record as run_record
-from shared.runs import store
-from shared.runs.detect import ask
-from shared.runs.record import ENDED, RecordError
-from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.projects import Mark
+from shared.runs.record import RecordError
 from shared.runs.store import Queue
 from shared.services import Services
-from shared.track import track
 
-QUIET = 60.0  # seconds a comment is left to its delivery before it counts as missed
-OVERLAP = 600.0  # seconds looked at twice, for comments that GitLab lists late
-ABANDONED = 3 * 3600.0  # seconds without an attempt after which no queue holds the request any more
+# Seconds: the functions have 100 (template.yaml, cloudbuild.yaml), and a call may take 13.
+BUDGET = 75.0
+# Seconds in which each project is looked at, whatever GitLab says of it. With fewer projects than
+# many it is shorter, for the same number of calls a day.
+ROUND = 24 * 3600.0
+_MANY = 100
+SHORTEST = 3600.0  # seconds; also for projects that GitLab's list of active ones does not tell of
+# Seconds by which GitLab's time of last activity may be late: it is written once an hour
+# (gitlabhq app/models/event.rb, RESET_PROJECT_ACTIVITY_INTERVAL); and some, for replicas.
+LATE = 3600.0 + 600.0
+_ENOUGH = 5  # failures in a row, after which GitLab is left alone until the next sweep
+_OF_PROJECT = (403, 404)  # what GitLab answers where one project is out of our reach
+_SAVED_EVERY = 10.0  # seconds of work that a sweep that is killed may lose
+_NAMES_KEPT = 3600.0  # seconds before a path of the settings is looked up again
 _KEPT = 10 * 365 * 24 * 3600  # seconds
+# What one project's data may raise where nobody foresaw it; the others are looked at all the same.
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 
 
 class Swept(NamedTuple):
     """What a sweep found.
 
-    Projects looked at, projects that could not be, mentions queued, webhooks that are off.
+    Projects looked at, projects that could not be, mentions queued, webhooks that are off, and
+    projects left for the next sweep for want of time.
     """
 
     projects: int
     failed: int
     found: int
     disabled_hooks: int
+    left: int = 0
 
 
 def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Swept:
-    """Look at every known project since its last sweep.
+    """Look at the projects where something may have been missed, for BUDGET seconds at most.
 
-    With `since` (Unix seconds): since then, even if the installation is disabled. What it finds
-    goes through the same detection, the same run id and the same record as a delivery, so nothing
-    doubles.
+    With `since` (Unix seconds): at every known project, since then, even if the installation is
+    disabled; of what is left, the sweeps that follow are the rest. What it finds goes through the
+    same detection, the same run id and the same record as a delivery, so nothing doubles.
     """
-    settings, records = services.settings, services.records
-    total = Swept(0, 0, 0, 0)
-    seen: set[int] = set()
-    for name in store.known_projects(settings, services.secrets.get(), records):
-        try:
-            project = services.gitlab.project(name)
-            if project and project.id not in seen and settings.serves(project.id, project.path):
-                seen.add(project.id)
-                found, disabled = _sweep_project(project, services, queue, since)
-                total = total._replace(
-                    projects=total.projects + 1,
-                    found=total.found + found,
-                    disabled_hooks=total.disabled_hooks + disabled,
-                )
-        except GitLabError as error:
-            total = total._replace(failed=total.failed + 1)
-            told = {"error": "sweep", "status": error.status, "cause": str(error)}
-            services.log("WARNING", {"reason": str(Reason.GITLAB_UNAVAILABLE), **told})
-    services.log("INFO", {"reason": "swept", **total._asdict()})
-    return total
+    return _Sweep(services, queue, since).run()
 
 
 def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> dict[str, object]:
@@ -107,69 +105,159 @@ def replay(services: Services, queue: Queue, run_ids: list[str] | None = None) -
     return replayed
 
 
-def _sweep_project(
-    project: Project, services: Services, queue: Queue, since: float | None
-) -> tuple[int, int]:
-    """Return how many mentions were queued, and how many webhooks GitLab has switched off."""
-    key, end = f"sweep/{project.id}", services.now() - QUIET
-    text, version = services.records.read(key)
-    start = since if since is not None else float(text) - OVERLAP if text else end
-    # Where pipeline events are not ticked, or got lost.
-    for pipeline_id in store.live_pipelines(project.id, services.records):
-        with suppress(Retry):
-            track(TrackRequest(project.id, pipeline_id), services)
-    found = disabled = 0
-    served = services.settings.enabled or since is not None
-    if served:
-        for comment in services.gitlab.comments(project, start):
-            if start <= comment.created_at <= end and not comment.edited:
-                found += _queue_missed(comment.event, services, queue)
-        # Seeing webhooks takes a Maintainer's token: a help, not a need.
-        with suppress(GitLabError):
-            found_there, disabled = _sweep_hooks(project, start, services, queue)
-            found += found_there
-    # What came in while it was switched off is not looked at again unasked.
-    cursor = repr(end if served else end + OVERLAP)
-    services.records.write(key, cursor, version, int(end) + _KEPT)
-    return found, disabled
+class _Sweep:
+    """One sweep: what is known of the projects, and what was seen so far."""
 
+    def __init__(self, services: Services, queue: Queue, since: float | None) -> None:
+        self._services, self._queue, self._since = services, queue, since
+        self._began = self._saved = services.now()
+        self._total = Swept(0, 0, 0, 0)
+        self._marks = projects.known(services.records)
+        self._unsaved: dict[int, Mark] = {}
+        self._in_a_row = 0
 
-def _sweep_hooks(
-    project: Project, start: float, services: Services, queue: Queue
-) -> tuple[int, int]:
-    found = disabled = 0
-    for hook in services.gitlab.hooks(project.id):
-        if hook.disabled:
-            disabled += 1
-            reason = str(Reason.HOOK_DISABLED)
-            fields = {"reason": reason, "project_id": project.id, "hook_id": hook.id}
-            services.log("ERROR", fields)
-        for body in services.gitlab.failed_deliveries(project.id, hook.id, start):
-            with suppress(Stop):
-                found += _queue_missed(parse(VerifiedDelivery(body)), services, queue)
-    return found, disabled
+    def run(self) -> Swept:
+        """Look at what is due, and log what was seen."""
+        for project_id in self._named():
+            self._marks.setdefault(project_id, Mark())
+        if self._since is not None:
+            self._rewind(self._since)
+        urgent, others = self._due()
+        end = self._began + BUDGET
+        try:
+            # The round has half of the time where it needs that, or it would never come about.
+            self._look_at(urgent, end - BUDGET / 2 if others else end)
+            self._look_at(others, end)
+            self._look_at(urgent, end)
+        finally:
+            # GitLab may not tell of them again: that they are due is to be known without it.
+            self._unsaved |= {each: self._marks[each]._replace(due=1) for each in urgent}
+            self._save()
+        self._count(left=len(urgent) + len(others))
+        self._services.log("INFO", {"reason": "swept", **self._total._asdict()})
+        return self._total
 
+    def _due(self) -> tuple[deque[int], deque[int]]:
+        """Return where something may have happened, and where it is time; longest unseen first."""
+        active = self._active() if self._marks and self._since is None else {}
+        urgent, others = deque[int](), deque[int]()
+        for project_id in sorted(self._marks, key=lambda each: self._marks[each].tried):
+            mark = self._marks[project_id]
+            if mark.due or mark.live or active.get(project_id, 0) + LATE > mark.until:
+                urgent.append(project_id)
+            elif mark.until <= self._began - self._period(project_id, mark):
+                others.append(project_id)
+        return urgent, others
 
-def _queue_missed(event: Event | PipelineEvent, services: Services, queue: Queue) -> int:
-    """Queue the event's run if it asks for one that nobody works on; return how many."""
-    try:
-        request = ask(event, services.settings)
-    except Stop:
-        return 0
-    # Pipelines have been looked at already, whatever GitLab failed to deliver of them.
-    if isinstance(request, TrackRequest) or _is_under_way(request, services):
-        return 0
-    queue.put(request._replace(event=request.event._replace(swept=True)))
-    return 1
+    def _period(self, project_id: int, mark: Mark) -> float:
+        """Return the seconds after which a project is looked at unasked.
 
+        Of many, some come round earlier: those that became known at once must not fall due at once.
+        """
+        if not mark.listed:
+            return SHORTEST
+        count = len(self._marks)
+        if count > _MANY:
+            return ROUND * (1 - project_id % _MANY / _MANY / 4)
+        return max(SHORTEST, ROUND / _MANY * count)
 
-def _is_under_way(request: RunRequest, services: Services) -> bool:
-    """Tell whether a run has ended or is worked on; one that cannot be read is left alone."""
-    try:
-        record = run_record.load(request.id, services.records, request)
-    except RecordError as error:
-        reason = str(Reason.RECORD_UNREADABLE)
-        services.log("ERROR", {"reason": reason, "run": request.id, "error": str(error)})
-        return True
-    now = services.now()
-    return record is not None and (record.state in ENDED or record.until > now - ABANDONED)
+    def _active(self) -> dict[int, float]:
+        """Return when something last happened, for the projects GitLab's list tells of."""
+        key, records = "sweep/listed", self._services.records
+        text, version = records.read(key)
+        since = float(text or self._began - ROUND) - LATE
+        active: dict[int, float] = {}
+        try:
+            for project_id, at in self._services.gitlab.active_projects(since):
+                active[project_id] = at
+                if self._services.now() > self._began + BUDGET / 4:
+                    return active  # the next list tells of the same time again
+        except GitLabError as error:
+            self._fail(error)
+            return active
+        records.write(key, repr(self._began), version, int(self._began) + _KEPT)
+        return active
+
+    def _named(self) -> Iterator[int]:
+        """Yield the ids of the projects that the settings name, no globs."""
+        settings, secrets = self._services.settings, self._services.secrets.get()
+        for name in dict.fromkeys((*settings.allowed_projects, *secrets.trigger_tokens)):
+            if name.isdecimal():
+                yield int(name)
+            elif not set(name) & set("*?["):
+                try:
+                    project_id = self._id_of(name)
+                except GitLabError as error:
+                    self._fail(error)
+                else:
+                    yield from (project_id,) if project_id else ()
+
+    def _id_of(self, path: str) -> int:
+        """Return the id of the project at a path, 0 for none; GitLab is asked once an hour."""
+        key, records = f"sweep/named/{path}", self._services.records
+        text, version = records.read(key)
+        project_id, asked_at = json.loads(text or "[0, 0]")
+        if self._began - asked_at > _NAMES_KEPT:
+            project = self._services.gitlab.project(path)
+            project_id = project.id if project else 0
+            found = json.dumps([project_id, int(self._began)])
+            records.write(key, found, version, int(self._began) + _KEPT)
+        return int(project_id)
+
+    def _rewind(self, since: float) -> None:
+        until = int(since + OVERLAP)
+        self._marks = {
+            each: mark._replace(until=min(mark.until or until, until), hooks=-1, due=1)
+            for each, mark in self._marks.items()
+        }
+        self._unsaved |= self._marks
+
+    def _look_at(self, due: deque[int], until: float) -> None:
+        while due and self._services.now() < until and self._in_a_row < _ENOUGH:
+            project_id = due.popleft()
+            self._unsaved[project_id] = self._visit(project_id, self._marks[project_id])
+            if self._services.now() - self._saved > _SAVED_EVERY:
+                self._save()
+
+    def _visit(self, project_id: int, mark: Mark) -> Mark:
+        """Look at a project, whatever is wrong with it, and return its new mark."""
+        services = self._services
+        seen = mark._replace(tried=int(services.now()), due=1)
+        try:
+            project = services.gitlab.project(str(project_id))
+            if project is None or not services.settings.serves(project.id, project.path):
+                return seen._replace(until=int(services.now()), due=0)
+            look = Look(project, mark, services, self._queue, self._began + BUDGET)
+            try:
+                look.look(served=services.settings.enabled or self._since is not None)
+            finally:
+                seen = look.mark
+                self._count(found=look.found, disabled_hooks=look.disabled)
+            self._count(projects=1)
+            self._in_a_row = 0
+        except OutOfTimeError:
+            self._count(left=1)
+        except (GitLabError, Retry, *_UNREADABLE) as error:
+            self._fail(error, project_id)
+        return seen
+
+    def _fail(self, error: Exception, project_id: int = 0) -> None:
+        self._count(failed=1)
+        status = error.status if isinstance(error, GitLabError) else 0
+        unavailable = isinstance(error, GitLabError | Retry)
+        self._in_a_row += unavailable and status not in _OF_PROJECT
+        reason = Reason.GITLAB_UNAVAILABLE if unavailable else Reason.DEFECT
+        what = "sweep" if unavailable else type(error).__name__
+        fields = {"reason": str(reason), "error": what, "status": status}
+        if isinstance(error, GitLabError):
+            fields["cause"] = str(error)
+        severity = "WARNING" if unavailable else "ERROR"
+        self._services.log(severity, fields | {"project_id": project_id})
+
+    def _count(self, **more: int) -> None:
+        total = self._total._asdict()
+        self._total = Swept(**{name: total[name] + more.get(name, 0) for name in total})
+
+    def _save(self) -> None:
+        projects.save(self._unsaved, self._services.records, self._services.now())
+        self._unsaved, self._saved = {}, self._services.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from shared.gitlab.values import GitLabError, Pipeline
 from shared.outcome.reasons import Reason, Retry, Stop
@@ -15,6 +16,7 @@ from shared.track import track
 
 _FORBIDDEN = 403
 _LISTED = 5  # runs that `status` tells of
+_NEWEST = 100  # of a project's pipelines, which one call tells of
 
 
 def answer(
@@ -81,14 +83,20 @@ def _status(request: RunRequest, services: Services) -> str:
 
 
 def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
-    """Cancel what still runs in the thread; what an earlier attempt cancelled is told as well."""
+    """Cancel what still runs in the thread; what an earlier attempt cancelled is told as well.
+
+    What had ended may have been started again by hand.
+    """
     project_id, gitlab = request.event.project_id, services.gitlab
     live = store.live_pipelines(project_id, services.records)
+    pipelines = _pipelines_of_thread(request, services)
+    had_ended = not again and any(pipeline.id not in live for pipeline in pipelines)
+    newest = dict(islice(gitlab.newest_pipelines(project_id), _NEWEST)) if had_ended else {}
     done: list[Pipeline] = []
     forbidden: list[Pipeline] = []
-    for pipeline in _pipelines_of_thread(request, services):
-        look = again or pipeline.id in live
-        progress = gitlab.progress(project_id, pipeline.id) if look else None
+    for pipeline in pipelines:
+        known = None if again or pipeline.id in live else newest.get(pipeline.id)
+        progress = known or gitlab.progress(project_id, pipeline.id)
         if again and progress and progress.status == "canceled":
             done.append(pipeline)
         if progress is None or progress.over:
@@ -101,5 +109,5 @@ def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
                 raise
             forbidden.append(pipeline)
         with suppress(Retry):  # an event or the sweep will say it otherwise
-            track(TrackRequest(project_id, pipeline.id), services)
+            track(TrackRequest(project_id, pipeline.id, progress.status), services)
     return replies.cancelled(request.id, done, forbidden)

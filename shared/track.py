@@ -5,14 +5,15 @@ written.
 """
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError, Pipeline, Progress
+from shared.gitlab.values import DELETED, GitLabError, Pipeline, Progress
 from shared.log_fields import entry
 from shared.outcome.reasons import Reason, Retry
 from shared.outgoing import refusals, replies
+from shared.runs import projects, store
 from shared.runs import record as run_record
-from shared.runs import store
 from shared.runs.record import Record, RecordError
 from shared.runs.request import TrackRequest
+from shared.runs.store import KEPT, Followed
 from shared.services import Services
 
 # How often a pipeline is followed that moves on while we write; a later event or sweep goes on.
@@ -21,24 +22,34 @@ _VERDICTS = {
     **dict.fromkeys(["success", "beside"], "white_check_mark"),
     **dict.fromkeys(["failed", "timed_out", "not_started"], "x"),
 }
+_REACTIONS = ("white_check_mark", "x")
+_GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
+_WAITS_FOR_A_PERSON = "manual"
+_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new pipeline
 
 
 def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
     """Bring the reply of a pipeline's run up to date.
 
     Raise Retry where GitLab does not work and it is not the `last` time. Any number of calls, at
-    once or one after the other, leave the reply as the pipeline's last state wants it.
+    once or one after the other, leave the reply as the pipeline's last state wants it. A pipeline
+    that had ended is followed again where somebody has started it again by hand.
     """
-    live = store.live_pipelines(request.project_id, services.records)
-    run_id = live.get(request.pipeline_id)
+    project_id, pipeline_id, records = request.project_id, request.pipeline_id, services.records
+    followed = store.followed(project_id, pipeline_id, records)
+    if followed is None:
+        return Reason.NOT_OUR_PIPELINE
+    live = pipeline_id in store.live_pipelines(project_id, records)
+    if not live and request.status in ("", followed.status):  # it has been told
+        return Reason.NOT_OUR_PIPELINE
     try:
-        record = run_record.load(run_id, services.records) if run_id else None
+        record = run_record.load(followed.run_id, records)
     except RecordError as error:
         raise Retry(Reason.RECORD_UNREADABLE) from error
     if record is None or record.pipeline is None:
         return Reason.NOT_OUR_PIPELINE
     try:
-        _follow(record, record.pipeline, services)
+        _Following(record, record.pipeline, followed, services, again=not live).follow()
     except GitLabError as error:
         _warn(record, "track", error, services)
         if not last:  # else the sweep comes by
@@ -47,51 +58,115 @@ def track(request: TrackRequest, services: Services, *, last: bool = False) -> R
     return Reason.TRACKED
 
 
-def _follow(record: Record, pipeline: Pipeline, services: Services) -> None:
-    project_id, gitlab = record.request.event.project_id, services.gitlab
-    progress = gitlab.progress(project_id, pipeline.id)
-    for _ in range(_LOOKS):
-        if progress is None or progress.over:
-            break
-        _edit_reply(record, pipeline, progress, services)
-        before, progress = progress, gitlab.progress(project_id, pipeline.id)
-        if progress == before:
+class _Following:
+    """A look at a pipeline; `again` says that it had ended, and was told to have."""
+
+    def __init__(
+        self,
+        record: Record,
+        pipeline: Pipeline,
+        followed: Followed,
+        services: Services,
+        *,
+        again: bool,
+    ) -> None:
+        self._record, self._pipeline, self._services = record, pipeline, services
+        self._event, self._again = record.carried_out.event, again
+        # What we said of an end is no longer so; what a job of ours answered stays.
+        self._reopened = again and followed.ours
+        self._told = followed.status
+
+    def follow(self) -> None:
+        """Write where the pipeline stands until it rests, or has ended."""
+        progress = self._progress()
+        if self._again and progress and progress.status == self._told:  # an event that came late
             return
-    if progress:
-        _edit_reply(record, pipeline, progress, services)
-    if progress and progress.over:
-        _award_verdict(record, progress, services)
-    if progress is None or progress.over:
-        store.end_pipeline(project_id, pipeline.id, services.records, services.now())
+        if self._again and progress and not progress.over:
+            self._begin_again()
+        for _ in range(_LOOKS):
+            if progress is None or progress.over:
+                break
+            ours = self._edit_reply(progress)
+            before, progress = progress, self._progress()
+            if progress == before:
+                self._remember(progress, ours=ours)
+                return
+        if progress is None:
+            return
+        ours = self._edit_reply(progress)
+        if progress.over:
+            verdict = _VERDICTS.get(replies.state_of(progress, self._services.now()))
+            former = [each for each in _REACTIONS if self._again and each != verdict]
+            self._react(verdict, "eyes", *former)
+            self._remember(progress, ours=ours)
+            self._end()
 
+    def _progress(self) -> Progress | None:
+        """Return where the pipeline stands, None where a replica may not have heard of it yet."""
+        services, begun = self._services, self._record.expires - KEPT
+        progress = services.gitlab.progress(self._event.project_id, self._pipeline.id)
+        return progress or (None if services.now() < begun + _HEARD else _GONE)
 
-def _edit_reply(record: Record, pipeline: Pipeline, progress: Progress, services: Services) -> None:
-    run, gitlab = record.carried_out, services.gitlab
-    note_id = record.reply_id
-    if not note_id:
-        found = gitlab.replied(run.event, marks.of_run(run.id))
-        note_id = found.id if found else 0
-    body = gitlab.read_reply(run.event, note_id) if note_id else None
-    # A job of ours speaks for itself while it runs, and its answer stays.
-    if body is None or marks.has_answer(body) or (marks.has_job(body) and not progress.over):
-        return
-    understood = replies.Understood(run.event.name, record.options, services.settings.phrases[0])
-    text = replies.moved(run.id, pipeline, progress, understood, services.now())
-    if marks.has_job(body):
-        text = replies.spoken_for(run.id, pipeline, text)
-    if body.strip() != text:
+    def _begin_again(self) -> None:
+        run, records, now = self._record.carried_out, self._services.records, self._services.now()
+        store.add_pipeline(run, self._pipeline.id, records, now)
+        projects.add(self._event.project_id, records, now, live=True)
+        self._react("eyes", *_REACTIONS)
+
+    def _end(self) -> None:
+        services = self._services
+        store.end_pipeline(
+            self._event.project_id, self._pipeline.id, services.records, services.now()
+        )
+
+    def _remember(self, progress: Progress, *, ours: bool) -> None:
+        """Write down what was said, and stop following what may wait for a person for ever."""
+        now, records = self._services.now(), self._services.records
+        state = replies.state_of(progress, now)
+        told = Followed(self._record.carried_out.id, progress.status, state, ours)
+        store.follow(self._event.project_id, self._pipeline.id, told, records, now)
+        if progress.status == _WAITS_FOR_A_PERSON:
+            self._end()
+
+    def _edit_reply(self, progress: Progress) -> bool:
+        """Bring the reply up to date; tell whether what stands there is ours."""
+        record, gitlab = self._record, self._services.gitlab
+        run, note_id = record.carried_out, record.reply_id
+        if not note_id:
+            found = gitlab.replied(run.event, marks.of_run(run.id))
+            note_id = found.id if found else 0
+        body = gitlab.read_reply(run.event, note_id) if note_id else None
+        if body is None:
+            return False
+        text = self._text(progress)
+        if marks.has_job(body):
+            state = marks.ENDED if progress.over else marks.WORKING
+            text = replies.spoken_for(run.id, self._pipeline, text, state)
+        # A job of ours speaks for itself while it runs, and its answer stays.
+        theirs = marks.has_answer(body) or (marks.has_job(body) and not progress.over)
+        if body.strip() == text or (theirs and not self._reopened):
+            return body.strip() == text
         gitlab.edit_reply(run.event, note_id, text)
+        return True
 
+    def _text(self, progress: Progress) -> str:
+        record, settings = self._record, self._services.settings
+        run = record.carried_out
+        understood = replies.Understood(run.event.name, record.options, settings.phrases[0])
+        # A project that was moved has its pipelines elsewhere.
+        pipeline = self._pipeline._replace(url=progress.url or self._pipeline.url)
+        return replies.moved(run.id, pipeline, progress, understood, self._services.now())
 
-def _award_verdict(record: Record, progress: Progress, services: Services) -> None:
-    """Let 👀 become ✅ or ❌; a run that was cancelled gets neither."""
-    event = record.carried_out.event
-    try:
-        if verdict := _VERDICTS.get(replies.state_of(progress, services.now())):
-            services.gitlab.award(event, verdict)
-        services.gitlab.withdraw(event, "eyes")
-    except GitLabError as error:  # a missing reaction stops nobody
-        _warn(record, "award", error, services)
+    def _react(self, emoji: str | None, *former: str) -> None:
+        """Let one reaction take the place of others; a run that was cancelled gets none."""
+        gitlab = self._services.gitlab
+        try:
+            if emoji:
+                gitlab.award(self._event, emoji)
+            for each in former:
+                gitlab.withdraw(self._event, each)
+        except GitLabError as error:  # a missing reaction stops nobody
+            _warn(self._record, "award", error, self._services)
 
 
 def _warn(record: Record, what: str, error: GitLabError, services: Services) -> None:

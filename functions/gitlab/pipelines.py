@@ -1,7 +1,7 @@
 """Pipelines: started, found again, followed, cancelled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,16 +47,18 @@ class Pipelines(Group):
         if pipeline is None:
             return None
         jobs = self._client.page(f"{path}/jobs", per_page=PAGE)
-        return Progress(
-            status=str(pipeline.get("status")),
-            duration=int(pipeline.get("duration") or 0),
-            created_at=seconds(pipeline.get("created_at")),
-            jobs=tuple(
-                _job(job)
-                for job in jobs
-                if not job.get("allow_failure") or job.get("status") != "failed"
-            ),
+        counted = (
+            _job(job)
+            for job in jobs
+            if not job.get("allow_failure") or job.get("status") != "failed"
         )
+        return _progress(pipeline)._replace(jobs=tuple(counted))
+
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
+        """`GET …/pipelines?source=trigger`: newest first, a hundred in a call."""
+        query = {"source": "trigger", "order_by": "id", "sort": "desc"}
+        for found in self._client.pages(f"/projects/{project_id}/pipelines", query):
+            yield integer(found, "id"), _progress(found)
 
     def cancel(self, project_id: int, pipeline_id: int) -> None:
         """`POST …/pipelines/:id/cancel`; GitLab answers 200 where nothing is left to do, too."""
@@ -65,6 +67,16 @@ class Pipelines(Group):
 
 def _pipeline(found: Mapping[str, Any]) -> Pipeline:
     return Pipeline(integer(found, "id"), str(found.get("web_url", "")))
+
+
+def _progress(found: Mapping[str, Any]) -> Progress:
+    return Progress(
+        status=str(found.get("status")),
+        duration=int(found.get("duration") or 0),
+        created_at=seconds(found.get("created_at")),
+        jobs=(),
+        url=str(found.get("web_url", "")),
+    )
 
 
 def _job(found: Mapping[str, Any]) -> Job:

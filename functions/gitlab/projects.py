@@ -21,6 +21,7 @@ _ASKING = (
     "merge_requests_events",
 )
 _USED_AGAIN = 300.0  # seconds
+_FEW = 300  # comments that are read at once
 _MOST_DELIVERIES = 20  # on a page, by GitLab
 
 
@@ -47,31 +48,48 @@ class Projects(Group):
 
     def _read(self, project_id: str) -> Project | None:
         project = self._client.find(f"/projects/{quote(project_id, safe='')}")
-        if project is None:
-            return None
-        return Project(
-            id=integer(project, "id"),
-            path=str(project.get("path_with_namespace")),
-            # An empty repository has the name of one, or none.
-            default_branch=""
-            if project.get("empty_repo")
-            else str(project.get("default_branch") or ""),
-            public=project.get("visibility") != "private",
-        )
+        return None if project is None else _project(project)
+
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        """`GET /projects?membership=true&last_activity_after=…`: one call tells of a hundred.
+
+        https://docs.gitlab.com/api/projects/#list-all-projects. By id, as the time of activity
+        moves while pages are read. What it tells of a project needs not be asked for again.
+        """
+        after = datetime.fromtimestamp(since, UTC).isoformat()
+        query = {"membership": "true", "last_activity_after": after}
+        for found in self._client.pages("/projects", query | {"order_by": "id", "sort": "asc"}):
+            project = _project(found)._replace(listed=True)
+            self._known[str(project.id)] = time.monotonic(), project
+            yield project.id, seconds(found.get("last_activity_at"))
 
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
-        """`GET /projects/:id/events`: https://docs.gitlab.com/api/events/.
-
-        Its `after` is a day, and that day is left out.
-        """
-        after = (datetime.fromtimestamp(since, UTC) - timedelta(days=1)).date().isoformat()
-        query = {"action": "commented", "after": after, "sort": "asc"}
-        for found in self._client.pages(f"/projects/{project.id}/events", query):
+        """`GET /projects/:id/events`: https://docs.gitlab.com/api/events/."""
+        for found in self._comment_events(project.id, since):
             note = found.get("note") or {}
             kind = KINDS.get(str(note.get("noteable_type")))
             # GitLab does not say which commit; on commits and snippets nothing is started anyway.
             if kind in (ISSUE, MERGE_REQUEST) and not note.get("system"):
                 yield _comment(project, kind, note)
+
+    def _comment_events(self, project_id: int, since: float) -> Iterator[dict[str, Any]]:
+        """Yield events oldest first: from the newest back to `since`, or all of these days.
+
+        GitLab's `after` is a day, and that day is left out: where little was written since, it
+        costs less to begin with the newest.
+        """
+        after = (datetime.fromtimestamp(since, UTC) - timedelta(days=1)).date().isoformat()
+        path = f"/projects/{project_id}/events"
+        query = {"action": "commented", "after": after}
+        newest: list[dict[str, Any]] = []
+        for found in self._client.pages(path, query | {"sort": "desc"}):
+            if seconds(found.get("created_at"), default=since) < since:
+                break
+            newest.append(found)
+            if len(newest) == _FEW:
+                yield from self._client.pages(path, query | {"sort": "asc"})
+                return
+        yield from reversed(newest)
 
     def hooks(self, project_id: int) -> list[Hook]:
         """`GET /projects/:id/hooks`, a Maintainer's right.
@@ -98,9 +116,21 @@ class Projects(Group):
                 yield json.dumps(delivery.get("request_data")).encode()
 
 
+def _project(found: Mapping[str, Any]) -> Project:
+    permissions = found.get("permissions") or {}
+    return Project(
+        id=integer(found, "id"),
+        path=str(found.get("path_with_namespace")),
+        # An empty repository has the name of one, or none.
+        default_branch="" if found.get("empty_repo") else str(found.get("default_branch") or ""),
+        public=found.get("visibility") != "private",
+        listed="permissions" not in found or any(permissions.values()),
+    )
+
+
 def _comment(project: Project, kind: str, note: Mapping[str, Any]) -> SweptNote:
     author = note.get("author") or {}
-    created, updated = seconds(note.get("created_at")), seconds(note.get("updated_at"))
+    created = seconds(note.get("created_at"))
     event = Event(
         project_id=project.id,
         project_path=project.path,
@@ -119,4 +149,6 @@ def _comment(project: Project, kind: str, note: Mapping[str, Any]) -> SweptNote:
         position=position_of(note.get("position")),
         at=created,
     )
-    return SweptNote(created, updated - created > 1, event)
+    # When it was edited GitLab does not tell: `updated_at` moves with a first reply too, as the
+    # comment becomes a thread (gitlabhq app/services/notes/create_service.rb, update_discussions).
+    return SweptNote(created, event)

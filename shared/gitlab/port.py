@@ -1,4 +1,4 @@
-"""What the core asks of GitLab, in five groups; `functions/gitlab` does it over HTTP.
+"""What the core asks of GitLab, in six groups; `functions/gitlab` does it over HTTP.
 
 Every call has a time limit, follows no redirect, and raises GitLabError.
 """
@@ -83,6 +83,9 @@ class Pipelines(Protocol):
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
         """Return where a pipeline stands; None when it is gone."""
 
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
+        """Yield a project's triggered pipelines, newest first, without their jobs."""
+
     def cancel(self, project_id: int, pipeline_id: int) -> None:
         """Cancel a pipeline; one that has ended is fine. 403 says that our token may not."""
 
@@ -115,10 +118,17 @@ class Projects(Protocol):
     def project(self, project_id: str) -> Project | None:
         """Return a project by its id or path; None when GitLab shows none."""
 
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        """Yield the ids of our projects where something happened, and when it last did.
+
+        Both times are in Unix seconds. GitLab writes down the first event of an hour, so what
+        happens later in that hour does not show.
+        """
+
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
         """Yield the comments on issues and merge requests, oldest first.
 
-        They begin with the day of `since` (Unix seconds).
+        They begin with the day of `since` (Unix seconds), or later in it.
         """
 
     def hooks(self, project_id: int) -> list[Hook]:
@@ -134,5 +144,21 @@ class Projects(Protocol):
         """
 
 
-class GitLab(People, Thread, Pipelines, Surroundings, Projects, Protocol):
+class Changes(Protocol):
+    """What a sweep looks for beside comments."""
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:
+        """Yield issues and merge requests that were opened or changed since `since`.
+
+        Each as if it had been opened as it is now; `since` and `at` are in Unix seconds.
+        """
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:
+        """Yield what was asked by one of them since `since`: each label, assignee, reviewer.
+
+        And that it was opened, unless its texts were edited since.
+        """
+
+
+class GitLab(People, Thread, Pipelines, Surroundings, Projects, Changes, Protocol):
     """The one GitLab of the installation."""

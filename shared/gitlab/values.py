@@ -62,21 +62,26 @@ class Job(NamedTuple):
     began: bool = True
 
 
+DELETED = "deleted"  # our word for the status of a pipeline that is gone
+
+
 class Progress(NamedTuple):
     """Where a pipeline stands: GitLab's word for it, and its jobs.
 
-    `duration` is in seconds, `created_at` in Unix seconds.
+    `duration` is in seconds, `created_at` in Unix seconds. `url` is where it is by now, "" if not
+    told.
     """
 
     status: str
     duration: int
     created_at: float
     jobs: tuple[Job, ...]
+    url: str = ""
 
     @property
     def over(self) -> bool:
         """Tell whether it has come to its end, unless somebody starts it again."""
-        return self.status in ("success", "failed", "canceled", "skipped")
+        return self.status in ("success", "failed", "canceled", "skipped", DELETED)
 
     @property
     def ours(self) -> tuple[Job, ...]:
@@ -142,22 +147,19 @@ class Diff(NamedTuple):
 
 
 class Project(NamedTuple):
-    """A project."""
+    """A project; `listed` says that our token's user is a member, whose lists hold it."""
 
     id: int
     path: str
     default_branch: str
     public: bool
+    listed: bool = True
 
 
 class SweptNote(NamedTuple):
-    """A comment that no delivery told of: what it says, and whether it was changed since.
-
-    `created_at` is in Unix seconds.
-    """
+    """A comment as it stands, and when it was written (Unix seconds)."""
 
     created_at: float
-    edited: bool
     event: Event
 
 

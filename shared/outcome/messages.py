@@ -191,6 +191,10 @@ REASONS = {
         "What is stored of a run cannot be read by this version, so the run is left as it is.",
         "Deploy the version that wrote it or a later one; or delete the record and ask again.",
     ),
+    "HOOKS_UNSEEN": (
+        "Our token may not see a project's webhooks: when GitLab switches one off, nobody is told.",
+        "Make the API token's user a Maintainer of the project, or look at its webhooks yourself.",
+    ),
     "HOOK_DISABLED": (
         "GitLab has switched a webhook of the project off.",
         (
@@ -370,6 +374,7 @@ STATES = {
         "the branch meanwhile. To start it again, write `{phrase} retry`."
     ),
     "skipped": "GitLab skipped {pipeline}: no job of it was to run.",
+    "deleted": "Somebody deleted {pipeline}. To try again, write `{phrase} retry`.",
 }
 BESIDE = "In the same pipeline: {jobs}."
 UNDERSTOOD = "Understood: {task}{options}."
@@ -457,6 +462,7 @@ STATE_NAMES = {
     "canceled": "cancelled",
     "superseded": "cancelled before it began",
     "skipped": "skipped",
+    "deleted": "deleted",
 }
 STATUS_NONE = "No run of this thread is known."
 STATUS_LINE = "- {pipeline}: {state}"

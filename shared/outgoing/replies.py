@@ -78,13 +78,13 @@ def started(run_id: str, pipeline: "Pipeline", understood: Understood) -> str:
     return f"{text}\n\n{_understood(understood)}\n\n{marks.of_run(run_id)}"
 
 
-def spoken_for(run_id: str, pipeline: "Pipeline", text: str) -> str:
-    """Return a reply that takes a dead job's place.
+def spoken_for(run_id: str, pipeline: "Pipeline", text: str, state: str = marks.ENDED) -> str:
+    """Return a reply that takes a dead job's place, or is left to one (WORKING).
 
     The job's mark stays, so that no second pipeline does the work again.
     """
     mark = marks.of_run(run_id)
-    return text.replace(mark, f"{marks.of_job(pipeline.id, marks.ENDED)}\n{mark}")
+    return text.replace(mark, f"{marks.of_job(pipeline.id, state)}\n{mark}")
 
 
 def moved(

@@ -1,4 +1,4 @@
-"""What outlives an attempt: queue and records as protocols, and the four indexes over runs.
+"""What outlives an attempt: queue and records as protocols, and the indexes over runs.
 
 A record is one text under a key, changed by compare-and-set. The indexes hold ids only:
 
@@ -6,16 +6,17 @@ A record is one text under a key, changed by compare-and-set. The indexes hold i
 |---|---|
 | `thread/<project>/<kind>/<iid>` | the thread's last runs that have a pipeline |
 | `live/<project>` | the run of each pipeline that is not known to have ended |
+| `pipeline/<project>/<pipeline>` | the run of a pipeline, and what its reply said last |
+| `asked/<project>/<kind>/<iid>` | the thread's last runs that a change asked for, and when |
 | `dead` | runs whose requests exhausted their attempts: dead letters |
-| `projects` | projects that have had a run: the sweep looks at them |
+
+`shared.runs.projects` has one more, over the projects.
 """
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from shared.installation.secrets import GitLabSecrets
-from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import RunRequest, TrackRequest
 
@@ -23,8 +24,8 @@ KEPT = 31 * 24 * 3600  # seconds a run is remembered: longer than any delivery c
 
 _TRIES = 50  # compare-and-set attempts before the run waits for a quieter moment
 _OF_THREAD = 20  # runs remembered of a thread
+_SAME_ASKING = 30.0  # seconds
 _LIVE = 1000  # pipelines followed of a project: a record holds 400 KB at most on DynamoDB
-_PROJECTS_KEPT = 10 * 365 * 24 * 3600  # seconds
 
 
 class Queue(Protocol):
@@ -52,6 +53,18 @@ class Records(Protocol):
         Return the new version, or None where another was faster. `expires` (Unix seconds) is when
         the record may be forgotten. Two writes never store the same text in a row.
         """
+
+
+class Followed(NamedTuple):
+    """A pipeline of a run, and what its reply said last: GitLab's status, and our word for it.
+
+    `ours` says that it was we who said it, and not a job of ours.
+    """
+
+    run_id: str
+    status: str = ""
+    state: str = ""
+    ours: bool = False
 
 
 def change(key: str, records: Records, expires: int, after: Callable[[Any], Any]) -> Any:  # noqa: ANN401  JSON
@@ -93,6 +106,46 @@ def end_pipeline(project_id: int, pipeline_id: int, records: Records, now: float
     change(f"live/{project_id}", records, int(now) + KEPT, without)
 
 
+def follow(
+    project_id: int, pipeline_id: int, followed: Followed, records: Records, now: float
+) -> None:
+    """Remember what was said of a pipeline, beyond its end: somebody may start it again by hand."""
+    key = _pipeline(project_id, pipeline_id)
+    change(key, records, int(now) + KEPT, lambda _: list(followed))
+
+
+def followed(project_id: int, pipeline_id: int, records: Records) -> Followed | None:
+    """Return whose a pipeline is, None where it is nobody's."""
+    fields: list[Any] | None = _read(_pipeline(project_id, pipeline_id), records, None)
+    if fields:
+        return Followed(*fields)
+    run_id = live_pipelines(project_id, records).get(pipeline_id)  # nothing was said yet
+    return Followed(run_id) if run_id else None
+
+
+def first_asked(request: RunRequest, records: Records, now: float) -> bool:
+    """Note what somebody asked by a change; tell whether no other run was asked for by the same.
+
+    A delivery and GitLab's own notes, which a sweep reads, tell the time of one change a little
+    differently: where one of two runs is known by a note, about the same time is the same change.
+    """
+    event = request.event
+    at, by_note = event.at or now, f"|{event.name}|" in event.occasion
+
+    def is_same(other: tuple[str, float, bool]) -> bool:
+        return abs(other[1] - at) <= _SAME_ASKING and (other[2] or by_note)
+
+    def noted(known: list[tuple[str, float, bool]] | None) -> list[tuple[str, float, bool]]:
+        known = known or []
+        if any(each[0] == request.id or is_same(each) for each in known):
+            return known
+        return [*known, (request.id, at, by_note)][-_OF_THREAD:]
+
+    key = f"asked/{request.thread}"
+    known = change(key, records, int(now) + KEPT, noted)
+    return any(each[0] == request.id for each in known)
+
+
 def live_pipelines(project_id: int, records: Records) -> dict[int, str]:
     """Return the run id of each pipeline that had not ended when it was last looked at."""
     live: dict[str, str] = _read(f"live/{project_id}", records, {})
@@ -123,31 +176,14 @@ def dead_letters(records: Records) -> list[str]:
     return ids
 
 
-def add_project(project_id: int, records: Records, now: float) -> None:
-    """Remember a project that has had a run."""
-
-    def with_project(known: list[int] | None) -> list[int]:
-        return [*(known or []), *([] if project_id in (known or []) else [project_id])]
-
-    change("projects", records, int(now) + _PROJECTS_KEPT, with_project)
-
-
-def known_projects(settings: Settings, secrets: GitLabSecrets, records: Records) -> list[str]:
-    """Return the ids and paths of the projects that the sweep looks at.
-
-    These are the projects served so far, those in ALLOWED_PROJECTS that are no globs, and those
-    with a trigger token of their own.
-    """
-    served: list[int] = _read("projects", records, [])
-    named = (*settings.allowed_projects, *secrets.trigger_tokens)
-    exact = [entry for entry in named if not set(entry) & set("*?[")]
-    return list(dict.fromkeys([*map(str, served), *exact]))
-
-
 def _change_dead_letters(
     after: Callable[[list[str]], list[str]], records: Records, now: float
 ) -> None:
     change("dead", records, int(now) + KEPT, lambda ids: after(ids or []))
+
+
+def _pipeline(project_id: int, pipeline_id: int) -> str:
+    return f"pipeline/{project_id}/{pipeline_id}"
 
 
 def _read(key: str, records: Records, otherwise: Any) -> Any:  # noqa: ANN401  JSON

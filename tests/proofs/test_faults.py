@@ -7,6 +7,7 @@ from tests.proofs.faults import (
     kills,
     load,
     machine,
+    many,
     outage,
     over_http,
     refusing_queue,
@@ -15,7 +16,7 @@ from tests.proofs.faults import (
     stalls,
 )
 from tests.proofs.faults.catalogue import STEPS
-from tests.proofs.faults.parts import PARTS
+from tests.proofs.faults.parts import IDLE, PARTS
 from tests.proofs.faults.schedules import SEED, Tally
 from tests.proofs.rows import Row
 
@@ -68,6 +69,13 @@ def test_a_day_without_deliveries_costs_no_mention() -> None:
     assert (seen.pipelines, seen.found_again) == (25, 0)
     assert seen.failed_deliveries == 4
     assert seen.alarms
+
+
+def test_of_many_projects_none_is_left_out() -> None:
+    seen = many.run(number=300, active=30)
+    assert (seen.lost, seen.starved, seen.killed) == (0, 0, 0)
+    assert seen.latest < 600
+    assert many.run(number=100, active=0, days=2).calls_a_day < IDLE
 
 
 def test_what_is_answered_202_is_stored_and_nothing_else_is() -> None:

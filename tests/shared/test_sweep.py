@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 
 from shared.contract import marks
-from shared.gitlab.values import Cause, GitLabError, Hook, SweptNote
+from shared.gitlab.values import Cause, GitLabError, Hook, Project, SweptNote
 from shared.incoming.event import Event
+from shared.look import ABANDONED, OVERLAP, QUIET
 from shared.outcome.reasons import Reason
-from shared.runs import store
+from shared.runs import projects
 from shared.runs.record import Record, State
 from shared.runs.store import KEPT
-from shared.sweep import ABANDONED, OVERLAP, QUIET, Swept, carry_out
+from shared.sweep import BUDGET, ROUND, Swept, carry_out
 from tests.support import stages
 from tests.support.fakes import NOTE, NOW, Records, payload, run
 
@@ -20,7 +21,7 @@ class Stage(stages.Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        store.add_project(7, self.records, NOW)
+        projects.add(7, self.records, NOW)
         self.sweep()
         self.clock.time += 3600
 
@@ -28,13 +29,24 @@ class Stage(stages.Stage):
         self,
         text: str = "@claude fix it",
         ago: float = 600,
-        *,
-        edited: bool = False,
         **changes: Any,
     ) -> Event:
         note = NOTE._replace(**{"texts": (text,), "discussion_id": None} | changes)
-        self.gitlab.written.append(SweptNote(self.clock.time - ago, edited, note))
+        self.gitlab.written.append(SweptNote(self.clock.time - ago, note))
         return note
+
+
+def counted(gitlab: Any, method: str) -> list[object]:
+    """Return the list to which each call of a method adds its first argument."""
+    asked: list[object] = []
+    call = getattr(gitlab, method)
+
+    def counting(first: object, *others: object) -> object:
+        asked.append(first)
+        return call(first, *others)
+
+    setattr(gitlab, method, counting)
+    return asked
 
 
 @pytest.fixture
@@ -71,7 +83,6 @@ def test_a_run_that_every_queue_has_forgotten_is_found_again(
     [
         {"text": "no mention"},
         {"text": "`@claude`"},
-        {"edited": True},
         {"ago": QUIET - 1},
         {"ago": 3600 + QUIET + OVERLAP + 10},
         {"text": f"@claude {marks.of_run('x')}"},
@@ -95,9 +106,20 @@ def test_a_comment_younger_than_the_pause_is_found_by_the_next_sweep(stage: Stag
 def test_the_first_sweep_of_a_project_serves_no_history() -> None:
     stage = Stage()
     stage.records = Records()
-    store.add_project(7, stage.records, NOW)
-    stage.wrote(ago=600)
+    projects.add(7, stage.records, stage.clock.time)
+    stage.wrote(ago=OVERLAP + 1)
     assert stage.sweep().found == 0
+
+
+def test_a_project_is_known_from_its_first_mention_on_though_nothing_started() -> None:
+    stage = stages.Stage()
+    stage.gitlab.members.clear()
+    assert stage.dispatch() is Reason.NOT_A_MEMBER
+    stage.gitlab.members = stages.Stage().gitlab.members
+    stage.clock.time += 7200  # before any sweep came by
+    note = NOTE._replace(note_id=102)
+    stage.gitlab.written.append(SweptNote(NOW + 60, note))
+    assert stage.sweep().found == 1
 
 
 def test_a_merge_request_s_branches_are_read_for_it(stage: Stage) -> None:
@@ -178,40 +200,192 @@ def test_a_disabled_installation_sweeps_only_when_an_operator_asks(stage: Stage)
     assert carry_out({"since": "2026-02-01T00:00:00Z"}, stage.services, stage.queue)["found"] == 1
 
 
-def test_projects_named_in_the_settings_are_swept_too(stage: Stage) -> None:
-    assert store.known_projects(
-        stage.services.settings, stage.services.secrets.get(), stage.records
-    ) == ["7"]
-    stage.environment = {"ALLOWED_PROJECTS": "group/app, other/*, 9"}
-    assert store.known_projects(
-        stage.services.settings, stage.services.secrets.get(), stage.records
-    ) == [
-        "7",
-        "group/app",
-        "9",
-    ]
-    stage.wrote()
+def test_projects_named_in_the_settings_are_swept_though_nobody_spoke_to_us() -> None:
+    environment = {"ALLOWED_PROJECTS": "group/app, group/gone, other/*, 9"}
+    stage = stages.Stage(**environment)
+    asked = counted(stage.gitlab, "project")
+    assert stage.sweep() == Swept(1, 0, 0, 0)
+    assert asked == ["group/app", "group/gone", "7", "9"]
+    stage.clock.time += 300
+    stage.gitlab.written.append(SweptNote(stage.clock.time - 100, NOTE))
     assert stage.sweep() == Swept(1, 0, 1, 0)
+    assert asked[4:] == ["7"]
+
+
+class Slow(Stage):
+    """Many projects, each call of GitLab's takes a tenth of a second."""
+
+    def __init__(self, number: int) -> None:
+        stages.Stage.__init__(self)
+        self.gitlab.projects = [
+            Project(each, f"group/{each}", "main", public=False) for each in range(1, number + 1)
+        ]
+        for project in self.gitlab.projects:
+            projects.add(project.id, self.records, NOW)
+        self.calls = 0
+        for method in (*LISTS, "project", "hooks"):
+            self._slow(method)
+
+    def _slow(self, method: str) -> None:
+        call = getattr(self.gitlab, method)
+
+        def slowly(*arguments: object) -> object:
+            self.clock.time += 0.1
+            self.calls += 1
+            return call(*arguments)
+
+        setattr(self.gitlab, method, slowly)
+
+
+LISTS = ("comments", "active_projects", "newest_pipelines")
+
+
+def test_a_sweep_ends_in_time_and_the_next_ones_go_on() -> None:
+    stage = Slow(600)
+    for project in stage.gitlab.projects:
+        stage.wrote(ago=-100, project_id=project.id, note_id=project.id)
+    stage.clock.time += 300
+    for _ in range(3):
+        began = stage.clock.time
+        assert stage.sweep().left > 250
+        assert stage.clock.time - began < BUDGET + 1
+        stage.clock.time = began + 300
+    assert len({asked.id for asked in stage.queue.runs}) == 600
+
+
+def test_a_sweep_that_is_killed_is_gone_on_with() -> None:
+    stage = Slow(300)
+    call, seen = stage.gitlab.comments, []
+
+    def killed(project: Project, since: float) -> Any:
+        seen.append(project.id)
+        if len(seen) == 100:
+            raise KeyboardInterrupt
+        return call(project, since)
+
+    stage.gitlab.comments = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        stage.sweep()
+    stage.sweep()
+    assert len(set(seen)) == 300
+
+
+def test_the_busy_do_not_starve_those_unseen_for_a_day_nor_these_the_busy() -> None:
+    stage = Slow(500)
+    for _ in range(3):
+        stage.sweep()
+        stage.clock.time += 300
+    stage.clock.time += ROUND
+    for project in stage.gitlab.projects[:250]:
+        stage.wrote(ago=100, project_id=project.id, note_id=project.id)
+    asked = counted(stage.gitlab, "comments")
+    swept = stage.sweep()
+    busy = sum(project.id <= 250 for project in asked)  # type: ignore[attr-defined]
+    assert (busy, swept.found) == (swept.found, busy)
+    assert busy > 60
+    assert len(asked) - busy > 60
+
+
+def test_without_news_a_sweep_is_one_call_and_a_day_of_them_below_a_thousand() -> None:
+    stage = Slow(100)
+    stage.gitlab.webhooks = [Hook(1, disabled=False)]
+    stage.sweep()
+    stage.clock.time = NOW + 300
+    stage.calls = 0
+    stage.sweep()
+    assert stage.calls == 1
+    for number in range(1, 288):
+        stage.clock.time = NOW + 300 + number * 300
+        stage.sweep()
+    assert 288 < stage.calls + 2 * 100 < 1000  # each hook is asked for failed deliveries twice
+
+
+def test_of_few_projects_each_is_seen_every_hour() -> None:
+    stage = Slow(4)
+    stage.sweep()
+    stage.clock.time += 3700
+    assert stage.sweep().projects == 4
+
+
+def test_what_one_project_has_wrong_with_it_keeps_nobody_from_the_others(stage: Stage) -> None:
+    stage.gitlab.projects = [*stage.gitlab.projects, Project(8, "group/b", "main", public=False)]
+    projects.add(8, stage.records, NOW)
+    stage.wrote(project_id=8, note_id=102)
+    read = stage.gitlab.comments
+
+    def broken(project: Project, since: float) -> Any:
+        if project.id == 7:
+            raise KeyError("id")
+        return read(project, since)
+
+    stage.gitlab.comments = broken  # type: ignore[method-assign]
+    stage.wrote()
+    assert stage.sweep() == Swept(projects=1, failed=1, found=1, disabled_hooks=0)
+    line = {"reason": "defect", "error": "KeyError", "status": 0, "project_id": 7}
+    assert ("ERROR", line) in stage.log.lines
+    stage.gitlab.comments = read  # type: ignore[method-assign]
+    stage.queue.runs.clear()
+    stage.gitlab.active_projects = lambda since: iter(())  # type: ignore[method-assign]  # noqa: ARG005
+    stage.sweep()
+    assert [asked.event.project_id for asked in stage.queue.runs] == [7]
+
+
+def test_a_list_of_the_active_that_gitlab_does_not_give_is_read_by_the_next_sweep(
+    stage: Stage,
+) -> None:
+    stage.sweep()
+    stage.clock.time += 300
+    stage.wrote(ago=100)
+    stage.gitlab.faults["active_projects"] = [GitLabError(502)]
+    assert stage.sweep() == Swept(projects=0, failed=1, found=0, disabled_hooks=0)
+    stage.clock.time += 300
+    assert stage.sweep().found == 1
+
+
+def test_where_gitlab_is_out_of_order_a_sweep_leaves_it_alone() -> None:
+    stage = Slow(50)
+    stage.gitlab.faults["comments"] = [GitLabError(429)] * 50
+    swept = stage.sweep()
+    assert (swept.failed, swept.left) == (5, 45)
+    stage.gitlab.faults.clear()
+    assert stage.sweep().projects == 50
+
+
+def test_projects_out_of_our_reach_end_no_sweep() -> None:
+    stage = Slow(50)
+    stage.gitlab.faults["comments"] = [GitLabError(403)] * 40
+    assert stage.sweep() == Swept(projects=10, failed=40, found=0, disabled_hooks=0)
+
+
+def test_a_comment_that_gitlab_s_list_is_an_hour_late_with_is_found(stage: Stage) -> None:
+    stage.gitlab.active_projects = lambda since: iter([(7, since + 800)])  # type: ignore[method-assign]
+    stage.sweep()
+    stage.clock.time += 300
+    stage.wrote(ago=100)
+    assert stage.sweep().found == 1
+
+
+def test_what_an_operator_asks_for_is_gone_on_with_by_the_sweeps_that_follow() -> None:
+    stage = Slow(600)
+    for _ in range(4):
+        stage.sweep()
+        stage.clock.time += 300
+    for project in stage.gitlab.projects:
+        stage.wrote(ago=7200 - 1300, project_id=project.id, note_id=project.id)
+    stage.gitlab.active_projects = lambda since: iter(())  # type: ignore[method-assign]  # noqa: ARG005
+    swept = stage.sweep(since=stage.clock.time - 7200)
+    found = swept.found
+    assert swept.left == 600 - found > 0
+    for _ in range(3):
+        stage.clock.time += 300
+        found += stage.sweep().found
+    assert found == 600
 
 
 def test_a_project_no_longer_allowed_is_not_swept(stage: Stage) -> None:
     stage.environment = {"ALLOWED_PROJECTS": "other/*"}
     stage.wrote()
     assert stage.sweep().projects == 0
-
-
-def test_projects_learnt_at_once_are_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    records, write = Records(), Records.write
-
-    def overtaken(self: Records, key: str, text: str, version: object, expires: int) -> object:
-        monkeypatch.setattr(Records, "write", write)
-        store.add_project(8, records, NOW)
-        return write(self, key, text, version, expires)
-
-    monkeypatch.setattr(Records, "write", overtaken)
-    store.add_project(7, records, NOW)
-    store.add_project(7, records, NOW)
-    assert records.read("projects")[0] == "[8, 7]"
 
 
 def test_an_operator_asks_whether_gitlab_is_reached(

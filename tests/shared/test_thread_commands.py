@@ -220,6 +220,20 @@ def test_a_thread_hears_thirty_refusals_whoever_they_are_for(stage: Stage) -> No
     assert len(stage.gitlab.replies) == 31
 
 
+def test_stop_reaches_what_was_started_again_by_hand(stage: Stage) -> None:
+    for text in ("one", "two"):
+        stage.says(text)
+    stage.gitlab.moves(1, "failed")
+    stage.track(1)
+    stage.says("stop")
+    assert stage.gitlab.cancelled == [2]
+    stage.gitlab.moves(1, "running")
+    assert stage.says("stop") is Reason.ANSWERED
+    assert "Cancelled: [pipeline 1]" in stage.reply
+    assert stage.gitlab.cancelled == [2, 1]
+    assert "Cancelled: [pipeline 1]" in stage.gitlab.replies[0]
+
+
 def test_stop_works_whatever_others_and_oneself_have_asked(stage: Stage) -> None:
     stage.says("one")
     stage.gitlab.users[43] = User(43, "mallory", bot=False, state="active")

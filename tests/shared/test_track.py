@@ -144,11 +144,94 @@ def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None
     assert track(TrackRequest(8, 1), stage.services) is Reason.NOT_OUR_PIPELINE
 
 
-def test_a_deleted_pipeline_is_forgotten_and_its_reply_left(stage: Stage) -> None:
-    before = stage.reply
+def test_a_pipeline_that_was_deleted_is_said_to_be(stage: Stage) -> None:
+    stage.moves("running")
     del stage.gitlab.statuses[1]
     assert stage.track() is Reason.TRACKED
-    assert (stage.live, stage.reply) == (False, before)
+    assert "is at work" in stage.reply  # a replica may not have heard of it yet
+    assert stage.live
+    stage.clock.time += 61
+    assert stage.track() is Reason.TRACKED
+    assert not stage.live
+    assert "Somebody deleted [pipeline 1]" in stage.reply
+    assert stage.gitlab.awards == []
+
+
+def test_an_answer_stays_when_its_pipeline_is_deleted(stage: Stage) -> None:
+    stage.gitlab.replies[0] = f"The answer.\n\n{JOB.format('ended')}\n{marks.of_run(run().id)}"
+    del stage.gitlab.statuses[1]
+    stage.clock.time += 61
+    stage.track()
+    assert (stage.live, stage.reply.startswith("The answer.")) == (False, True)
+
+
+def again(stage: Stage, status: str) -> str:
+    """Let an event tell of a pipeline that had ended."""
+    stage.gitlab.moves(1, status)
+    assert track(TrackRequest(7, 1, status), stage.services) is Reason.TRACKED
+    return stage.reply
+
+
+def test_a_pipeline_started_again_by_hand_is_followed_again(stage: Stage) -> None:
+    assert "could not finish" in stage.moves("failed", "runner_system_failure")
+    assert "is at work" in again(stage, "running")
+    assert stage.live
+    assert stage.gitlab.awards == ["eyes"]
+    assert "has finished" in stage.moves("success")
+    assert stage.gitlab.awards == ["white_check_mark"]
+    assert not stage.live
+
+
+def test_of_a_second_try_the_end_alone_may_be_heard(stage: Stage) -> None:
+    stage.moves("failed", "runner_system_failure")
+    assert "has finished" in again(stage, "success")
+    assert stage.gitlab.awards == ["white_check_mark"]
+
+
+def test_a_job_that_died_and_was_started_again_is_at_work_again(stage: Stage) -> None:
+    stage.gitlab.replies[0] = f"At work.\n\n{JOB.format('working')}\n{marks.of_run(run().id)}"
+    assert "The runner broke down." in stage.moves("failed", "runner_system_failure")
+    reply = again(stage, "running")
+    assert "is at work" in reply
+    assert reply.endswith(f"{JOB.format('working')}\n{marks.of_run(run().id)}")
+    assert "could not finish" in stage.moves("failed", "script_failure")
+
+
+def test_what_a_job_answered_stays_when_it_is_started_again(stage: Stage) -> None:
+    answer = f"I gave up.\n\n{JOB.format('ended')}\n{marks.of_run(run().id)}"
+    stage.gitlab.replies[0] = answer
+    stage.moves("failed", "script_failure")
+    assert again(stage, "running") == answer
+    assert stage.gitlab.awards == ["eyes"]
+
+
+def test_a_late_event_of_an_end_that_was_told_costs_no_call(stage: Stage) -> None:
+    stage.moves("failed")
+    stage.gitlab.faults["progress"] = [AssertionError("asked")]
+    assert track(TrackRequest(7, 1, "failed"), stage.services) is Reason.NOT_OUR_PIPELINE
+
+
+def test_an_event_that_was_overtaken_by_the_end_changes_nothing(stage: Stage) -> None:
+    stage.moves("failed")
+    stage.gitlab.faults["read_reply"] = [AssertionError("read")]
+    stage.gitlab.faults["award"] = [AssertionError("awarded")]
+    assert track(TrackRequest(7, 1, "running"), stage.services) is Reason.TRACKED
+    assert not stage.live
+
+
+def test_a_pipeline_that_waits_for_a_person_is_not_followed_until_one_comes(stage: Stage) -> None:
+    assert "waits for somebody" in stage.moves("manual")
+    assert not stage.live
+    assert "is at work" in again(stage, "running")
+    assert stage.live
+
+
+def test_the_reply_leads_to_where_a_moved_project_has_its_pipelines(stage: Stage) -> None:
+    stage.gitlab.moves(1, "success")
+    there = "https://gitlab.com/elsewhere/app/-/pipelines/1"
+    stage.gitlab.statuses[1] = stage.gitlab.statuses[1]._replace(url=there)
+    stage.track()
+    assert f"[pipeline 1]({there})" in stage.reply
 
 
 def test_a_deleted_reply_is_not_written_again(stage: Stage) -> None:
@@ -229,6 +312,7 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
         stage.gitlab.statuses.clear()
 
     stage.gitlab.edit_reply = then_gone  # type: ignore[method-assign,assignment]
+    stage.clock.time += 61
     assert stage.track() is Reason.TRACKED
     assert not stage.live
 

@@ -131,6 +131,9 @@ class GitLab:
         self.triggered: list[Any] = []
         self.projects = [Project(7, "group/app", "main", public=False)]
         self.written: list[SweptNote] = []
+        self.asked: list[
+            tuple[Event, list[Event]]
+        ] = []  # a target as it is, and what was asked by it
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
         self.faults: dict[str, list[Exception | None]] = {}
@@ -210,6 +213,11 @@ class GitLab:
         )
         self.statuses[pipeline_id] = Progress(status, 61, NOW, (job,))
 
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:  # noqa: ARG002
+        self._meet("newest_pipelines")
+        for number in sorted(self.statuses, reverse=True):
+            yield number, self.statuses[number]._replace(jobs=())
+
     def target(self, event: Event) -> Target:
         self._meet("target")
         there = self.branches or event.branches or Branches("feature", "main", 7, "abc")
@@ -254,9 +262,26 @@ class GitLab:
             (each for each in self.projects if project_id in (str(each.id), each.path)), None
         )
 
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        self._meet("active_projects")
+        for project in self.projects:
+            times = [
+                each.created_at for each in self.written if each.event.project_id == project.id
+            ]
+            if times and max(times) >= since:
+                yield project.id, max(times)
+
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:  # noqa: ARG002
         self._meet("comments")
         yield from (comment for comment in self.written if comment.event.project_id == project.id)
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:  # noqa: ARG002
+        self._meet("changed_targets")
+        yield from (each for each, _ in self.asked if each.project_id == project.id)
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:  # noqa: ARG002
+        self._meet("askings")
+        yield from next(asked for each, asked in self.asked if each == opened)
 
     def hooks(self, project_id: int) -> list[Hook]:  # noqa: ARG002
         self._meet("hooks")

@@ -86,7 +86,8 @@ def test_a_pipeline_is_followed_to_its_end(server: StandIn, gitlab: GitLab) -> N
     failed = Job(job["id"], "failed", "job_execution_timeout", job_url, job["name"])
     progress = gitlab.progress(7, number)
     assert progress
-    assert progress == Progress("failed", 61, progress.created_at, (failed,))
+    url = f"{server.url}/group/app/-/pipelines/{number}"
+    assert progress == Progress("failed", 61, progress.created_at, (failed,), url)
     assert (progress.over, progress.failed) == (True, failed)
 
 
@@ -135,3 +136,13 @@ def test_a_token_that_may_not_cancel_is_told_403(server: StandIn, gitlab: GitLab
     with pytest.raises(GitLabError) as error:
         gitlab.cancel(7, number)
     assert error.value.status == 403
+
+
+def test_one_call_tells_where_the_newest_pipelines_stand(server: StandIn, gitlab: GitLab) -> None:
+    numbers = [started(gitlab) for _ in range(3)]
+    server.set_pipeline(numbers[0], "failed")
+    server.calls.clear()
+    told = list(gitlab.newest_pipelines(7))
+    assert [number for number, _ in told] == numbers[::-1]
+    assert [progress.status for _, progress in told] == ["created", "created", "failed"]
+    assert len(server.calls) == 1

@@ -37,10 +37,56 @@ def test_a_sweep_sees_comments_on_issues_and_merge_requests(
     assert first.event.texts == ("@claude in issue",)
     assert (second.event.kind, second.event.iid, second.event.internal) == (MERGE_REQUEST, 3, False)
     assert second.event.position == {"new_path": "app.py", "new_line": 3, "head_sha": sha}
-    assert not first.edited
     assert abs(first.created_at - server.clock()) < 60
     assert first.event.at == first.created_at
     assert isinstance(first.event, Event)
+
+
+def test_comments_are_told_oldest_first_from_a_time_on_however_many_there_are(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 86_400.0 * 20_000 + 3600
+    monkeypatch.setattr(server, "clock", lambda: now)
+    for number in range(450):
+        now += 10
+        server.note(7, "issue", 5, author_id=42, body=f"number {number}")
+    said = [each.event.texts[0] for each in gitlab.comments(PROJECT, now - 995)]
+    assert said == [f"number {number}" for number in range(350, 450)]
+    assert len(server.calls) == 2  # the hundred and one more
+    said = [each.event.texts[0] for each in gitlab.comments(PROJECT, now - 4000)]
+    assert said == [f"number {number}" for number in range(450)]
+
+
+def test_a_comment_that_became_a_thread_is_told_as_any_other(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    note = server.note(7, "issue", 5, author_id=42, body="@claude fix it")
+    server.notes[note["id"]]["updated_at"] += 60
+    [told] = gitlab.comments(PROJECT, server.clock() - 60)
+    assert told.created_at == pytest.approx(note["created_at"], abs=0.01)
+
+
+def test_one_call_tells_which_of_our_projects_are_active(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = server.clock()
+    monkeypatch.setattr(server, "clock", lambda: now)
+    for number in (8, 9, 10):
+        server.project(number, f"group/{number}", visibility="public")
+        server.issue(number, 1)
+        if number != 10:
+            server.member(number, 99, 30)
+    now += 7200
+    for number in (8, 10):
+        server.note(number, "issue", 1, author_id=42, body="hello")
+    assert dict(gitlab.active_projects(now - 3600)) == {8: pytest.approx(now, abs=1)}
+    known = gitlab.project("8")
+    assert known
+    assert (known.path, known.public, known.listed) == ("group/8", True, True)
+    assert len(server.calls) == 1
+    stranger = gitlab.project("10")
+    assert stranger
+    assert not stranger.listed
 
 
 def test_a_project_is_found_by_its_id_and_its_path(server: StandIn, gitlab: GitLab) -> None:

@@ -234,7 +234,7 @@ def test_leases_of_a_process_that_was_killed_end_with_the_next_start(
     ("task", "done"),
     [
         ({"replay": ["unknown"]}, {"replayed": []}),
-        ({}, {"projects": 0, "failed": 0, "found": 0, "disabled_hooks": 0}),
+        ({}, {"projects": 0, "failed": 0, "found": 0, "disabled_hooks": 0, "left": 0}),
     ],
 )
 def test_one_task_is_carried_out_and_its_outcome_printed(

@@ -116,6 +116,10 @@ class GitLab:
 
         return self._found("progress", look)
 
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:  # noqa: ARG002
+        known = {number: Progress(word, 61, NOW, ()) for number, word in self.statuses.items()}
+        yield from self._call("progress", lambda: list(known.items()))
+
     def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
         self._call("cancel", lambda: self.statuses.update({pipeline_id: "canceled"}), writes=True)
 
@@ -175,7 +179,16 @@ class GitLab:
         there = Project(int(project_id), "group/app", "main", public=False)
         return self._found("project", lambda: there)
 
+    def active_projects(self, since: float) -> Iterator[tuple[int, float]]:
+        raise NotImplementedError
+
     def comments(self, project: Project, since: float) -> Iterator[SweptNote]:
+        raise NotImplementedError
+
+    def changed_targets(self, project: Project, since: float) -> Iterator[Event]:
+        raise NotImplementedError
+
+    def askings(self, opened: Event, since: float) -> Iterator[Event]:
         raise NotImplementedError
 
     def hooks(self, project_id: int) -> list[Hook]:

@@ -9,7 +9,7 @@ from shared.dispatch import dispatch
 from shared.installation.secrets import Cached, GitLabSecrets
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Retry
-from shared.runs import store
+from shared.runs import projects
 from shared.services import Services
 from shared.sweep import sweep
 from tests.proofs.faults.catalogue import Schedule
@@ -92,7 +92,7 @@ def run(mentions: int = 500, seed: int = SEED) -> Outage:
     clock, draw = Clock(), random.Random(seed)  # noqa: S311
     with StandIn(clock=clock) as server:
         day = _Day(server, clock)
-        store.add_project(7, day.services.records, clock())
+        projects.add(7, day.services.records, clock())
         sweep(day.services, day.queue)
         clock.wait(300)
         texts = [f"@claude fix {number}" for number in range(mentions)] + [

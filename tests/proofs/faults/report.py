@@ -9,11 +9,12 @@ from pathlib import Path
 from textwrap import fill
 
 from shared.gitlab.values import GitLabError
+from shared.look import OVERLAP
 from shared.outcome.reasons import Retry
 from shared.outgoing import refusals
 from shared.runs.record import ATTEMPTS, LEASE, SETTLE, pause
 from shared.runs.store import KEPT
-from shared.sweep import OVERLAP
+from shared.sweep import BUDGET, LATE, ROUND, SHORTEST
 from tests import ROOT
 from tests.proofs.rows import Row
 
@@ -57,8 +58,13 @@ It holds because
   to date.
 - **In doubt, retry.** A request is offered {ATTEMPTS} times over {_PATIENCE:.1f} hours; then it is a dead
   letter. A worker that dies holds its lease for {LEASE:.0f} s at most.
-- **The sweep** reads the comments since the one before (and {OVERLAP / 60:.0f} minutes more) and the hooks'
-  failed deliveries of every project that has been served or is named in the settings.
+- **The sweep** reads the comments since its last look at a project (and {OVERLAP / 60:.0f} minutes more) and
+  what its hooks failed to deliver. It works {BUDGET:.0f} s at a time, longest unseen first, goes on where
+  it ended, and lets no project wait for another: where GitLab's list tells of activity at once,
+  everywhere else within {ROUND / 3600:.0f} hours ([how it is shown](#what-was-shown)). Assignments, review
+  requests, labels and mentions in what was opened it reads from GitLab's own events and notes.
+- **A pipeline's end is not taken as final**: one that somebody starts again by hand is followed
+  again, `stop` finds it, and of one that is deleted the reply says so.
 
 ## What is not
 
@@ -73,9 +79,14 @@ Exactly-once across a network cannot be had in general. Ours rests on a look int
 - A *reply* may appear twice where GitLab writes it long after its caller has died. The journeys
   below count these apart.
 - A thread that takes no reply (locked, deleted: 403, 404) is not told; the log is.
-- The sweep knows a project from its first run on, or from ALLOWED_PROJECTS or a trigger token of
-  its own; it serves no comment written more than {OVERLAP / 60:.0f} minutes before its first look,
-  and none that was edited.
+- The sweep knows a project from its first mention on, or from ALLOWED_PROJECTS or a trigger token of
+  its own; it serves no comment written more than {OVERLAP / 60:.0f} minutes before. A missed comment counts
+  as it stands when it is found: GitLab does not tell whether it was edited.
+- The sweep looks for edits of a title or description in failed deliveries only; and of a label or
+  assignment it starts nothing if the texts were edited since (`note_changed`).
+- Of activity GitLab lists the first of an hour, and only where the API token's user is a member:
+  there the sweep looks for {LATE / 60:.0f} minutes after, elsewhere every {SHORTEST / 60:.0f} minutes. With fewer than a
+  hundred projects each is looked at more often anyway, up to once an hour.
 - What the store has confirmed is believed: a disk that lies, or a table restored from a backup, is
   not survived.
 - With ENABLED=false deliveries are answered and dropped; they are swept up on request only
@@ -93,6 +104,9 @@ it outlived its lease. They strike mentions in issues and in diffs, calls for he
 pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
 `template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to
 three attempts; dead letters are replayed once all has healed.
+
+One part alone, such as the sweep over 10,000 projects, is run with
+`.venv/bin/python -m tests.proofs.faults sweep`; `tests/proofs/faults/parts.py` has the names.
 """
 
 _CASES: tuple[tuple[str, GitLabError], ...] = (

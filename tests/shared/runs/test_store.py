@@ -48,15 +48,14 @@ def test_a_pipeline_is_live_until_it_ends_and_its_run_stays_in_the_thread() -> N
 
 def test_what_has_not_changed_is_not_written() -> None:
     records = Records()
-    store.add_project(7, records, NOW)
-    version = records.read("projects")[1]
-    store.add_project(7, records, NOW)
-    assert records.read("projects") == ("[7]", version)
+    for _ in range(2):
+        store.add_dead_letter(run().id, records, NOW)
+    assert records.stored["dead"][1] == 1
 
 
 def test_who_is_overtaken_for_ever_waits_for_a_quieter_moment() -> None:
     records = Records()
     records.write = lambda *_: None  # type: ignore[method-assign]
     with pytest.raises(Retry) as busy:
-        store.add_project(7, records, NOW)
+        store.add_dead_letter(run().id, records, NOW)
     assert busy.value.reason is Reason.BUSY

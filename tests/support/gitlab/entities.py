@@ -83,13 +83,11 @@ def member(state: State, project_id: int, user_id: int) -> Json:
     }
 
 
-def project(state: State, record: Project, *, level: int) -> Json:
-    """`Entities::ProjectWithAccess`, the fields a client may need; the variables role shows for
-    Maintainers only.
-    """
+def project_basic(state: State, record: Project) -> Json:
+    """`Entities::BasicProjectDetails`, the fields a client may need."""
     parents, _, name = record.path.rpartition("/")
     home = f"{state.url}/{record.path}"
-    answer: Json = {
+    return {
         "id": record.id,
         "description": None,
         "name": name,
@@ -103,7 +101,7 @@ def project(state: State, record: Project, *, level: int) -> Json:
         "http_url_to_repo": f"{home}.git",
         "web_url": home,
         "avatar_url": None,
-        "last_activity_at": iso(record.created_at),
+        "last_activity_at": iso(last_activity(state, record)),
         "visibility": record.visibility,
         "namespace": {
             "id": record.id + 100_000,
@@ -113,6 +111,15 @@ def project(state: State, record: Project, *, level: int) -> Json:
             "full_path": parents,
             "web_url": f"{state.url}/groups/{parents}",
         },
+    }
+
+
+def project(state: State, record: Project, *, level: int) -> Json:
+    """`Entities::ProjectWithAccess`, the fields a client may need; the variables role shows for
+    Maintainers only.
+    """
+    answer: Json = {
+        **project_basic(state, record),
         "empty_repo": False,
         "archived": record.archived,
         "issues_enabled": True,
@@ -129,6 +136,18 @@ def project(state: State, record: Project, *, level: int) -> Json:
     if level >= MAINTAINER:
         answer["ci_pipeline_variables_minimum_override_role"] = record.variables_role
     return answer
+
+
+def last_activity(state: State, record: Project) -> float:
+    """Return the time of the last event, as `Event#reset_project_activity` keeps it: the first of
+    an hour.
+    """
+    last = record.created_at
+    for note_id in state.ids("project notes", record.id):
+        note = state.notes.get(note_id)  # a deleted issue takes its notes along
+        if note and not note["system"] and note["created_at"] - last > 3600:
+            last = note["created_at"]
+    return last
 
 
 def noteable_url(state: State, record: Record) -> str:

@@ -14,7 +14,7 @@ _VERBS = {"GET": "Read", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 # The first that fits what stands behind `/api/v4/` names the resource; the method is the action.
 _RESOURCES = (
     (r"users?(/\d+)?", "User"),
-    (r"projects/[^/]+", "Project"),
+    (r"projects(/[^/]+)?", "Project"),
     (r"projects/\d+/members/all(/\d+)?", "Member"),
     (r"projects/\d+/events", "Event"),
     (r"projects/\d+/hooks(/\d+/events)?", "Webhook"),
@@ -24,7 +24,10 @@ _RESOURCES = (
     (r"projects/\d+/repository/branches/[^/]+", "Branch"),
     (r"projects/\d+/repository/commits/\w+/discussions.*", "Commit"),
     (r"projects/\d+/merge_requests/\d+/(notes|award_emoji).*", "Work Item"),
+    # Not in GitLab's table as it was read: taken to be as their subject's notes are.
+    (r"projects/\d+/(issues|merge_requests)/\d+/resource_label_events", "Work Item"),
     (r"projects/\d+/merge_requests(/\d+(/diffs|/discussions.*)?)?", "Merge Request"),
+    (r"projects/\d+/issues", "Work Item"),
     (r"projects/\d+/(issues|snippets)/\d+(/(notes|discussions|award_emoji).*)?", "Work Item"),
 )
 _ALONE = {

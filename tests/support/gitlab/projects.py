@@ -1,6 +1,7 @@
 """Users, projects, members, issues, merge requests, events, version, as lib/api answers them."""
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from . import entities
@@ -28,6 +29,23 @@ def show_user(state: State, request: Request) -> Answer:
     if request.id("user_id") not in state.users:
         raise not_found("User")
     return Answer(200, entities.user(state, request.id("user_id"), whole=request.user.admin))
+
+
+@route("GET", "projects")
+def list_projects(state: State, request: Request) -> Answer:
+    """Those one is a member of, active since, by id, as our calls ask; the fields that the API file
+    has, though GitLab shows more.
+    """
+    after = request.moment("last_activity_after") or 0.0
+    request.choice("order_by", ("id",), "id")
+    found = [
+        project
+        for number, project in sorted(state.projects.items())
+        if (state.level(number, request.user.id) or not request.flag("membership"))
+        and entities.last_activity(state, project) >= after
+    ]
+    page, headers = request.page(found)
+    return Answer(200, [entities.project_basic(state, each) for each in page], headers)
 
 
 @route("GET", "projects/:id")
@@ -71,6 +89,65 @@ def show_member(state: State, request: Request) -> Answer:
     if (project.id, user_id) not in state.members:
         raise no_record()
     return Answer(200, entities.member(state, project.id, user_id))
+
+
+@route("GET", "projects/:id/issues")
+def list_issues(state: State, request: Request) -> Answer:
+    """Those changed since, the first to change first, as our calls ask."""
+    found = _changed(state, request, state.issues.values())
+    page, headers = request.page(found)
+    return Answer(200, [entities.issue(state, record) for record in page], headers)
+
+
+def _changed(state: State, request: Request, records: Iterable[Record]) -> list[Record]:
+    project, after = request.project(), request.moment("updated_after") or 0.0
+    found = [
+        record
+        for record in records
+        if record["project_id"] == project.id
+        and record["updated_at"] >= after
+        and state.can_read(request.user, record)
+    ]
+    return sorted(found, key=lambda record: (record["updated_at"], record["id"]))
+
+
+@route(
+    "GET",
+    "projects/:id/issues/:iid/resource_label_events",
+    "projects/:id/merge_requests/:iid/resource_label_events",
+)
+def list_label_events(state: State, request: Request) -> Answer:
+    """Who added and removed labels, the first first."""
+    tables = {"issues": state.issues, "merge_requests": state.merge_requests}
+    table = tables[request.path.split("/")[-3]]
+    record = table.get((request.project().id, request.id("iid")))
+    if record is None or not state.can_read(request.user, record):
+        raise not_found("Issue")
+    events = [
+        (edit, label, action)
+        for edit in record["edits"]
+        for was, now in [edit["changes"].get("labels", ([], []))]
+        for action, labels, others in (("add", now, was), ("remove", was, now))
+        for label in labels
+        if label not in others
+    ]
+    page, headers = request.page(events)
+    return Answer(
+        200,
+        [
+            {
+                "id": number,
+                "user": entities.user_basic(state, edit["user_id"]),
+                "created_at": entities.iso(edit["at"]),
+                "resource_type": record["noteable_type"],
+                "resource_id": record["id"],
+                "label": {"id": number, "name": label},
+                "action": action,
+            }
+            for number, (edit, label, action) in enumerate(page, 1)
+        ],
+        headers,
+    )
 
 
 @route("GET", "projects/:id/issues/:iid")
@@ -119,7 +196,11 @@ def list_merge_requests(state: State, request: Request) -> Answer:
     for name in ("source_branch", "target_branch"):
         if name in request.query:
             found = [record for record in found if record[name] == request.text(name)]
-    page, headers = request.page(sorted(found, key=lambda record: -record["id"]))
+    if "updated_after" in request.query:
+        found = _changed(state, request, found)
+    else:
+        found.sort(key=lambda record: -record["id"])
+    page, headers = request.page(found)
     return Answer(200, [entities.merge_request_basic(state, record) for record in page], headers)
 
 
