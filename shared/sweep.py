@@ -9,6 +9,7 @@ from shared.gitlab.values import GitLabError, Project
 from shared.incoming.delivery import VerifiedDelivery
 from shared.incoming.event import Event, PipelineEvent
 from shared.incoming.payloads import parse
+from shared.leftovers import attend
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs import record as run_record
 from shared.runs import store
@@ -45,6 +46,7 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
     doubles.
     """
     settings, records = services.settings, services.records
+    attend(services, queue)
     total = Swept(0, 0, 0, 0)
     seen: set[int] = set()
     for name in store.known_projects(settings, services.secrets.get(), records):

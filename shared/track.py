@@ -26,8 +26,7 @@ def track(request: TrackRequest, services: Services, *, last: bool = False) -> R
     Raise Retry where GitLab does not work and it is not the `last` time. Any number of calls, at
     once or one after the other, leave the reply as the pipeline's last state wants it.
     """
-    live = store.live_pipelines(request.project_id, services.records)
-    run_id = live.get(request.pipeline_id)
+    run_id = store.live_run(request.project_id, request.pipeline_id, services.records)
     try:
         record = run_record.load(run_id, services.records) if run_id else None
     except RecordError as error:

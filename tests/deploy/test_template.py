@@ -172,7 +172,7 @@ RIGHTS = {
         },
         {
             "Effect": "Allow",
-            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
             "Resource": of("Claims"),
         },
         secret("GitLabSecrets"),
@@ -182,8 +182,13 @@ RIGHTS = {
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": of("Runs")},
         {
             "Effect": "Allow",
-            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
             "Resource": of("Claims"),
+        },
+        {
+            "Effect": "Allow",
+            "Action": "dynamodb:Query",
+            "Resource": {"Fn::Sub": "${Claims.Arn}/index/listed"},
         },
         secret("GitLabSecrets"),
     ],
@@ -328,7 +333,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 13
+    assert len(found) == 14
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {

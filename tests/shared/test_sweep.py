@@ -200,20 +200,6 @@ def test_a_project_no_longer_allowed_is_not_swept(stage: Stage) -> None:
     assert stage.sweep().projects == 0
 
 
-def test_projects_learnt_at_once_are_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    records, write = Records(), Records.write
-
-    def overtaken(self: Records, key: str, text: str, version: object, expires: int) -> object:
-        monkeypatch.setattr(Records, "write", write)
-        store.add_project(8, records, NOW)
-        return write(self, key, text, version, expires)
-
-    monkeypatch.setattr(Records, "write", overtaken)
-    store.add_project(7, records, NOW)
-    store.add_project(7, records, NOW)
-    assert records.read("projects")[0] == "[8, 7]"
-
-
 def test_an_operator_replays_all_or_some(stage: Stage) -> None:
     for number in (1, 2):
         stage.gitlab.faults["user"] = [GitLabError(0)]
