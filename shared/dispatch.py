@@ -31,6 +31,9 @@ from shared.track import track
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
+# Seconds that the calls to GitLab of one attempt take together: a function ends after 100, and the
+# lease after 120.
+_PATIENCE = 80.0
 _TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
@@ -43,6 +46,7 @@ def dispatch(
     or one after the other, create one pipeline. `last` says that the queue will not offer the
     request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
+    services.gitlab.within(_PATIENCE)
     if isinstance(request, TrackRequest):
         return track(request, services, last=last)
     try:

@@ -15,3 +15,7 @@ class GitLab(People, Thread, Pipelines, Surroundings, Projects):
     def __init__(self, url: str, secrets: Cached[GitLabSecrets]) -> None:
         """Take GitLab's one address and where the API token comes from; connect on first need."""
         super().__init__(Client(url, secrets))
+
+    def within(self, seconds: float) -> None:
+        """Let the calls of this thread end within so many seconds from now, all together."""
+        self._client.within(seconds)

@@ -136,3 +136,6 @@ class Projects(Protocol):
 
 class GitLab(People, Thread, Pipelines, Surroundings, Projects, Protocol):
     """The one GitLab of the installation."""
+
+    def within(self, seconds: float) -> None:
+        """Let the calls of this thread end within so many seconds from now, all together."""

@@ -140,12 +140,14 @@ class Settings(NamedTuple):
     runs_per_project_per_day: int = _row(
         readers.number,
         Variable("RUNS_PER_PROJECT_PER_DAY", "100", "Spend", most=_MOST),
-        "Runs of one project within 24 hours. 0 switches the limit off.",
+        "Runs of one project within 24 hours, of those that RUNS_PER_DAY allows. 0 switches the"
+        " limit off.",
     )
     runs_per_day: int = _row(
         readers.number,
         Variable("RUNS_PER_DAY", "200", "Spend", most=_MOST),
-        "Runs of the whole installation within 24 hours. 0 switches the limit off.",
+        "Runs of the whole installation within 24 hours. 0 switches the limit off, and with it that"
+        " of a project.",
     )
     max_turns: int = _row(
         readers.number,

@@ -183,10 +183,11 @@ def _of_run(run: RunRequest, settings: Settings) -> list[_Limit]:
         f"thread/{run.thread}",
         f"project/{event.project_id}",
     )
+    of_project = settings.runs_per_project_per_day if settings.runs_per_day else 0
     limits = (
         _Limit(user, settings.runs_per_user_per_hour, _HOUR, Reason.USER_LIMIT),
         _Limit(thread, settings.runs_per_thread, _TEN_MINUTES, Reason.THREAD_LIMIT),
-        _Limit(project, settings.runs_per_project_per_day, _DAY, Reason.PROJECT_LIMIT),
+        _Limit(project, of_project, _DAY, Reason.PROJECT_LIMIT),
         _Limit("day", settings.runs_per_day, _DAY, Reason.DAY_LIMIT),
     )
     return [limit for limit in limits if limit.maximum]

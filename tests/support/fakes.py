@@ -157,6 +157,9 @@ class GitLab:
         self._meet("user")
         return self.users.get(user_id)
 
+    def within(self, seconds: float) -> None:
+        pass
+
     def own_id(self) -> int:
         self._meet("own_id")
         return 99

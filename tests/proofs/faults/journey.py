@@ -21,12 +21,7 @@ from tests.support import canaries
 from tests.support.fakes import GITLAB_SECRETS
 
 SETTINGS = Settings.read(
-    {
-        "RUNS_PER_THREAD": "6",
-        "RUNS_PER_USER_PER_HOUR": "0",
-        "RUNS_PER_PROJECT_PER_DAY": "0",
-        "RUNS_PER_DAY": "0",
-    }
+    {"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
 )
 _NEEDLES = {spelling for secret in canaries.SECRETS for spelling in canaries.spellings(secret)}
 

@@ -13,7 +13,7 @@ OFF = {
     "RUNS_PER_USER_PER_HOUR": "0",
     "RUNS_PER_THREAD": "0",
     "RUNS_PER_PROJECT_PER_DAY": "0",
-    "RUNS_PER_DAY": "0",
+    "RUNS_PER_DAY": "600",
 }
 WINDOWS = {
     "RUNS_PER_USER_PER_HOUR": (Reason.USER_LIMIT, 3600),
@@ -106,7 +106,7 @@ def test_those_who_wait_keep_the_order_in_which_they_asked() -> None:
 
 def test_people_threads_and_projects_have_limits_of_their_own() -> None:
     records = Records()
-    here = dict.fromkeys(WINDOWS, "1") | {"RUNS_PER_DAY": "0"}
+    here = dict.fromkeys(WINDOWS, "1") | {"RUNS_PER_DAY": "9"}
     assert taken(records, asked(1), **here) == Turn(NOW)
     assert taken(records, asked(2, author=43, iid=6, project=8), **here) == Turn(NOW)
     for other, reason in (
@@ -139,9 +139,10 @@ def test_who_is_refused_takes_no_room() -> None:
     assert len(counted) == 2
 
 
-def test_zero_is_no_limit() -> None:
-    records = Records()
-    assert {taken(records, asked(number)) for number in range(300)} == {Turn(NOW)}
+@pytest.mark.parametrize("of_project", ["0", "100"])
+def test_zero_is_no_limit_and_without_one_a_day_a_project_has_none(of_project: str) -> None:
+    records, here = Records(), {"RUNS_PER_DAY": "0", "RUNS_PER_PROJECT_PER_DAY": of_project}
+    assert {taken(records, asked(number), **here) for number in range(300)} == {Turn(NOW)}
     assert records.stored == {}
 
 
