@@ -21,6 +21,7 @@ from shared.runs import command, limits, projects, store
 from shared.runs.access import authorise
 from shared.runs.command import Options
 from shared.runs.confirm import Confirmed, confirm, text_of
+from shared.runs.limits import Turn
 from shared.runs.record import ENDED, SETTLE, Lease, State, pause
 from shared.runs.request import RunRequest, TrackRequest
 from shared.runs.store import KEPT
@@ -33,6 +34,9 @@ _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJE
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
+# Seconds that the calls to GitLab of one attempt take together: a function ends after 100, and the
+# lease after 120.
+_PATIENCE = 80.0
 _TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
@@ -45,6 +49,7 @@ def dispatch(
     or one after the other, create one pipeline. `last` says that the queue will not offer the
     request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
+    services.gitlab.within(_PATIENCE)
     if isinstance(request, TrackRequest):
         return track(request, services, last=last)
     try:
@@ -56,6 +61,9 @@ def dispatch(
         services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=str(error.reason)))
         store.add_dead_letter(request.id, services.records, services.now())
         return Reason.DEAD_LETTER
+    if lease.record.state is State.DEAD and not last:  # moved back, or sent again
+        lease.revive(request)
+        store.remove_dead_letter(request.id, services.records, services.now())
     reason = Attempt(request, lease, services).run(last=last)
     if reason not in _PROJECT_KNOWN:
         projects.add(request.event.project_id, services.records, services.now())
@@ -112,11 +120,14 @@ class Attempt:
                 return error.reason
             why = self._refuse(error)
             self._lease.write(self._lease.record.ended(State.REFUSED, why.reason))
+            if why.reason is Reason.NOT_A_MEMBER:
+                now = self._services.now()
+                store.add_stranger(self._request.event, self._services.records, now)
             return why.reason
 
     def _carry_out(self) -> Reason:
         record = self._lease.record
-        if record.state in ENDED:
+        if record.state in ENDED or record.state is State.WAITING:
             return Reason.DUPLICATE
         self._prove_project()
         if not self._request.event.note_id and not self._is_first():
@@ -126,13 +137,22 @@ class Attempt:
         if record.state is not State.TRIGGERED:
             pipeline = self._lost_pipeline()
             if pipeline is None:
+                self._pass_strangers_by()
                 role = self._authorise()
                 confirmed = self._confirm()
                 work = self._understand()
                 if work.options.command in _ANSWERED_HERE:
                     return self._answer(work)
+                turn = self._take_turn(work)
+                if turn.at > self._services.now():
+                    return self._wait(work, turn)
                 pipeline = self._start(work, confirmed, role)
+            self._list(pipeline)
+            # Whoever was overtaken finds out here, and replies no more.
             self._lease.write(self._lease.record.triggered(pipeline))
+        else:
+            self._list(record.pipeline)
+            self._lease.check()
         self._request = self._lease.record.request
         return self._acknowledge()
 
@@ -156,16 +176,22 @@ class Attempt:
         lease.write(lease.record.ended(State.REFUSED, Reason.DUPLICATE))
         return False
 
+    def _list(self, pipeline: Pipeline | None) -> None:
+        """List the run's pipeline, so that it can be followed and stopped."""
+        services = self._services
+        assert pipeline  # noqa: S101  so its state says
+        run = self._lease.record.carried_out
+        store.add_pipeline(run, pipeline.id, services.records, services.now())
+
     def _acknowledge(self) -> Reason:
-        """List the run that has its pipeline, reply, and end it."""
+        """Reply, and end the run that has its pipeline."""
         request, record, records = self._request, self._lease.record, self._services.records
         assert record.pipeline  # noqa: S101  so its state says
-        now = self._services.now()
-        store.add_pipeline(record.carried_out, record.pipeline.id, records, now)
-        projects.add(request.event.project_id, records, now, live=True)
+        projects.add(request.event.project_id, records, self._services.now(), live=True)
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
-        reply_id = self._reply(replies.started(request.id, record.pipeline, understood))
+        text = replies.started(request.id, record.pipeline, understood)
+        reply_id = self._reply(text, checked=True)
         replied = record._replace(reply_id=reply_id)
         self._lease.write(replied.ended(State.FINISHED, Reason.TRIGGERED))
         return Reason.TRIGGERED
@@ -192,6 +218,8 @@ class Attempt:
             # A reply to every stranger would make us a means to spam.
             self._award("no_entry_sign")
             return why
+        if why.reason is Reason.OVER_LIMIT:  # which has been said; this was seen all the same
+            self._award("no_entry_sign")
         decided = lease.record.reason
         if not decided and why.reason.outcome is not Outcome.IGNORED:
             try:
@@ -214,6 +242,7 @@ class Attempt:
         with suppress(Retry):
             told = replies.stopped(request.id, Stop(Reason.DEAD_LETTER))
             self._reply(told, keep_existing=True)
+            store.add_dead_letter(request.id, services.records, services.now(), told=True)
         with suppress(Retry):
             lease.write(lease.record.ended(State.DEAD, cause))
         return Reason.DEAD_LETTER
@@ -231,6 +260,12 @@ class Attempt:
             if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
                 raise Stop(Reason.UNCERTAIN) from error
             raise refusals.unavailable(error) from error
+
+    def _pass_strangers_by(self) -> None:
+        """Raise Stop where GitLab has just said that the author is no member: it is not asked."""
+        event, services = self._request.event, self._services
+        if store.is_stranger(event, services.records, services.now()):
+            raise Stop(Reason.KNOWN_STRANGER)
 
     def _authorise(self) -> int:
         """Return the author's access level; raise Stop unless GitLab says that the author may."""
@@ -307,17 +342,38 @@ class Attempt:
                 raise Stop(Reason.NOTE_CHANGED) from error
             raise refusals.unavailable(error) from error
 
-    def _start(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
-        """Count the run and trigger; what GitLab refuses to start has cost nothing."""
+    def _take_turn(self, work: Work) -> Turn:
+        """Count the run and return when it may start; what was put into the queue again may."""
         request, services, settings = work.request, self._services, self._services.settings
         model = settings.model._replace(id=work.options.model or settings.model.id)
         if not model.advice(self._today())[0]:
             raise Stop(Reason.MODEL_RETIRED)
-        limits.count(request, settings, services.records, services.now())
+        now, asked = services.now(), request.event.at
+        if self._request.replay:
+            return Turn(now)
+        turn = limits.take_turn(request, settings, services.records, now, asked)
+        if turn.at <= now and self._lease.record.attempt == 1:
+            turn = limits.pace(request, services.records, now, asked)
+        return turn
+
+    def _wait(self, work: Work, turn: Turn) -> Reason:
+        """Say when the run will start, and leave it to the sweep."""
+        request, services, reason = self._request, self._services, turn.reason or Reason.PACED
+        if reason in (Reason.DAY_LIMIT, Reason.PROJECT_LIMIT):
+            services.log("WARNING", entry(reason, request))
+        store.add_waiting(request, turn.at, services.records)
+        store.add_to_thread(work.request, services.records, services.now())
+        self._reply(replies.waits(request.id, reason, turn.at))
+        self._lease.write(self._lease.record.waiting(turn.at))
+        return Reason.WAITING
+
+    def _start(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
+        """Trigger; what GitLab refuses to start has cost nothing."""
+        request, services = work.request, self._services
         try:
             return self._trigger_counted(work, confirmed, role)
         except Stop:
-            limits.give_back(request, settings, services.records, services.now())
+            limits.give_back(request, services.settings, services.records, services.now())
             raise
 
     def _trigger_counted(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
@@ -377,14 +433,16 @@ class Attempt:
             told = entry(reason, self._request, error="award", status=error.status, cause=cause)
             self._services.log("WARNING", told)
 
-    def _reply(self, text: str, *, keep_existing: bool = False) -> int:
+    def _reply(self, text: str, *, keep_existing: bool = False, checked: bool = False) -> int:
         """Reply once and return the note's id, 0 where nobody can be told.
 
         An earlier attempt may have got as far as here, so later ones look first. Its reply is
-        brought up to date, unless it is to stay or a job of ours writes in it.
+        brought up to date, unless it is to stay or a job of ours writes in it. `checked` says that
+        the lease was found to be ours right before.
         """
         event, gitlab = self._request.event, self._services.gitlab
-        self._lease.check()
+        if not checked:
+            self._lease.check()
         found = None
         try:
             if self._lease.record.attempt > 1 or keep_existing:

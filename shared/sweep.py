@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.gitlab.values import GitLabError
+from shared.leftovers import attend
 from shared.look import OVERLAP, Look, OutOfTimeError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import projects, store
@@ -61,6 +62,7 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
     disabled; of what is left, the sweeps that follow are the rest. What it finds goes through the
     same detection, the same run id and the same record as a delivery, so nothing doubles.
     """
+    attend(services, queue)
     return _Sweep(services, queue, since).run()
 
 

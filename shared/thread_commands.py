@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
+from shared.contract import marks
 from shared.gitlab.values import GitLabError, Pipeline
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
-from shared.runs import store
+from shared.runs import limits, store
 from shared.runs.command import HELP, STATUS, Options
-from shared.runs.record import Record, load_all
+from shared.runs.record import Record, State, end_waiting, load_all
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 from shared.track import track
@@ -35,7 +36,8 @@ def answer(
 
 def last_of(request: RunRequest, services: Services) -> Record:
     """Return the run that `retry` repeats, the thread's last; raise Stop where there is none."""
-    former = next(_runs_of_thread(request, services), None)
+    runs = _runs_of_thread(request, services)
+    former = next((record for record in runs if record.pipeline), None)
     if former is None:
         raise Stop(Reason.NOTHING_TO_RETRY)
     return former
@@ -83,11 +85,13 @@ def _status(request: RunRequest, services: Services) -> str:
 
 
 def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
-    """Cancel what still runs in the thread; what an earlier attempt cancelled is told as well.
+    """Cancel what still runs or waits in the thread.
 
-    What had ended may have been started again by hand.
+    What an earlier attempt cancelled is told as well. What had ended may have been started again by
+    hand.
     """
     project_id, gitlab = request.event.project_id, services.gitlab
+    waiting = _stop_waiting(request, services, again=again)
     live = store.live_pipelines(project_id, services.records)
     pipelines = _pipelines_of_thread(request, services)
     had_ended = not again and any(pipeline.id not in live for pipeline in pipelines)
@@ -110,4 +114,20 @@ def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
             forbidden.append(pipeline)
         with suppress(Retry):  # an event or the sweep will say it otherwise
             track(TrackRequest(project_id, pipeline.id, progress.status), services)
-    return replies.cancelled(request.id, done, forbidden)
+    return replies.cancelled(request.id, done, forbidden, waiting=waiting)
+
+
+def _stop_waiting(request: RunRequest, services: Services, *, again: bool) -> bool:
+    """End the thread's runs that wait for their turn, and say so in their replies."""
+    gitlab, found = services.gitlab, False
+    for record in list(_runs_of_thread(request, services)):
+        ended = (record.state, record.reason) == (State.REFUSED, str(Reason.CANCELLED))
+        if not end_waiting(record, services.records) and not (again and ended):
+            continue
+        found = True
+        run = record.request
+        reply = gitlab.replied(run.event, marks.of_run(run.id))
+        if reply:
+            gitlab.edit_reply(run.event, reply.id, replies.stopped(run.id, Stop(Reason.CANCELLED)))
+        limits.give_back(run, services.settings, services.records, services.now())
+    return found

@@ -39,7 +39,7 @@ def track(request: TrackRequest, services: Services, *, last: bool = False) -> R
     followed = store.followed(project_id, pipeline_id, records)
     if followed is None:
         return Reason.NOT_OUR_PIPELINE
-    live = pipeline_id in store.live_pipelines(project_id, records)
+    live = store.live_run(project_id, pipeline_id, records)
     if not live and request.status in ("", followed.status):  # it has been told
         return Reason.NOT_OUR_PIPELINE
     try:

@@ -52,7 +52,10 @@ class SqsQueue:
 
 
 class DynamoRecords:
-    """A DynamoDB table with the key `key` and the TTL attribute `expires`."""
+    """A DynamoDB table with the key `key` and the TTL attribute `expires`.
+
+    Records of an index have its name as `index`, by which the secondary index `listed` finds them.
+    """
 
     def __init__(self, table: str) -> None:
         """Take the table's name."""
@@ -82,6 +85,9 @@ class DynamoRecords:
             "version": {"N": str(following)},
             "expires": {"N": str(expires)},
         }
+        index, listed, _ = key.partition("//")
+        if listed:
+            item["index"] = {"S": index}
         try:
             dynamodb.put_item(
                 TableName=self._table,
@@ -92,6 +98,26 @@ class DynamoRecords:
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return None
         return following
+
+    def delete(self, key: str) -> None:
+        """Delete the item."""
+        client("dynamodb").delete_item(TableName=self._table, Key={"key": {"S": key}})
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        """Query the index, page by page: a secondary index is read as it was a moment ago."""
+        found = (
+            client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                IndexName="listed",
+                KeyConditionExpression="#index = :index",
+                ExpressionAttributeNames={"#index": "index"},
+                ExpressionAttributeValues={":index": {"S": index}},
+                PaginationConfig={"MaxItems": most, "PageSize": most},
+            )
+        )
+        return [(item["key"]["S"], item["text"]["S"]) for page in found for item in page["Items"]]
 
 
 def secret(secret_id: str) -> Callable[[], str]:

@@ -82,6 +82,18 @@ class FirestoreRecords:
             return None
         return done.update_time
 
+    def delete(self, key: str) -> None:
+        """Delete the document."""
+        self._document(key).delete(timeout=PATIENT, retry=None)
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        """Query the documents between two names, which needs no index of its own."""
+        first, beyond = self._document(f"{index}//"), self._document(f"{index}/;")
+        named = first.parent.order_by("__name__")
+        between = named.start_after({"__name__": first}).end_before({"__name__": beyond})
+        found = between.limit(most).stream(timeout=PATIENT, retry=None)
+        return [(each.id.replace(":", "/"), str(each.get("text"))) for each in found]
+
     def _document(self, key: str) -> Any:
         name = key.replace("/", ":")  # a document's name holds no slash
         return _firestore(self._project).collection(self._collection).document(name)

@@ -16,3 +16,7 @@ class GitLab(People, Thread, Pipelines, Surroundings, Projects, Changes):
     def __init__(self, url: str, secrets: Cached[GitLabSecrets], proxy: str = "") -> None:
         """Take GitLab's one address, where the API token comes from, and a proxy if need be."""
         super().__init__(Client(url, secrets, proxy))
+
+    def within(self, seconds: float) -> None:
+        """Let the calls of this thread end within so many seconds from now, all together."""
+        self._client.within(seconds)

@@ -4,11 +4,14 @@ Beside it what several groups of calls share: their base class, and how they rea
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, cast
+from time import monotonic
+from typing import Any
 
 import gitlab
 import requests
@@ -23,11 +26,17 @@ from shared.installation.secrets import Cached, GitLabSecrets, Secret
 # The certificate of a company's own CA, beside the folders of the sources and so of a bundle.
 CA_FILE = Path(__file__).parents[2] / "gitlab-ca.pem"
 PAGE = 100  # the most GitLab gives at once
-# Seconds to connect and between bytes; the calls of one attempt stay below its lease.
+# Seconds to connect and between bytes; `within` limits the calls of one attempt together.
 TIMEOUT = (3.05, 10.0)
 BRIEFLY = (3.05, 4.0)  # for what the job is better off with, and can do without
 _LARGEST = 16 * 1024 * 1024  # bytes of one answer: a comment may hold 1 MiB, a function 256 MiB
 _CHUNK = 65_536  # bytes
+_LONGEST_PAUSE = 1800.0  # seconds that a Retry-After may ask for: no header parks a run for a day
+# Statuses that say for good what is wrong with a request, if it is GitLab that says so.
+_FINAL = {*range(400, 500)} - {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+# What Maintenance Mode answers to whatever writes, with 403: docs.gitlab.com,
+# administration/maintenance_mode.
+_READ_ONLY = "read-only instance"
 _PATHS = {
     ISSUE: "issues",
     MERGE_REQUEST: "merge_requests",
@@ -49,7 +58,12 @@ class Client:
         self._token: Secret | None = None
         self._authorised: gitlab.Gitlab | None = None
         self._own: tuple[gitlab.Gitlab, int] | None = None
-        self._anonymous = connect(url, proxy=proxy)
+        self._deadline = threading.local()
+        self._anonymous = connect(url, proxy=proxy, until=self._until)
+
+    def within(self, seconds: float) -> None:
+        """Let the calls of this thread end within so many seconds from now, all together."""
+        self._deadline.until = monotonic() + seconds
 
     def get(self, path: str, *, timeout: tuple[float, float] | None = None) -> dict[str, Any]:
         """Return the object under a path; `timeout` in seconds, as TIMEOUT."""
@@ -94,8 +108,7 @@ class Client:
 
     def post_anonymously(self, path: str, data: Mapping[str, Any]) -> Any:
         """Post JSON without the API token and return the answer's."""
-        with translated(writes=True):
-            return self._anonymous.http_post(path, post_data=dict(data))
+        return self._call(self._anonymous, "post", path, {"post_data": dict(data)})[0]
 
     def put(self, path: str, data: Mapping[str, Any]) -> None:
         """Put JSON."""
@@ -134,18 +147,35 @@ class Client:
             return self._send(verb, path, options)  # the token has just been rotated
 
     def _send(self, verb: str, path: str, options: dict[str, Any]) -> tuple[Any, Mapping[str, str]]:
-        client = self._current()
+        return self._call(self._current(), verb, path, options)
+
+    def _call(
+        self, client: gitlab.Gitlab, verb: str, path: str, options: dict[str, Any]
+    ) -> tuple[Any, Mapping[str, str]]:
+        left = self._until() - monotonic()
+        if left <= 0:  # nothing was sent
+            raise GitLabError(0, cause=Cause.TIMEOUT)
+        connecting, reading = options.get("timeout") or TIMEOUT
+        timeout = min(connecting, left), min(reading, left)
         with translated(writes=verb != "get"):
-            if verb != "get":
-                return getattr(client, f"http_{verb}")(path, **options), {}
-            raw = client.http_get(path, raw=True, streamed=True, **options)
-            response = cast("requests.Response", raw)
-            return _json(response), response.headers
+            response = client.http_request(
+                verb,
+                path,
+                streamed=True,
+                **options | {"timeout": timeout},
+            )
+            answer = _json(response, self._until(), writes=verb != "get")
+            return answer, response.headers
+
+    def _until(self) -> float:
+        return float(getattr(self._deadline, "until", "inf"))
 
     def _current(self) -> gitlab.Gitlab:
         token = self._secrets.get().api_token
         if self._authorised is None or token is not self._token:
-            self._authorised = connect(self._url, token.reveal(), proxy=self._proxy)
+            self._authorised = connect(
+                self._url, token.reveal(), proxy=self._proxy, until=self._until
+            )
             self._token = token
         return self._authorised
 
@@ -158,17 +188,24 @@ class Group:
         self._client = client
 
 
-def connect(url: str, private_token: str | None = None, *, proxy: str = "") -> gitlab.Gitlab:
+def connect(
+    url: str,
+    private_token: str | None = None,
+    *,
+    proxy: str = "",
+    until: Callable[[], float] = lambda: float("inf"),
+) -> gitlab.Gitlab:
     """Return python-gitlab's client for one GitLab, with or without a token and a proxy.
 
-    Where CA_FILE is there, it says which certificates are trusted, and nothing else does.
+    `until` says by when an answer has to be read, as `time.monotonic`. Where CA_FILE is there, it
+    says which certificates are trusted, and nothing else does.
     """
     session = requests.Session()
     if proxy:  # what the environment says would come before it
         session.trust_env = False
         session.proxies = {"http": proxy, "https": proxy}
     # By itself python-gitlab sleeps through 429 and follows redirects: this hook comes first.
-    session.hooks["response"].append(_raise_for_status)
+    session.hooks["response"].append(partial(_raise_for_status, until=until))
     return gitlab.Gitlab(
         url,
         private_token=private_token,
@@ -199,22 +236,31 @@ def path_of(event: Event) -> str:
     return f"/projects/{event.project_id}/{_PATHS[event.kind]}/{event.commit or event.iid}"
 
 
-def _raise_for_status(response: requests.Response, **_: object) -> None:
+def _raise_for_status(
+    response: requests.Response, *, until: Callable[[], float], **_: object
+) -> None:
     """End a request that is not answered 2xx: no redirect is followed, no header is lost."""
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
+    body = _content(response, until())
     try:
-        answer = response.json()
+        answer = json.loads(body or b"")
     except ValueError:
         answer = None
+    writes = response.request.method != "GET"
+    if not isinstance(answer, dict) and status in _FINAL:
+        # A proxy or a sign-in page speaks, and not GitLab's API.
+        raise GitLabError(0, unsure=writes, cause=Cause.NOT_GITLAB)
     message = answer.get("message", answer.get("error", "")) if isinstance(answer, dict) else ""
+    if status == HTTPStatus.FORBIDDEN and _READ_ONLY in str(message):
+        status, writes = HTTPStatus.SERVICE_UNAVAILABLE, False
     after = response.headers.get("Retry-After", "")
     raise GitLabError(
-        status,
+        int(status),
         str(message),
-        after=float(after) if after.isdecimal() else 0.0,
-        unsure=status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.request.method != "GET",
+        after=min(float(after), _LONGEST_PAUSE) if after.isdecimal() else 0.0,
+        unsure=writes and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
 
 
@@ -227,8 +273,6 @@ def translated(*, writes: bool) -> Iterator[None]:
         cause = _cause(error)
         never_sent = cause in (Cause.DNS, Cause.TCP, Cause.TLS)
         raise GitLabError(0, unsure=writes and not never_sent, cause=cause) from None
-    except gitlab.exceptions.GitlabError:  # an answer that is no JSON
-        raise GitLabError(0, unsure=writes) from None
 
 
 def _cause(error: requests.RequestException) -> Cause:
@@ -253,15 +297,28 @@ def _cause(error: requests.RequestException) -> Cause:
     return next((cause for is_it, cause in kinds if is_it), Cause.BROKEN)
 
 
-def _json(response: requests.Response) -> Any:
-    """Read no more of an answer than a function can hold."""
+def _json(response: requests.Response, until: float, *, writes: bool) -> Any:
+    """Read an answer before its time is over, and no more of it than a function can hold.
+
+    One without content, as a deletion has it, is None.
+    """
+    body = _content(response, until)
+    if body == b"" and response.status_code == HTTPStatus.NO_CONTENT:
+        return None
+    if body is None:
+        raise GitLabError(0, unsure=writes, cause=Cause.BROKEN)
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise GitLabError(0, unsure=writes, cause=Cause.NOT_GITLAB) from None
+
+
+def _content(response: requests.Response, until: float) -> bytes | None:
+    """Return what is said, None where that takes too long or too much room."""
     body = bytearray()
     with response:
         for part in response.iter_content(_CHUNK):
             body += part
-            if len(body) > _LARGEST:
-                raise GitLabError(0)
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise GitLabError(0) from None
+            if len(body) > _LARGEST or monotonic() > until:
+                return None
+    return bytes(body)

@@ -5,16 +5,25 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.gitlab.client import PAGE, Group, integer
+from functions.gitlab.client import PAGE, Client, Group, integer
 from shared.gitlab.values import GitLabError, Job, Pipeline, Progress
 from shared.incoming.payloads import seconds
 from shared.installation.secrets import Secret
 
-_SKEW = 60  # seconds GitLab's clock may differ from ours
+_SKEW = 60  # seconds GitLab's clock may be behind ours
+# Seconds from a call's start, by our clock, in which GitLab has created its pipeline, by its own:
+# it is done after 75, and its clock may be ahead.
+_LATEST = 900
+_KNOWN = 10_000  # pipelines whose marks are kept
 
 
 class Pipelines(Group):
     """What becomes of a run in GitLab."""
+
+    def __init__(self, client: Client) -> None:
+        """Take the client; know no pipeline."""
+        super().__init__(client)
+        self._read_marks: dict[str, tuple[object, ...]] = {}
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, object]) -> Pipeline:
         """`POST /projects/:id/trigger/pipeline`: https://docs.gitlab.com/api/pipeline_triggers/.
@@ -28,17 +37,31 @@ class Pipelines(Group):
         return _pipeline(answer)
 
     def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
-        """`GET …/pipelines?source=trigger`, then the variables of each.
+        """`GET …/pipelines?source=trigger`, oldest first, then the variables of each.
 
-        https://docs.gitlab.com/api/pipelines/#retrieve-pipeline-variables
+        https://docs.gitlab.com/api/pipelines/#retrieve-pipeline-variables. It looks as far as
+        GitLab may have created what was asked for, and at the variables of each pipeline once: what
+        many unsure calls cost grows with their number.
         """
         after = datetime.fromtimestamp(since - _SKEW, UTC).isoformat()
         path = f"/projects/{project_id}/pipelines"
-        for found in self._client.pages(path, {"source": "trigger", "created_after": after}):
-            variables = self._client.page(f"{path}/{integer(found, 'id')}/variables")
-            if any(mark in _marks(variable) for variable in variables):
+        query = {"source": "trigger", "created_after": after, "order_by": "id", "sort": "asc"}
+        for found in self._client.pages(path, query):
+            if seconds(found.get("created_at")) > since + _LATEST:
+                break
+            if mark in self._marks_of(f"{path}/{integer(found, 'id')}/variables"):
                 return _pipeline(found)
         return None
+
+    def _marks_of(self, path: str) -> tuple[object, ...]:
+        """Return the marks a pipeline was started with, which never change."""
+        known = self._read_marks.get(path)
+        if known is None:
+            known = tuple(mark for each in self._client.page(path) for mark in _marks(each))
+            if len(self._read_marks) >= _KNOWN:
+                self._read_marks.clear()
+            self._read_marks[path] = known
+        return known
 
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
         """`GET …/pipelines/:id`, then its jobs: https://docs.gitlab.com/api/jobs/."""

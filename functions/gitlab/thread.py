@@ -55,7 +55,8 @@ class Thread(Group):
                     raise
         if event.kind == COMMIT:  # knows discussions only
             made = self._client.post(f"{path}/discussions", {"body": body})
-            return _id(next(iter(made.get("notes") or []), None))
+            notes = made.get("notes") if isinstance(made, dict) else None
+            return _id(next(iter(notes or []), None))
         return _id(self._client.post(f"{path}/notes", {"body": body, "internal": event.internal}))
 
     def replied(self, event: Event, mark: str) -> Reply | None:
@@ -109,6 +110,8 @@ def _note(event: Event, note_id: int) -> str:
 
 
 def _id(note: object) -> int:
-    """Return a note's id, 0 if not told."""
+    """Return a note's id; an answer without one leaves open whether there is a note."""
     number = note.get("id") if isinstance(note, dict) else None
-    return number if type(number) is int else 0
+    if type(number) is not int:
+        raise GitLabError(0, unsure=True)
+    return number

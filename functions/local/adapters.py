@@ -268,6 +268,21 @@ class SqliteRecords:
         following = 1 if version is None else int(str(version)) + 1
         return following if done.rowcount else None
 
+    def delete(self, key: str) -> None:
+        """Delete the row."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM records WHERE key = ?", (key,))
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        """Return the rows between two keys, which are sorted."""
+        between = f"{index}//", f"{index}/0"  # 0 is what follows a slash
+        with self._store.transaction() as db:
+            rows = db.execute(
+                "SELECT key, text FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+                (*between, most),
+            )
+            return rows.fetchall()
+
     def starting_with(self, prefix: str) -> list[str]:
         """Return the keys that start with a prefix."""
         with self._store.transaction() as db:

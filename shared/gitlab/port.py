@@ -162,3 +162,6 @@ class Changes(Protocol):
 
 class GitLab(People, Thread, Pipelines, Surroundings, Projects, Changes, Protocol):
     """The one GitLab of the installation."""
+
+    def within(self, seconds: float) -> None:
+        """Let the calls of this thread end within so many seconds from now, all together."""

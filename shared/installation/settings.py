@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 _NOT_PLAIN = re.compile(r"""[^ -~]+|["\\]+""")
 _SWITCH = ("true", "false")
-# A window is one record, and a record holds the ids of its runs: 400 KB at most on DynamoDB.
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
 
@@ -148,12 +147,19 @@ class Settings(NamedTuple):
     runs_per_user_per_hour: int = _row(
         readers.number,
         Variable("RUNS_PER_USER_PER_HOUR", "20", "Spend", most=_MOST),
-        "Runs one person may start in an hour. 0 switches the limit off.",
+        "Runs one person may start within an hour. 0 switches the limit off.",
+    )
+    runs_per_project_per_day: int = _row(
+        readers.number,
+        Variable("RUNS_PER_PROJECT_PER_DAY", "100", "Spend", most=_MOST),
+        "Runs of one project within 24 hours, of those that RUNS_PER_DAY allows. 0 switches the"
+        " limit off.",
     )
     runs_per_day: int = _row(
         readers.number,
         Variable("RUNS_PER_DAY", "200", "Spend", most=_MOST),
-        "Runs of the whole installation in a day (UTC). 0 switches the limit off.",
+        "Runs of the whole installation within 24 hours. 0 switches the limit off, and with it that"
+        " of a project.",
     )
     max_turns: int = _row(
         readers.number,

@@ -95,6 +95,9 @@ REASONS = {
     "TRIGGERED": ("The pipeline has started.", ""),
     "ANSWERED": ("The question was answered in the thread; it needs no pipeline.", ""),
     "TRACKED": ("The reply tells where the pipeline stands.", ""),
+    "WAITING": ("The run waits for its turn and starts by itself; the reply says when.", ""),
+    "PACED": ("Many runs come late at once, so they start one after another.", ""),
+    "CANCELLED": ("It was stopped before its turn came.", ""),
     "DUPLICATE": ("This mention has already had its run.", ""),
     "BUSY": ("Another worker is on this run.", ""),
     "PROJECT_NOT_SEEN": (
@@ -109,6 +112,10 @@ REASONS = {
     "NOT_A_MEMBER": (
         "Only members of this project may ask.",
         "A maintainer can add you to the project.",
+    ),
+    "KNOWN_STRANGER": (
+        "A moment ago the author was no member of this project, so GitLab was not asked again.",
+        "A maintainer can add them to the project; we look again after ten minutes.",
     ),
     "MEMBERSHIP_INACTIVE": (
         "Your membership of this project is not active.",
@@ -139,15 +146,19 @@ REASONS = {
         "Write a new comment.",
     ),
     "USER_LIMIT": (
-        "You have started as many runs this hour as the installation allows.",
-        "Ask again next hour; RUNS_PER_USER_PER_HOUR sets the limit.",
+        "You have started as many runs within an hour as the installation allows.",
+        "Ask again later; RUNS_PER_USER_PER_HOUR sets the limit.",
     ),
     "THREAD_LIMIT": (
         "This thread has started as many runs within ten minutes as the installation allows.",
-        "Ask again in ten minutes; RUNS_PER_THREAD sets the limit.",
+        "Ask again later; RUNS_PER_THREAD sets the limit.",
+    ),
+    "PROJECT_LIMIT": (
+        "This project has started as many runs within a day as the installation allows.",
+        "Ask again tomorrow; RUNS_PER_PROJECT_PER_DAY sets the limit.",
     ),
     "DAY_LIMIT": (
-        "The installation has started as many runs today as it allows.",
+        "The installation has started as many runs within a day as it allows.",
         "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
     ),
     "COMMAND_LIMIT": (
@@ -382,6 +393,8 @@ TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
 JOB, PIPELINE = "job {}", "pipeline {}"
 REFUSED = "Claude did not start. {sentence} {hint} {cure}"
+# A run that a limit lets start later.
+WAITS = "{sentence} Claude starts on this by itself at {time} UTC or soon after."
 
 # What was understood: by command, else by event.
 TASKS = {
@@ -468,6 +481,7 @@ STATUS_NONE = "No run of this thread is known."
 STATUS_LINE = "- {pipeline}: {state}"
 STATUS_GONE = "deleted"
 STOPPED = "Cancelled: {pipelines}."
+STOPPED_WAITING = "What waited for its turn here will not start."
 STOP_NONE = "Nothing is running in this thread."
 STOP_FORBIDDEN = (
     "GitLab does not let our token cancel {pipelines}. "

@@ -78,12 +78,16 @@ class Reason(Enum):
     TRIGGERED = Outcome.TRIGGERED
     ANSWERED = Outcome.ANSWERED
     TRACKED = Outcome.ANSWERED
+    WAITING = Outcome.QUEUED
+    PACED = Outcome.QUEUED
+    CANCELLED = Outcome.ANSWERED
     DUPLICATE = Outcome.IGNORED
     BUSY = Outcome.ERROR
     PROJECT_NOT_SEEN = Outcome.IGNORED
     THREAD_GONE = Outcome.IGNORED
     BOT_AUTHOR = Outcome.IGNORED
     NOT_A_MEMBER = Outcome.REFUSED
+    KNOWN_STRANGER = Outcome.IGNORED
     MEMBERSHIP_INACTIVE = Outcome.REFUSED
     ROLE_TOO_LOW = Outcome.REFUSED
     USER_NOT_ACTIVE = Outcome.REFUSED
@@ -93,6 +97,7 @@ class Reason(Enum):
     NOTE_CHANGED = Outcome.REFUSED
     USER_LIMIT = Outcome.REFUSED
     THREAD_LIMIT = Outcome.REFUSED
+    PROJECT_LIMIT = Outcome.REFUSED
     DAY_LIMIT = Outcome.REFUSED
     COMMAND_LIMIT = Outcome.REFUSED
     OVER_LIMIT = Outcome.IGNORED

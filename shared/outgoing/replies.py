@@ -5,6 +5,7 @@ They are made of sentences of `shared/outcome/messages.py`, ids, numbers and che
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.contract import marks
@@ -14,7 +15,7 @@ from shared.outcome import messages
 if TYPE_CHECKING:
     from shared.gitlab.values import Job, Pipeline, Progress
     from shared.installation.settings import Settings
-    from shared.outcome.reasons import Stop
+    from shared.outcome.reasons import Reason, Stop
     from shared.runs.command import Options
 
 STUCK = 600.0  # seconds after which a pipeline that nobody has taken up is said to be so
@@ -113,6 +114,13 @@ def stopped(run_id: str, why: "Stop") -> str:
     return " ".join(text.split()) + f"\n\n{marks.of_run(run_id)}"
 
 
+def waits(run_id: str, why: "Reason", turn: float) -> str:
+    """Return the reply for a run that starts later: why, and when (Unix seconds)."""
+    time = datetime.fromtimestamp(turn + 59, UTC).strftime("%Y-%m-%d %H:%M")
+    text = messages.WAITS.format(sentence=why.sentence, time=time)
+    return f"{text}\n\n{marks.of_run(run_id)}"
+
+
 def help_text(run_id: str, settings: "Settings") -> str:
     """Return what can be asked of this installation, and how."""
     limits = {
@@ -137,13 +145,24 @@ def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], n
     return "\n".join(lines or [messages.STATUS_NONE]) + f"\n\n{marks.of_run(run_id)}"
 
 
-def cancelled(run_id: str, done: Sequence["Pipeline"], forbidden: Sequence["Pipeline"]) -> str:
-    """Return which pipelines were cancelled, and which GitLab did not let us cancel."""
+def cancelled(
+    run_id: str,
+    done: Sequence["Pipeline"],
+    forbidden: Sequence["Pipeline"],
+    *,
+    waiting: bool = False,
+) -> str:
+    """Return which pipelines were cancelled, and which GitLab did not let us cancel.
+
+    `waiting` says that runs which waited for their turn will not have it.
+    """
     told = [
         sentence.format(pipelines=", ".join(_pipeline(each) for each in pipelines[:_MOST]))
         for sentence, pipelines in ((messages.STOPPED, done), (messages.STOP_FORBIDDEN, forbidden))
         if pipelines
     ]
+    if waiting:
+        told.append(messages.STOPPED_WAITING)
     return " ".join(told or [messages.STOP_NONE]) + f"\n\n{marks.of_run(run_id)}"
 
 

@@ -53,10 +53,12 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
     notes = gitlab.notes(event)
     unchanged = _is_unchanged(event, target)
     internal = event.internal or target.confidential
+    at = event.at
     if event.note_id:
         note, notes = _find(event, gitlab, notes)
         _check_note(request, note, settings, now)
         internal = internal or note.internal
+        at = note.created_at
     else:
         _check_change(request, target, settings, unchanged=unchanged)
     confirmed = event._replace(
@@ -65,6 +67,7 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
         public=project.public,
         branches=_branches(event.branches, target.branches),
         internal=internal,
+        at=at,
     )
     return Confirmed(request._replace(event=confirmed), target, notes, unchanged)
 

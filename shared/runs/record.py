@@ -14,7 +14,7 @@ from shared.gitlab.values import Pipeline
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs.command import Options
 from shared.runs.request import RunRequest, from_json
-from shared.runs.store import KEPT, Queue, Records, dead_letters, remove_dead_letter
+from shared.runs.store import KEPT, Queue, Records, dead_letter, remove_dead_letter
 
 VERSION = 2
 LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
@@ -29,6 +29,7 @@ class State(StrEnum):
     """Where a run stands."""
 
     CLAIMED = "claimed"
+    WAITING = "waiting"
     TRIGGERING = "triggering"
     TRIGGERED = "triggered"
     FINISHED = "finished"
@@ -47,8 +48,8 @@ class Record(NamedTuple):
     """What is stored of a run; times in Unix seconds.
 
     `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
-    `since` is the start of a trigger call whose end is not known, `until` the end of the lease. By
-    the `nonce` GitLab's pipeline is known to be ours.
+    `since` is the start of a trigger call whose end is not known, `until` the end of the lease, or
+    the turn that a run waits for. By the `nonce` GitLab's pipeline is known to be ours.
     """
 
     request: RunRequest
@@ -94,7 +95,18 @@ class Record(NamedTuple):
         A request that an earlier attempt has confirmed stays so.
         """
         known = self.request._replace(replay=request.replay) if self.nonce else request
-        return self._replace(request=known, until=now + LEASE, attempt=self.attempt + 1)
+        state = State.CLAIMED if self.state is State.WAITING else self.state
+        return self._replace(
+            request=known, state=state, until=now + LEASE, attempt=self.attempt + 1
+        )
+
+    def waiting(self, turn: float) -> "Record":
+        """Return the record of a run that waits for its turn; nobody works on it until then."""
+        return self._replace(state=State.WAITING, until=turn)
+
+    def waits(self, now: float) -> bool:
+        """Tell whether the run's turn is still to come."""
+        return self.state is State.WAITING and self.until > now
 
     def contested(self, request: RunRequest) -> bool:
         """Tell whether a run was refused for what this request does not claim.
@@ -141,8 +153,11 @@ class Record(NamedTuple):
     def released(self, now: float) -> "Record":
         """Return the record with the lease given back.
 
-        If the trigger call's result is unknown, the lease holds until SETTLE has passed.
+        If the trigger call's result is unknown, the lease holds until SETTLE has passed. A turn
+        stays as it is.
         """
+        if self.state is State.WAITING:
+            return self
         waits = self.state is State.TRIGGERING
         return self._replace(until=self.since + SETTLE if waits else now)
 
@@ -170,18 +185,25 @@ class Lease:
         stored cannot be read: whether the run has had its pipeline is then not known.
         """
         self._records, self._now = records, now
+        self._version: object = None
+        self._found: Record | None = None
         at = now()
+        new = Record(request, State.CLAIMED, until=at + LEASE, expires=int(at) + KEPT)
+        with suppress(Retry):  # most runs are new: these cost one call instead of two
+            self.write(new)
+            return
         try:
             stored, self._version = _load(request.id, records, request)
         except RecordError as error:
             raise Retry(Reason.RECORD_UNREADABLE) from error
         self._found = stored
         if stored is None:
-            stored = Record(request, State.CLAIMED, until=at + LEASE, expires=int(at) + KEPT)
-            self.write(stored)
+            self.write(new)
         elif stored.contested(request):
             again = stored.revived(request)
             self.write(again._replace(until=max(again.until, at + LEASE)))
+        elif stored.waits(at):
+            self.record = stored
         elif stored.state not in ENDED:
             if stored.until > at:
                 raise Retry(Reason.BUSY, after=stored.until - at)
@@ -201,6 +223,18 @@ class Lease:
         if version is None:
             raise Retry(Reason.BUSY)
         self.record, self._version = record, version
+
+    def revive(self, request: RunRequest) -> None:
+        """Reopen a dead letter whose message came again, as a replay does.
+
+        Raise Retry(BUSY) where its last trigger call may still reach GitLab.
+        """
+        again = self.record.revived(request._replace(replay=self.record.request.replay + 1))
+        at = self._now()
+        self.write(again._replace(until=max(again.until, at + LEASE)))
+        if again.until > at:
+            self.release()
+            raise Retry(Reason.BUSY, after=again.until - at)
 
     def undo(self) -> None:
         """Leave the record as it was found, for a request that was not to be; then as nobody's."""
@@ -254,7 +288,7 @@ def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
 
     Tell whether there was one; raise RecordError where it cannot be read.
     """
-    if run_id not in dead_letters(records):
+    if dead_letter(run_id, records) is None:
         return False
     record, version = _load(run_id, records)
     if record is None:
@@ -265,6 +299,22 @@ def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
     queue.put(request)
     remove_dead_letter(run_id, records, now)
     return True
+
+
+def end_waiting(record: Record, records: Records) -> bool:
+    """End a run that waits for its turn; tell whether it did and nobody was faster."""
+    found, version = _load(record.request.id, records)
+    if found is None or found.state is not State.WAITING:
+        return False
+    ended = found.ended(State.REFUSED, Reason.CANCELLED).to_json()
+    return records.write(found.key, ended, version, found.expires) is not None
+
+
+def wake(run_id: str, queue: Queue, records: Records, now: float) -> None:
+    """Put a run whose turn has come into the queue; raise RecordError where it cannot be read."""
+    record, _ = _load(run_id, records)
+    if record and record.state is State.WAITING and not record.waits(now):
+        queue.put(record.request._replace(replay=record.request.replay + 1))
 
 
 def _load(

@@ -1,31 +1,36 @@
 """What outlives an attempt: queue and records as protocols, and the indexes over runs.
 
-A record is one text under a key, changed by compare-and-set. The indexes hold ids only:
+A record is one text under a key, changed by compare-and-set. What could grow without end is one
+record an entry, `<index>//<entry>`, so that none is ever large and none is written by all:
 
 | key | holds |
 |---|---|
-| `thread/<project>/<kind>/<iid>` | the thread's last runs that have a pipeline |
-| `live/<project>` | the run of each pipeline that is not known to have ended |
+| `thread/<project>/<kind>/<iid>` | the thread's last runs that have a pipeline, or wait |
+| `live/<project>//<pipeline>` | the run of a pipeline that is not known to have ended |
 | `pipeline/<project>/<pipeline>` | the run of a pipeline, and what its reply said last |
 | `asked/<project>/<kind>/<iid>` | the thread's last runs that a change asked for, and when |
-| `dead` | runs whose requests exhausted their attempts: dead letters |
+| `dead//<run>` | a run whose request exhausted its attempts: a dead letter |
+| `waits//<turn>-…-<run>` | a run that waits for its turn |
 
-`shared.runs.projects` has one more, over the projects.
+`shared.runs.projects` has one more, over the projects. Before 2026-12 `live/<project>` and `dead`
+were one record each; what still stands there is read.
 """
 
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from shared.incoming.event import Event
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import RunRequest, TrackRequest
 
 KEPT = 31 * 24 * 3600  # seconds a run is remembered: longer than any delivery can be sent again
 
 _TRIES = 50  # compare-and-set attempts before the run waits for a quieter moment
+_STRANGER = 600.0  # seconds
 _OF_THREAD = 20  # runs remembered of a thread
 _SAME_ASKING = 30.0  # seconds
-_LIVE = 1000  # pipelines followed of a project: a record holds 400 KB at most on DynamoDB
+_LISTED = 1000  # entries of an index looked at at once
 
 
 class Queue(Protocol):
@@ -53,6 +58,28 @@ class Records(Protocol):
         Return the new version, or None where another was faster. `expires` (Unix seconds) is when
         the record may be forgotten. Two writes never store the same text in a row.
         """
+
+    def delete(self, key: str) -> None:
+        """Forget a record; one that is not there is fine."""
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        """Return keys and texts of the first records of an index, in the order of their keys.
+
+        Those are the records whose key begins with the index and `//`. What was written within the
+        last seconds may be missing.
+        """
+
+
+class DeadLetter(NamedTuple):
+    """A run that was given up, when (Unix seconds), and whether its author has been told.
+
+    `request` is a message that could not be read, where that is all that is known of it.
+    """
+
+    run_id: str
+    at: float
+    told: bool = True
+    request: str = ""
 
 
 class Followed(NamedTuple):
@@ -83,27 +110,39 @@ def change(key: str, records: Records, expires: int, after: Callable[[Any], Any]
 
 def add_pipeline(request: RunRequest, pipeline_id: int, records: Records, now: float) -> None:
     """List a run that has a pipeline under its thread, and the pipeline as live."""
-    number, run_id = str(pipeline_id), request.id
+    key = _live(request.event.project_id, pipeline_id)
+    records.write(key, request.id, None, int(now) + KEPT)
+    add_to_thread(request, records, now)
 
-    def with_pipeline(live: dict[str, str] | None) -> dict[str, str]:
-        return dict([*(live or {}).items(), (number, run_id)][-_LIVE:])
+
+def add_to_thread(request: RunRequest, records: Records, now: float) -> None:
+    """List a run under its thread, as the newest."""
 
     def with_run(ids: list[str] | None) -> list[str]:
-        return [*(each for each in ids or [] if each != run_id), run_id][-_OF_THREAD:]
+        others = [each for each in ids or [] if each != request.id]
+        return [*others, request.id][-_OF_THREAD:]
 
-    expires = int(now) + KEPT
-    change(f"live/{request.event.project_id}", records, expires, with_pipeline)
-    change(f"thread/{request.thread}", records, expires, with_run)
+    change(f"thread/{request.thread}", records, int(now) + KEPT, with_run)
 
 
 def end_pipeline(project_id: int, pipeline_id: int, records: Records, now: float) -> None:
     """Take a pipeline that has come to its end off the list of live ones."""
-    number = str(pipeline_id)
+    records.delete(_live(project_id, pipeline_id))
+    number, former = str(pipeline_id), f"live/{project_id}"
+    if number in _read(former, records, {}):
+        change(
+            former,
+            records,
+            int(now) + KEPT,
+            lambda live: {name: run for name, run in (live or {}).items() if name != number},
+        )
 
-    def without(live: dict[str, str] | None) -> dict[str, str]:
-        return {name: run for name, run in (live or {}).items() if name != number}
 
-    change(f"live/{project_id}", records, int(now) + KEPT, without)
+def live_run(project_id: int, pipeline_id: int, records: Records) -> str | None:
+    """Return the run of a pipeline that is not known to have ended, None for any other."""
+    text, _ = records.read(_live(project_id, pipeline_id))
+    former: dict[str, str] = {} if text else _read(f"live/{project_id}", records, {})
+    return text or former.get(str(pipeline_id))
 
 
 def follow(
@@ -119,7 +158,7 @@ def followed(project_id: int, pipeline_id: int, records: Records) -> Followed | 
     fields: list[Any] | None = _read(_pipeline(project_id, pipeline_id), records, None)
     if fields:
         return Followed(*fields)
-    run_id = live_pipelines(project_id, records).get(pipeline_id)  # nothing was said yet
+    run_id = live_run(project_id, pipeline_id, records)  # nothing was said yet
     return Followed(run_id) if run_id else None
 
 
@@ -147,9 +186,14 @@ def first_asked(request: RunRequest, records: Records, now: float) -> bool:
 
 
 def live_pipelines(project_id: int, records: Records) -> dict[int, str]:
-    """Return the run id of each pipeline that had not ended when it was last looked at."""
-    live: dict[str, str] = _read(f"live/{project_id}", records, {})
-    return {int(number): run_id for number, run_id in live.items()}
+    """Return the run id of each pipeline that had not ended when it was last looked at.
+
+    Oldest first, a thousand at most.
+    """
+    former: dict[str, str] = _read(f"live/{project_id}", records, {})
+    live = {int(number): run_id for number, run_id in former.items()}
+    live |= {int(_entry(key)): run for key, run in records.listed(f"live/{project_id}", _LISTED)}
+    return dict(sorted(live.items()))
 
 
 def runs_of_thread(thread: str, records: Records) -> list[str]:
@@ -158,28 +202,92 @@ def runs_of_thread(thread: str, records: Records) -> list[str]:
     return ids[::-1]
 
 
-def add_dead_letter(run_id: str, records: Records, now: float) -> None:
-    """List a run as a dead letter; twice is once."""
-    _change_dead_letters(
-        lambda ids: [*(each for each in ids if each != run_id), run_id], records, now
-    )
+def add_dead_letter(
+    run_id: str, records: Records, now: float, *, told: bool = False, request: str = ""
+) -> None:
+    """List a run as a dead letter; twice is once. The fields are those of DeadLetter."""
+    fields = {"at": now, "told": told, "request": request}
+    change(_dead(run_id), records, int(now) + KEPT, lambda _: fields)
 
 
 def remove_dead_letter(run_id: str, records: Records, now: float) -> None:
     """Take a run off the list of dead letters."""
-    _change_dead_letters(lambda ids: [each for each in ids if each != run_id], records, now)
+    records.delete(_dead(run_id))
+    if run_id in _read("dead", records, []):
+        change(
+            "dead",
+            records,
+            int(now) + KEPT,
+            lambda ids: [each for each in ids or [] if each != run_id],
+        )
+
+
+def dead_letter(run_id: str, records: Records) -> DeadLetter | None:
+    """Return the dead letter of a run, None where it has none."""
+    text, _ = records.read(_dead(run_id))
+    if text:
+        return DeadLetter(run_id, **json.loads(text))
+    return DeadLetter(run_id, 0.0) if run_id in _read("dead", records, []) else None
 
 
 def dead_letters(records: Records) -> list[str]:
-    """Return the ids of the runs that are dead letters, oldest first."""
-    ids: list[str] = _read("dead", records, [])
-    return ids
+    """Return the ids of runs that are dead letters, oldest first.
+
+    A thousand at most, and all that a former version listed.
+    """
+    former: list[str] = _read("dead", records, [])
+    return [*former, *(letter.run_id for letter in _letters(records))]
 
 
-def _change_dead_letters(
-    after: Callable[[list[str]], list[str]], records: Records, now: float
-) -> None:
-    change("dead", records, int(now) + KEPT, lambda ids: after(ids or []))
+def untold(records: Records, most: int) -> list[DeadLetter]:
+    """Return dead letters whose authors have not been told, oldest first."""
+    return [letter for letter in _letters(records) if not letter.told][:most]
+
+
+def add_waiting(request: RunRequest, turn: float, records: Records) -> None:
+    """List a run that waits for its turn (Unix seconds); of the same turn the first asked first."""
+    event = request.event
+    order = f"{int(turn):012}-{int(event.at):012}-{event.note_id:012}-{request.id}"
+    records.write(f"waits//{order}", request.id, None, int(turn) + KEPT)
+
+
+def due(records: Records, now: float, most: int) -> list[tuple[str, str]]:
+    """Return the keys and run ids of those whose turn has come, first turn first."""
+    waiting = records.listed("waits", most)
+    return [(key, run_id) for key, run_id in waiting if int(_entry(key)[:12]) <= now]
+
+
+def add_stranger(event: Event, records: Records, now: float) -> None:
+    """Remember for ten minutes that GitLab knows the author as no member of the project."""
+    change(_stranger(event), records, int(now + _STRANGER), lambda _: now)
+
+
+def is_stranger(event: Event, records: Records, now: float) -> bool:
+    """Tell whether the author was found to be no member within the last ten minutes."""
+    since: float = _read(_stranger(event), records, 0.0)
+    return now - since < _STRANGER
+
+
+def _letters(records: Records) -> list[DeadLetter]:
+    entries = records.listed("dead", _LISTED)
+    letters = (DeadLetter(_entry(key), **json.loads(text)) for key, text in entries)
+    return sorted(letters, key=lambda letter: letter.at)
+
+
+def _stranger(event: Event) -> str:
+    return f"stranger/{event.project_id}/{event.author_id}"
+
+
+def _live(project_id: int, pipeline_id: int) -> str:
+    return f"live/{project_id}//{pipeline_id:012}"
+
+
+def _dead(run_id: str) -> str:
+    return f"dead//{run_id}"
+
+
+def _entry(key: str) -> str:
+    return key.partition("//")[2]
 
 
 def _pipeline(project_id: int, pipeline_id: int) -> str:

@@ -172,7 +172,7 @@ RIGHTS = {
         },
         {
             "Effect": "Allow",
-            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
             "Resource": of("Claims"),
         },
         secret("GitLabSecrets"),
@@ -182,8 +182,13 @@ RIGHTS = {
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": of("Runs")},
         {
             "Effect": "Allow",
-            "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+            "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
             "Resource": of("Claims"),
+        },
+        {
+            "Effect": "Allow",
+            "Action": "dynamodb:Query",
+            "Resource": {"Fn::Sub": "${Claims.Arn}/index/listed"},
         },
         secret("GitLabSecrets"),
     ],

@@ -74,6 +74,28 @@ def test_records_do_not_touch_each_other(records: Records) -> None:
     assert records.read("limit/user/11")[0] == "eleven"
 
 
+def test_entries_of_an_index_are_listed_in_the_order_of_their_keys(records: Records) -> None:
+    for name in ("c", "a", "b"):
+        assert records.write(f"waits/7//{name}", f"text of {name}", None, LATER) is not None
+    for other in ("waits/7", "waits/7/d", "waits//e", "waits/77//f", "wait//g"):
+        assert records.write(other, "another", None, LATER) is not None
+    entries = [(f"waits/7//{name}", f"text of {name}") for name in "abc"]
+    assert records.listed("waits/7", 100) == entries
+    assert records.listed("waits/7", 2) == entries[:2]
+    assert records.listed("waits", 100) == [("waits//e", "another")]
+    assert records.listed("nothing", 100) == []
+
+
+def test_what_is_deleted_is_neither_read_nor_listed(records: Records) -> None:
+    for _ in range(2):
+        assert records.write("dead//gone", "text", None, LATER) is not None
+        assert records.write("dead//gone", "text", None, LATER) is None
+        records.delete("dead//gone")
+        records.delete("dead//gone")
+        assert records.read("dead//gone") == (None, None)
+        assert records.listed("dead", 100) == []
+
+
 def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
     commit = run(NOTE._replace(kind="commit", iid=0, commit="c" * 64))
     for name in (
@@ -81,6 +103,7 @@ def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
         f"started/{run().id}",
         f"thread/{run().thread}",
         f"limit/command/{commit.thread}/1",
+        f"turns/thread/{commit.thread}/0",
     ):
         assert records.write(name, name, None, LATER) is not None
         assert records.read(name)[0] == name

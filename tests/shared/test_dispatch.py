@@ -9,10 +9,12 @@ from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
+from shared.runs import store
 from shared.runs.detect import ask, request
 from shared.runs.record import LEASE, SETTLE, Lease, Record, State
 from shared.runs.request import MAX_REQUEST, RunRequest, from_json
 from shared.runs.store import dead_letters
+from shared.sweep import carry_out
 from tests.support import stages
 from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run, settings
 
@@ -66,7 +68,7 @@ def test_of_two_attempts_that_claim_at_once_one_wins(stage: Stage) -> None:
         stage.dispatch()
 
     stage.records.before_write = meanwhile
-    assert stage.retried().reason is Reason.BUSY
+    assert stage.dispatch() is Reason.DUPLICATE  # the other has been all through
     assert len(stage.gitlab.triggered) == 1
 
 
@@ -502,12 +504,121 @@ def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -
     assert "GitLab did not say whether the pipeline started" in stage.reply
 
 
-def test_the_first_request_over_a_limit_is_answered_and_later_ones_are_not(stage: Stage) -> None:
+def test_a_run_over_a_limit_waits_and_its_reply_says_until_when(stage: Stage) -> None:
     stage.environment = {"RUNS_PER_THREAD": "1"}
-    ends = [stage.dispatch(run(NOTE._replace(note_id=number))) for number in range(4)]
-    assert ends == [Reason.TRIGGERED, Reason.THREAD_LIMIT, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
-    assert len(stage.gitlab.triggered) == 1
+    assert stage.dispatch() is Reason.TRIGGERED
+    second = run(NOTE._replace(note_id=102))
+    assert stage.dispatch(second) is Reason.WAITING
+    assert stage.reply.startswith(
+        "This thread has started as many runs within ten minutes as the installation allows. "
+        "Claude starts on this by itself at 2026-02-02 02:50 UTC or soon after."
+    )
+    assert stage.dispatch(second) is Reason.DUPLICATE  # a second delivery changes nothing
+    stage.sweep()
+    assert stage.queue.runs == []
+    stage.clock.time += 600
+    stage.sweep()
+    [woken] = stage.queue.runs
+    stage.clock.time += 60
+    assert stage.dispatch(woken) is Reason.TRIGGERED
+    assert stage.dispatch(woken) is Reason.DUPLICATE
+    assert "[pipeline 2]" in stage.reply  # in the place of what it said
     assert len(stage.gitlab.replies) == 2
+    stage.sweep()
+    assert len(stage.queue.runs) == 1
+
+
+def test_a_run_that_waits_is_confirmed_again_when_its_turn_comes(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    second = run(NOTE._replace(note_id=102))
+    assert [stage.dispatch(each) for each in (None, second)] == [Reason.TRIGGERED, Reason.WAITING]
+    stage.clock.time += 600
+    stage.sweep()
+    stage.gitlab.members.clear()
+    assert stage.dispatch(stage.queue.runs[0]) is Reason.NOT_A_MEMBER
+    assert "Only members" in stage.reply
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_a_run_whose_waiting_could_not_be_told_waits_all_the_same(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    second = run(NOTE._replace(note_id=102))
+    stage.dispatch()
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    stage.gitlab.hears(second)
+    with pytest.raises(Retry):
+        dispatch(second, stage.services)
+    stage.clock.time += LEASE
+    assert stage.dispatch(second) is Reason.WAITING
+    stage.clock.time += 600
+    stage.sweep()
+    assert [each.id for each in stage.queue.runs] == [second.id]
+
+
+def test_a_full_day_is_told_to_each_person_once_and_to_the_operator(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_DAY": "1"}
+    for author in range(1, 4):
+        stage.gitlab.users[author] = User(author, f"user-{author}", bot=False, state="active")
+        stage.gitlab.members[7, author] = Member(author, 30, "active", "active", None)
+    asked = [
+        run(NOTE._replace(note_id=number, author_id=number % 3 + 1, iid=number))
+        for number in range(1, 9)
+    ]
+    ends = [stage.dispatch(each) for each in asked]
+    told = [Reason.DAY_LIMIT] * 3
+    assert ends == [Reason.TRIGGERED, Reason.WAITING, *told, *[Reason.OVER_LIMIT] * 3]
+    assert len(stage.gitlab.replies) == 5
+    assert stage.gitlab.awards.count("no_entry_sign") == 3  # who is told no more sees it was seen
+    alarms = [line for _, line in stage.log.lines if line["reason"] == "day_limit"]
+    assert len(alarms) == 4
+
+
+def test_a_replay_is_free(stage: Stage) -> None:
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    stage.gitlab.faults["user"] = [GitLabError(401)]
+    late = run(NOTE._replace(note_id=102))
+    stage.gitlab.hears(late)
+    assert dispatch(late, stage.services, last=True) is Reason.DEAD_LETTER
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert carry_out({"replay": "all"}, stage.services, stage.queue) == {"replayed": [late.id]}
+    assert stage.dispatch(stage.queue.runs[0]) is Reason.TRIGGERED
+
+
+@pytest.mark.parametrize("sent_again", [1, 2])
+def test_a_dead_letter_that_comes_again_is_replayed(stage: Stage, sent_again: int) -> None:
+    stage.gitlab.faults["user"] = [GitLabError(401)]
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
+    assert stage.dispatch(last=True) is Reason.DUPLICATE  # its queue has not moved it away yet
+    ends = [stage.dispatch() for _ in range(sent_again)]
+    assert ends[0] is Reason.TRIGGERED
+    assert set(ends[1:]) <= {Reason.DUPLICATE}
+    assert store.dead_letters(stage.records) == []
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_a_dead_letter_that_comes_again_waits_for_its_last_call_to_settle(stage: Stage) -> None:
+    stage.gitlab.faults["trigger"] = [GitLabError(0, "acted", unsure=True)]
+    assert stage.dispatch(last=True) is Reason.DEAD_LETTER
+    assert stage.retried().reason is Reason.BUSY
+    stage.clock.time += SETTLE
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert len(stage.gitlab.triggered) == 1
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_stranger_costs_gitlab_nothing_for_ten_minutes(stage: Stage, public: bool) -> None:
+    stage.gitlab.members.clear()
+    asked = [run(NOTE._replace(note_id=number, public=public)) for number in range(1, 62)]
+    assert stage.dispatch(asked[0]) is Reason.NOT_A_MEMBER
+    stage.gitlab.faults = {
+        method: [AssertionError(method)]
+        for method in ("user", "member", "own_id", "note", "project", "award", "reply", "replied")
+    }
+    assert {stage.dispatch(each) for each in asked[1:]} == {Reason.KNOWN_STRANGER}
+    stage.gitlab.faults.clear()
+    stage.gitlab.members[7, 42] = Member(42, 30, "active", "active", None)
+    stage.clock.time += 600
+    assert stage.dispatch(run(NOTE._replace(note_id=99))) is Reason.TRIGGERED
 
 
 def test_runs_that_gitlab_refuses_to_start_leave_the_day_to_others(stage: Stage) -> None:

@@ -106,6 +106,13 @@ class Records:
         self.stored[key] = text, following
         return following
 
+    def delete(self, key: str) -> None:
+        self.stored.pop(key, None)
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        entries = sorted(each for each in self.stored.items() if each[0].startswith(f"{index}//"))
+        return [(key, text) for key, (text, _) in entries[:most]]
+
     def run(self, run_id: str) -> Record | None:
         text, _ = self.read(key_of(run_id))
         return Record.from_json(text) if text else None
@@ -152,6 +159,9 @@ class GitLab:
     def user(self, user_id: int) -> User | None:
         self._meet("user")
         return self.users.get(user_id)
+
+    def within(self, seconds: float) -> None:
+        pass
 
     def own_id(self) -> int:
         self._meet("own_id")

@@ -3,7 +3,9 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -185,3 +187,103 @@ def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
     with behind_tls(port, certificate) as url, proxy(seen) as way:
         assert GitLab(url, secrets(API_TOKEN), way).user(42)
     assert seen == [url.removeprefix("https://")]
+
+
+HTML = (("Content-Type", "text/html"),)
+PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+READ_ONLY = "You cannot perform write operations on a read-only instance"
+
+
+def answered(status: int, *, acts: bool = False) -> Fault:
+    """Return a page of whatever stands before GitLab."""
+    return Fault(f"page {status}", acts=acts, answer=(status, HTML, PAGE))
+
+
+@pytest.mark.parametrize("status", [200, 201, 401, 403, 404, 409, 413, 422])
+def test_what_is_no_answer_of_gitlab_s_api_is_none(
+    server: StandIn, gitlab: GitLab, status: int
+) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY),
+        lambda: gitlab.reply(NOTE._replace(note_id=0, discussion_id=""), "text"),
+        lambda: gitlab.award(NOTE._replace(note_id=0), "eyes"),
+        lambda: gitlab.edit_reply(NOTE, 1, "text"),
+        lambda: gitlab.cancel(7, 1),
+    ]
+    for call in calls:
+        server.fault("*", answered(status))
+        with pytest.raises(GitLabError) as error:
+            call()
+        assert (error.value.status, error.value.unsure) == (0, True)
+    for look in (lambda: gitlab.user(42), lambda: gitlab.member(7, 42), lambda: gitlab.note(NOTE)):
+        server.fault("GET *", answered(status))
+        with pytest.raises(GitLabError) as error:
+            look()
+        assert (error.value.status, error.value.unsure) == (0, False)
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"null", b'{"id": "7"}', b"7"])
+def test_a_reply_that_has_no_id_may_be_there_or_not(
+    server: StandIn, gitlab: GitLab, answer: bytes
+) -> None:
+    server.fault("POST *", Fault("no id", acts=False, answer=(201, (), answer)))
+    with pytest.raises(GitLabError) as error:
+        gitlab.reply(NOTE._replace(note_id=0, discussion_id=""), "text")
+    assert (error.value.status, error.value.unsure) == (0, True)
+
+
+def test_in_maintenance_mode_gitlab_is_away_for_what_writes(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    server.fault(TRIGGER, Fault.status(403, message=READ_ONLY))
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert (error.value.status, error.value.unsure) == (503, False)
+
+
+def test_a_pause_that_gitlab_asks_for_has_a_limit(server: StandIn, gitlab: GitLab) -> None:
+    server.fault("GET *", Fault.status(429, retry_after=99_999))
+    with pytest.raises(GitLabError) as error:
+        gitlab.user(42)
+    assert error.value.after == 1800
+
+
+def test_the_calls_of_an_attempt_have_one_deadline(server: StandIn, gitlab: GitLab) -> None:
+    gitlab.within(0.4)
+    server.fault("GET *", Fault.hang(30))
+    began = time.monotonic()
+    with pytest.raises(GitLabError):
+        gitlab.user(42)
+    with pytest.raises(GitLabError) as error:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert time.monotonic() - began < 2
+    assert (error.value.status, error.value.unsure) == (0, False)  # it was not sent
+    assert len(server.calls) == 1
+    gitlab.within(60)
+    assert gitlab.user(42)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+def test_an_answer_that_drips_ends_with_the_deadline(status: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+                connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+                for _ in range(200):
+                    connection.sendall(b"1\r\n \r\n")
+                    time.sleep(0.02)
+
+        dripping = Thread(target=drip)
+        dripping.start()
+        gitlab = GitLab(f"http://127.0.0.1:{listener.getsockname()[1]}", secrets(API_TOKEN))
+        gitlab.within(0.3)
+        began = time.monotonic()
+        with pytest.raises(GitLabError) as error:
+            gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+        assert time.monotonic() - began < 2
+        assert (error.value.status, error.value.unsure) == (0, True)
+        dripping.join()

@@ -5,10 +5,10 @@ import pytest
 from functions.gitlab import GitLab, client
 from shared.gitlab.values import GitLabError, Job, Progress
 from shared.installation.secrets import Secret
-from tests.support.fakes import TRIGGER_TOKEN
+from tests.support.fakes import API_TOKEN, TRIGGER_TOKEN
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
-from tests.support.gitlab_adapter import BODY
+from tests.support.gitlab_adapter import BODY, secrets
 
 
 def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(
@@ -62,6 +62,35 @@ def test_many_pipelines_are_read_page_by_page(
     assert {
         call.query["per_page"] for call in server.calls if call.path.endswith("/pipelines")
     } == {"2"}
+
+
+def test_looking_for_many_costs_no_more_for_each(server: StandIn, gitlab: GitLab) -> None:
+    since, marks = server.clock(), [f"{number:032x}" for number in range(100)]
+    for mark in marks:
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"nonce": mark}})
+    cost = []
+    for count in (25, 50, 100):
+        server.calls.clear()
+        again = GitLab(server.url, secrets(API_TOKEN))
+        found = [again.find_pipeline(7, mark, since) for mark in marks[:count]]
+        assert [each and each.id for each in found] == sorted(server.pipelines)[:count]
+        cost.append(len(server.calls))
+    assert cost[-1] <= 3 * 100
+    assert max(cost[1] / cost[0], cost[2] / cost[1]) < 2.6
+
+
+def test_what_was_created_long_after_the_call_is_not_looked_at(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    for run_id in ("aaaa", "bbbb"):
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": run_id}})
+    first, second = sorted(server.pipelines)
+    server.pipelines[second]["created_at"] += 3600
+    server.calls.clear()
+    assert gitlab.find_pipeline(7, "bbbb", server.clock()) is None
+    paths = [call.path for call in server.calls]
+    assert f"/api/v4/projects/7/pipelines/{first}/variables" in paths
+    assert f"/api/v4/projects/7/pipelines/{second}/variables" not in paths
 
 
 def started(gitlab: GitLab) -> int:

@@ -33,7 +33,7 @@ from tests.support import fakes
 HOOKS, TIMES = 2, 5  # each mention comes from both hooks, five times each
 WORKERS, SENDERS = 8, 4
 THREAD = 4  # mentions on one issue
-PROJECTS = 50  # what runs of one project is one record, and no pipeline ends here
+PROJECTS = 50
 UNLIMITED = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
 
 

@@ -53,6 +53,9 @@ class GitLab:
         if isinstance(run, RunRequest) and run.instruction is not None:
             self._said[run.event.note_id] = f"@claude {run.instruction}"
 
+    def within(self, seconds: float) -> None:
+        """Take any time: the clock is a virtual one."""
+
     def user(self, user_id: int) -> User | None:
         return self._found("user", lambda: User(user_id, "ada", bot=False, state="active"))
 

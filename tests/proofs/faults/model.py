@@ -92,7 +92,7 @@ class Records:
     def read(self, key: str) -> tuple[str | None, object]:
         if key.startswith("run/"):
             self._meet("read run", lambda: None)
-        if key.startswith(("live/", "thread/")):
+        if key.startswith("thread/"):
             self._meet("read index", lambda: None)
         return self.stored.get(key, (None, None))
 
@@ -105,6 +105,13 @@ class Records:
             return (before or 0) + 1
 
         return self._meet(f"write {self._name(key, text)}", store)
+
+    def delete(self, key: str) -> None:
+        self._meet(f"delete {key.partition('/')[0]}", lambda: self.stored.pop(key, None))
+
+    def listed(self, index: str, most: int) -> list[tuple[str, str]]:
+        entries = sorted(each for each in self.stored.items() if each[0].startswith(f"{index}//"))
+        return [(key, text) for key, (text, _) in entries[:most]]
 
     def run(self, run_id: str) -> Record | None:
         return next((record for record in self.runs() if record.request.id == run_id), None)

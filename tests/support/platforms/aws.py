@@ -240,7 +240,19 @@ class Aws(Platform):
         self._dynamodb.create_table(
             TableName=self._table,
             KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("key", "index")
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "listed",
+                    "KeySchema": [
+                        {"AttributeName": "index", "KeyType": "HASH"},
+                        {"AttributeName": "key", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["text"]},
+                }
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
 
