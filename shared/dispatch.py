@@ -182,12 +182,12 @@ class Attempt:
         assert pipeline  # noqa: S101  so its state says
         run = self._lease.record.carried_out
         store.add_pipeline(run, pipeline.id, services.records, services.now())
+        projects.add(run.event.project_id, services.records, services.now(), live=True)
 
     def _acknowledge(self) -> Reason:
         """Reply, and end the run that has its pipeline."""
-        request, record, records = self._request, self._lease.record, self._services.records
+        request, record = self._request, self._lease.record
         assert record.pipeline  # noqa: S101  so its state says
-        projects.add(request.event.project_id, records, self._services.now(), live=True)
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
         text = replies.started(request.id, record.pipeline, understood)

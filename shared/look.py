@@ -115,8 +115,9 @@ class Look:
     def _has_moved(self, pipeline_id: int, progress: Progress) -> bool:
         services = self._services
         known = store.followed(self._project.id, pipeline_id, services.records)
-        told = replies.state_of(progress, services.now())
-        return known is not None and known.state != told
+        if known is None or progress.over:  # one that has ended is let go, whatever was said
+            return known is not None
+        return known.state != replies.state_of(progress, services.now())
 
     def _look_at_hooks(self) -> None:
         try:

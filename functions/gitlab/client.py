@@ -273,6 +273,8 @@ def translated(*, writes: bool) -> Iterator[None]:
         cause = _cause(error)
         never_sent = cause in (Cause.DNS, Cause.TCP, Cause.TLS)
         raise GitLabError(0, unsure=writes and not never_sent, cause=cause) from None
+    except gitlab.exceptions.GitlabError:  # an answer that is no JSON
+        raise GitLabError(0, unsure=writes, cause=Cause.NOT_GITLAB) from None
 
 
 def _cause(error: requests.RequestException) -> Cause:

@@ -347,7 +347,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 14
+    assert len(found) == 15
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {

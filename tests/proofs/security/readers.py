@@ -62,8 +62,8 @@ class Row(NamedTuple):
 
     @property
     def starts(self) -> bool:
-        """Whether GitLab still says what was asked."""
-        return self.change not in ("edited", "deleted")
+        """Whether GitLab still says what was asked; a sweep hears of what stands there only."""
+        return self.change != "deleted" and (self.change != "edited" or self.way == "sweep")
 
 
 PLAIN = Row(
@@ -105,6 +105,9 @@ class Played(NamedTuple):
 
 class _Down:
     """A GitLab that does not answer."""
+
+    def within(self, _: float) -> None:
+        """Wait as long as you like."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def fail(*_: object) -> Any:
