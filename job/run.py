@@ -28,6 +28,7 @@ from job import (
     merge_request,
     messages,
     prompt,
+    publish,
     reply,
     request,
     rights,
@@ -241,11 +242,11 @@ class Job:
                 session.save(folders.sessions, self._request.target, config, result.session)
             changes = workspace.changes()
             summary = merge_request.summary(result.answer, self._request, self._audience)
-            commit = branch.keep(workspace, changes, summary.title, context) if changes else ""
+            commit = publish.keep(workspace, changes, summary.title, context) if changes else ""
             patch = workspace.patch(commit) if commit else b""
             unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
-            remarks = (*chosen.remarks, *branch.beside(workspace, chosen, changes))
+            remarks = (*chosen.remarks, *publish.beside(workspace, chosen, changes))
             if result.failure:
                 kept = (messages.REMARK_PATCH,) if commit else ()
                 self._report = report._replace(remarks=remarks + kept)
@@ -253,7 +254,7 @@ class Job:
             report = self._report = report._replace(answer=summary.answer, remarks=remarks)
             if commit:
                 link = self._link
-                made = branch.publish(workspace, chosen, commit, changes, summary, link, context)
+                made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
                 self._stoppable, self._pushed = False, made.commit
                 report = report._replace(merge_request=made.url, pushed=made.commit[:8])
                 report = report._replace(remarks=report.remarks + made.remarks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from job import branch, messages
+from job import branch, messages, publish
 from job.audience import Audience
 from job.branch import Branch, Context
 from job.failures import Failure
@@ -58,14 +58,14 @@ class Case:
     def choose(self) -> Branch:
         return branch.choose(self.workspace, self.context)
 
-    def publish(self, chosen: Branch, files: dict[str, str]) -> branch.Published:
+    def publish(self, chosen: Branch, files: dict[str, str]) -> publish.Published:
         """Change files as Claude would, commit and publish."""
         self.workspace.guard()
         for name, text in files.items():
             (self.clone.folder / name).write_text(text)
         changes = self.workspace.changes()
-        commit = branch.keep(self.workspace, changes, SUMMARY.title, self.context)
-        return branch.publish(
+        commit = publish.keep(self.workspace, changes, SUMMARY.title, self.context)
+        return publish.publish(
             self.workspace, chosen, commit, changes, SUMMARY, "[job 9](u)", self.context
         )
 
@@ -196,7 +196,7 @@ def test_what_only_reads_goes_on_and_pushes_nothing(clone: Clone, command: str) 
     chosen = case.choose()
     assert chosen.remarks == (messages.REMARK_BRANCH_MOVED,)
     made = case.publish(chosen, {"new.txt": "n\n"})
-    assert made == branch.Published("", "", (messages.REMARK_MOVED_KEPT,))
+    assert made == publish.Published("", "", (messages.REMARK_MOVED_KEPT,))
     assert clone.gitlab.head(PROJECT, "feature") == head
 
 
@@ -362,7 +362,7 @@ def test_conflicts_that_nothing_was_done_about_are_said(clone: Clone) -> None:
     chosen = case.choose()
     case.workspace.guard()
     changes = case.workspace.changes()
-    (said,) = branch.beside(case.workspace, chosen, changes)
+    (said,) = publish.beside(case.workspace, chosen, changes)
     assert "are left in `app.py`" in said
 
 
