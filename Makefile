@@ -35,8 +35,9 @@ remove: $(VENV)/.$(SDK)  ## take away what setup made
 doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; changes nothing
 	@$(CLI) doctor --settings $(SETTINGS) $(if $(PROJECT),--project "$(PROJECT)") $(ARGS)
 
-quick: check  ## lint, types, what is generated, and the tests of core and job: some 40 seconds
-	$(PYTEST) tests/shared tests/job tests/test_architecture.py
+quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
+	$(PYTEST) tests/shared tests/job tests/test_architecture.py \
+		--ignore=tests/job/test_branch.py --ignore=tests/job/test_workspace.py
 
 test: check  ## the same, and every test
 	$(PYTEST)
