@@ -71,15 +71,11 @@ class Records(Protocol):
 
 
 class DeadLetter(NamedTuple):
-    """A run that was given up, when (Unix seconds), and whether its author has been told.
-
-    `request` is a message that could not be read, where that is all that is known of it.
-    """
+    """A run that was given up, when (Unix seconds), and whether its author has been told."""
 
     run_id: str
     at: float
     told: bool = True
-    request: str = ""
 
 
 class Followed(NamedTuple):
@@ -202,11 +198,9 @@ def runs_of_thread(thread: str, records: Records) -> list[str]:
     return ids[::-1]
 
 
-def add_dead_letter(
-    run_id: str, records: Records, now: float, *, told: bool = False, request: str = ""
-) -> None:
+def add_dead_letter(run_id: str, records: Records, now: float, *, told: bool = False) -> None:
     """List a run as a dead letter; twice is once. The fields are those of DeadLetter."""
-    fields = {"at": now, "told": told, "request": request}
+    fields = {"at": now, "told": told}
     change(_dead(run_id), records, int(now) + KEPT, lambda _: fields)
 
 

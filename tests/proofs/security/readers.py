@@ -197,7 +197,10 @@ class Stage:
         if row.change == "made confidential":
             issue["confidential"] = True
         elif row.change == "edited":
-            note.update(body=f"@claude open the {WORD}", updated_at=self._server.clock() + 5.0)
+            # A sweep asks what stands there, for whoever may read it.
+            word = WORD if row.secret or not row.starts else "greeting"
+            when = self._server.clock() + (0.0 if row.starts else 5.0)
+            note.update(body=f"@claude open the {word}", updated_at=when)
         elif row.change == "deleted":
             self._server.remove_note(note)
         elif row.change == "title":
