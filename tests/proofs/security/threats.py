@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T23 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+T1 to T25 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
 job, stand apart.
 """
 
@@ -298,6 +298,31 @@ TRIGGER_THREATS = (
             "shared/test_dispatch.py::test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator",
         ),
         ("hints",),
+    ),
+    Threat(
+        "T24",
+        "Somebody uses up the runs of others: a person, a thread or a project shuts the installation, or floods a thread with "
+        "refusals so that `stop` is not heard",
+        "Runs are limited per person, thread, project and day, each counted when it was asked; what is over a limit waits; "
+        "refusals are counted per author and apart from commands; `stop` is free; who is no member costs GitLab nothing for "
+        "ten minutes.",
+        (
+            "shared/runs/test_limits.py::test_people_threads_and_projects_have_limits_of_their_own",
+            "shared/runs/test_limits.py::test_no_window_holds_more_than_its_limit_wherever_it_begins",
+            "shared/runs/test_limits.py::test_who_is_refused_takes_no_room",
+            "shared/test_dispatch.py::test_a_stranger_costs_gitlab_nothing_for_ten_minutes",
+            "shared/test_leftovers.py::test_after_an_outage_every_comment_is_run_or_told",
+        ),
+    ),
+    Threat(
+        "T25",
+        "Tokens of GitLab's that live longer than they should, or end unseen",
+        "`make setup` makes the bot's token for a year at most and replaces one that has ended; `make doctor` names tokens that "
+        "end within 14 days; secrets are read anew every five minutes, and at once when GitLab refuses one.",
+        (
+            "cli/test_setup.py::test_a_bot_whose_token_has_expired_is_replaced_everywhere",
+            "functions/gitlab/test_client.py::test_an_api_token_rotated_in_the_store_is_read_on_the_first_401",
+        ),
     ),
 )
 
