@@ -117,7 +117,8 @@ def in_its_discussion(played: Played, told: Told) -> None:
 
 
 def strangers_get_an_emoji(_: Played, told: Told) -> None:
-    assert told.emoji.count(NO_ENTRY) in (1, len(cases.ALL))
+    # Known for ten minutes from the first on; those carried out at the same time get one each.
+    assert 1 <= told.emoji.count(NO_ENTRY) <= len(cases.ALL)
 
 
 def on_the_default_branch(_: Played, told: Told) -> None:
