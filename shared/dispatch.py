@@ -24,7 +24,6 @@ from shared.runs.confirm import Confirmed, confirm, text_of
 from shared.runs.limits import Turn
 from shared.runs.record import ENDED, SETTLE, Lease, State, pause
 from shared.runs.request import RunRequest, TrackRequest
-from shared.runs.store import KEPT
 from shared.services import Services
 from shared.track import track
 
@@ -33,11 +32,9 @@ _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
-_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new comment
 # Seconds that the calls to GitLab of one attempt take together: a function ends after 100, and the
 # lease after 120.
 _PATIENCE = 80.0
-_TRANSIENT = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
 def dispatch(
@@ -311,8 +308,7 @@ class Attempt:
         """Return what an error means that ends the run for this reason where GitLab answers 404."""
         if error.status != _NOT_FOUND:
             return refusals.unavailable(error)
-        # A replica may not have heard of it yet.
-        if self._services.now() < self._lease.record.expires - KEPT + _HEARD:
+        if self._lease.record.is_news(self._services.now()):
             return Retry(Reason.GITLAB_UNAVAILABLE)
         return Stop(reason)
 
@@ -453,8 +449,7 @@ class Attempt:
             if not stays and found.body.strip() != text:
                 gitlab.edit_reply(event, found.id, text)
         except GitLabError as error:
-            refused = 400 <= error.status < 500 and error.status not in _TRANSIENT  # noqa: PLR2004
-            if error.unsure or not refused:
+            if error.unsure or not error.refused:
                 again = refusals.unavailable(error)
                 # A reply whose end is not known may still be on its way.
                 again.after = max(again.after, SETTLE if error.unsure else 0.0)

@@ -17,8 +17,6 @@ from shared.services import Services
 
 _WOKEN = 100  # runs put into the queue at once
 _TOLD = 50  # dead letters told of at once: what is left, the next sweep tells
-_REFUSED = range(400, 500)
-_TRANSIENT = (401, 408, 429)  # statuses of these after which the same call may succeed
 
 
 def attend(services: Services, queue: Queue) -> None:
@@ -64,7 +62,7 @@ def _told(record: Record, services: Services) -> bool:
     except GitLabError as error:
         fields = entry(Reason.GITLAB_UNAVAILABLE, run, error="reply", status=error.status)
         services.log("WARNING", fields)
-        return error.status in _REFUSED and error.status not in _TRANSIENT
+        return error.refused
     return True
 
 

@@ -36,7 +36,6 @@ _ENOUGH = 5  # failures in a row, after which GitLab is left alone until the nex
 _OF_PROJECT = (403, 404)  # what GitLab answers where one project is out of our reach
 _SAVED_EVERY = 10.0  # seconds of work that a sweep that is killed may lose
 _NAMES_KEPT = 3600.0  # seconds before a path of the settings is looked up again
-_KEPT = 10 * 365 * 24 * 3600  # seconds
 # What one project's data may raise where nobody foresaw it; the others are looked at all the same.
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 
@@ -62,7 +61,6 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
     disabled; of what is left, the sweeps that follow are the rest. What it finds goes through the
     same detection, the same run id and the same record as a delivery, so nothing doubles.
     """
-    attend(services, queue)
     return _Sweep(services, queue, since).run()
 
 
@@ -119,7 +117,8 @@ class _Sweep:
         self._in_a_row = 0
 
     def run(self) -> Swept:
-        """Look at what is due, and log what was seen."""
+        """Attend to what is left over, look at what is due, and log what was seen."""
+        attend(self._services, self._queue)
         for project_id in self._named():
             self._marks.setdefault(project_id, Mark())
         if self._since is not None:
@@ -177,7 +176,7 @@ class _Sweep:
         except GitLabError as error:
             self._fail(error)
             return active
-        records.write(key, repr(self._began), version, int(self._began) + _KEPT)
+        records.write(key, repr(self._began), version, int(self._began) + projects.KEPT)
         return active
 
     def _named(self) -> Iterator[int]:
@@ -203,7 +202,7 @@ class _Sweep:
             project = self._services.gitlab.project(path)
             project_id = project.id if project else 0
             found = json.dumps([project_id, int(self._began)])
-            records.write(key, found, version, int(self._began) + _KEPT)
+            records.write(key, found, version, int(self._began) + projects.KEPT)
         return int(project_id)
 
     def _rewind(self, since: float) -> None:

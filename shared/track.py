@@ -13,7 +13,7 @@ from shared.runs import projects, store
 from shared.runs import record as run_record
 from shared.runs.record import Record, RecordError
 from shared.runs.request import TrackRequest
-from shared.runs.store import KEPT, Followed
+from shared.runs.store import Followed
 from shared.services import Services
 
 # How often a pipeline is followed that moves on while we write; a later event or sweep goes on.
@@ -22,10 +22,9 @@ _VERDICTS = {
     **dict.fromkeys(["success", "beside"], "white_check_mark"),
     **dict.fromkeys(["failed", "timed_out", "not_started"], "x"),
 }
-_REACTIONS = ("white_check_mark", "x")
+_REACTIONS = tuple(dict.fromkeys(_VERDICTS.values()))
 _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
-_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of a new pipeline
 
 
 def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
@@ -103,9 +102,9 @@ class _Following:
 
     def _progress(self) -> Progress | None:
         """Return where the pipeline stands, None where a replica may not have heard of it yet."""
-        services, begun = self._services, self._record.expires - KEPT
+        services = self._services
         progress = services.gitlab.progress(self._event.project_id, self._pipeline.id)
-        return progress or (None if services.now() < begun + _HEARD else _GONE)
+        return progress or (None if self._record.is_news(services.now()) else _GONE)
 
     def _begin_again(self) -> None:
         run, records, now = self._record.carried_out, self._services.records, self._services.now()

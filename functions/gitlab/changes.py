@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.gitlab.client import Group, integer, path_of
+from functions.gitlab.client import Group, branches, integer, path_of
 from shared.contract.ai_flow import ASSIGN, ASSIGN_REVIEWER, ISSUE, LABEL, MERGE_REQUEST
 from shared.gitlab.values import GitLabError, Project
 from shared.incoming.digests import digest_of_texts
-from shared.incoming.event import Branches, Event
+from shared.incoming.event import Event
 from shared.incoming.payloads import seconds
 
 _PATHS = ((ISSUE, "issues"), (MERGE_REQUEST, "merge_requests"))
@@ -111,7 +111,7 @@ def _opened(project: Project, kind: str, found: Mapping[str, Any]) -> Event:
         default_branch=project.default_branch,
         kind=kind,
         iid=integer(found, "iid"),
-        branches=_branches(found) if kind == MERGE_REQUEST else None,
+        branches=branches(found) if kind == MERGE_REQUEST else None,
         note_id=0,
         discussion_id=None,
         internal=found.get("confidential") is True,
@@ -126,16 +126,6 @@ def _opened(project: Project, kind: str, found: Mapping[str, Any]) -> Event:
         at=seconds(found.get("created_at")),
         texts_digest=digest_of_texts(*texts),
         own=True,
-    )
-
-
-def _branches(found: Mapping[str, Any]) -> Branches:
-    source_project = found.get("source_project_id")
-    return Branches(
-        source=str(found.get("source_branch")),
-        target=str(found.get("target_branch")),
-        source_project_id=source_project if type(source_project) is int else None,
-        sha=str(found.get("sha") or ""),
     )
 
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTime
 from shared.contract.ai_flow import COMMIT, ISSUE, MERGE_REQUEST, SNIPPET
 from shared.contract.version import VERSION
 from shared.gitlab.values import Cause, GitLabError
-from shared.incoming.event import Event
+from shared.incoming.event import Branches, Event
 from shared.installation.secrets import Cached, GitLabSecrets, Secret
 
 # The certificate of a company's own CA, beside the folders of the sources and so of a bundle.
@@ -224,6 +224,17 @@ def integer(answer: Mapping[str, Any], key: str) -> int:
     if type(value) is not int:
         raise GitLabError(0)
     return value
+
+
+def branches(merge_request: Mapping[str, Any]) -> Branches:
+    """Return a merge request's branches, and the commit at the head of its source branch."""
+    source = merge_request.get("source_project_id")
+    return Branches(
+        source=str(merge_request.get("source_branch")),
+        target=str(merge_request.get("target_branch")),
+        source_project_id=source if type(source) is int else None,
+        sha=str(merge_request.get("sha") or ""),
+    )
 
 
 def is_internal(note: Mapping[str, Any]) -> bool:

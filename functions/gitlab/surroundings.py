@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from functions.gitlab.client import BRIEFLY, Group, integer, is_internal, path_of
+from functions.gitlab.client import BRIEFLY, Group, branches, integer, is_internal, path_of
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import Diff, Note, Target
-from shared.incoming.event import Branches, Event
+from shared.incoming.event import Event
 from shared.incoming.payloads import seconds
 
 _FEW = 50  # comments at once: each may hold 1 MiB, and too large an answer is left unread
@@ -32,7 +32,7 @@ class Surroundings(Group):
             state=str(found.get("state")),
             labels=tuple(str(label) for label in found.get("labels") or []),
             author=_author(found),
-            branches=_branches(found) if event.kind == MERGE_REQUEST else None,
+            branches=branches(found) if event.kind == MERGE_REQUEST else None,
             confidential=found.get("confidential") is True,
             updated_at=seconds(found.get("updated_at")),
             assignees=_names(found.get("assignees")),
@@ -85,13 +85,3 @@ def _names(found: object) -> tuple[str, ...]:
 def _author(found: Mapping[str, Any]) -> tuple[int, str]:
     author = found.get("author") or {}
     return int(author.get("id") or 0), str(author.get("username"))
-
-
-def _branches(found: Mapping[str, Any]) -> Branches:
-    source = found.get("source_project_id")
-    return Branches(
-        source=str(found.get("source_branch")),
-        target=str(found.get("target_branch")),
-        source_project_id=source if type(source) is int else None,
-        sha=str(found.get("sha")),
-    )

@@ -18,6 +18,9 @@ class Cause(StrEnum):
     NOT_GITLAB = "not_gitlab: what answered at GITLAB_URL is not GitLab's API"
 
 
+_PASSES = (401, 408, 429)  # statuses below 500 after which the same call may succeed
+
+
 class GitLabError(Exception):
     """GitLab did not do what was asked.
 
@@ -39,6 +42,11 @@ class GitLabError(Exception):
         super().__init__(f"GitLab answered {status}" if status else str(cause))
         self.status, self.message, self.after, self.unsure = status, message, after, unsure
         self.cause = cause
+
+    @property
+    def refused(self) -> bool:
+        """Whether GitLab has said no, and would say it again."""
+        return 400 <= self.status < 500 and self.status not in _PASSES  # noqa: PLR2004
 
 
 class Pipeline(NamedTuple):

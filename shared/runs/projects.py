@@ -12,7 +12,7 @@ from typing import NamedTuple
 from shared.runs.store import Records, change
 
 _SHARDS = 32
-_KEPT = 10 * 365 * 24 * 3600  # seconds
+KEPT = 10 * 365 * 24 * 3600  # seconds what the sweep knows is kept: as good as for ever
 _FRESH = 60  # seconds in which a second pipeline of a project is no news
 
 
@@ -49,7 +49,7 @@ def add(project_id: int, records: Records, now: float, *, live: bool = False) ->
             mark = mark._replace(live=int(now))
         return known | {number: list(mark)}
 
-    change(_key(project_id), records, int(now) + _KEPT, with_project)
+    change(_key(project_id), records, int(now) + KEPT, with_project)
 
 
 def known(records: Records) -> dict[int, Mark]:
@@ -85,7 +85,7 @@ def save(marks: Mapping[int, Mark], records: Records, now: float) -> None:
                 stored[str(project_id)] = list(kept)
             return stored
 
-        change(_key(shard), records, int(now) + _KEPT, with_marks)
+        change(_key(shard), records, int(now) + KEPT, with_marks)
 
 
 def _shard(project_id: int) -> int:

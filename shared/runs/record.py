@@ -20,6 +20,7 @@ VERSION = 2
 LEASE = 120.0  # seconds one attempt may take: above the time limits of all its calls together
 # Seconds until a call that may have reached GitLab has surely ended there: its workers stop at 60.
 SETTLE = 75.0
+_HEARD = 60.0  # seconds in which every replica of GitLab's has heard of what is new
 ATTEMPTS = 13  # how often a queue offers a request: with the pauses, for two hours
 
 Log = Callable[[str, Mapping[str, object]], None]
@@ -103,6 +104,10 @@ class Record(NamedTuple):
     def waiting(self, turn: float) -> "Record":
         """Return the record of a run that waits for its turn; nobody works on it until then."""
         return self._replace(state=State.WAITING, until=turn)
+
+    def is_news(self, now: float) -> bool:
+        """Tell whether a replica of GitLab's may not have heard yet of what the run is about."""
+        return now < self.expires - KEPT + _HEARD
 
     def waits(self, now: float) -> bool:
         """Tell whether the run's turn is still to come."""

@@ -13,10 +13,7 @@ SETTLE = 3.0  # seconds; the stand-in ends every call within milliseconds
 HEARD = 3.0  # seconds; the stand-in is one machine and hears of all at once
 
 if __name__ == "__main__":
-    record.SETTLE = SETTLE  # before `dispatch` is imported
-    from shared import dispatch
-
-    dispatch._HEARD = HEARD
+    record.SETTLE, record._HEARD = SETTLE, HEARD  # before `dispatch` is imported
     from functions.local.handlers import main
 
     sys.exit(main())
