@@ -93,6 +93,7 @@ def test_a_run_that_was_stopped_anywhere_is_completed_by_the_next(
             stopped += 1
         calls["left"] = 0
         stage.setup()
+        stage.settle()
         made = stage.made()
         assert made == MADE | {"notes": made["notes"]}, step
         assert made["notes"] in (2, 4), step

@@ -1,6 +1,7 @@
 """An operator at work: a GitLab with a project and people, an installation, and what they type."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,12 @@ class Scene:
         self.gitlab.projects[7].branches.pop("claude-setup")
         for record in self.gitlab.merge_requests.values():
             record["state"] = "merged"
+
+    def settle(self, seconds: float = 10.0) -> None:
+        """Wait until each mention has its answer: of two, `setup` waits for the first only."""
+        until = time.monotonic() + seconds
+        while len(self.gitlab.notes) % 2 and time.monotonic() < until:
+            time.sleep(0.05)
 
     def made(self) -> dict[str, int]:
         """Count what stands in GitLab."""
