@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from job.job_log import Log
     from job.request import Request
 
-_MOST_NAMED = 10  # files in a remark
-_LONGEST_STATE = 20
-
 
 class Context(NamedTuple):
     """What choosing and publishing both need; `user` is GitLab's answer about the token's user."""

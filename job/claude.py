@@ -159,20 +159,18 @@ class Claude:
         """Run to the end or the deadline; each event goes to `on_event`, each line to `on_line`."""
         self.running = True
         try:
-            return self._run(command, environment, run, inputs, on_event, on_line, stderr)
+            process = self._start(command, environment, run, stderr)
+            last, code = self._listen(process, run, inputs, on_event, on_line)
+            heard = time.monotonic() + _HEARD
+            while code in _TERMINATED and not self._stopped and time.monotonic() < heard:
+                time.sleep(0.05)
+            return self._result(last, code, inputs)
         finally:
             self.running = False
 
-    def _run(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        run: Run,
-        inputs: Inputs,
-        on_event: Callable[[Mapping[str, Any]], None],
-        on_line: Callable[[str], None],
-        stderr: IO[bytes],
-    ) -> Result:
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], run: Run, stderr: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
         if run.identity:
             run.identity.give(run.folder, run.home.parent)
             command = run.identity.command(*command)
@@ -187,6 +185,17 @@ class Claude:
         )
         if self._stopped:  # canceled in the moment between
             self._signal(signal.SIGTERM)
+        return process
+
+    def _listen(
+        self,
+        process: subprocess.Popen[bytes],
+        run: Run,
+        inputs: Inputs,
+        on_event: Callable[[Mapping[str, Any]], None],
+        on_line: Callable[[str], None],
+    ) -> tuple[Mapping[str, Any], int]:
+        """Return the event with the result, and the exit code; nothing runs on."""
         late = Failure(Reason.TIME_LIMIT, limit=f"{inputs.timeout_minutes:g}")
         seconds = max(run.deadline, 0.0)
         timer = threading.Timer(seconds, self.stop, [late])
@@ -216,10 +225,7 @@ class Claude:
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):
                     pipe.close()  # type: ignore[union-attr]
-        heard = time.monotonic() + _HEARD
-        while code in _TERMINATED and not self._stopped and time.monotonic() < heard:
-            time.sleep(0.05)
-        return self._result(last, code, inputs)
+        return last, code
 
     def _signal(self, number: int) -> None:
         process = self._process

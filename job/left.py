@@ -156,10 +156,13 @@ def remark(left: Sequence[Left]) -> str:
         many = len(paths) > _MOST_OF_FOLDER
         names = [f"{os.path.commonpath(paths)}/"] if many else paths
         shown += [f"`{_printable(name)}` ({why})" for name in names]
-    if len(shown) > _MOST_NAMED:
-        more = messages.MORE_LEFT.format(count=len(shown) - _MOST_NAMED)
-        shown[_MOST_NAMED:] = [more]
-    return messages.REMARK_LEFT.format(files=", ".join(shown))
+    return messages.REMARK_LEFT.format(files=listed(shown))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first ten names of a list, and how many more there are."""
+    more = messages.MORE_LEFT.format(count=len(names) - _MOST_NAMED)
+    return ", ".join([*names[:_MOST_NAMED], *([more] if names[_MOST_NAMED:] else [])])
 
 
 def archive(left: Sequence[Left], folder: Path, without: Callable[[str], str]) -> bytes:

@@ -98,32 +98,24 @@ def publish(
         return Published("", "", (quiet(why),))
     if branch.asked_in:
         _still_open(context)
+    paths = [change.path for change in changes]
     try:
-        return _published(workspace, branch, commit, changes, summary, link, context)
+        changes_ci = ci_files.touched(paths, context.environment, workspace.names, workspace.seen)
+        _push(workspace, commit, branch, context, skip_ci=changes_ci)
+        url = "" if branch.asked_in else _open(branch, summary, link, context)
     except Failure as failure:
         if failure.reason is Reason.CANCELED:
             raise Failure(Reason.CANCELED_PUSHING, branch=branch.name) from None
         raise
-
-
-def _published(
-    workspace: Workspace,
-    branch: Branch,
-    commit: str,
-    changes: list[Change],
-    summary: Summary,
-    link: str,
-    context: Context,
-) -> Published:
-    paths = [change.path for change in changes]
-    changes_ci = ci_files.touched(paths, context.environment, workspace.names, workspace.seen)
-    _push(workspace, commit, branch, context, skip_ci=changes_ci)
     merged = (messages.REMARK_MERGED,) if branch.conflicts else ()
     remarks = (*merged, *((messages.REMARK_PUSH_SKIPPED_CI,) if changes_ci else ()))
-    if branch.asked_in:
-        return Published("", commit, remarks)
+    return Published(url, commit, remarks)
+
+
+def _open(branch: Branch, summary: Summary, link: str, context: Context) -> str:
+    """Open the pushed branch's merge request, or update the known one; return its URL."""
     try:
-        url = merge_request.publish(
+        return merge_request.publish(
             context.gitlab,
             context.audience.shown(context.request),
             context.inputs,
@@ -136,7 +128,6 @@ def _published(
     except GitLabError as error:
         failure = refused(messages.UPDATE_MERGE_REQUEST, error, context)
         raise (failure if branch.known else _not_opened(branch, error, context)) from None
-    return Published(url, commit, remarks)
 
 
 def _not_opened(branch: Branch, error: GitLabError, context: Context) -> Failure:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from job import messages
+from job import left, messages
 from job.gitlab import GitLab, GitLabError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from job.request import Request
 
 _MOST, _LARGEST = 10, 5_000_000  # images, and bytes of one: the Claude API takes no larger one
-_MOST_NAMED = 10  # in the remark
 _LINK = re.compile(r"([^\s()\[\]\"'<>|]*)/uploads/([0-9a-f]{32})/([^\s()\[\]\"'<>|?#/]+)")
 _ELSEWHERE = re.compile(r"!\[[^\]\n]{0,999}\]\(\s*<?(https?://[^\s()<>]{1,999})")
 # How each kind of image begins that Claude can look at.
@@ -71,9 +70,7 @@ def fetch(gitlab: GitLab, request: Request, environment: Mapping[str, str]) -> I
 def remark(unread: Iterable[str]) -> str:
     """Return what to tell of links that were not read, as Markdown not yet made harmless."""
     shown = [f"`{unquote(link.rpartition('/')[2])[:100]}`" for link in unread]
-    if len(shown) > _MOST_NAMED:
-        shown[_MOST_NAMED:] = [messages.MORE_LEFT.format(count=len(shown) - _MOST_NAMED)]
-    return messages.REMARK_UNREAD.format(files=", ".join(shown))
+    return messages.REMARK_UNREAD.format(files=left.listed(shown))
 
 
 def _read(gitlab: GitLab, secret: str, name: str) -> bytes:
