@@ -90,7 +90,6 @@ class Installation:
         self._tokens = Cached(webhook_secrets, WebhookSecrets.parse, now)
         self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now
         self._sparing = Sparing(log, now)
-        self._warned = ""  # the day on which the log said that the model has an end
 
     def prepare(self) -> None:
         """Load what stands behind the queue, where a start has more of a processor than a call.
@@ -126,18 +125,7 @@ class Installation:
         """Do what the schedule or an operator asks, as `shared.sweep.carry_out` reads it."""
         from shared.sweep import carry_out
 
-        self._warn_of_the_model()
         return carry_out(task, self.services, self._queue)
-
-    def _warn_of_the_model(self) -> None:
-        """Log once a day that the model has an end, from 60 days before it on."""
-        from datetime import UTC, datetime
-
-        today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
-        if today != self._warned:
-            self._warned = today
-            if said := self._settings.model.advice(today)[1]:
-                self._log("WARNING", {"reason": str(Reason.MODEL_RETIRES), "error": said})
 
     def log_defect(self, error: Exception) -> None:
         """Log an error nobody foresaw by its class alone: its text may quote the request."""

@@ -8,7 +8,7 @@ those unseen for a day, whatever GitLab says of them. What is left, the next swe
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from shared.gitlab.values import GitLabError
@@ -119,6 +119,7 @@ class _Sweep:
     def run(self) -> Swept:
         """Attend to what is left over, look at what is due, and log what was seen."""
         attend(self._services, self._queue)
+        self._warn_of_the_model()
         for project_id in self._named():
             self._marks.setdefault(project_id, Mark())
         if self._since is not None:
@@ -137,6 +138,16 @@ class _Sweep:
         self._count(left=len(urgent) + len(others))
         self._services.log("INFO", {"reason": "swept", **self._total._asdict()})
         return self._total
+
+    def _warn_of_the_model(self) -> None:
+        """Log once a day that the model has an end, from 60 days before it on."""
+        settings, records = self._services.settings, self._services.records
+        today = datetime.fromtimestamp(self._began, UTC).date().isoformat()
+        said = settings.model.advice(today)[1]
+        told, version = records.read("sweep/model") if said else (today, None)
+        if told != today:
+            records.write("sweep/model", today, version, int(self._began) + projects.KEPT)
+            self._services.log("WARNING", {"reason": str(Reason.MODEL_RETIRES), "error": said})
 
     def _due(self) -> tuple[deque[int], deque[int]]:
         """Return where something may have happened, and where it is time; longest unseen first."""

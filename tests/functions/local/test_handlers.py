@@ -2,7 +2,9 @@
 
 import json
 import signal
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_server
@@ -21,6 +23,7 @@ from shared.runs.record import LEASE, Record, State, key_of
 from tests.support import fakes
 
 LATER = int(fakes.NOW) + 10_000
+MODEL_ENDS_SOON = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture
@@ -304,3 +307,19 @@ def test_the_settings_file_is_read_and_the_environment_comes_first(
         assert words in capsys.readouterr().err
     file.write_text("PORT=http\n")
     assert main('{"since": "2026-11-23T08:00:00Z"}') == 0  # PORT of the environment is a number
+
+
+def test_a_platform_that_serves_warns_of_a_model_that_ends(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.local.workers.SWEEP_EVERY", 0.02)
+    log = fakes.Log()
+    model = {"MODEL_PROVIDER": "anthropic", "MODEL": "claude-opus-4-5-20251101"}
+    served = Local(environment | model, now=lambda: MODEL_ENDS_SOON, log=log)
+    served.start()
+    until = time.monotonic() + 10
+    while len([line for line in log.lines if line[1]["reason"] == "swept"]) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    served.stop()
+    assert [line[1]["reason"] for line in log.lines].count("model_retires") == 1
