@@ -71,7 +71,7 @@ def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> d
     letters, `{"replay": "all"}` every one. `{"look": true}` only looks whether GitLab is reached.
     """
     if "look" in task:
-        return {"gitlab": look(services)}
+        return {"gitlab": reached(services)}
     if "replay" in task:
         named = task["replay"]
         run_ids = [str(run_id) for run_id in named] if isinstance(named, list) else None
@@ -81,7 +81,7 @@ def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> d
     return sweep(services, queue, since=start)._asdict()
 
 
-def look(services: Services) -> str:
+def reached(services: Services) -> str:
     """Return `answers` where GitLab is reached with the API token, else what failed on the way."""
     try:
         services.gitlab.own_id()
