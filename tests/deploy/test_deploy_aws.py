@@ -427,7 +427,8 @@ def test_setup_connects_a_project_to_the_stack_and_doctor_finds_what_is_there(
     gitlab.wait_for_hooks()
     main(["doctor", "--json", "--settings", str(settings), "--project", "17"])
     found = json.loads(capsys.readouterr().out)
-    assert {each["check"] for each in found["findings"]} == {"dead_letters"}  # of a test above
+    # Another test of this stack may have left one, where it ran before.
+    assert {each["check"] for each in found["findings"]} <= {"dead_letters"}
     assert found["unmade"] == []
     gitlab.fire_hooks = False
     adapters.client.cache_clear()

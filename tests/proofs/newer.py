@@ -1,7 +1,8 @@
 """`make update`: what is pinned here, what is newest of it, and where to change it.
 
 It changes nothing. Registries are asked through their own clients, as those are set up; what cannot
-be asked is named. Images are pinned by tag; the digest that a tag has now is what to pin it to.
+be asked is named. An image is pinned to a digest, beside the tag that had it; what is told is the
+digest that the tag has now.
 """
 
 import re
@@ -18,7 +19,7 @@ from tests import ROOT
 NPM = ("npm", "view")
 PIP = (sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check")
 DOCKER = ("docker", "buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}")
-IMAGES = ("templates/claude.yml", "cloudbuild.yaml")
+IMAGES = ("templates/claude.yml", "cloudbuild.yaml", ".gitlab-ci.yml", "docs/self-managed.md")
 _LOCK = "tests/requirements.txt"
 _SECONDS = 90
 _UNASKED = "could not be asked"
@@ -67,15 +68,13 @@ def pins() -> Iterator[Pin]:
 
 
 def _images() -> Iterator[Pin]:
-    pattern = r"^ *(?:default|name): ([\w./-]+:[\w.-]+)(@sha256:\w+)?$"
-    found = {
-        match.groups(): name
-        for name in IMAGES
-        for match in re.finditer(pattern, (ROOT / name).read_text(), re.MULTILINE)
-    }
-    for (image, digest), where in found.items():
-        pinned = (digest or "by tag").removeprefix("@")
-        yield Pin(image, pinned, where, (*DOCKER, image), r"^(sha256:\w+)$")
+    pattern = r"^ *(?:default: |name: |image: |FROM )([\w./-]+:[\w.-]+)@(sha256:\w+)"
+    places: dict[tuple[str, str], list[str]] = {}
+    for name in IMAGES:
+        for image, digest in set(re.findall(pattern, (ROOT / name).read_text(), re.MULTILINE)):
+            places.setdefault((image, digest), []).append(name)
+    for (image, digest), where in places.items():
+        yield Pin(image, digest, ", ".join(where), (*DOCKER, image), r"^(sha256:\w+)$")
 
 
 def _python() -> Iterator[Pin]:

@@ -63,8 +63,8 @@ may be configured at once and the others are read again as soon as GitLab reject
 - **Side channels other than time**, and timing of anything but the comparison of tokens and
   signatures.
 - **Flaws of dependencies.** They are locked with hashes, which says what they are, not that they
-  are sound. Images are named by tag, which moves; the job's can be given by digest:
-  [the input `image`](docs/job.md#inputs).
+  are sound. Images are pinned to digests (the one that makes a release of this project is not);
+  they were read off what others publish of the tags, not off the registries.
 - **A bot in ALLOWED_BOTS that passes on what others write.** Whoever writes through it asks with
   its role.
 
