@@ -309,28 +309,91 @@ def test_another_sender_s_variables_are_enough(installation: Installation) -> No
         assert "I added `hello.txt`." in scene.reply()
 
 
+# A push rule and a protected branch, as a server's hook; GitLab's words.
+_RULES = """#!/bin/sh
+while read -r old new ref; do
+  [ "$ref" != refs/heads/main ] || {
+    echo "GitLab: You are not allowed to push code to protected branches on this project." >&2; exit 1; }
+  for commit in $(git rev-list "$new" --not --all); do
+    git log -1 --format=%ae "$commit" | grep -q '@users.noreply.' || {
+      echo "GitLab: Author's email does not follow the pattern" >&2; exit 1; }
+  done
+done
+"""
+
+
+def lived_in(scene: Scene) -> None:
+    """Make the project one of people's: 300 commits, a submodule, a file in LFS, push rules."""
+    gitlab, path = scene.gitlab, scene.gitlab.repository(scene.number)
+    lines = ["reset refs/heads/main", f"from {gitlab.head(scene.number, 'main')}", ""]
+    for number in range(300):
+        lines += [
+            "commit refs/heads/main",
+            f"committer Eve <eve@example.com> {1_700_000_000 + number} +0000",
+        ]
+        lines += [
+            "data 4",
+            "Work",
+            f"M 100644 inline src/{number % 40}.py",
+            "data 6",
+            f"{number:06}",
+        ]
+    lines += [
+        "commit refs/heads/main",
+        "committer Eve <eve@example.com> 1700001000 +0000",
+        "data 4",
+        "Move",
+    ]
+    lines += [f"M 160000 {'5' * 40} vendor/library", ""]
+    gitlab.git(path, "fast-import", "--quiet", "--force", given="\n".join(lines))
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 9\n"
+    files = {
+        ".gitattributes": "*.psd filter=lfs diff=lfs merge=lfs -text\n",
+        "logo.psd": pointer,
+        ".gitmodules": '[submodule "vendor/library"]\n\tpath = vendor/library\n\turl = ../library.git\n',
+    }
+    gitlab.commit(scene.number, "main", files)
+    hook = path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(_RULES)
+    hook.chmod(0o755)
+
+
 def test_in_a_project_of_people_s_claude_works_and_nothing_is_deployed(
     installation: Installation,
 ) -> None:
-    """Four stages, a red build, a deploy job with README's lines, `default:`, `variables:` of its own."""
+    """Four stages, a red build, a deploy job with README's lines, `default:`, `variables:` of its own,
+    `workflow:`, an include of an include; and what `lived_in` says.
+    """
     deploys = {"if": '$CI_PIPELINE_SOURCE == "trigger"', "when": "never"}
-    with Scene(installation, ANSWER, {"stage": "verify"}) as scene:
+    with Scene(installation, CHANGE, {"stage": "verify"}) as scene:
+        lived_in(scene)
         configuration = {
+            "workflow": {"rules": [{"if": "$CI_COMMIT_TAG", "when": "never"}, {"when": "always"}]},
             "stages": ["prepare", "build", "verify", "ship"],
             "default": {"before_script": ["exit 9"], "image": "nowhere/nothing"},
             "variables": {"GIT_STRATEGY": "none"},
-            "include": [{"local": "templates/claude.yml", "inputs": scene.inputs}],
-            "compile": {"stage": "build", "script": ["exit 1"]},
+            "include": [
+                {"local": "ci/build.yml"},
+                {"local": "templates/claude.yml", "inputs": scene.inputs},
+            ],
             "deploy": {
                 "stage": "ship",
                 "script": ["echo SHIPPED"],
                 "rules": [deploys, {"if": "$CI_COMMIT_BRANCH"}],
             },
         }
-        files = {".gitlab-ci.yml": json.dumps(configuration)}
+        files = {
+            ".gitlab-ci.yml": json.dumps(configuration),
+            "ci/build.yml": json.dumps({"include": [{"local": "ci/compile.yml"}]}),
+            "ci/compile.yml": json.dumps({"compile": {"stage": "build", "script": ["exit 1"]}}),
+        }
         scene.gitlab.commit(scene.number, "main", files)
-        ended = scene.run(scene.ask("@claude explain why the build is red"))
-        assert "It greets." in scene.reply(), plain(ended.log)
+        ended = scene.run(scene.ask("@claude mend the build"))
+        (opened,) = scene.merge_requests()
+        changed = scene.gitlab.show(scene.number, opened["source_branch"])
+        assert re.findall(r"^diff --git a/(\S+)", changed, re.MULTILINE) == ["hello.txt"]
+        assert "I added `hello.txt`." in scene.reply(), plain(ended.log)
         assert "SHIPPED" not in ended.log
         assert "compile" in ended.log
 
