@@ -30,7 +30,7 @@ PASSED_ON = (
     "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "USE_BUILTIN_RIPGREP", "API_TIMEOUT_MS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
-    "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS",
+    "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS", "ANTHROPIC_DEFAULT_HAIKU_MODEL",
 )  # fmt: skip
 _FIXED = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -104,6 +104,8 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
         "--append-system-prompt-file", str(run.system),
         "--tools", ",".join(dict.fromkeys(tools)),
     ]  # fmt: skip
+    if inputs.fallback_model:
+        command += ["--fallback-model", inputs.fallback_model]
     if run.mcp:
         command += ["--mcp-config", str(run.mcp)]
     if run.resume:

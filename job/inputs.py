@@ -7,7 +7,7 @@ from typing import Callable, NamedTuple
 
 from job.failures import Failure, Reason
 
-PROVIDERS = ("anthropic", "anthropic-oidc", "bedrock", "vertex")
+PROVIDERS = ("anthropic", "anthropic-oidc", "anthropic-aws", "bedrock", "vertex", "foundry")
 
 # What Claude may use without asking. Bash is not among them: it sees every variable it is given.
 TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
@@ -25,6 +25,7 @@ class Inputs(NamedTuple):
     provider: str = "anthropic"
     region: str = ""
     model: str = ""
+    fallback_model: str = ""
     claude_version: str = ""
     prompt_file: str = ""
     max_turns: int = 40
@@ -61,6 +62,9 @@ _CHECKS = {
     "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
     "region": _Check(r"[a-z0-9-]*", "a region such as eu-central-1"),
     "model": _Check(r"(?!-)[A-Za-z0-9@._:/\[\]-]*", "a full model id"),
+    "fallback_model": _Check(
+        r"(?:(?!-)[A-Za-z0-9@._:/\[\]-]+(?:,(?!$)|$))*", "full model ids such as A,B"
+    ),
     "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.332"),
     "prompt_file": _Check(r"(?![-/])[^\0:]*", "a path in the repository"),
     "max_turns": _Check(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),

@@ -268,10 +268,12 @@ NO_CLAUDE_API = "Claude cannot be called"
 NO_EXCHANGE = "GitLab's identity token cannot be exchanged for a Claude API token"
 NO_BEDROCK = "Amazon Bedrock cannot be called"
 NO_VERTEX = "Vertex AI cannot be called"
+NO_CLAUDE_AWS = "Claude Platform on AWS cannot be called"
+NO_FOUNDRY = "Microsoft Foundry cannot be called"
 NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)"  # noqa: S105
 # `expected` of INPUT_INVALID, besides those of `job/inputs.py`,
 MODEL_EXPECTED = "{provider} needs a full model id"
-AWS_REGION_EXPECTED = "bedrock needs an AWS region"
+AWS_REGION_EXPECTED = "this provider needs an AWS region"
 LOCATION_EXPECTED = "vertex needs a location such as global or eu"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"

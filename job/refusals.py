@@ -37,7 +37,11 @@ _SAID = re.compile(r"^remote: *(?:GitLab|GL-HOOK-ERR): *(\S.*)", re.MULTILINE)
 # The words of AWS's, Google's and Anthropic's token services:
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 # https://cloud.google.com/iam/docs/troubleshooting-workload-identity-federation
+# Entra names all three of what it compares, and then the one:
+# https://learn.microsoft.com/entra/identity-platform/reference-error-codes (AADSTS7002xx)
 _EXCHANGE = (
+    (r"presented assertion subject", messages.WHY_TRUST),
+    (r"presented assertion issuer", messages.WHY_ISSUER),
     (r"has not been used in project|SERVICE_DISABLED", messages.WHY_API_OFF),
     (r"Invalid value for .{0,3}audience", messages.WHY_POOL),
     (r"audience", messages.WHY_AUDIENCE),
@@ -62,7 +66,10 @@ _CALL = (
         Reason.REGION_NOT_SERVED,
     ),
     (r"access to the model|model access|marketplace|use case details", Reason.MODEL_NOT_ALLOWED),
-    (r"perform: bedrock|aiplatform\.endpoints", Reason.MODEL_NOT_ALLOWED),
+    (
+        r"perform: (?:bedrock|aws-external-anthropic)|aiplatform\.endpoints",
+        Reason.MODEL_NOT_ALLOWED,
+    ),
     (r"model identifier is invalid|end of its life|model.{0,99}not found", Reason.MODEL_UNKNOWN),
     (r"quota|RESOURCE_EXHAUSTED|tokens per day", Reason.QUOTA),
     (r"overloaded", Reason.OVERLOADED),

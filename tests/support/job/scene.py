@@ -111,6 +111,18 @@ class Scene:
                 "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
                 "ANTHROPIC_BASE_URL": url,
             },
+            "anthropic-aws": {
+                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
+                "AWS_ENDPOINT_URL_STS": f"{url}/sts",
+                "ANTHROPIC_AWS_WORKSPACE_ID": "wrkspc_1",
+                "ANTHROPIC_AWS_BASE_URL": url,
+            },
+            "foundry": {
+                "AZURE_TENANT_ID": "tenant",
+                "AZURE_CLIENT_ID": "client",
+                "AZURE_AUTHORITY_HOST": url,
+                "ANTHROPIC_FOUNDRY_BASE_URL": f"{url}/anthropic",
+            },
             "bedrock": {
                 "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
                 "AWS_ENDPOINT_URL_STS": f"{url}/sts",
