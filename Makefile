@@ -18,7 +18,7 @@ PLATFORM := $(shell sed -n 's/^PLATFORM *= *//p' $(SETTINGS) 2>/dev/null)
 SDK := $(if $(filter aws,$(PLATFORM)),aws,local)
 
 .PHONY: demo run quick test check format docs bench faults security lock update clean \
-	release release-check setup remove doctor deploy-aws deploy-gcp bootstrap-gcp
+	release release-check setup remove doctor verify deploy-aws deploy-gcp bootstrap-gcp
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -34,6 +34,10 @@ remove: $(VENV)/.$(SDK)  ## take away what setup made
 
 doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; changes nothing
 	@$(CLI) doctor --settings $(SETTINGS) $(if $(PROJECT),--project "$(PROJECT)") $(ARGS)
+
+verify: $(VENV)/.$(SDK)  ## who asked for a commit of the job's: SHA=… PROJECT=… [STATEMENT=…]
+	@$(CLI) verify "$(SHA)" --settings $(SETTINGS) --project "$(PROJECT)" \
+		$(if $(STATEMENT),--statement "$(STATEMENT)") $(ARGS)
 
 quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py \

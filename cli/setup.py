@@ -32,6 +32,7 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
     bot = _bot(connection, ask, own_bot=own_bot)
     for project in connection.projects:
         _trigger_token(connection, bot, project)
+    _signing_key(connection)
     _webhook(connection)
     _variables(connection, ask)
     merged = [propose(connection, project) for project in connection.projects]
@@ -121,6 +122,18 @@ def _store_own_bot(connection: Connection, ask: Ask) -> None:
         message = f"{connection.api.url} does not take that bot's token"
         raise Unusable(message)
     connection.keep(GITLAB, connection.gitlab)
+
+
+def _signing_key(connection: Connection) -> None:
+    """Give the installation a key that seals what its jobs are asked; no job ever has it."""
+    if connection.gitlab.get("signing_keys"):
+        return
+
+    def create() -> None:
+        connection.gitlab["signing_keys"] = [random.token_urlsafe(32)]
+        connection.keep(GITLAB, connection.gitlab)
+
+    connection.act("a signing key, for make verify", create)
 
 
 def _admit(connection: Connection, user: Json) -> None:

@@ -54,7 +54,8 @@ _TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes
 class Result(NamedTuple):
     """What a run of Claude ended with; `failure` is None if it finished.
 
-    `cost` is in US dollars; `denied` counts the refused calls of each tool.
+    `cost` is in US dollars; `denied` counts the refused calls of each tool. Which models answered,
+    and which `version` of Claude Code asked them, is what that says.
     """
 
     answer: str
@@ -63,6 +64,8 @@ class Result(NamedTuple):
     denied: Mapping[str, int]
     session: str
     failure: Failure | None
+    models: tuple[str, ...] = ()
+    version: str = ""
 
 
 class Run(NamedTuple):

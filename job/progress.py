@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Callable
 
 from job import messages, reply
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from job.job_log import Log
 
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:/\[\]-]{,127}", re.ASCII)
+_MOST_MODELS = 5
 _LONGEST = 300  # characters of a line about a tool
 # Names of tools that stand in the log also where it says steps only: others are the model's words.
 _STEPS = (*TOOLS, "Bash", "WebFetch", "WebSearch", "Task")
@@ -29,9 +32,12 @@ class Progress:
         self._shown = clock()
         self._todos: list[Mapping[str, str]] = []
         self._new = False
+        self.models: tuple[str, ...] = ()
+        self.version = ""
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Note one event of Claude Code's `stream-json`."""
+        self._client(event)
         for block in _blocks(event):
             if block.get("type") == "text" and event.get("type") == "assistant":
                 self._log.line(str(block.get("text", "")))
@@ -43,6 +49,15 @@ class Progress:
         if self._new and self._clock() - self._shown >= reply.EVERY:
             self._shown, self._new = self._clock(), False
             self._show(reply.working(self._link, self._todos))
+
+    def _client(self, event: Mapping[str, Any]) -> None:
+        """Note which Claude Code it is, and which models it says have answered."""
+        if event.get("type") == "system" and event.get("subtype") == "init":
+            self.version = _plain(event.get("claude_code_version"))
+            self.models = tuple(filter(None, [_plain(event.get("model"))]))
+        used = event.get("modelUsage") if event.get("type") == "result" else None
+        if isinstance(used, dict) and used:
+            self.models = tuple(filter(None, map(_plain, used)))[:_MOST_MODELS]
 
     def _tool(self, name: str, details: object) -> None:
         details = details if isinstance(details, dict) else {}
@@ -58,6 +73,11 @@ class Progress:
             for each in (listed if isinstance(listed, list) else [])
             if isinstance(each, dict)
         ]
+
+
+def _plain(value: object) -> str:
+    """Return a version or a model's id, or "" for what has not the form of one."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
 def _blocks(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

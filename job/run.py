@@ -28,6 +28,7 @@ from job import (
     merge_request,
     messages,
     prompt,
+    provenance,
     publish,
     reply,
     request,
@@ -232,7 +233,7 @@ class Job:
     ) -> str:
         """Run Claude, publish what it changed and return the reply; leave artifacts either way."""
         transcript: list[str] = []
-        result, patch, unpushed = None, b"", b""
+        result, patch, unpushed, statement = None, b"", b"", ""
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._canceled and result.failure:
@@ -242,7 +243,11 @@ class Job:
                 session.save(folders.sessions, self._request.target, config, result.session)
             changes = workspace.changes()
             summary = merge_request.summary(result.answer, self._request, self._audience)
-            commit = publish.keep(workspace, changes, summary.title, context) if changes else ""
+            commit = ""
+            if changes:
+                commit = publish.keep(workspace, changes, summary.title, result, context)
+                told = result, commit, self._environment
+                statement = provenance.statement(self._request, *told)
             patch = workspace.patch(commit) if commit else b""
             unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
@@ -263,7 +268,7 @@ class Job:
             return reply.finished(self._link, report)
         finally:
             self._stoppable = False  # what is left to do is to say what was done
-            made_of = (result, transcript, patch, unpushed)
+            made_of = (result, transcript, patch, unpushed, statement)
             artifacts.leave(folders.private, self._log, self._request.id, *made_of)
 
     def _deadline(self) -> float:
@@ -292,6 +297,7 @@ class Job:
             self._log.line(said[-_LOGGED:])
         # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
         result = result._replace(answer=self._log.masked(result.answer))
+        result = result._replace(models=progress.models, version=progress.version)
         self._report = self._reported(result)
         return result
 

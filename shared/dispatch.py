@@ -382,6 +382,7 @@ class Attempt:
         seed = f"{request.id}|{services.now()}"
         nonce = record.nonce or services.secrets.get().nonce(seed)
         body = payload.body(request, work.options, work.instruction, known, settings, nonce=nonce)
+        body = services.secrets.get().sealed(body)
         self._lease.record = record._replace(nonce=nonce)  # written before the call leaves
         try:
             return self._trigger(body)

@@ -61,6 +61,16 @@ def pushed(body: str) -> str:
     return found[1] if found else ""
 
 
+def run_of(body: str) -> str:
+    r"""Return the run whose reply it is, or "" for another text: the mark ends it.
+
+    >>> run_of("Done.\n" + of_run("5f3a"))
+    '5f3a'
+    """
+    found = re.search(rf"{TRIGGER} run=([A-Za-z0-9-]+) -->\s*\Z", body)
+    return found[1] if found else ""
+
+
 def has_job(body: str) -> bool:
     """Tell whether a job of ours writes, or has written, in a reply."""
     return bool(re.search(_JOB, body))

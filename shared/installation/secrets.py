@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
+from shared.contract import provenance
 from shared.outcome.reasons import Reason, Retry
 
 Document = TypeVar("Document")
@@ -21,6 +22,7 @@ MIN_AGE = 30.0
 Names = tuple[str, ...] | None
 
 _EVERY = "*"
+_SHORTEST_KEY = 32  # characters of a signing key
 # https://docs.gitlab.com/user/reserved_names/: what slugs are made of.
 _OF_PATHS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
@@ -127,19 +129,22 @@ class WebhookSecrets(NamedTuple):
 class GitLabSecrets(NamedTuple):
     """What `dispatch` needs: a token for GitLab's API, and pipeline trigger tokens.
 
-    Trigger tokens stand under a project's id, its path, or `*` for all others.
+    Trigger tokens stand under a project's id, its path, or `*` for all others. The first of the
+    signing keys seals what a job is asked; the others are of earlier times.
     """
 
     api_token: Secret
     trigger_tokens: Mapping[str, Secret]
+    signing_keys: tuple[Secret, ...] = ()
 
     @classmethod
     def parse(cls, document: str) -> "GitLabSecrets":
         """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; raise SecretError.
 
-        Both are required.
+        Both are required; a list of texts, `signing_keys`, may be there too.
         """
-        data = _object(document, "GITLAB_SECRETS", ("api_token", "trigger_tokens"))
+        names = ("api_token", "trigger_tokens", "signing_keys")
+        data = _object(document, "GITLAB_SECRETS", names)
         api_token, tokens = data.get("api_token"), data.get("trigger_tokens")
         if not isinstance(api_token, str) or not _is_token(api_token):
             message = (
@@ -153,7 +158,23 @@ class GitLabSecrets(NamedTuple):
                 ' {"*": "glptt-…"}'
             )
             raise SecretError(message)
-        return cls(Secret(api_token), {key: Secret(value) for key, value in tokens.items()})
+        keys = data.get("signing_keys", [])
+        if not isinstance(keys, list) or not all(_is_key(key) for key in keys):
+            message = (
+                "GITLAB_SECRETS: signing_keys must be a list of texts of 32 or more characters,"
+                " made at random"
+            )
+            raise SecretError(message)
+        named = {key: Secret(value) for key, value in tokens.items()}
+        return cls(Secret(api_token), named, tuple(map(Secret, keys)))
+
+    def sealed(self, body: dict[str, object]) -> dict[str, object]:
+        """Return a trigger call's body whose `ai_flow` is sealed, if there is a key."""
+        flow = body["ai_flow"]
+        if not self.signing_keys or not isinstance(flow, dict):
+            return body
+        made = provenance.seal(self.signing_keys[0].reveal(), flow)
+        return body | {"ai_flow": flow | {provenance.SEAL: made}}
 
     def nonce(self, seed: str) -> str:
         """Return 32 hex digits that only a holder of the API token can make of a seed."""
@@ -258,6 +279,10 @@ def _is_token(value: object) -> bool:
         and value.isprintable()
         and value.strip() == value != ""
     )
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and _is_token(value) and len(value) >= _SHORTEST_KEY
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

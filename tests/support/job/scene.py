@@ -23,6 +23,7 @@ from tests.support.platforms.local import Local
 BOT, ADA, MALLORY = 1, 42, 43
 JOB_TOKEN = "glpat-canary-of-the-job"
 MODEL_KEY = "sk-ant-canary-of-the-model"
+SIGNING_KEY = "canary-of-the-signing-key-of-the-trigger"
 IDENTITY = "canary-header.canary-claims.canary-signature"
 POOL = "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab"
 CHANGE: list[Turn] = [
@@ -48,7 +49,9 @@ class Installation:
         gitlab.api_token(API_TOKEN, BOT)
         gitlab.api_token(JOB_TOKEN, BOT, ("api", "write_repository"))
         tokens = {str(number): f"glptt-{number}" for number in range(1000, 1200)}
-        secrets = json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens})
+        secrets = json.dumps(
+            {"api_token": API_TOKEN, "trigger_tokens": tokens, "signing_keys": [SIGNING_KEY]}
+        )
         limits = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
         self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits)
         self.local.start()
