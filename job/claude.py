@@ -55,7 +55,7 @@ class Result(NamedTuple):
     """What a run of Claude ended with; `failure` is None if it finished.
 
     `cost` is in US dollars; `denied` counts the refused calls of each tool. Which models answered,
-    and which `version` of Claude Code asked them, is what that says.
+    and which `version` of Claude Code asked them, is what that says; so is how `commands` ended.
     """
 
     answer: str
@@ -66,6 +66,7 @@ class Result(NamedTuple):
     failure: Failure | None
     models: tuple[str, ...] = ()
     version: str = ""
+    commands: Mapping[str, str] = {}
 
 
 class Run(NamedTuple):

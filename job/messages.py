@@ -294,6 +294,9 @@ JOB_NAME = "job {id}"
 TURN, TURNS = "{count} turn", "{count} turns"
 SECONDS, MINUTES = "{seconds} s", "{minutes} min {seconds} s"
 DENIED = "not allowed: {tools}"
+RAN = "Commands: {commands}."
+RAN_WELL, RAN_BADLY, RAN_TOO_LONG = "✔", "exit {status}", "timed out"
+MORE_RAN = "and {count} more"
 CUT = "(cut here: the whole answer is in the job's artifacts)"
 
 # Remarks below an answer.

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Callable
 
 from job import messages, reply
+from job.commands import Commands
 from job.inputs import TOOLS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Progress:
         self._shown = clock()
         self._todos: list[Mapping[str, str]] = []
         self._new = False
+        self._commands = Commands()
         self.models: tuple[str, ...] = ()
         self.version = ""
 
@@ -39,6 +41,7 @@ class Progress:
         """Note one event of Claude Code's `stream-json`."""
         self._client(event)
         for block in _blocks(event):
+            self._commands.block(block)
             if block.get("type") == "text" and event.get("type") == "assistant":
                 self._log.line(str(block.get("text", "")))
             elif block.get("type") == "tool_use":
@@ -49,6 +52,11 @@ class Progress:
         if self._new and self._clock() - self._shown >= reply.EVERY:
             self._shown, self._new = self._clock(), False
             self._show(reply.working(self._link, self._todos))
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Return the commands that ran, in order, and how each last ended."""
+        return {self._log.masked(each): end for each, end in self._commands.ended.items()}
 
     def _client(self, event: Mapping[str, Any]) -> None:
         """Note which Claude Code it is, and which models it says have answered."""

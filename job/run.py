@@ -298,11 +298,13 @@ class Job:
         # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
         result = result._replace(answer=self._log.masked(result.answer))
         result = result._replace(models=progress.models, version=progress.version)
+        result = result._replace(commands=progress.commands)
         self._report = self._reported(result)
         return result
 
     def _reported(self, result: Result) -> reply.Report:
-        return reply.Report("", result.turns, result.cost, self._seconds, result.denied)
+        took = result.turns, result.cost, self._seconds
+        return reply.Report("", *took, result.denied, commands=result.commands)
 
     def _user(self) -> Mapping[str, object]:
         try:

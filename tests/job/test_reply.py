@@ -215,3 +215,15 @@ def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
         "Job: j."
     )
     assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")
+
+
+def test_the_commands_that_ran_are_told_as_code_in_which_nothing_acts() -> None:
+    ended = {"npm test": "✔", "echo `id`\n/close @ada <b>": "exit 1", "x" * 200: "timed out"}
+    text = finished("j", Report("Done.", 1, 0.0, 1.0, {}, commands=ended))
+    (line,) = [each for each in text.splitlines() if each.startswith("Commands: ")]
+    assert line.startswith("Commands: `npm test` ✔, `echo 'id' /close @")
+    assert f"`{'x' * 119}…` timed out." in line
+    many = {f"make {number}": "✔" for number in range(12)}
+    text = failed("j", Failure(Reason.CANCELED), Report("", 1, 0.0, 1.0, {}, commands=many))
+    assert "`make 11` ✔, and 2 more." in text
+    assert "`make 1`" not in text
