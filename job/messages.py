@@ -341,6 +341,7 @@ REMARK_CASE = (
     "{files} differ only in case from other files: Windows and macOS can have only one of them."
 )
 REMARK_MERGED = "The target branch was merged into this one."
+REMARK_CONTINUE = "Ask Claude here to `continue`, and it goes on from there."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

@@ -35,7 +35,7 @@ class Progress:
         self._new = False
         self._commands = Commands()
         self.models: tuple[str, ...] = ()
-        self.version = ""
+        self.version = self.session = ""
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Note one event of Claude Code's `stream-json`."""
@@ -59,9 +59,10 @@ class Progress:
         return {self._log.masked(each): end for each, end in self._commands.ended.items()}
 
     def _client(self, event: Mapping[str, Any]) -> None:
-        """Note which Claude Code it is, and which models it says have answered."""
+        """Note which Claude Code and conversation it is, and which models it says have answered."""
         if event.get("type") == "system" and event.get("subtype") == "init":
             self.version = _plain(event.get("claude_code_version"))
+            self.session = _plain(event.get("session_id"))
             self.models = tuple(filter(None, [_plain(event.get("model"))]))
         used = event.get("modelUsage") if event.get("type") == "result" else None
         if isinstance(used, dict) and used:

@@ -186,6 +186,8 @@ class Job:
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
             run = run._replace(identity=claude)
+            if run.resume:
+                run = session.taken_up(run, workspace, folders.sessions, self._request)
             return self._with_claude(workspace, folders, run, chosen, context, thread)
 
     def _prepare(
@@ -238,9 +240,6 @@ class Job:
             result = self._run_claude(run, folders, thread, transcript)
             if self._canceled and result.failure:
                 raise result.failure  # what is left of GitLab's time is for the reply
-            if self._inputs.resume:
-                config = run.home / ".claude"
-                session.save(folders.sessions, self._request.target, config, result.session)
             changes = workspace.changes()
             summary = merge_request.summary(result.answer, self._request, self._audience)
             commit = ""
@@ -249,12 +248,16 @@ class Job:
                 told = result, commit, self._environment
                 statement = provenance.statement(self._request, *told)
             patch = workspace.patch(commit) if commit else b""
+            beyond: tuple[str, ...] = ()
+            if self._inputs.resume:
+                kept = b"" if self._log.secrets.are_in(patch) else patch
+                beyond = session.keep(run, folders.sessions, self._request, result, kept)
             unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
             report = self._reported(result)
             remarks = (*chosen.remarks, *publish.beside(workspace, chosen, changes))
             if result.failure:
-                kept = (messages.REMARK_PATCH,) if commit else ()
-                self._report = report._replace(remarks=remarks + kept)
+                patched = (messages.REMARK_PATCH,) if commit else ()
+                self._report = report._replace(remarks=(*remarks, *patched, *beyond))
                 raise result.failure
             report = self._report = report._replace(answer=summary.answer, remarks=remarks)
             if commit:
@@ -298,7 +301,8 @@ class Job:
         # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
         result = result._replace(answer=self._log.masked(result.answer))
         result = result._replace(models=progress.models, version=progress.version)
-        result = result._replace(commands=progress.commands)
+        known = result.session or progress.session
+        result = result._replace(commands=progress.commands, session=known)
         self._report = self._reported(result)
         return result
 

@@ -100,6 +100,7 @@ def test_the_job_keeps_its_guards() -> None:
     assert job["resource_group"].startswith("claude-")
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["access"] == "developer"
+    assert [cache.get("when") for cache in job["cache"]] == [None, "always"]
     text = COMPONENT.read_text()
     skips = ("--dangerously-skip-permissions", "bypassPermissions")
     for forbidden in (*skips, "CI_DEBUG_TRACE", "eval "):

@@ -579,6 +579,27 @@ def test_the_conversation_goes_on_where_resume_is_set(installation: Installation
         assert "and what for?" in told
 
 
+def test_what_a_limit_ended_goes_on_where_it_stopped(installation: Installation) -> None:
+    with Scene(installation, CHANGE, {"resume": True, "max_turns": 1}) as scene:
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "limit of 1 turns" in scene.reply()
+        assert "Ask Claude here to `continue`" in scene.reply()
+        scene.runner.keep_cache()
+        scene.inputs["max_turns"] = 9
+        scene.model.requests.clear()
+        before = set(scene.gitlab.notes)
+        ended = scene.script(scene.ask("@claude continue"))
+        assert ended.code == 0, plain(ended.log)
+        told = json.dumps(scene.model.conversation[0].body["messages"])
+        assert "add a greeting" in told
+        assert "are back in the working directory" in told
+        (made,) = scene.merge_requests()
+        assert "+hello" in scene.gitlab.show(scene.number, made["source_branch"])
+        last = [scene.gitlab.notes[each]["body"] for each in set(scene.gitlab.notes) - before]
+        assert any("I added `hello.txt`." in body for body in last)
+
+
 def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
     installation: Installation,
 ) -> None:
