@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from tests.proofs import newer
 from tests.support.job.programs import program
-from tests.support.job.runner import COMPONENT
+from tests.support.job.runner import component
 
 
 @pytest.fixture
@@ -38,8 +37,7 @@ def test_everything_that_is_pinned_is_asked_for(clients: Path) -> None:
     images = {name for name in pins if ":" in name}
     assert {pins[image] for image in images} == {"by tag"}
     assert all(pin[0].isdigit() for name, pin in pins.items() if name not in images)
-    spec, _ = yaml.safe_load_all(COMPONENT.read_text())
-    version = spec["spec"]["inputs"]["claude_version"]["default"]
+    version = component()[0]["claude_version"]["default"]
     assert pins["@anthropic-ai/claude-code"] == version
 
 
