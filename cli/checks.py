@@ -5,7 +5,7 @@ GitLabError, and is told as one that could not be made.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 from urllib.request import Request, urlopen
@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from cli.api import MAINTAINER, Api, branch_level, under, version
 from cli.connection import EVENTS, JOB_TOKEN, Json, same
 from cli.installation import Finding
+from cli.variables import MODEL_VARIABLES
 from shared.gitlab.values import Cause, GitLabError
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason
@@ -28,12 +29,6 @@ _CURES = {
     Cause.TIMEOUT: "See whether GitLab is overloaded, or a firewall drops what is sent.",
     Cause.BROKEN: "See whether a proxy or a firewall ends the connection.",
     Cause.NOT_GITLAB: "Correct GITLAB_URL: another page is there, or a relative URL is missing.",
-}
-# The CI/CD variables without which a job has no model, by provider; one of each row suffices.
-_MODEL_VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "anthropic": (("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_FEDERATION_RULE_ID"),),
-    "bedrock": (("AWS_ROLE_TO_ASSUME", "AWS_ROLE_ARN"),),
-    "vertex": (("GCP_WORKLOAD_IDENTITY_PROVIDER",), ("GCP_SERVICE_ACCOUNT",), ("GCP_PROJECT_ID",)),
 }
 
 
@@ -179,7 +174,7 @@ def variables(seen: Seen) -> Iterator[Finding]:
     known = {each["key"]: each for each in seen.api.all(f"{seen.path}/variables")}
     known = _inherited(seen) | known
     protected = seen.project.get("default_branch") and branch_level(seen.api, seen.project) > 0
-    wanted = ((JOB_TOKEN,), *_MODEL_VARIABLES[seen.settings.provider.name])
+    wanted = ((JOB_TOKEN,), *MODEL_VARIABLES[seen.settings.provider.name])
     for names in wanted:
         have = [known[name] for name in names if name in known]
         check = "job_token" if names == (JOB_TOKEN,) else "model_variable"

@@ -46,6 +46,7 @@ class Tables(Rights):
         self.version, self.tier, self.saas = VERSION, "premium", False
         self.groups: dict[int, Record] = {}
         self.access_tokens: dict[int, Record] = {}
+        self.service_accounts, self.accounts = True, dict[int, int]()  # user -> project or group
         self.expiries: dict[str, str] = {}  # of tokens that are seeded
         self.ci_variables: dict[int, dict[str, Record]] = {}
         self.files: dict[tuple[int, str], dict[str, str]] = {}
