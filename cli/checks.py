@@ -21,6 +21,7 @@ from shared.outcome.reasons import Reason
 DEVELOPER = 30
 OLDEST = (17, 0)
 _SOON = 14  # days
+_OVERRIDES = {"maintainer": 40, "owner": 50, "no_one_allowed": 60}
 _CURES = {
     Cause.DNS: "Correct GITLAB_URL, or let the machine resolve the name: docs/self-managed.md",
     Cause.TCP: "Correct the port of GITLAB_URL, or open the firewall: docs/self-managed.md",
@@ -152,6 +153,18 @@ def trigger(seen: Seen) -> Iterator[Finding]:
         yield found("trigger_token_expires", Reason.TOKEN_EXPIRES, text)
 
 
+def pipeline_variables(seen: Seen) -> Iterator[Finding]:
+    """Look whether the bot may give a pipeline variables, where a job of one's own needs them.
+
+    Ours takes the request without. https://docs.gitlab.com/ci/variables/#restrict-pipeline-variables;
+    Maintainers alone are told of it.
+    """
+    needed = _OVERRIDES.get(str(seen.project.get("ci_pipeline_variables_minimum_override_role")))
+    if needed and seen.level < needed and not _ours(seen):
+        text = f"the project lets @{seen.bot['username']} give pipelines no variables"
+        yield found("pipeline_variables", Reason.VARIABLES_FORBIDDEN, text)
+
+
 def ci(seen: Seen) -> Iterator[Finding]:
     """Look at the CI/CD configuration as GitLab reads it: `GET /projects/:id/ci/lint`."""
     if not seen.project.get("default_branch"):
@@ -209,10 +222,22 @@ def _inherited(seen: Seen) -> dict[str, Json]:
 
 
 def runner(seen: Seen) -> Iterator[Finding]:
-    """Look for a runner: `GET /projects/:id/runners?status=online`."""
-    runners = seen.api.all(f"{seen.path}/runners", status="online")
+    """Look for a runner that has the tags of the job: `GET /projects/:id/runners?status=online`."""
+    query = {"status": "online"}
+    if tags := [str(tag) for each in _ours(seen) for tag in each.get("tag_list") or ()]:
+        query["tag_list"] = ",".join(tags)
+    runners = seen.api.all(f"{seen.path}/runners", **query)
     if not [each for each in runners if not each.get("paused")]:
-        yield found("runner", Reason.NO_RUNNER, "no runner is online")
+        which = f" with the job's tags {', '.join(tags)}" if tags else ""
+        yield found("runner", Reason.NO_RUNNER, f"no runner{which} is online")
+
+
+def _ours(seen: Seen) -> list[Json]:
+    """Return our job as GitLab reads the default branch's configuration, if it is there."""
+    if not seen.project.get("default_branch"):
+        return []
+    checked = seen.api.get(f"{seen.path}/ci/lint", include_jobs=True)
+    return [each for each in checked.get("jobs") or () if each["name"] == "claude"]
 
 
 def hook(seen: Seen) -> Iterator[Finding]:
@@ -261,6 +286,7 @@ PROJECT_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
     runs_pipelines,
     rights,
     trigger,
+    pipeline_variables,
     ci,
     variables,
     runner,

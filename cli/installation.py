@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from shared.outcome.reasons import Reason
@@ -22,6 +22,9 @@ class Finding(NamedTuple):
     reason: Reason
     seen: str
     cure: str
+
+
+Check = Callable[[], Iterator[Finding]]
 
 
 class Installation(Protocol):
@@ -48,10 +51,19 @@ class Installation(Protocol):
         """Return the CI/CD variables that the job needs and that are no secret."""
 
     def look(self) -> str | None:
-        """Ask the functions whether they reach GitLab: "" if so, what failed, None: cannot ask."""
+        """Ask the functions whether they reach GitLab: "" if so, else what failed.
 
-    def findings(self) -> Iterator[Finding]:
-        """Return what is wrong with the platform's own parts."""
+        None where they run on this machine. Raises Unusable where they cannot be asked.
+        """
+
+    def checks(self) -> Mapping[str, Check]:
+        """Return the checks of the platform's own parts; each raises Unusable where it cannot."""
+
+    def trusts(self, url: str, project: Mapping[str, Any]) -> Iterator[Finding]:
+        """Return why the model's cloud would not take the identity token of the project's job.
+
+        `url` is GitLab's, and the token's issuer. Raises Unusable where it cannot be seen.
+        """
 
 
 def document(installation: Installation, name: str) -> dict[str, Any]:

@@ -36,8 +36,13 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "MEMORY_SIZE",
     ),
 }
-# What the job needs of another cloud than the functions run on; setup makes CI/CD variables of it.
-JOB = ("AWS_ROLE_TO_ASSUME", "GCP_WORKLOAD_IDENTITY_PROVIDER", "GCP_SERVICE_ACCOUNT", "GCP_PROJECT_ID")
+# What the job needs of a cloud that the functions do not run on: setup makes CI/CD variables of it.
+JOB = (
+    "AWS_ROLE_TO_ASSUME",
+    "GCP_WORKLOAD_IDENTITY_PROVIDER",
+    "GCP_SERVICE_ACCOUNT",
+    "GCP_PROJECT_ID",
+)
 _SECRETS = ("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "ANTHROPIC_API_KEY")
 _LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)\s*=\s*(?P<value>.*)")
 _EXPECTED = "a line such as TRIGGER_PHRASE=@claude, without quotes"

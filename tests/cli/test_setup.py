@@ -137,7 +137,6 @@ def test_tokens_that_are_not_for_this_are_refused_with_who_can_mend_it(
     assert {call.method for call in gitlab.calls} == {"GET"}
 
 
-
 def test_gitlab_s_outbound_block_is_named_with_its_setting(stage: Scene) -> None:
     message = "Url is blocked: Requests to the local network are not allowed"
     stage.gitlab.fault("POST /api/v4/projects/7/hooks", Fault.status(422, message=message))
@@ -204,7 +203,6 @@ def test_a_branch_that_may_not_be_made_and_a_key_that_cannot_be_masked_are_sente
     stage.setup()
 
 
-
 @pytest.mark.parametrize("text", ["no json", "[]", '"glpat-x"'])
 def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> None:
     stage.state.mkdir(exist_ok=True)
@@ -214,7 +212,6 @@ def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> Non
     assert (status, "GITLAB_SECRETS is no JSON object" in shown) == (2, True)
     assert file.read_text() == text
     assert {call.method for call in stage.gitlab.calls} == {"GET"}
-
 
 
 def test_what_others_wrote_moves_no_cursor(stage: Scene) -> None:

@@ -427,7 +427,7 @@ def lint(state: State, request: Request) -> Answer:
     if f"local: {JOB}" in text and JOB not in files:
         errors = [f"Local file `{JOB}` does not exist!"]
     there = project.ci == "ours" or f"local: {JOB}" in text
-    jobs = [{"name": "claude"}] if there and not errors else []
+    jobs = [{"name": "claude", "tag_list": state.job_tags}] if there and not errors else []
     answer: Json = {"valid": not errors, "errors": errors, "warnings": [], "merged_yaml": text}
     return Answer(200, answer | ({"jobs": jobs} if request.flag("include_jobs") else {}))
 
@@ -437,7 +437,9 @@ def list_runners(state: State, request: Request) -> Answer:
     """Those that are online, if asked for."""
     project = request.project()
     request.require(project, MAINTAINER)
-    found = [{"id": number, "paused": False, "status": "online"} for number in state.runners]
+    tags = request.text("tag_list", required=False)
+    named = [number for number in state.runners if not tags or tags in state.runner_tags]
+    found = [{"id": number, "paused": False, "status": "online"} for number in named]
     return Answer(200, found)
 
 

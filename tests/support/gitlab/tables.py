@@ -51,6 +51,7 @@ class Tables(Rights):
         self.ci_variables: dict[int, dict[str, Record]] = {}
         self.files: dict[tuple[int, str], dict[str, str]] = {}
         self.runners = [1]
+        self.runner_tags, self.job_tags = ["docker"], list[str]()
         self._numbers = itertools.count(1001)
         self._index: dict[tuple[object, ...], list[int]] = {}
 
