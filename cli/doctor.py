@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cli import checks
 from cli.api import Api, under
 from cli.checks import Seen, found, unreached
-from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, say
+from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, proxy, say
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
@@ -127,7 +127,7 @@ def _gitlab(
     token, triggers = str(secrets.get("api_token") or ""), secrets.get("trigger_tokens") or {}
     if not token.isascii() or not token:
         return
-    api = Api(settings.gitlab_url, token, settings.proxy)
+    api = Api(settings.gitlab_url, token, proxy(installation, settings.proxy))
     try:
         bot = api.get("/user")
     except GitLabError as error:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from functions.gitlab.client import with_login
 from shared.outcome.reasons import Reason
 
 WEBHOOK, GITLAB = "WEBHOOK_SECRETS", "GITLAB_SECRETS"
@@ -76,6 +77,21 @@ def document(installation: Installation, name: str) -> dict[str, Any]:
         message = f"{name} is no JSON object: mend what is stored, or store {{}}, then run again"
         raise Unusable(message)
     return found
+
+
+def proxy(installation: Installation, address: str) -> str:
+    """Return the address of GITLAB_PROXY with the login that the secrets hold for it, if any."""
+    login = document(installation, GITLAB).get("proxy_login") if address else ""
+    return with_login(address, str(login or ""))
+
+
+def keep_login(installation: Installation, login: str) -> None:
+    """Store the proxy's login among the secrets; raise Unusable where it is none."""
+    if not all((*login.partition(":"), login.isascii(), login.isprintable())):
+        message = "the proxy's login is its name, a colon and its password, of printable ASCII"
+        raise Unusable(message)
+    known = document(installation, GITLAB)
+    installation.write(GITLAB, json.dumps(known | {"proxy_login": login}))
 
 
 def printable(text: str) -> str:

@@ -64,7 +64,7 @@ def _forget(connection: Connection) -> None:
         )
         for each in _made(connection, kind)
     ]
-    content = {"api_token": connection.gitlab.get("api_token"), "trigger_tokens": left}
+    content = connection.gitlab | {"trigger_tokens": left}
     _store(connection, GITLAB, content if left and not ours else {})
     for key in ("signing_tokens", "secret_tokens"):
         kept = connection.webhook.get(key)

@@ -43,7 +43,10 @@ JOB = (
     "GCP_SERVICE_ACCOUNT",
     "GCP_PROJECT_ID",
 )
-_SECRETS = ("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "ANTHROPIC_API_KEY")
+_SECRETS = (
+    *("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "PROXY_LOGIN"),
+    "ANTHROPIC_API_KEY",
+)
 _LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)\s*=\s*(?P<value>.*)")
 _EXPECTED = "a line such as TRIGGER_PHRASE=@claude, without quotes"
 

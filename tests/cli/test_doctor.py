@@ -13,7 +13,7 @@ import pytest
 from functions.gitlab import client
 from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import Fault
-from tests.support.network import behind_tls, private_ca
+from tests.support.network import behind_tls, private_ca, proxy
 from tests.support.operator_scene import OTHER, Scene
 
 _TABLES = (
@@ -218,6 +218,24 @@ def test_a_certificate_of_a_private_ca_and_a_dead_proxy_are_named(
     monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
     line(GITLAB_URL="https://gitlab.invalid")(healthy)
     assert healthy.findings() == [("gitlab_proxy", "gitlab_unavailable")]
+
+
+def test_a_proxy_that_asks_who_comes_is_told_it_by_the_secrets(
+    healthy: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    monkeypatch.setattr(client, "CA_FILE", authority)
+    monkeypatch.setenv("PROXY_LOGIN", "olga:canary")
+    port = int(healthy.gitlab.url.rpartition(":")[2])
+    with behind_tls(port, certificate) as url, proxy([], "olga:canary") as way:
+        line(GITLAB_URL=url, GITLAB_PROXY=way)(healthy)
+        assert healthy.findings() == [("gitlab_proxy", "gitlab_unavailable")]
+        assert "canary" not in healthy.setup("--proxy-login")
+        assert healthy.document("GITLAB_SECRETS")["proxy_login"] == "olga:canary"
+        assert healthy.findings() == []
+        monkeypatch.setenv("PROXY_LOGIN", "canary")
+        status, shown = healthy.run("setup", "--project", "7", "--proxy-login")
+        assert (status, "its name, a colon and its password" in shown) == (2, True)
 
 
 def test_our_job_needs_no_pipeline_variables_and_a_runner_with_its_tags(healthy: Scene) -> None:
