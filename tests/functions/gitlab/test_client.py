@@ -190,7 +190,7 @@ def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
     assert seen == [url.removeprefix("https://")]
 
 
-def test_a_proxy_s_login_is_of_the_secrets_and_a_wrong_one_is_the_proxy_s_refusal(
+def test_a_proxy_s_login_is_of_the_secrets_and_shows_nowhere(
     server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority, certificate = private_ca(tmp_path)
