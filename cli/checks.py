@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.request import Request, urlopen
 
 from cli.api import MAINTAINER, Api, branch_level, under, version
-from cli.connection import EVENTS, JOB_TOKEN, Json, same
+from cli.connection import EVENTS, JOB_TOKEN, OLDEST, Json, same
 from cli.installation import Finding
 from cli.variables import MODEL_VARIABLES
 from shared.gitlab.values import Cause, GitLabError
@@ -19,7 +19,6 @@ from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason
 
 DEVELOPER = 30
-OLDEST = (17, 0)
 _SOON = 14  # days
 _OVERRIDES = {"maintainer": 40, "owner": 50, "no_one_allowed": 60}
 _CURES = {

@@ -12,12 +12,13 @@ import secrets as random
 
 from cli.api import Api, under
 from cli.bot import Ask, find_or_make
-from cli.connection import EVENTS, SIGNED_SINCE, Connection, Json
+from cli.connection import EVENTS, OLDEST, SIGNED_SINCE, Connection, Json
 from cli.installation import GITLAB, WEBHOOK, Unusable
 from cli.proof import prove
 from cli.proposal import propose
 from cli.variables import write_variables
 from shared.gitlab.values import GitLabError
+from shared.outcome.reasons import Reason
 
 
 def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
@@ -26,6 +27,8 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
         f"✔ GitLab {'.'.join(map(str, connection.version))} at {connection.api.url}, you are"
         f" @{connection.me['username']}; {connection.name} will report to {connection.url}"
     )
+    if connection.version < OLDEST:
+        connection.say(f"? {Reason.VERSION_TOO_OLD.sentence} {Reason.VERSION_TOO_OLD.cure}")
     bot = find_or_make(connection, ask, own_bot=own_bot)
     for project in connection.projects:
         _trigger_token(connection, bot, project)
