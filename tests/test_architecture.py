@@ -53,6 +53,7 @@ TESTED_ELSEWHERE = {
 # Tests of no one module.
 OF_SEVERAL = {
     "shared/test_examples.py": "the examples in all docstrings",
+    "cli/test_journeys.py": "the README's commands, on every platform and edition of GitLab",
     "functions/test_bound_tokens.py": "one hook against the other projects, on the local platform",
     "functions/test_events.py": "the events of the field, on every platform",
     "functions/test_calls.py": "what one mention costs GitLab, on the local platform",
