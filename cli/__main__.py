@@ -10,7 +10,7 @@ from cli.api import Api, under
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
 from cli.doctor import doctor
-from cli.installation import GITLAB, Installation, Unusable, printable, say
+from cli.installation import GITLAB, Installation, Unusable, keep_login, printable, proxy, say
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
@@ -21,7 +21,12 @@ from shared.installation.secrets import GitLabSecrets, SecretError
 from shared.installation.settings import Settings
 from shared.installation.settings_file import PLATFORMS
 
-_NAMES = {"Your": "GITLAB_TOKEN", "Token": "BOT_TOKEN", "API": "ANTHROPIC_API_KEY"}
+_NAMES = {
+    "Your": "GITLAB_TOKEN",
+    "Token": "BOT_TOKEN",
+    "API": "ANTHROPIC_API_KEY",
+    "Proxy's": "PROXY_LOGIN",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +45,9 @@ def main(arguments: list[str]) -> int:
         chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
         token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
         read = Settings.read(settings)
-        api = Api(read.gitlab_url, token, read.proxy)
+        if words.command == "setup" and words.proxy_login and not words.dry_run:
+            keep_login(installation, ask("Proxy's name and password, with a colon between them: "))
+        api = Api(read.gitlab_url, token, proxy(installation, read.proxy))
         connection = Connection(api, installation, settings, chosen, say)
         if words.command == "setup":
             setup(connection, ask, own_bot=words.bot_token)
@@ -57,7 +64,7 @@ def _verify(words: argparse.Namespace, installation: Installation) -> int:
     read = Settings.read(dict(installation.environment()))
     try:
         asked = Asked(
-            Api(read.gitlab_url, secrets.api_token.reveal(), read.proxy),
+            Api(read.gitlab_url, secrets.api_token.reveal(), proxy(installation, read.proxy)),
             under("projects", words.project),
             words.commit,
             statement(words.statement) if words.statement else None,
@@ -97,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     verify_.add_argument("commit", help="the id of a commit of the job's")
     verify_.add_argument("--project", required=True, help="its path or id")
     verify_.add_argument("--statement", type=Path, metavar="FILE", help="the job's artifact")
+    commands.choices["setup"].add_argument(
+        "--proxy-login", action="store_true", help="ask for the login of GITLAB_PROXY, and keep it"
+    )
     doctor_ = commands.choices["doctor"]
     doctor_.add_argument(
         "--project", action="append", help="its path or id; else those in the secrets"

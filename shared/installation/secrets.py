@@ -129,22 +129,28 @@ class WebhookSecrets(NamedTuple):
 class GitLabSecrets(NamedTuple):
     """What `dispatch` needs: a token for GitLab's API, and pipeline trigger tokens.
 
-    Trigger tokens stand under a project's id, its path, or `*` for all others. The first of the
-    signing keys seals what a job is asked; the others are of earlier times.
+    Trigger tokens stand under a project's id, its path, or `*` for all others. A proxy that asks
+    who comes is told the name and password of `proxy_login`, with a colon between them. The first
+    of the signing keys seals what a job is asked; the others are of earlier times.
     """
 
     api_token: Secret
     trigger_tokens: Mapping[str, Secret]
+    proxy_login: Secret | None = None
     signing_keys: tuple[Secret, ...] = ()
 
     @classmethod
     def parse(cls, document: str) -> "GitLabSecrets":
         """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; raise SecretError.
 
-        Both are required; a list of texts, `signing_keys`, may be there too.
+        Both are required; `"proxy_login": "name:password"` may follow, and a list, `signing_keys`.
         """
-        names = ("api_token", "trigger_tokens", "signing_keys")
+        names = ("api_token", "trigger_tokens", "proxy_login", "signing_keys")
         data = _object(document, "GITLAB_SECRETS", names)
+        login = data.get("proxy_login")
+        if login is not None and not (_is_token(login) and ":" in str(login)):
+            message = "GITLAB_SECRETS: proxy_login must be name:password, of printable ASCII"
+            raise SecretError(message)
         api_token, tokens = data.get("api_token"), data.get("trigger_tokens")
         if not isinstance(api_token, str) or not _is_token(api_token):
             message = (
@@ -158,15 +164,9 @@ class GitLabSecrets(NamedTuple):
                 ' {"*": "glptt-…"}'
             )
             raise SecretError(message)
-        keys = data.get("signing_keys", [])
-        if not isinstance(keys, list) or not all(_is_key(key) for key in keys):
-            message = (
-                "GITLAB_SECRETS: signing_keys must be a list of texts of 32 or more characters,"
-                " made at random"
-            )
-            raise SecretError(message)
-        named = {key: Secret(value) for key, value in tokens.items()}
-        return cls(Secret(api_token), named, tuple(map(Secret, keys)))
+        by_project = {key: Secret(value) for key, value in tokens.items()}
+        keys = _signing_keys(data.get("signing_keys", []))
+        return cls(Secret(api_token), by_project, Secret(str(login)) if login else None, keys)
 
     def sealed(self, body: dict[str, object]) -> dict[str, object]:
         """Return a trigger call's body whose `ai_flow` is sealed, if there is a key."""
@@ -281,8 +281,15 @@ def _is_token(value: object) -> bool:
     )
 
 
-def _is_key(value: object) -> bool:
-    return isinstance(value, str) and _is_token(value) and len(value) >= _SHORTEST_KEY
+def _signing_keys(given: object) -> tuple[Secret, ...]:
+    keys = given if isinstance(given, list) else [None]
+    if not all(_is_token(key) and len(str(key)) >= _SHORTEST_KEY for key in keys):
+        message = (
+            "GITLAB_SECRETS: signing_keys must be a list of texts of 32 or more characters,"
+            " made at random"
+        )
+        raise SecretError(message)
+    return tuple(Secret(str(key)) for key in keys)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

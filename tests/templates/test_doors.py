@@ -3,7 +3,6 @@
 The doors that people take first are played from the comment on in `test_journeys.py`.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,12 +12,6 @@ from tests.support.job.model import AWS_KEYS
 from tests.support.job.scene import ANSWER, IDENTITY, MODEL_KEY, Installation, Scene
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 class Door(NamedTuple):

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +13,6 @@ from tests.support.job import tooling
 from tests.support.job.scene import ADA, CHANGE, SIGNING_KEY, Installation, Scene
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 class WithCommits(Api):
