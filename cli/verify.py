@@ -15,6 +15,7 @@ from shared.contract import marks, provenance
 from shared.contract.ai_flow import WITHHELD
 from shared.incoming import mention
 from shared.installation.settings import Settings
+from shared.outcome.reasons import Stop
 from shared.runs import command
 from shared.runs.detect import instruction_of
 
@@ -98,7 +99,7 @@ def _chain(asked: Asked) -> Iterator[str]:
     yield f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it"
     flow = _request(asked, pipeline, known)
     yield f"✔ pipeline: {pipeline} is the trigger token's, and was started with that request"
-    _fits(flow, told, run, place)
+    _fits(asked, flow, told, run, place)
     yield "✔ request: who asked, where, and the run are the commit's"
     yield _seal(asked, flow)
     yield from _note(asked, flow, place)
@@ -121,10 +122,10 @@ def _stated(asked: Asked, sha: str, told: Mapping[str, str]) -> Mapping[str, Any
     """Return the statement's predicate, if there is a statement."""
     if asked.statement is None:
         return None
-    subjects = asked.statement.get("subject")
     known = asked.statement["predicate"]
-    digests = [each.get("digest", {}).get("gitCommit") for each in subjects or []]
-    if digests != [sha]:
+    subjects = asked.statement.get("subject")
+    about = subjects if isinstance(subjects, list) else []
+    if [_part({"of": each}, "of", "digest").get("gitCommit") for each in about] != [sha]:
         raise Broken("statement", "it is about another commit")
     flow = known.get("request")
     if not isinstance(flow, dict) or _spelled(flow) != told[provenance.REQUEST]:
@@ -136,7 +137,7 @@ def _stated(asked: Asked, sha: str, told: Mapping[str, str]) -> Mapping[str, Any
     for name, trailer in pairs.items():
         if trailer in told and str(known.get(name)) != told[trailer]:
             raise Broken("statement", f"its {name} is not the commit's {trailer}")
-    if ", ".join(known.get("models") or []) != told.get(provenance.MODEL, ""):
+    if ", ".join(map(str, known.get("models") or [])) != told.get(provenance.MODEL, ""):
         raise Broken("statement", f"its models are not the commit's {provenance.MODEL}")
     return dict(known)
 
@@ -146,7 +147,7 @@ def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
     own = asked.api.get("/user")["id"]
     for note in asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes"):
         body = str(note.get("body"))
-        if (note.get("author") or {}).get("id") == own and marks.pushed(body) == sha:
+        if _part(note, "author").get("id") == own and marks.pushed(body) == sha:
             run = marks.run_of(body)
             if run:
                 return marks.pipeline_of(body), run
@@ -182,17 +183,28 @@ def _flow(text: str) -> Json:
     return flow
 
 
-def _fits(flow: Json, told: Mapping[str, str], run: str, place: re.Match[str]) -> None:
+def _fits(
+    asked: Asked, flow: Json, told: Mapping[str, str], run: str, place: re.Match[str]
+) -> None:
     if _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("request", "it is not the one that the commit names")
-    context = flow.get("context") or {}
-    author, note = (context.get(name) or {} for name in ("author", "note"))
+    author, note = _part(flow, "context", "author"), _part(flow, "context", "note")
+    if _part(flow, "context", "project").get("id") != asked.api.get(asked.path)["id"]:
+        raise Broken("request", "it was made in another project")
     if flow.get("id") != run or told.get(provenance.RUN, run) != run:
         raise Broken("request", f"it is another run's than {run}")
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
     if str(note.get("id") or "") != (place[3] or ""):
         raise Broken("request", "it was asked for in another comment than the commit says")
+
+
+def _part(whole: Mapping[str, Any], *names: str) -> Json:
+    """Return the object under these names, one in the other; {} where there is none."""
+    found: Any = whole
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _spelled(flow: Mapping[str, object]) -> str:
@@ -219,30 +231,38 @@ def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
     found = asked.api.find(f"{asked.path}/{place[1]}/{place[2]}/notes/{place[3]}")
     if not found:
         raise Broken("note", "the comment is gone, or this token may not see it")
-    if (found.get("author") or {}).get("id") != flow["context"]["author"]["id"]:
+    if _part(found, "author").get("id") != _part(flow, "context", "author").get("id"):
         raise Broken("note", "somebody else wrote the comment")
-    if flow.get("version") == WITHHELD or flow.get("command") == command.RETRY:
-        yield "✔ note: that person wrote the comment; its text did not travel"
+    withheld = flow.get("version") == WITHHELD  # its text did not travel
+    now = None if withheld else _asks(str(found.get("body")), asked.settings)
+    if now is None:
+        yield "✔ note: that person wrote the comment; there is no text to compare"
         return
-    now = _asks(str(found.get("body")), asked.settings)
-    if now is not None and now != flow.get("input"):
+    if now != flow.get("input"):
         raise Broken("note", "the comment asks for something else by now: it was edited since")
     yield "✔ note: that person wrote it, and it asks what the job was asked"
 
 
 def _asks(body: str, settings: Settings) -> str | None:
-    """Return what a comment asks for, as `dispatch` reads it; None where it repeats another."""
+    """Return what a comment asks for, as `dispatch` reads it.
+
+    None where it repeats another, or has options that today's settings do not allow.
+    """
     asked = instruction_of((body,), settings.phrases)
-    options, text = command.parse(mention.sanitized(asked or "", settings.phrases), settings)
+    try:
+        options, text = command.parse(mention.sanitized(asked or "", settings.phrases), settings)
+    except Stop:
+        return None
     return None if options.command == command.RETRY else text
 
 
 def _summary(flow: Json, told: Mapping[str, str]) -> str:
-    author = (flow.get("context") or {}).get("author") or {}
+    author = _part(flow, "context", "author")
+    name = f" (@{author['username']})" if author.get("username") else ""
     text = sha256(str(flow.get("input") or "").encode()).hexdigest()
     by = ", ".join(filter(None, (told.get(provenance.MODEL), told.get(provenance.CLIENT))))
     return (
-        f"Asked by user {author.get('id')} (@{author.get('username')}), access level"
+        f"Asked by user {author.get('id')}{name}, access level"
         f" {author.get('access_level')} at the time; text sha256:{text}; run {flow.get('id')};"
         f" made by {by or 'a model that the commit does not name'}."
     )

@@ -31,6 +31,7 @@ def flow() -> dict[str, Any]:
         "command": None,
         "nonce": "n" * 32,
         "context": {
+            "project": {"id": 7},
             "note": {"id": 9},
             "author": {"id": ADA, "username": "ada", "access_level": 30},
         },
@@ -53,6 +54,7 @@ class GitLab:
         self.statement = json.loads(statement(request, RESULT, SHA, JOB))
         self.answers: dict[str, Any] = {
             "/user": {"id": BOT},
+            "/p": {"id": 7},
             f"/p/repository/commits/{SHA}": {"id": SHA, "message": message},
             "/p/issues/5/notes": [asked, {"id": 10, "author": {"id": BOT}, "body": reply}],
             "/p/issues/5/notes/9": asked,
@@ -143,6 +145,7 @@ BROKEN: list[tuple[str, Change]] = [
     ("seal", changed(PAYLOAD, '\\"seal\\": \\"', '\\"seal\\": \\"0')),
     ("request", changed(PAYLOAD, '\\"seal\\": ', '\\"seel\\": ')),
     ("seal", lambda gitlab: gitlab.answers.update({PAYLOAD: unsealed()})),
+    ("request", changed("/p", "7", "8")),
     ("note", lambda gitlab: gitlab.answers.pop(NOTE)),
     ("note", changed(NOTE, '"id": 42', '"id": 43')),
     ("note", changed(NOTE, "mend it", "mend them")),
@@ -195,6 +198,29 @@ def test_an_internal_request_needs_the_statement_to_be_found() -> None:
 @pytest.mark.parametrize("sha", ["../../user", "main", "c" * 6, "--x"])
 def test_what_is_no_commit_s_id_is_not_asked_for(sha: str) -> None:
     assert "is no commit's id" in check(GitLab(), sha=sha)[1]
+
+
+@pytest.mark.parametrize("body", ["@claude retry", "@claude --turns many mend it"])
+def test_a_text_that_says_nothing_by_itself_is_not_compared(body: str) -> None:
+    gitlab = GitLab()
+    gitlab.answers[NOTE]["body"] = body
+    status, shown = check(gitlab)
+    assert (status, "no text to compare" in shown) == (0, True)
+
+
+@pytest.mark.parametrize("subject", ["x", ["x"], [{"digest": "x"}], {}, None])
+def test_a_statement_about_nothing_names_its_hop(subject: object) -> None:
+    gitlab = GitLab()
+    assert "✘ statement" in check(gitlab, gitlab.statement | {"subject": subject})[1]
+
+
+@pytest.mark.parametrize("context", ["x", None, {"author": "x"}])
+def test_a_request_of_no_form_names_its_hop(context: object) -> None:
+    gitlab = GitLab()
+    sent = flow() | {"context": context}
+    gitlab.answers[PAYLOAD] = [{"key": "TRIGGER_PAYLOAD", "value": json.dumps({"ai_flow": sent})}]
+    gitlab.change(COMMIT, provenance.digest(flow()), provenance.digest(sent))
+    assert "✘ request" in check(gitlab, keys=())[1]
 
 
 def test_a_file_that_is_no_statement_is_said_to_be_none(tmp_path: Path) -> None:
