@@ -96,7 +96,10 @@ def test_one_row_makes_a_setting(tree: Tree) -> None:
     }
     groups = stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     shown = {group["Label"]["default"]: group["Parameters"] for group in groups}
-    assert (shown["GitLab"][-1], shown["Words"]) == ("GitLabCalls", ["Shout", "Prompts"])
+    assert (shown["GitLab"][-1], shown["Words"]) == (
+        "GitLabCalls",
+        ["Shout", "Prompts", "Language"],
+    )
     given = stack["Globals"]["Function"]["Environment"]["Variables"]
     assert (given["SHOUT"], given["GITLAB_CALLS"]) == ({"Ref": "Shout"}, {"Ref": "GitLabCalls"})
     build = yaml.safe_load((tree.folder / "cloudbuild.yaml").read_text())
