@@ -63,6 +63,7 @@ def targets(page: Path) -> set[str]:
     for link in LINK.findall(prose(page)):
         path = link.partition("#")[0]
         where = link if ":" in link else str((page.parent / path).resolve()) if path else ""
+        where = where.replace(".zh-CN.png", ".en.png")
         found.add(
             re.sub(r"/docs/zh-CN/(README\.md)$", r"/\1", where).replace("/docs/zh-CN/", "/docs/")
         )

@@ -81,6 +81,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert not dead
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "pictures").iterdir()), ids=str)
+def test_a_picture_is_small_and_shown(path: Path) -> None:
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size < 150_000
+    assert any(path == shown for page in PAGES for shown, _ in links(page))
+
+
 @each_page
 def test_every_address_of_another_site_is_one(page: Path) -> None:
     for link in outside(page) if page != CONVERSATION else ():
