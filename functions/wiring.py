@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
 from shared.installation.settings import Settings, required
+from shared.outcome import messages
 from shared.outcome.reasons import Outcome, Reason
 from shared.receive import Answer, receive
 from shared.runs.request import from_json
@@ -86,6 +87,7 @@ class Installation:
         now: Callable[[], float] = time.time,
     ) -> None:
         """Take the adapters; the two secret documents are read on first need."""
+        messages.speak(settings.language)
         self._settings, self._queue, self._records = settings, queue, records
         self._tokens = Cached(webhook_secrets, WebhookSecrets.parse, now)
         self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now

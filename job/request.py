@@ -35,7 +35,8 @@ class Request(NamedTuple):
     Those are `input` and `context`. `command` is None if the sender knows no commands, else what it
     chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
     for, or 0. `withheld`: the texts are still to be read, by `job/withheld.py`; the comment that
-    asks has the id `note_id`, or 0 where it is the issue or merge request itself.
+    asks has the id `note_id`, or 0 where it is the issue or merge request itself. `language` is
+    what the trigger speaks, or "".
     """
 
     id: str
@@ -56,6 +57,7 @@ class Request(NamedTuple):
     minutes: int = 0
     note_id: int = 0
     withheld: bool = False
+    language: str = ""
 
     @property
     def target(self) -> str:
@@ -113,6 +115,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         minutes=_number(options, "minutes"),
         note_id=_number(note, "id"),
         withheld=withheld,
+        language=_text(flow, "language"),
     )
 
 

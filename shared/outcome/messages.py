@@ -1,6 +1,6 @@
 """Every sentence that the trigger writes in GitLab; the job's own stand in `job/messages.py`.
 
-To speak another language, replace this file as a whole.
+They are English; `speak` puts those of another language in their place, of a file beside this one.
 
 `{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made,
 and words of this file.
@@ -490,3 +490,18 @@ STOP_FORBIDDEN = (
 DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."
 DURATION = "{minutes} min {seconds} s"
+
+_english = {name: words for name, words in globals().items() if name.isupper()}
+
+
+def speak(language: str) -> None:
+    """Let this file's names be the words of a language, en or zh-CN, from now on.
+
+    A process speaks one language: that of its installation. English costs no import.
+    """
+    words = _english
+    if language == "zh-CN":
+        from shared.outcome import messages_zh_cn  # noqa: PLC0415  on first need
+
+        words = vars(messages_zh_cn)
+    globals().update({name: words[name] for name in _english})

@@ -16,6 +16,7 @@ from shared.installation.readers import SettingsError
 from shared.outcome.reasons import Reason
 from tests import ROOT
 from tests.support import fakes
+from tests.support.catalogues import spoken
 
 WHAT = {"QUEUE_URL": "the queue's URL", "TABLE": "the table's name"}
 
@@ -151,6 +152,7 @@ def test_what_stands_behind_the_queue_is_not_loaded_at_cold_start() -> None:
     loaded = set(json.loads(ran.stdout))
     assert wiring.__name__ in loaded
     assert not loaded & {"shared.dispatch", "shared.sweep", "shared.services", "functions.gitlab"}
+    assert "shared.outcome.messages_zh_cn" not in loaded
     roots = {name.partition(".")[0] for name in loaded}
     assert roots - sys.stdlib_module_names == {"functions", "shared"}
 
@@ -174,3 +176,11 @@ def test_a_model_that_ends_soon_is_warned_of_once_a_day_before_and_after_its_end
     ]
     assert len(told[2]) == 1
     assert "retired on 2027-01-22; set one that answers" in str(told[3])
+
+
+def test_an_installation_speaks_its_language() -> None:
+    with spoken("en"):
+        Stage(LANGUAGE="zh-CN")
+        assert Reason.BOT_AUTHOR.sentence == "这条评论由机器人发出。"
+        Stage()
+        assert Reason.BOT_AUTHOR.sentence == "A bot wrote the comment."
