@@ -47,7 +47,11 @@ class Tree:
 
     def texts(self) -> dict[Path, str]:
         """Return what stands in every file."""
-        return {path: path.read_text() for path in self.folder.rglob("*") if path.is_file()}
+        return {
+            path: path.read_text()
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.suffix != ".png"
+        }
 
 
 @pytest.fixture
