@@ -30,6 +30,7 @@ def attend(services: Services, queue: Queue) -> None:
             run_record.wake(run_id, queue, records, now)
         except RecordError as error:
             _name_unreadable(run_id, error, services)
+            store.add_dead_letter(run_id, records, now, told=True)  # a later version may read it
         records.delete(key)
     _tell(store.untold(records, _TOLD), services)
 
@@ -67,5 +68,5 @@ def _told(record: Record, services: Services) -> bool:
 
 
 def _name_unreadable(run_id: str, error: RecordError, services: Services) -> None:
-    fields = {"reason": str(Reason.RECORD_UNREADABLE), "run": run_id, "error": str(error)}
-    services.log("ERROR", fields)
+    for reason in (Reason.RECORD_UNREADABLE, Reason.DEAD_LETTER):  # the alarms hear the latter
+        services.log("ERROR", {"reason": str(reason), "run": run_id, "error": str(error)})

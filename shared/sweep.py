@@ -17,6 +17,7 @@ from shared.look import OVERLAP, Look, OutOfTimeError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import projects, store
 from shared.runs import record as run_record
+from shared.runs.legible import legible
 from shared.runs.projects import Mark
 from shared.runs.record import RecordError
 from shared.runs.store import Queue
@@ -61,7 +62,8 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
     disabled; of what is left, the sweeps that follow are the rest. What it finds goes through the
     same detection, the same run id and the same record as a delivery, so nothing doubles.
     """
-    return _Sweep(services, queue, since).run()
+    readable = legible(services.records, services.log)
+    return _Sweep(services._replace(records=readable), queue, since).run()
 
 
 def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> dict[str, object]:
@@ -94,6 +96,7 @@ def reached(services: Services) -> str:
 
 def replay(services: Services, queue: Queue, run_ids: list[str] | None = None) -> list[str]:
     """Put dead letters into the queue again, those of the named runs or all; return which."""
+    services = services._replace(records=legible(services.records, services.log))
     replayed = []
     for run_id in store.dead_letters(services.records) if run_ids is None else run_ids:
         try:
