@@ -27,11 +27,13 @@ def attend(services: Services, queue: Queue) -> None:
     records, now = services.records, services.now()
     for key, run_id in store.due(records, now, _WOKEN):
         try:
-            run_record.wake(run_id, queue, records, now)
+            over = run_record.wake(run_id, queue, records, now)
         except RecordError as error:
             _name_unreadable(run_id, error, services)
             store.add_dead_letter(run_id, records, now, told=True)  # a later version may read it
-        records.delete(key)
+            over = True
+        if over:
+            records.delete(key)
     _tell(store.untold(records, _TOLD), services)
 
 

@@ -22,7 +22,10 @@ LEASE = 120.0  # seconds one attempt may take: above the time limits of all its 
 # Seconds until a call that may have reached GitLab has surely ended there: its workers stop at 60.
 SETTLE = 75.0
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of what is new
+ABANDONED = 3 * 3600.0  # seconds without an attempt after which no queue holds the request any more
 ATTEMPTS = 13  # how often a queue offers a request: with the pauses, for two hours
+
+_REASONS = frozenset({"", *map(str, Reason)})
 
 Log = Callable[[str, Mapping[str, object]], None]
 
@@ -320,11 +323,15 @@ def end_waiting(record: Record, records: Records) -> bool:
     return records.write(found.key, ended, version, found.expires) is not None
 
 
-def wake(run_id: str, queue: Queue, records: Records, now: float) -> None:
-    """Put a run whose turn has come into the queue; raise RecordError where it cannot be read."""
+def wake(run_id: str, queue: Queue, records: Records, now: float) -> bool:
+    """Put a run whose turn has come into the queue; raise RecordError where it cannot be read.
+
+    Tell whether it waits no more: an attempt may be about to write down that it does.
+    """
     record, _ = _load(run_id, records)
     if record and record.state is State.WAITING and not record.waits(now):
         queue.put(record.request._replace(replay=record.request.replay + 1))
+    return record is None or record.state is not State.CLAIMED or record.until < now - ABANDONED
 
 
 def _load(
@@ -360,9 +367,8 @@ def _read(data: dict[str, Any]) -> Record:
     except (KeyError, TypeError, ValueError) as error:
         message = f"{type(error).__name__} in a record of version {VERSION}"
         raise RecordError(message) from None
-    reasons = {"", *map(str, Reason)}
     whole = fits(record, Record) and (record.state is not State.TRIGGERED or record.pipeline)
-    if not whole or (record.state not in ENDED and record.reason not in reasons):
+    if not whole or (record.state not in ENDED and record.reason not in _REASONS):
         message = f"a field of another type in a record of version {VERSION}"
         raise RecordError(message)
     return record

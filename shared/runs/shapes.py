@@ -1,7 +1,7 @@
 """Whether what was read from JSON has the form that our values have, whoever wrote it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import isfinite
 from types import UnionType
@@ -52,31 +52,58 @@ def fits(value: object, form: Any) -> bool:  # noqa: ANN401  a type hint
     >>> fits(True, int), fits(float("nan"), float), fits("7", int | None)
     (False, False, False)
     """
-    kind, inner = get_origin(form) or form, get_args(form)
-    if form is object or kind is NotRequired:
-        return value is None or form is object or fits(value, inner[0])
-    if isinstance(form, UnionType):
-        return any(fits(value, each) for each in inner)
-    if kind in (int, float):
-        return type(value) in (int, kind) and isfinite(value)  # type: ignore[arg-type]
-    if is_typeddict(form):
-        hints = _fields(form).items()
-        return isinstance(value, dict) and all(fits(value.get(name), of) for name, of in hints)
-    if kind is tuple and inner[-1] is not ...:
-        entries = value if isinstance(value, list | tuple) else ()
-        return len(entries) == len(inner) and all(map(fits, entries, inner))
-    return isinstance(value, kind) and _holds(value, kind, inner)
+    return _check_of(form)(value)
 
 
-def _holds(value: Any, kind: Any, inner: tuple[Any, ...]) -> bool:  # noqa: ANN401
-    """Tell whether what is in a value fits, where there is something in it."""
-    if hasattr(kind, "_fields"):
-        return all(fits(getattr(value, name), of) for name, of in _fields(kind).items())
-    if isinstance(value, Mapping) and inner:
-        return all(fits(each, inner[0]) and fits(of, inner[1]) for each, of in value.items())
-    return not inner or all(fits(each, inner[0]) for each in value)
+_Check = Callable[[Any], bool]
 
 
 @cache
-def _fields(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+def _check_of(form: Any) -> _Check:  # noqa: ANN401, PLR0911  one line a kind of hint
+    """Return what tells whether a value fits: hints are read once, values often."""
+    kind, inner = get_origin(form) or form, tuple(get_args(form))
+    if form is object:
+        return lambda _: True
+    if kind is NotRequired:
+        return _check_of(inner[0] | None)
+    if isinstance(form, UnionType):
+        either = [_check_of(each) for each in inner]
+        return lambda value: any(check(value) for check in either)
+    if kind in (int, float):
+        return lambda value: type(value) in (int, kind) and isfinite(value)
+    if is_typeddict(form) or hasattr(kind, "_fields"):
+        return _check_of_fields(kind, get_type_hints(kind, include_extras=True))
+    if kind is tuple and inner[-1] is not ...:
+        return _check_of_row([_check_of(each) for each in inner])
+    return _check_of_all(kind, [_check_of(each) for each in inner if each is not ...])
+
+
+def _check_of_fields(kind: Any, hints: Mapping[str, Any]) -> _Check:  # noqa: ANN401
+    checks = [(name, _check_of(of)) for name, of in hints.items()]
+    if is_typeddict(kind):
+        return lambda value: (
+            isinstance(value, dict) and all(check(value.get(name)) for name, check in checks)
+        )
+    return lambda value: (
+        isinstance(value, kind) and all(check(getattr(value, name)) for name, check in checks)
+    )
+
+
+def _check_of_row(checks: list[_Check]) -> _Check:
+    def check(value: Any) -> bool:  # noqa: ANN401
+        if not isinstance(value, list | tuple) or len(value) != len(checks):
+            return False
+        return all(check(each) for check, each in zip(checks, value, strict=True))
+
+    return check
+
+
+def _check_of_all(kind: Any, checks: list[_Check]) -> _Check:  # noqa: ANN401
+    if not checks:
+        return lambda value: isinstance(value, kind)
+    if len(checks) == 1:
+        return lambda value: isinstance(value, kind) and all(map(checks[0], value))
+    return lambda value: (
+        isinstance(value, kind)
+        and all(checks[0](key) and checks[1](of) for key, of in value.items())
+    )

@@ -6,6 +6,7 @@ import pytest
 
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, SweptNote, User
+from shared.incoming.event import Event
 from shared.look import OVERLAP
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import projects, store
@@ -191,6 +192,28 @@ def test_what_cannot_be_read_is_named_and_stops_nothing_else(stage: Stage) -> No
     assert sorted(named) == sorted(["unreadable", waiting[0].id])
     assert store.dead_letter(waiting[0].id, stage.records)  # a later version may replay it
     assert LETTER in stage.reply
+
+
+def test_a_turn_that_comes_before_it_is_written_down_is_not_forgotten(stage: Stage) -> None:
+    """The reply takes its time, and a sweep comes by between it and the record's next step."""
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    stage.dispatch()
+    reply, second = stage.gitlab.reply, run(NOTE._replace(note_id=102))
+
+    def slow(event: Event, body: str) -> int:
+        stage.clock.time += 601
+        stage.sweep()
+        stage.clock.time -= 601
+        return reply(event, body)
+
+    stage.gitlab.reply = slow  # type: ignore[method-assign]
+    assert stage.dispatch(second) is Reason.WAITING
+    stage.gitlab.reply = reply  # type: ignore[method-assign]
+    assert stage.queue.runs == []
+    stage.clock.time += 700
+    for _ in range(2):
+        stage.sweep()
+    assert [each.id for each in stage.queue.runs] == [second.id]
 
 
 @pytest.mark.parametrize("stopped_by", ["a new comment", "one whose first attempt failed"])

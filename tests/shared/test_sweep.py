@@ -6,10 +6,10 @@ import pytest
 from shared.contract import marks
 from shared.gitlab.values import Cause, GitLabError, Hook, Project, SweptNote
 from shared.incoming.event import Event
-from shared.look import ABANDONED, OVERLAP, QUIET
+from shared.look import OVERLAP, QUIET
 from shared.outcome.reasons import Reason
 from shared.runs import projects
-from shared.runs.record import Record, State
+from shared.runs.record import ABANDONED, Record, State
 from shared.runs.store import KEPT
 from shared.sweep import BUDGET, ROUND, Swept, carry_out
 from tests.support import stages
