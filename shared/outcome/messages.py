@@ -202,6 +202,10 @@ REASONS = {
         "What is stored of a run cannot be read by this version, so the run is left as it is.",
         "Deploy the version that wrote it or a later one; or delete the record and ask again.",
     ),
+    "REQUEST_UNREADABLE": (
+        "The queue holds a message that this version cannot read; the log names it.",
+        "Deploy the version that wrote it or a later one, then replay the dead letters.",
+    ),
     "HOOKS_UNSEEN": (
         "Our token may not see a project's webhooks: when GitLab switches one off, nobody is told.",
         "Make the API token's user a Maintainer of the project, or look at its webhooks yourself.",

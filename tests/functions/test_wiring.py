@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from functions.gitlab import GitLab
 from functions.wiring import Installation, read_settings
 from shared.incoming.delivery import Delivery
 from shared.installation.readers import SettingsError
-from shared.outcome.reasons import Reason
+from shared.outcome.reasons import Reason, Retry
 from tests import ROOT
 from tests.support import fakes
 from tests.support.catalogues import spoken
@@ -113,8 +114,19 @@ def test_dispatch_reads_the_request_and_tells_the_core_whether_it_is_the_last(
         assert stage.installation.dispatch(body.encode(), last=last) is Reason.TRIGGERED
     services = stage.installation.services
     assert given == [(fakes.run(), services, {"last": last}) for last in (0, 0, 1, 1)]
-    with pytest.raises(json.JSONDecodeError):
-        stage.installation.dispatch("no request", last=False)
+
+
+def test_a_message_that_cannot_be_read_is_named_and_comes_again_up_to_its_dead_letter() -> None:
+    stage = Stage()
+    for last in (False, True):
+        stage.log.lines.clear()
+        with suppress(Retry):
+            stage.installation.dispatch('{"canary": 1}', last=last, name="message-7")
+        ends = ["request_unreadable", "dead_letter"][: 1 + last]
+        assert [line["reason"] for _, line in stage.log.lines] == ends
+        assert {line["message_id"] for _, line in stage.log.lines} == {"message-7"}
+        assert "canary" not in str(stage.log.lines)
+    assert stage.installation.sweep({"replay": "all"}) == {"replayed": []}  # it is kept
 
 
 def test_sweep_carries_out_a_task() -> None:
