@@ -77,9 +77,19 @@ class Reason(Enum):
 
     DEFECT = ExitCode.DEFECT, messages.DEFECT
 
-    def __init__(self, code: ExitCode, explanation: messages.Explanation) -> None:
-        """Name the columns."""
-        self.code, (self.sentence, self.cure) = code, explanation
+    def __init__(self, code: ExitCode, _: messages.Explanation) -> None:
+        """Keep the code; the words are those of the language that is spoken by then."""
+        self.code = code
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for the person who asked."""
+        return messages.explanation(self.name).sentence
+
+    @property
+    def cure(self) -> str:
+        """What to change, and who can."""
+        return messages.explanation(self.name).cure
 
 
 class Failure(Exception):

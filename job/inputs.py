@@ -6,6 +6,7 @@ import re
 from typing import Callable, NamedTuple
 
 from job.failures import Failure, Reason
+from shared.contract.ai_flow import LANGUAGES
 
 PROVIDERS = ("anthropic", "anthropic-oidc", "anthropic-aws", "bedrock", "vertex", "foundry")
 
@@ -42,6 +43,7 @@ class Inputs(NamedTuple):
     resume: bool = False
     unprotected_commands: bool = False
     reply_author: str = ""
+    language: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
 
@@ -80,6 +82,7 @@ _CHECKS = {
         rf"(?:{_NAME}(?::plain)?(?:[, ]+|$))*", "names of CI/CD variables, such as A, B:plain"
     ),
     "unprotected_commands": _Check("true|false", "true or false"),
+    "language": _Check("|".join(LANGUAGES), "one of " + ", ".join(LANGUAGES)),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
 _UNKNOWN = "no such input"

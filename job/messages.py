@@ -1,10 +1,15 @@
-"""Every sentence that a person reads from the job; to speak another language, replace this file.
+"""Every sentence that a person reads from the job.
 
+They are English; `speak` puts those of another language in their place, of a file beside this one.
 `{names}` in braces are filled in where a message is used. What an input may look like is said
 beside its pattern in `job/inputs.py`; what Claude is told stands in `job/prompts.py`.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
+
+from shared.contract import ai_flow
 
 
 class Explanation(NamedTuple):
@@ -380,3 +385,20 @@ UNCHANGED = "Nothing was changed."
 NOT_PUSHED = "Nothing was pushed; the reply says why."
 STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
 ANOTHER_TOOL = "another tool"
+
+_english = {name: words for name, words in globals().items() if name.isupper()}
+
+
+def speak(language: str) -> None:
+    """Let this file's names be the words of a language, one of LANGUAGES; "" is English too."""
+    words = _english
+    if language == ai_flow.CHINESE:
+        from job import messages_zh_cn  # noqa: PLC0415  on first need
+
+        words = vars(messages_zh_cn)
+    globals().update({name: words[name] for name in _english})
+
+
+def explanation(reason: str) -> Explanation:
+    """Return why the job failed, by the reason's name."""
+    return Explanation(*globals()[reason])

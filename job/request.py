@@ -36,7 +36,7 @@ class Request(NamedTuple):
     chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
     for, or 0. `withheld`: the texts are still to be read, by `job/withheld.py`; the comment that
     asks has the id `note_id`, or 0 where it is the issue or merge request itself. `flow` is the
-    whole as it came.
+    whole as it came, `language` what the trigger speaks, or "".
     """
 
     id: str
@@ -58,6 +58,7 @@ class Request(NamedTuple):
     note_id: int = 0
     flow: Mapping[str, Any] = {}
     withheld: bool = False
+    language: str = ""
 
     @property
     def target(self) -> str:
@@ -116,6 +117,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         note_id=_number(note, "id"),
         flow=flow,
         withheld=withheld,
+        language=_text(flow, "language"),
     )
 
 

@@ -58,6 +58,7 @@ def main(paths: list[str]) -> int:
     log.hide(*masking.held(environment, (*signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN")))
     try:
         given = inputs.parse(*(Path(path).read_text(encoding="utf-8") for path in paths))
+        messages.speak(given.language)
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
         return Job(given, environment, log).run()
@@ -76,6 +77,7 @@ class Job:
         payload = environment.get("TRIGGER_PAYLOAD")
         file = Path(payload) if payload else None
         self._request = request.read(environment, file, guided=given.guided)
+        messages.speak(given.language or self._request.language)
         lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
         self._audience = audience.of(self._request, given, environment)
         resume = given.resume and self._audience.keeps_session

@@ -223,16 +223,11 @@ class Workspace:
         self._watch.note()
 
     def take_up(self, patch: bytes) -> bool:
-        """Put changes of an earlier run into the work tree; tell whether they fit, all of them.
-
-        `git apply` leaves everything as it is otherwise, and writes neither outside the work tree,
-        into a git directory, nor behind a link: https://git-scm.com/docs/git-apply
-        """
-        try:
+        """Put changes of an earlier run into the work tree; return False, and put none, if one misfits."""
+        with suppress(GitError):
             self._own.run("apply", "--whitespace=nowarn", "-", stdin=patch)
-        except GitError:
-            return False
-        return True
+            return True
+        return False
 
     def changes(self) -> list[Change]:
         """Return what Claude changed since `guard` and can be committed; `left` is the rest."""

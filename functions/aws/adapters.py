@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "gitlab-claude-trigger"
 _LONGEST = 11 * 3600  # seconds; SQS allows 12 hours, counted from when a message was received
-_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
+_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
 _PATIENT = {  # `dispatch` has the time its lease gives
     "connect_timeout": 2.0,
