@@ -251,7 +251,7 @@ def test_notes_delivered_twelve_times_each_at_once_are_a_pipeline_each(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform, gitlab, whole = installation
-    notes, before = 40 if whole else 12, len(gitlab.pipelines)
+    notes, before = 40 if whole else 4, len(gitlab.pipelines)
     bodies = [encoded(note(5000 + number)) for number in range(notes)]
     for body in bodies:
         write(gitlab, Case("", body))
