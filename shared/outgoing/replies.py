@@ -185,7 +185,7 @@ def _understood(understood: Understood) -> str:
     if not options and task == messages.TASKS[MENTION]:
         return to_stop
     with_options = f" ({', '.join(options)})" if options else ""
-    return f"{messages.UNDERSTOOD.format(task=task, options=with_options)} {to_stop}"
+    return messages.UNDERSTOOD.format(task=task, options=with_options, to_stop=to_stop)
 
 
 def _beside(progress: "Progress") -> list[str]:
