@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from shared.contract.version import VERSION
 from shared.installation.providers import (
     BEDROCK_PROFILES,
     MODELS,
@@ -174,6 +175,12 @@ def substitutions() -> str:
 def environment() -> str:
     """Return what the first step of the build finds in its environment."""
     return "\n".join(f"- {name}=${{_{name}}}" for name in VARIABLES)
+
+
+@part
+def version() -> str:
+    """Return the output that tells which version the stack is of."""
+    return f'Version:\n  Description: Of the functions; GET / tells it too\n  Value: "{VERSION}"'
 
 
 # --- regions and models in the rules of template.yaml ---

@@ -102,5 +102,6 @@ class Failure(Exception):
     def __init__(self, reason: Reason, **values: object) -> None:
         """Fill in the blanks of the reason's sentence and cure."""
         self.reason, self.code = reason, reason.code
-        self.text = f"{reason.sentence} {reason.cure}".rstrip().format(**values)
+        whole = messages.WITH_CURE.format(sentence=reason.sentence, cure=reason.cure)
+        self.text = whole.rstrip().format(**values)
         super().__init__(f"{reason.name.lower()}: {self.text}")

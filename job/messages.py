@@ -238,6 +238,9 @@ DEFECT = Explanation(
     "Please report the end of the job's log.",
 )
 
+# A failure as it is told.
+WITH_CURE = "{sentence} {cure}"
+
 # What fills the blanks above: `words` of PUSH_RULE,
 HOOK_DECLINED = "a hook declined it"
 # `why` of NOT_SIGNED_IN,

@@ -196,6 +196,8 @@ DEFECT = (
     "请上报作业日志的末尾部分。",
 )
 
+WITH_CURE = "{sentence}{cure}"
+
 HOOK_DECLINED = "钩子拒绝了推送"
 WHY_AUDIENCE = (
     "它期望的 audience 与令牌中的不同（见作业日志）：请相应修改输入 audience 或提供商的列表。"

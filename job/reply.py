@@ -136,7 +136,7 @@ class Thread:
         if self._pipeline.isdecimal():
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
             mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
-        return f"{text}\n\n{mark}"
+        return f"{text}\n\n{marks.of_version()}\n\n{mark}"
 
 
 class Report(NamedTuple):

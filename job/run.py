@@ -43,6 +43,7 @@ from job.harmless import quiet
 from job.job_log import Log
 from job.step import Step
 from job.workspace import Workspace
+from shared.contract.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,7 @@ def main(paths: list[str]) -> int:
     try:
         given = inputs.parse(*(Path(path).read_text(encoding="utf-8") for path in paths))
         messages.speak(given.language)
+        log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
         return Job(given, environment, log).run()

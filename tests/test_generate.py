@@ -21,7 +21,7 @@ class Tree:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        skip = shutil.ignore_patterns("__pycache__")
+        skip = shutil.ignore_patterns("__pycache__", "*.png")
         for name in ("docs", "templates", "shared", "job"):
             shutil.copytree(ROOT / name, folder / name, ignore=skip)
         for name in ("README.md", "template.yaml", "cloudbuild.yaml", "generate.py"):

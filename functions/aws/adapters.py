@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions.aws import calls
+from shared.contract.version import VERSION
 
 if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
@@ -140,7 +141,7 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
     from aws_lambda_powertools.metrics import MetricUnit
 
     reason = str(fields.get("reason"))
-    _logger().log(_LEVELS[severity], reason, extra=dict(fields))
+    _logger().log(_LEVELS[severity], reason, extra={**fields, "version": VERSION})
     count = int(str(fields.get("count", 1)))
     with single_metric("Runs", MetricUnit.Count, count, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="reason", value=reason)

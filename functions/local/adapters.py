@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Condition, Lock
 from typing import NamedTuple
 
+from shared.contract.version import VERSION
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import RunRequest, TrackRequest, Unread, read
 
@@ -313,7 +314,7 @@ class Lines:
             lost = {"time": time, "severity": "WARNING", "error": "log", "lost": self._lost}
             if self._lost and self._written(json.dumps(lost)):
                 self._lost = 0
-            line = {"time": time, "severity": severity, **fields}
+            line = {"time": time, "severity": severity, **fields, "version": VERSION}
             self._lost += not self._written(json.dumps(line))
 
     def say(self, sentence: str) -> None:

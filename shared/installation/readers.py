@@ -26,7 +26,6 @@ _URL = re.compile(
 )
 _LAST_PORT = 65535
 _PHRASE = re.compile(r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?", re.ASCII)
-_DESKTOP = re.compile(r"[a-z]_[A-Z]|:")  # a locale, or a list
 
 Texts = Mapping[str, str]  # by the variable's name
 
@@ -156,18 +155,6 @@ def number(variable: Variable, texts: Texts) -> int:
 def choice(variable: Variable, texts: Texts) -> str:
     """Return one of the variable's values."""
     return _one_of(variable, texts[variable.name])
-
-
-def language(variable: Variable, texts: Texts) -> str:
-    """Return a language; of a desktop's own list, such as en_US:en, the first that we have.
-
-    Without one that is the default. The manual of GNU gettext, "The LANGUAGE variable".
-    """
-    value = texts[variable.name]
-    if not _DESKTOP.search(value):
-        return _one_of(variable, value)
-    listed = value.replace("_", "-").split(":")
-    return next((each for each in listed if each in variable.values), variable.default)
 
 
 def role(variable: Variable, texts: Texts) -> int:

@@ -189,7 +189,7 @@ class Settings(NamedTuple):
     )
 
     language: str = _row(
-        readers.language,
+        readers.choice,
         Variable("LANGUAGE", ENGLISH, "Words", LANGUAGES),
         "The language of replies, the job's included. Commands stay English words.",
     )

@@ -392,7 +392,7 @@ STATES = {
     "deleted": "Somebody deleted {pipeline}. To try again, write `{phrase} retry`.",
 }
 BESIDE = "In the same pipeline: {jobs}."
-UNDERSTOOD = "Understood: {task}{options}."
+UNDERSTOOD = "Understood: {task}{options}. {to_stop}"
 TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
 JOB, PIPELINE = "job {}", "pipeline {}"

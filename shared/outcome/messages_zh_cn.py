@@ -330,7 +330,7 @@ STATES = {
     "deleted": "有人删除了 {pipeline}。如需重试，请写 `{phrase} retry`。",
 }
 BESIDE = "同一条流水线中的其他作业：{jobs}。"
-UNDERSTOOD = "已理解：{task}{options}。"
+UNDERSTOOD = "已理解：{task}{options}。{to_stop}"
 TO_STOP = "如需停止，请在这里写 `{phrase} stop`。"
 OPTIONS = {"model": "模型 {}", "turns": "最多 {} 轮", "minutes": "最多 {} 分钟"}
 JOB, PIPELINE = "作业 {}", "流水线 {}"

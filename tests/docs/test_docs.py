@@ -140,6 +140,10 @@ def test_the_architecture_page_names_every_module_of_the_core() -> None:
     ] == []
 
 
+def test_the_readme_has_two_pages() -> None:
+    assert len(FENCED.sub("", (ROOT / "README.md").read_text()).split()) <= 1000
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, ahead = set[Path](), [ROOT / "README.md"]
     while ahead:

@@ -63,6 +63,6 @@ def test_chinese_says_all_that_english_says() -> None:
 def test_a_failure_is_told_in_the_language_that_is_spoken() -> None:
     with spoken("zh-CN"):
         failure = Failure(Reason.MAX_BUDGET, limit=5)
-        assert failure.text.startswith("Claude 达到 $5 的上限，已停止。")
+        assert failure.text.startswith("Claude 达到 $5 的上限，已停止。请缩小")
         assert str(failure).startswith("max_budget: ")
     assert Failure(Reason.MAX_BUDGET, limit=5).text.startswith("Claude stopped")

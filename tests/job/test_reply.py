@@ -10,6 +10,7 @@ from job.gitlab import GitLab as Client
 from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
 from shared.contract.marks import of_run
+from shared.contract.version import VERSION
 from tests.support.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
@@ -54,6 +55,8 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     (body,) = bodies(gitlab)
     assert body.splitlines() == [
         "Done.",
+        "",
+        f"<!-- gitlab-claude-version {VERSION} -->",
         "",
         "<!-- gitlab-claude-job pipeline=31 state=ended -->",
         f"<!-- gitlab-claude-trigger run={RUN} -->",
@@ -142,7 +145,7 @@ def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     found.find()
     found.update("Working.")
     assert bodies(gitlab) == [
-        f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
+        f"Working.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
     ]
 
 

@@ -10,6 +10,7 @@ from job.failures import ExitCode, Failure
 from job.inputs import Inputs
 from job.job_log import Log
 from job.run import Job, main
+from shared.contract.version import VERSION
 from tests.support.catalogues import spoken
 
 ENVIRONMENT = {
@@ -105,4 +106,6 @@ def test_without_the_trigger_the_input_s_language_is_spoken_from_the_first_failu
         (tmp_path / name).write_text(text)
     with spoken("en"):
         assert main([str(tmp_path / "inputs"), str(tmp_path / "prompt")]) == ExitCode.SETTINGS
-    assert "Claude 无法启动。流水线没有携带请求" in capsys.readouterr().out
+    first, _, rest = capsys.readouterr().out.partition("\n")
+    assert first == f"gitlab-claude-trigger {VERSION}"
+    assert "Claude 无法启动。流水线没有携带请求" in rest

@@ -606,6 +606,14 @@ def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
         assert "It greets." in scene.reply()
 
 
+def test_the_job_speaks_the_language_of_its_input(installation: Installation) -> None:
+    with Scene(installation, ANSWER, {"language": "zh-CN"}) as scene:
+        ended = scene.script(scene.ask("@claude what is it?"))
+        assert ended.code == 0, plain(ended.log)
+        assert scene.reply().startswith("Claude 已完成。\n\nIt greets.")
+        assert "Claude 启动的程序" in plain(ended.log)
+
+
 def test_the_docs_name_every_call_that_the_job_makes(installation: Installation) -> None:
     """Last in this file: the calls of all its runs are recorded by now."""
     table = (ROOT / "docs" / "job.md").read_text().partition("<!-- calls: begin -->")[2]

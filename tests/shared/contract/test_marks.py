@@ -3,6 +3,7 @@
 import pytest
 
 from shared.contract import marks
+from shared.contract.version import VERSION
 
 RUN = "0123456789abcdef0123456789abcdef"
 OF_RUN = f"<!-- gitlab-claude-trigger run={RUN} -->"
@@ -47,3 +48,12 @@ def test_a_job_s_last_mark_counts() -> None:
     assert marks.has_answer(f"{other.format('working')} {ENDED}")
     assert not marks.has_answer(f"{other.format('ended')} {WORKING}")
     assert marks.pipeline_of(f"{other.format('ended')} {WORKING}") == "3"
+
+
+def test_the_version_that_wrote_a_reply_stands_where_no_other_version_looks() -> None:
+    body = marks.signed("Some text.", RUN)
+    assert body == f"Some text.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n{OF_RUN}"
+    push = marks.of_push("a" * 40)
+    worked = body.replace(OF_RUN, f"{push}\n{ENDED}\n{OF_RUN}")
+    assert marks.pushed(worked) == "a" * 40
+    assert (marks.has_answer(worked), marks.pipeline_of(worked)) == (True, "3")

@@ -40,29 +40,3 @@ def test_a_switch_is_on_or_off() -> None:
     assert readers.switch(switch, {"V": "false"}) is False
     with pytest.raises(SettingsError, match="V: found 'on', expected one of true, false"):
         readers.switch(switch, {"V": "on"})
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("en", "en"),
-        ("zh-CN", "zh-CN"),
-        # What a desktop sets for its own programs.
-        ("en_US:en", "en"),
-        ("zh_CN:zh", "zh-CN"),
-        ("de_DE:zh_CN:en", "zh-CN"),
-        ("de_DE", "en"),
-    ],
-)
-def test_a_language_is_ours_or_the_first_of_a_desktop_s_that_we_have(
-    text: str, language: str
-) -> None:
-    spoken = variable(default="en", values=("en", "zh-CN"))
-    assert readers.language(spoken, {"V": text}) == language
-
-
-@pytest.mark.parametrize("text", ["fr", "zh", "zh-cn", "Chinese"])
-def test_any_other_language_is_refused_with_those_there_are(text: str) -> None:
-    spoken = variable(default="en", values=("en", "zh-CN"))
-    with pytest.raises(SettingsError, match=f"V: found '{text}', expected one of en, zh-CN"):
-        readers.language(spoken, {"V": text})
