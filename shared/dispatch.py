@@ -35,7 +35,7 @@ _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJE
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
 _UNREADABLE = (Reason.RECORD_UNREADABLE, Reason.REQUEST_UNREADABLE)
-# Seconds after which a version that can read a request may have been deployed.
+# Seconds after which a version may have been deployed that can read it.
 _ROLLOUT = 30.0
 # Seconds that the calls to GitLab of one attempt take together: a function ends after 100, and the
 # lease after 120.
@@ -57,6 +57,8 @@ def dispatch(
         return _dispatch(request, services, last=last)
     except Retry as error:
         unreadable = error.reason in _UNREADABLE
+        if error.reason is Reason.RECORD_UNREADABLE:
+            error.after = max(error.after, _ROLLOUT)
         if unreadable:
             why = str(error.__cause__ or "")
             services.log("ERROR", entry(error.reason, request, error=why))

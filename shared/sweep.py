@@ -8,6 +8,7 @@ those unseen for a day, whatever GitLab says of them. What is left, the next swe
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -169,19 +170,21 @@ class _Sweep:
         day, _, hidden = (asked or "").partition(" ")
         if day == today.isoformat():
             return
+        left = TOKEN_ENDS_SOON + 1
         try:
-            ends = self._services.gitlab.token_ends()
-            left = (date.fromisoformat(ends[:10]) - today).days if ends else TOKEN_ENDS_SOON + 1
-        except (GitLabError, Retry, ValueError) as error:
+            ends = self._services.gitlab.token_ends()[:10]
+            with suppress(ValueError):  # no day, so it does not expire
+                left = (date.fromisoformat(ends) - today).days
+        except (GitLabError, Retry) as error:
             if not isinstance(error, GitLabError) or not error.refused:
                 return
             if not hidden:
                 fields = {"reason": str(Reason.GITLAB_REFUSED), "status": error.status}
                 self._services.log("DEBUG", fields | {"error": "token"})
-            left, hidden = TOKEN_ENDS_SOON + 1, "hidden"
+            hidden = "hidden"
         records.write(key, f"{today} {hidden}", version, int(self._began) + projects.KEPT)
         if left <= TOKEN_ENDS_SOON:
-            said = f"the API token expires on {ends[:10]}, in {left} days"
+            said = f"the API token expires on {ends}, in {left} days"
             self._services.log("WARNING", {"reason": str(Reason.TOKEN_EXPIRES), "error": said})
 
     def _due(self) -> tuple[deque[int], deque[int]]:

@@ -227,7 +227,7 @@ def dead_letter(run_id: str, records: Records) -> DeadLetter | None:
     """Return the dead letter of a run, None where it has none."""
     text, _ = records.read(_dead(run_id))
     if text:
-        return DeadLetter(run_id, **json.loads(text))
+        return _letter(run_id, text)
     return DeadLetter(run_id, 0.0) if run_id in _read("dead", records, []) else None
 
 
@@ -271,8 +271,13 @@ def is_stranger(event: Event, records: Records, now: float) -> bool:
 
 def _letters(records: Records) -> list[DeadLetter]:
     entries = records.listed("dead", _LISTED)
-    letters = (DeadLetter(_entry(key), **json.loads(text)) for key, text in entries)
+    letters = (_letter(_entry(key), text) for key, text in entries)
     return sorted(letters, key=lambda letter: letter.at)
+
+
+def _letter(run_id: str, text: str) -> DeadLetter:
+    fields = json.loads(text)  # a later version may have more of them
+    return DeadLetter(run_id, fields["at"], fields["told"], fields.get("body", ""))
 
 
 def _stranger(event: Event) -> str:

@@ -442,6 +442,7 @@ def test_a_token_that_may_not_be_asked_about_is_no_warning(stage: Stage) -> None
     for _ in range(2):
         stage.sweep()
     assert not [line for line in stage.log.lines if line[1]["reason"] == "token_expires"]
+    stage.clock.time += 86400
     stage.gitlab.until = "2020-01-01"
     stage.sweep()
     assert [line for line in stage.log.lines if line[1]["reason"] == "token_expires"]

@@ -83,10 +83,10 @@ def outages() -> Iterator[Row]:
     seen = outage.run()
     yield Row(
         "hook disabled and URL down for a simulated day with 500 mentions",
-        "500 pipelines after one sweep",
+        "500 pipelines, found by one sweep",
         f"{seen.mentions} mentions among {seen.mentions + seen.other_comments:,} comments, "
-        f"{seen.failed_deliveries} failed deliveries, then the hook was off: **{seen.pipelines} pipelines** after one "
-        f"sweep, {seen.found_again} found by the next; {seen.alarms} alarms about the hook",
+        f"{seen.failed_deliveries} failed deliveries, then the hook was off: **{seen.pipelines} pipelines**, found by "
+        f"one sweep, {seen.found_again} by the next, started fifty at once and then ten a minute; {seen.alarms} alarms about the hook",
         (seen.pipelines, seen.found_again) == (seen.mentions, 0) and seen.alarms > 0,
     )
 

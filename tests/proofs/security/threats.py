@@ -319,10 +319,11 @@ TRIGGER_THREATS = (
         "T25",
         "Tokens of GitLab's that live longer than they should, or end unseen",
         "`make setup` makes the bot's token for a year at most and replaces one that has ended; `make doctor` names tokens that "
-        "end within 14 days; secrets are read anew every five minutes, and at once when GitLab refuses one.",
+        "end within 14 days, and the sweep warns of the API token's end once a day; secrets are read anew every five minutes, and at once when GitLab refuses one.",
         (
             "cli/test_bot.py::test_a_bot_whose_token_has_expired_is_replaced_everywhere",
             "functions/gitlab/test_client.py::test_an_api_token_rotated_in_the_store_is_read_on_the_first_401",
+            "shared/test_sweep.py::test_a_token_that_expires_soon_is_warned_of_once_a_day",
         ),
     ),
 )

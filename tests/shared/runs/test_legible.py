@@ -71,6 +71,13 @@ def test_of_many_entries_only_the_wrong_one_is_gone() -> None:
     assert log.lines == [("ERROR", {"reason": "record_unreadable", "key": key})]
 
 
+def test_a_letter_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
+    stage = Stage()
+    stage.records.stored["dead//x"] = json.dumps({"at": NOW, "told": True, "more": [1]}), 1
+    assert store.dead_letters(legible(stage.records, stage.log)) == ["x"]
+    assert stage.log.lines == []
+
+
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_letter_that_cannot_be_read_is_still_a_letter(ended: bool) -> None:
     stage = Stage()
