@@ -199,6 +199,9 @@ class Google:
             done = subprocess.run(
                 command, input=given, capture_output=True, text=True, check=True, timeout=60
             )
+        except FileNotFoundError as error:
+            message = "gcloud is not installed: docs/gcp.md"
+            raise Unusable(message) from error
         except (OSError, subprocess.SubprocessError) as error:
             # gcloud's own words may quote what was given.
             message = f"gcloud {' '.join(words[:3])} failed: sign in with a role that may do it"
