@@ -66,10 +66,8 @@ def main(arguments: list[str]) -> int:
 def ask(question: str) -> str:
     """Return a secret: of the environment, where a script gives it, else as it is typed."""
     text = (environ.get(_NAMES[question.partition(" ")[0]]) or getpass(question)).strip()
-    if not text.isascii() or " " in text or not text.isprintable():
-        message = (
-            "that is no token: copy the whole of it, without blanks and dots that stand for it"
-        )
+    if not text.isascii() or not text.isprintable():
+        message = "that is no token: copy the whole of it, and nothing that stands for it"
         raise Unusable(message)
     return text
 

@@ -113,7 +113,8 @@ class Google:
             message = f"{self._project} has no workload identity provider claude to look at"
             raise Unusable(message)
         account = self._account(_JOB)
-        policy = self._described("iam", "service-accounts", "get-iam-policy", account)
+        words = ("iam", "service-accounts", "get-iam-policy", account, "--format=json")
+        policy = json.loads(self._gcloud(*words) or "{}")
         return trust.of_pool(provider, policy, url, project)
 
     def _public(self) -> Iterator[Finding]:
