@@ -43,6 +43,11 @@ def main(arguments: list[str]) -> int:
         if words.command == "verify":
             return _verify(words, installation)
         chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
+        if not (chosen.project or chosen.group):
+            message = (
+                f"name what to connect: make {words.command} PROJECT=group/app, or GROUP=group"
+            )
+            raise Unusable(message)  # noqa: TRY301  told below, as all that cannot be done
         token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
         read = Settings.read(settings)
         if words.command == "setup" and words.proxy_login and not words.dry_run:
@@ -55,6 +60,9 @@ def main(arguments: list[str]) -> int:
             remove(connection)
     except (SettingsError, SecretError, Unusable, GitLabError) as error:
         sys.stderr.write(printable(f"✘ {error}\n"))
+        return 2
+    except (KeyboardInterrupt, EOFError):
+        sys.stderr.write("\n✘ stopped: what stands above is done; run it again to go on\n")
         return 2
     return 0
 
@@ -79,7 +87,11 @@ def _verify(words: argparse.Namespace, installation: Installation) -> int:
 
 def ask(question: str) -> str:
     """Return a secret: of the environment, where a script gives it, else as it is typed."""
-    return environ.get(_NAMES[question.partition(" ")[0]]) or getpass(question)
+    text = (environ.get(_NAMES[question.partition(" ")[0]]) or getpass(question)).strip()
+    if not text.isascii() or not text.isprintable():
+        message = "that is no token: copy the whole of it, and nothing that stands for it"
+        raise Unusable(message)
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -102,13 +102,13 @@ class Aws:
             role = iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
         document = role["AssumeRolePolicyDocument"]
         yield from trust.of_role(document, url, project)
-        federated = str(document["Statement"][0].get("Principal", {}).get("Federated", ""))
-        with _told():
-            try:
-                provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=federated)
-            except iam.exceptions.NoSuchEntityException:
-                provider = None
-        yield from trust.of_oidc_provider(provider, url)
+        for federated in trust.providers(document, url):
+            with _told():
+                try:
+                    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=federated)
+                except iam.exceptions.NoSuchEntityException:
+                    provider = None
+            yield from trust.of_oidc_provider(provider, url)
 
     def _stands(self) -> Iterator[Finding]:
         status = str(self._stack["StackStatus"])

@@ -20,7 +20,7 @@ Ask = Callable[[str], str]  # a question; the answer is not shown
 SCOPES = ["api", "write_repository"]
 _DAYS = 364  # an access token lives a year at most
 SERVICE_ACCOUNTS_SINCE = (18, 11)  # those of projects
-_REFUSED = (400, 401, 403, 404)  # what GitLab answers where a tier, version or role has no such bot
+_REFUSED = (400, 403, 404)  # what GitLab answers where a tier, version or role has no such bot
 
 
 def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 from urllib.request import Request, urlopen
 
-from cli.api import MAINTAINER, Api, branch_level, under, version
+from cli.api import Api, branch_level, under, version
 from cli.connection import EVENTS, JOB_TOKEN, OLDEST, Json, same
 from cli.installation import Finding
 from cli.variables import MODEL_VARIABLES
@@ -139,17 +139,32 @@ def trigger(seen: Seen) -> Iterator[Finding]:
         return
     known = seen.api.all(f"{seen.path}/triggers")
     ours = [each for each in known if seen.trigger_token.startswith(each["token"])]
+    exact = [each for each in ours if each["token"] == seen.trigger_token]
     if not ours:
         text = "GitLab has no such trigger token for this project"
         yield found("trigger_token_known", Reason.TRIGGER_TOKEN_REJECTED, text)
-    elif not any(each["token"] == seen.trigger_token for each in ours) and seen.level < MAINTAINER:
-        text = "the trigger token belongs to somebody else, whose pipelines the bot cannot look up"
-        cure = "Run setup: it lets the bot have a token of its own."
-        yield found("trigger_owner", Reason.UNCERTAIN, text, cure)
+    else:
+        # Of others' tokens a Maintainer sees the beginning: several may look like ours.
+        unfit = [_unfit(seen, each.get("owner") or {}) for each in exact or ours]
+        if all(unfit):
+            cure = "Run setup: it lets the bot have a token of its own."
+            yield found("trigger_owner", Reason.REF_NOT_PERMITTED, unfit[0], cure)
     until = next((each.get("expires_at") for each in ours), None)
     if until and (datetime.fromisoformat(until) - datetime.now(UTC)).days <= _SOON:
         text = "the trigger token expires within 14 days"
         yield found("trigger_token_expires", Reason.TOKEN_EXPIRES, text)
+
+
+def _unfit(seen: Seen, owner: Json) -> str:
+    """Return why a trigger token's owner, in whose name pipelines run, may run none; "" if so."""
+    if owner.get("id") in (None, seen.bot["id"]):  # the bot's rights are looked at anyway
+        return ""
+    member = seen.api.find(f"{seen.path}/members/all/{owner['id']}") or {}
+    needed = DEVELOPER
+    if seen.project.get("default_branch"):
+        needed = branch_level(seen.api, seen.project) or DEVELOPER
+    fits = owner.get("state", "active") == "active" and member.get("access_level", 0) >= needed
+    return "" if fits else f"pipelines run as @{owner['username']}, who may not run them here"
 
 
 def pipeline_variables(seen: Seen) -> Iterator[Finding]:

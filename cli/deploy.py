@@ -56,6 +56,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     """Run a tool, its words on the terminal; raise Unusable where it fails."""
     try:
         subprocess.run(command, check=True, env={**environ, **(environment or {})})
+    except FileNotFoundError as error:
+        message = f"{command[0]} is not installed: docs/aws.md, docs/gcp.md"
+        raise Unusable(message) from error
     except (OSError, subprocess.SubprocessError) as error:
         message = f"{' '.join(command[:3])} failed; what it said stands above"
         raise Unusable(message) from error

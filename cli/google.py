@@ -113,7 +113,8 @@ class Google:
             message = f"{self._project} has no workload identity provider claude to look at"
             raise Unusable(message)
         account = self._account(_JOB)
-        policy = self._described("iam", "service-accounts", "get-iam-policy", account)
+        words = ("iam", "service-accounts", "get-iam-policy", account, "--format=json")
+        policy = json.loads(self._gcloud(*words) or "{}")
         return trust.of_pool(provider, policy, url, project)
 
     def _public(self) -> Iterator[Finding]:
@@ -199,6 +200,9 @@ class Google:
             done = subprocess.run(
                 command, input=given, capture_output=True, text=True, check=True, timeout=60
             )
+        except FileNotFoundError as error:
+            message = "gcloud is not installed: docs/gcp.md"
+            raise Unusable(message) from error
         except (OSError, subprocess.SubprocessError) as error:
             # gcloud's own words may quote what was given.
             message = f"gcloud {' '.join(words[:3])} failed: sign in with a role that may do it"

@@ -13,6 +13,11 @@ from functions.local.handlers import secret_file
 from shared.outcome.reasons import Reason
 
 _OTHERS = 0o077
+# What waits for another of its thread is not late.
+_OLDEST = """
+SELECT min(max(due, since)) FROM requests AS r WHERE taken = 0 AND NOT EXISTS (
+    SELECT 1 FROM requests AS earlier WHERE earlier.thread = r.thread AND earlier.seq < r.seq)
+"""
 _LATE = 15 * 60.0  # seconds; as the alarms of the clouds
 
 
@@ -94,9 +99,7 @@ def _waiting(file: Path) -> tuple[float, int]:
     """Return since when (Unix seconds, 0: none) the oldest request is due, and the dead letters."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-            (oldest,) = database.execute(
-                "SELECT min(max(due, since)) FROM requests WHERE taken = 0"
-            ).fetchone()
+            (oldest,) = database.execute(_OLDEST).fetchone()
             (dead,) = database.execute(
                 "SELECT count(*) FROM records WHERE key LIKE 'dead//%'"
             ).fetchone()

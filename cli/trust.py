@@ -13,6 +13,7 @@ from cli.installation import Finding
 from shared.outcome.reasons import Reason
 
 AUDIENCE = "gitlab-claude-trigger"
+_COMPARE = ("StringEquals", "StringLike", "StringEqualsIgnoreCase")
 _ASSUME = "sts:AssumeRoleWithWebIdentity"
 _PROJECT_IDS = re.compile(r"assertion\.project_id\s*(?:==|in)\s*(\[[^\]]*\]|'[^']*'|\"[^\"]*\")")
 _QUOTED = re.compile(r"['\"]([^'\"]*)['\"]")
@@ -56,6 +57,18 @@ def of_role(document: Mapping[str, Any], url: str, project: Mapping[str, Any]) -
         name = min(misfits, key=len)[0]
         text = f"the job's role does not take {name} {expected.get(name, '')} of this project"
         yield _broken(f"job_{name}", text, cure)
+
+
+def providers(document: Mapping[str, Any], url: str) -> list[str]:
+    """Return the ARNs of IAM's identity providers for this GitLab that a trust policy names."""
+    host = url.partition("://")[2]
+    named = [
+        str(arn)
+        for statement in _listed(document.get("Statement"))
+        if _assumes(statement, host)
+        for arn in _listed(_of(statement.get("Principal")).get("Federated"))
+    ]
+    return [arn for arn in dict.fromkeys(named) if arn.endswith(f":oidc-provider/{host}")]
 
 
 def of_oidc_provider(provider: Mapping[str, Any] | None, url: str) -> Iterator[Finding]:
@@ -120,7 +133,8 @@ def _assumes(statement: Mapping[str, Any], host: str) -> bool:
 def _asked(statement: Mapping[str, Any], host: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each claim that a statement asks for, with the values or patterns it takes."""
     for operator, conditions in _of(statement.get("Condition")).items():
-        if operator in ("StringEquals", "StringLike"):
+        # Of `ForAnyValue:StringLikeIfExists` this is what compares.
+        if operator.rpartition(":")[2].removesuffix("IfExists") in _COMPARE:
             for key, values in _of(conditions).items():
                 issuer, _, claim = key.rpartition(":")
                 if issuer == host:

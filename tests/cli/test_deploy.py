@@ -121,7 +121,7 @@ def test_a_dry_run_runs_nothing(ran: list[list[str]], capsys: pytest.CaptureFixt
 def test_a_tool_that_fails_or_is_missing_is_named() -> None:
     with pytest.raises(Unusable, match="false failed"):
         deploying.run(["false"])
-    with pytest.raises(Unusable, match="no-such-tool failed"):
+    with pytest.raises(Unusable, match="no-such-tool is not installed"):
         deploying.run(["no-such-tool"])
 
 

@@ -14,7 +14,7 @@ from functions.gitlab import client
 from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import Fault
 from tests.support.network import behind_tls, private_ca, proxy
-from tests.support.operator_scene import OTHER, Scene
+from tests.support.operator_scene import OPERATOR, OTHER, Scene
 
 _TABLES = (
     "users", "projects", "members", "api_tokens", "expiries", "trigger_tokens", "hooks",
@@ -258,6 +258,19 @@ def test_a_trigger_token_of_somebody_else_is_told(healthy: Scene) -> None:
     healthy.gitlab.trigger_token("glptt-of-mark", 7, OTHER)
     store("GITLAB_SECRETS", trigger_tokens={"*": "glptt-of-mark"})(healthy)
     assert healthy.findings("--project", "group/app") == []  # a Maintainer may look it up
+    broken: tuple[Callable[[Scene], object], ...] = (
+        lambda s: s.gitlab.admit(7, OTHER, 30),
+        lambda s: setattr(s.gitlab.users[OTHER], "state", "blocked"),
+        lambda s: s.gitlab.remove_member(7, OTHER),
+    )
+    for breaks in broken:
+        with kept(healthy):
+            breaks(healthy)
+            found = healthy.findings("--project", "group/app")
+            assert found == [("trigger_owner", "ref_not_permitted")]
+    healthy.gitlab.trigger_token("glptt-of-olga", 7, OPERATOR)  # which of two it is, nobody tells
+    healthy.gitlab.remove_member(7, OTHER)
+    assert healthy.findings("--project", "group/app") == []
 
 
 def test_nothing_it_shows_is_a_secret(healthy: Scene) -> None:

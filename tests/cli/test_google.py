@@ -189,6 +189,14 @@ def test_a_job_on_vertex_gets_what_the_bootstrap_made_and_its_trust_is_looked_at
     assert (other.job_variables(), list(other.trusts("", project))) == ({}, [])
 
 
+def test_without_gcloud_it_is_said_where_it_comes_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder / "nothing"))
+    with pytest.raises(Unusable, match=r"gcloud is not installed: docs/gcp\.md"):
+        Google({"PROJECT_ID": "p"}).read(GITLAB)
+
+
 def test_what_is_not_there_is_a_sentence(folder: Path) -> None:
     with pytest.raises(Unusable, match="set PROJECT_ID"):
         Google({})

@@ -49,15 +49,15 @@ def test_what_waits_too_long_and_what_was_given_up_is_found_while_another_proces
     long_ago, put = time.time() - 3600, "INSERT INTO requests (run, thread, body, since, taken)"
     with store.transaction() as database:
         database.execute(f"{put} VALUES ('a', 't', '{{}}', ?, 1)", (long_ago,))  # a worker has it
+        database.execute(f"{put} VALUES ('c', 't', '{{}}', ?, 0)", (long_ago,))  # for after it
     assert found(local) == []
     with store.transaction() as database:
-        database.execute(f"{put} VALUES ('b', 't', '{{}}', ?, 0)", (long_ago,))
+        database.execute(f"{put} VALUES ('b', 'u', '{{}}', ?, 0)", (long_ago,))
         database.execute("INSERT INTO records VALUES ('dead//b', 1, '{}', 0)")
-    assert [(each.check, each.reason) for each in found(local)] == [
-        ("queue", Reason.PART_BROKEN),
-        ("dead_letters", Reason.DEAD_LETTER),
-    ]
+    both = [("queue", Reason.PART_BROKEN), ("dead_letters", Reason.DEAD_LETTER)]
+    assert [(each.check, each.reason) for each in found(local)] == both
     store.close()
+    assert [(each.check, each.reason) for each in found(local)] == both
 
 
 def test_a_state_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cli import __main__
 from cli.api import Api
 from tests.support.gitlab.server import Fault
 from tests.support.operator_scene import KEY, OPERATOR, OTHER, TOKEN, Scene
@@ -217,3 +218,36 @@ def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> Non
 def test_what_others_wrote_moves_no_cursor(stage: Scene) -> None:
     stage.gitlab.users[OPERATOR].username = "ol\x1b[2Jga"
     assert "\x1b" not in stage.setup("--dry-run")
+
+
+@pytest.mark.parametrize("typed", ["glpat-…", "canary\x1b[A"])
+def test_what_is_no_token_is_not_sent(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setenv("GITLAB_TOKEN", typed)
+    status, shown = stage.run("setup", "--project", "group/app")
+    assert (status, "that is no token" in shown, "canary" in shown) == (2, True, False)
+    assert not stage.gitlab.calls
+
+
+@pytest.mark.parametrize("stops", [EOFError, KeyboardInterrupt])
+def test_who_types_nothing_or_stops_it_reads_a_sentence(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch, stops: type[BaseException]
+) -> None:
+    def no_answer(_: str) -> str:
+        raise stops
+
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setattr(__main__, "getpass", no_answer)
+    status, shown = stage.run("setup", "--project", "group/app")
+    assert (status, "run it again" in shown) == (2, True)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    stage.setup()
+    assert stage.made() == MADE
+
+
+@pytest.mark.parametrize("command", ["setup", "remove"])
+def test_without_a_place_it_says_how_to_name_one(stage: Scene, command: str) -> None:
+    status, shown = stage.run(command, "--project", "")
+    assert (status, f"make {command} PROJECT=group/app" in shown) == (2, True)
+    assert not stage.gitlab.calls

@@ -42,6 +42,11 @@ def test_the_stack_s_role_and_a_role_of_several_statements_fit() -> None:
     pattern = {"gitlab.com:sub": "project_path:group/*:ref_type:branch:ref:main"}
     like["Statement"][0]["Condition"]["StringLike"] = pattern
     assert names(like) == []
+    any_ = role(sub=None)
+    any_["Statement"] = any_["Statement"][0]  # a policy may have one without a list
+    any_["Statement"]["Condition"]["ForAnyValue:StringLikeIfExists"] = pattern
+    assert names(any_) == []
+    assert trust.providers(any_, URL) == [PROVIDER]
 
 
 @pytest.mark.parametrize(
