@@ -19,6 +19,7 @@ from job import (
     branch,
     confine,
     deadline,
+    findings,
     identity,
     inputs,
     install,
@@ -28,9 +29,11 @@ from job import (
     merge_request,
     messages,
     prompt,
+    prompts,
     publish,
     reply,
     request,
+    review,
     rights,
     session,
     signin,
@@ -184,7 +187,8 @@ class Job:
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
-            run = run._replace(identity=claude)
+            schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
+            run = run._replace(identity=claude, schema=schema)
             return self._with_claude(workspace, folders, run, chosen, context, thread)
 
     def _prepare(
@@ -233,6 +237,7 @@ class Job:
         """Run Claude, publish what it changed and return the reply; leave artifacts either way."""
         transcript: list[str] = []
         result, patch, unpushed = None, b"", b""
+        head = workspace.head  # what Claude sees
         try:
             result = self._run_claude(run, folders, thread, transcript)
             if self._canceled and result.failure:
@@ -252,6 +257,8 @@ class Job:
                 self._report = report._replace(remarks=remarks + kept)
                 raise result.failure
             report = self._report = report._replace(answer=summary.answer, remarks=remarks)
+            if result.structured:
+                report = self._reviewed(workspace, chosen, head, result, report, context)
             if commit:
                 link = self._link
                 made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
@@ -265,6 +272,27 @@ class Job:
             self._stoppable = False  # what is left to do is to say what was done
             made_of = (result, transcript, patch, unpushed)
             artifacts.leave(folders.private, self._log, self._request.id, *made_of)
+
+    def _reviewed(
+        self,
+        workspace: Workspace,
+        chosen: branch.Branch,
+        head: str,
+        result: Result,
+        report: reply.Report,
+        context: branch.Context,
+    ) -> reply.Report:
+        """Put what a review found on the lines it is about; what fits none is in the reply."""
+        found = findings.read(result.structured or {}, self._log.masked)
+        said = report.answer
+        if found.found:  # for the reply, should the job be canceled now
+            self._report = report._replace(answer=f"{said}\n\n{review.everything(found)}")
+        text = partial(workspace.lines, head)
+        own, iid = context.user.get("id"), self._request.iid
+        seen = review.Seen(iid, head, chosen.diff or b"", text, own)
+        part = review.Review(self._gitlab, seen, found).post()
+        self._report = report._replace(answer=f"{said}\n\n{part}".strip())
+        return self._report
 
     def _deadline(self) -> float:
         """Return the seconds Claude has."""

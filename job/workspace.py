@@ -199,6 +199,14 @@ class Workspace:
                     found.append(path)
         return found
 
+    def lines(self, commit: str, path: str) -> list[str] | None:
+        """Return the lines of a file in a commit, without their ends, or None if it has none."""
+        try:
+            text = self._own.run("cat-file", "blob", f"{commit}:{path}").decode("utf-8", "replace")
+        except GitError:
+            return None
+        return text[:-1].split("\n") if text.endswith("\n") else text.split("\n")
+
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
         asked = f"{self.trusted}:{path}\n".encode("utf-8", "surrogateescape")

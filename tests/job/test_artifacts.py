@@ -112,7 +112,7 @@ def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     folder = workspace / ".gitlab-claude"
     assert json.loads((folder / "result.json").read_text()) == {
         "answer": "[MASKED]", "turns": 3, "cost": 0.5, "denied": {"Bash": 2}, "session": "s",
-        "failure": "max_turns", "run": "r",
+        "failure": "max_turns", "run": "r", "structured": None,
     }  # fmt: skip
     assert (folder / "transcript.jsonl").read_text() == "[MASKED]\nb\n"
     assert not (folder / "changes.patch").exists()
