@@ -37,7 +37,8 @@ doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; change
 
 quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py \
-		--ignore=tests/job/test_branch.py --ignore=tests/job/test_workspace.py
+		--ignore=tests/job/test_branch.py --ignore=tests/job/test_diff.py \
+		--ignore=tests/job/test_workspace.py
 
 test: check  ## the same, and every test
 	$(PYTEST)

@@ -10,7 +10,7 @@ from cli.api import Api
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
 from cli.doctor import doctor
-from cli.installation import Unusable, printable, say
+from cli.installation import Unusable, keep_login, printable, proxy, say
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
@@ -19,7 +19,12 @@ from shared.installation.readers import SettingsError
 from shared.installation.settings import Settings
 from shared.installation.settings_file import PLATFORMS
 
-_NAMES = {"Your": "GITLAB_TOKEN", "Token": "BOT_TOKEN", "API": "ANTHROPIC_API_KEY"}
+_NAMES = {
+    "Your": "GITLAB_TOKEN",
+    "Token": "BOT_TOKEN",
+    "API": "ANTHROPIC_API_KEY",
+    "Proxy's": "PROXY_LOGIN",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +41,9 @@ def main(arguments: list[str]) -> int:
         chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
         token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
         read = Settings.read(settings)
-        api = Api(read.gitlab_url, token, read.proxy)
+        if words.command == "setup" and words.proxy_login and not words.dry_run:
+            keep_login(installation, ask("Proxy's name and password, with a colon between them: "))
+        api = Api(read.gitlab_url, token, proxy(installation, read.proxy))
         connection = Connection(api, installation, settings, chosen, say)
         if words.command == "setup":
             setup(connection, ask, own_bot=words.bot_token)
@@ -70,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         place.add_argument("--group", help="its path or id: all its projects")
     commands.choices["setup"].add_argument(
         "--bot-token", action="store_true", help="ask for the token of a bot user of your own"
+    )
+    commands.choices["setup"].add_argument(
+        "--proxy-login", action="store_true", help="ask for the login of GITLAB_PROXY, and keep it"
     )
     doctor_ = commands.choices["doctor"]
     doctor_.add_argument(

@@ -8,7 +8,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.installation import HOW_TO_DEPLOY, WEBHOOK, Finding, Unusable
+from cli import trust
+from cli.installation import HOW_TO_DEPLOY, WEBHOOK, Check, Finding, Unusable
 from functions.aws.adapters import client
 from shared.installation.settings import VARIABLES
 from shared.installation.settings_file import PLACES, parameter_name
@@ -79,19 +80,108 @@ class Aws:
             return "the function sweep failed: its log says why"
         return "" if answer["gitlab"] == "answers" else str(answer["gitlab"])
 
-    def findings(self) -> Iterator[Finding]:
-        """Return a stack that stands half, runs that were given up, alarms that went off."""
+    def checks(self) -> Mapping[str, Check]:
+        """Return what is looked at: the stack, its public address, queue, schedule and alarms."""
+        return {
+            "stack": self._stands,
+            "function_url": self._public,
+            "queue": self._carried,
+            "schedule": self._scheduled,
+            "dead_letters": self._dead_letters,
+            "alarms": self._alarms,
+            "alarm_mail": self._alarm_mail,
+        }
+
+    def trusts(self, url: str, project: Mapping[str, Any]) -> Iterator[Finding]:
+        """Look at the trust policy of the job's role, and the identity provider it names."""
+        arn = self._outputs.get("AwsRoleToAssume")
+        if not arn:  # the model is not on Bedrock
+            return
+        iam = client("iam")
+        with _told():
+            role = iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
+        document = role["AssumeRolePolicyDocument"]
+        yield from trust.of_role(document, url, project)
+        federated = str(document["Statement"][0].get("Principal", {}).get("Federated", ""))
+        with _told():
+            try:
+                provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=federated)
+            except iam.exceptions.NoSuchEntityException:
+                provider = None
+        yield from trust.of_oidc_provider(provider, url)
+
+    def _stands(self) -> Iterator[Finding]:
         status = str(self._stack["StackStatus"])
         if status not in _STANDING:
             cure = "Look at the stack's events in CloudFormation, then run make deploy-aws."
-            yield Finding("stack", Reason.PART_BROKEN, f"the stack is in {status}", cure)
+            yield _part("stack", f"the stack is in {status}", cure)
+
+    def _public(self) -> Iterator[Finding]:
+        """Look at the permissions that a function URL takes to be public; since 2025-10 two.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+        """
+        functions, name = client("lambda"), self._resource("ReceiveFunction")
+        with _told():
+            try:
+                policy = json.loads(functions.get_policy(FunctionName=name)["Policy"])
+            except functions.exceptions.ResourceNotFoundException:  # it has none
+                policy = {"Statement": []}
+        granted = {
+            str(each.get("Action"))
+            for each in policy["Statement"]
+            if each.get("Effect") == "Allow" and each.get("Principal") in ("*", {"AWS": "*"})
+        }
+        for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+            if not {action, "lambda:*"} & granted:
+                text = f"the webhook's address is not public: {action} is not allowed to everybody"
+                cure = "Run make deploy-aws with a newer SAM CLI; see whether a policy forbids it."
+                yield _part("function_url", text, cure)
+
+    def _carried(self) -> Iterator[Finding]:
+        """Look whether dispatch is fed: a mapping that is off leaves every run waiting."""
+        name = self._resource("DispatchFunction")
+        with _told():
+            found = client("lambda").list_event_source_mappings(FunctionName=name)
+        states = [str(each.get("State")) for each in found["EventSourceMappings"]]
+        if not states or "Disabled" in states:
+            cure = "Enable the trigger of the function dispatch in Lambda, or run make deploy-aws."
+            yield _part("queue", "dispatch does not take what waits in the queue", cure)
+
+    def _scheduled(self) -> Iterator[Finding]:
+        name = self._resource("SweepFunctionClock")
+        with _told():
+            found = client("events").describe_rule(Name=name)
+        if found.get("State", "").startswith("DISABLED"):
+            cure = f"aws events enable-rule --name {name}"
+            yield _part("schedule", "the schedule of sweep is off", cure)
+
+    def _dead_letters(self) -> Iterator[Finding]:
         dead = self._waiting("DeadLettersUrl")
         if dead:
             cure = 'Mend the cause, then invoke sweep with {"replay": "all"}.'
             yield Finding("dead_letters", Reason.DEAD_LETTER, f"{dead} were given up", cure)
-        for alarm in self._alarms():
+
+    def _alarms(self) -> Iterator[Finding]:
+        prefix = f"{self._stack_name}-"
+        with _told():
+            found = client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")
+        for alarm in found.get("MetricAlarms", []):
             cure = str(alarm.get("AlarmDescription") or "See CloudWatch.")
-            yield Finding("alarms", Reason.PART_BROKEN, f"alarm {alarm['AlarmName']} is on", cure)
+            yield _part("alarms", f"alarm {alarm['AlarmName']} is on", cure)
+
+    def _alarm_mail(self) -> Iterator[Finding]:
+        """Look whether whoever is to be told of alarms has confirmed that they want to be."""
+        mail = self.environment().get("ALARM_EMAIL")
+        if not mail:
+            return
+        topic = self._resource("AlarmTopic")
+        with _told():
+            found = client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        if not [each for each in found if each["SubscriptionArn"].startswith("arn:")]:
+            text = f"{mail} is not told of alarms: the subscription is not confirmed"
+            cure = "Follow the link in AWS's message; it ends after 3 days: then subscribe anew."
+            yield _part("alarm_mail", text, cure)
 
     @cached_property
     def _stack(self) -> dict[str, Any]:
@@ -123,11 +213,17 @@ class Aws:
             found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return int(found["Attributes"][names[0]])
 
-    def _alarms(self) -> list[dict[str, Any]]:
-        prefix = f"{self._stack_name}-"
+    def _resource(self, name: str) -> str:
+        """Return what a resource of the template is called in AWS."""
         with _told():
-            found = client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")
-        return list(found.get("MetricAlarms", []))
+            found = client("cloudformation").describe_stack_resource(
+                StackName=self._stack_name, LogicalResourceId=name
+            )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def _part(check: str, seen: str, cure: str) -> Finding:
+    return Finding(check, Reason.PART_BROKEN, seen, cure)
 
 
 @contextmanager

@@ -5,21 +5,22 @@ GitLabError, and is told as one that could not be made.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 from urllib.request import Request, urlopen
 
 from cli.api import MAINTAINER, Api, branch_level, under, version
-from cli.connection import EVENTS, JOB_TOKEN, Json, same
+from cli.connection import EVENTS, JOB_TOKEN, OLDEST, Json, same
 from cli.installation import Finding
+from cli.variables import MODEL_VARIABLES
 from shared.gitlab.values import Cause, GitLabError
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason
 
 DEVELOPER = 30
-OLDEST = (17, 0)
 _SOON = 14  # days
+_OVERRIDES = {"maintainer": 40, "owner": 50, "no_one_allowed": 60}
 _CURES = {
     Cause.DNS: "Correct GITLAB_URL, or let the machine resolve the name: docs/self-managed.md",
     Cause.TCP: "Correct the port of GITLAB_URL, or open the firewall: docs/self-managed.md",
@@ -28,12 +29,6 @@ _CURES = {
     Cause.TIMEOUT: "See whether GitLab is overloaded, or a firewall drops what is sent.",
     Cause.BROKEN: "See whether a proxy or a firewall ends the connection.",
     Cause.NOT_GITLAB: "Correct GITLAB_URL: another page is there, or a relative URL is missing.",
-}
-# The CI/CD variables without which a job has no model, by provider; one of each row suffices.
-_MODEL_VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "anthropic": (("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_FEDERATION_RULE_ID"),),
-    "bedrock": (("AWS_ROLE_TO_ASSUME", "AWS_ROLE_ARN"),),
-    "vertex": (("GCP_WORKLOAD_IDENTITY_PROVIDER",), ("GCP_SERVICE_ACCOUNT",), ("GCP_PROJECT_ID",)),
 }
 
 
@@ -157,6 +152,18 @@ def trigger(seen: Seen) -> Iterator[Finding]:
         yield found("trigger_token_expires", Reason.TOKEN_EXPIRES, text)
 
 
+def pipeline_variables(seen: Seen) -> Iterator[Finding]:
+    """Look whether the bot may give a pipeline variables, where a job of one's own needs them.
+
+    Ours takes the request without. https://docs.gitlab.com/ci/variables/#restrict-pipeline-variables;
+    Maintainers alone are told of it.
+    """
+    needed = _OVERRIDES.get(str(seen.project.get("ci_pipeline_variables_minimum_override_role")))
+    if needed and seen.level < needed and not _ours(seen):
+        text = f"the project lets @{seen.bot['username']} give pipelines no variables"
+        yield found("pipeline_variables", Reason.VARIABLES_FORBIDDEN, text)
+
+
 def ci(seen: Seen) -> Iterator[Finding]:
     """Look at the CI/CD configuration as GitLab reads it: `GET /projects/:id/ci/lint`."""
     if not seen.project.get("default_branch"):
@@ -179,7 +186,7 @@ def variables(seen: Seen) -> Iterator[Finding]:
     known = {each["key"]: each for each in seen.api.all(f"{seen.path}/variables")}
     known = _inherited(seen) | known
     protected = seen.project.get("default_branch") and branch_level(seen.api, seen.project) > 0
-    wanted = ((JOB_TOKEN,), *_MODEL_VARIABLES[seen.settings.provider.name])
+    wanted = ((JOB_TOKEN,), *MODEL_VARIABLES[seen.settings.provider.name])
     for names in wanted:
         have = [known[name] for name in names if name in known]
         check = "job_token" if names == (JOB_TOKEN,) else "model_variable"
@@ -214,10 +221,22 @@ def _inherited(seen: Seen) -> dict[str, Json]:
 
 
 def runner(seen: Seen) -> Iterator[Finding]:
-    """Look for a runner: `GET /projects/:id/runners?status=online`."""
-    runners = seen.api.all(f"{seen.path}/runners", status="online")
+    """Look for a runner that has the tags of the job: `GET /projects/:id/runners?status=online`."""
+    query = {"status": "online"}
+    if tags := [str(tag) for each in _ours(seen) for tag in each.get("tag_list") or ()]:
+        query["tag_list"] = ",".join(tags)
+    runners = seen.api.all(f"{seen.path}/runners", **query)
     if not [each for each in runners if not each.get("paused")]:
-        yield found("runner", Reason.NO_RUNNER, "no runner is online")
+        which = f" with the job's tags {', '.join(tags)}" if tags else ""
+        yield found("runner", Reason.NO_RUNNER, f"no runner{which} is online")
+
+
+def _ours(seen: Seen) -> list[Json]:
+    """Return our job as GitLab reads the default branch's configuration, if it is there."""
+    if not seen.project.get("default_branch"):
+        return []
+    checked = seen.api.get(f"{seen.path}/ci/lint", include_jobs=True)
+    return [each for each in checked.get("jobs") or () if each["name"] == "claude"]
 
 
 def hook(seen: Seen) -> Iterator[Finding]:
@@ -266,6 +285,7 @@ PROJECT_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
     runs_pipelines,
     rights,
     trigger,
+    pipeline_variables,
     ci,
     variables,
     runner,

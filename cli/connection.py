@@ -22,7 +22,7 @@ MARK = "gitlab-claude-trigger"
 BRANCH, FILE = "claude-setup", ".gitlab/claude.yml"
 ISSUE = "Claude: is it connected?"
 JOB_TOKEN = "GITLAB_ACCESS_TOKEN"  # noqa: S105  the variable's name
-SIGNED_SINCE, HIDDEN_SINCE = (19, 0), (17, 4)
+OLDEST, SIGNED_SINCE, HIDDEN_SINCE = (17, 0), (19, 0), (17, 4)
 
 
 class Words(NamedTuple):

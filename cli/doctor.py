@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cli import checks
 from cli.api import Api, under
 from cli.checks import Seen, found, unreached
-from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, say
+from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, proxy, say
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError, WebhookSecrets
@@ -73,7 +73,8 @@ def examine(settings: Mapping[str, str], installation: Installation, projects: l
         report.findings.append(found("settings", Reason.SETTING_WRONG, str(error)))
         return report
     report.findings.extend(_settings(settings, deployed, found_settings))
-    report.add("platform", installation.findings)
+    for name, check in installation.checks().items():
+        report.add(name, check)
     report.findings.extend(checks.public_url(url))
     report.findings.extend(_secrets(installation))
     report.add("from_inside", lambda: _from_inside(installation))
@@ -86,9 +87,6 @@ def _from_inside(installation: Installation) -> Iterator[Finding]:
     if failed:
         text = f"the functions do not reach GitLab: {failed}"
         yield found("from_inside", Reason.GITLAB_UNAVAILABLE, text, checks.cure_of(failed))
-    elif failed is None and installation.name == "google":
-        message = "sweep takes no call from outside; its log tells what failed"
-        raise Unusable(message)
 
 
 def _settings(
@@ -129,7 +127,7 @@ def _gitlab(
     token, triggers = str(secrets.get("api_token") or ""), secrets.get("trigger_tokens") or {}
     if not token.isascii() or not token:
         return
-    api = Api(settings.gitlab_url, token, settings.proxy)
+    api = Api(settings.gitlab_url, token, proxy(installation, settings.proxy))
     try:
         bot = api.get("/user")
     except GitLabError as error:
@@ -145,7 +143,7 @@ def _gitlab(
     bound = [str(key) for kept in hooks.values() if isinstance(kept, dict) for key in kept]
     for name in dict.fromkeys(named):
         try:
-            _project(report, api, bot, name, (installation.url(), settings, triggers, bound))
+            _project(report, api, bot, name, (installation, settings, triggers, bound))
         except GitLabError as error:
             report.findings.append(unreached("project", error))
 
@@ -155,9 +153,9 @@ def _project(
     api: Api,
     bot: dict[str, Any],
     name: str,
-    known: tuple[str, Settings, Mapping[str, str], list[str]],
+    known: tuple[Installation, Settings, Mapping[str, str], list[str]],
 ) -> None:
-    url, settings, triggers, bound = known
+    installation, settings, triggers, bound = known
     project = api.find(under("projects", name))
     if project is None:
         text = f"@{bot['username']} cannot see the project {name}"
@@ -168,6 +166,7 @@ def _project(
     by_group = any(path.lower().startswith(f"{each.lower()}/") for each in bound)
     token = next((triggers[key] for key in keys if key in triggers), "")
     level = int(member.get("access_level", 0))
-    seen = Seen(api, project, bot, level, token, url, settings, by_group)
+    seen = Seen(api, project, bot, level, token, installation.url(), settings, by_group)
     for check in checks.PROJECT_CHECKS:
         report.add(check.__name__, lambda check=check: check(seen))  # type: ignore[misc]
+    report.add("job_trust", lambda: installation.trusts(settings.gitlab_url, project))

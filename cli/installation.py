@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from functions.gitlab.client import with_login
 from shared.outcome.reasons import Reason
 
 WEBHOOK, GITLAB = "WEBHOOK_SECRETS", "GITLAB_SECRETS"
@@ -22,6 +23,9 @@ class Finding(NamedTuple):
     reason: Reason
     seen: str
     cure: str
+
+
+Check = Callable[[], Iterator[Finding]]
 
 
 class Installation(Protocol):
@@ -48,10 +52,19 @@ class Installation(Protocol):
         """Return the CI/CD variables that the job needs and that are no secret."""
 
     def look(self) -> str | None:
-        """Ask the functions whether they reach GitLab: "" if so, what failed, None: cannot ask."""
+        """Ask the functions whether they reach GitLab: "" if so, else what failed.
 
-    def findings(self) -> Iterator[Finding]:
-        """Return what is wrong with the platform's own parts."""
+        None where they run on this machine. Raises Unusable where they cannot be asked.
+        """
+
+    def checks(self) -> Mapping[str, Check]:
+        """Return the checks of the platform's own parts; each raises Unusable where it cannot."""
+
+    def trusts(self, url: str, project: Mapping[str, Any]) -> Iterator[Finding]:
+        """Return why the model's cloud would not take the identity token of the project's job.
+
+        `url` is GitLab's, and the token's issuer. Raises Unusable where it cannot be seen.
+        """
 
 
 def document(installation: Installation, name: str) -> dict[str, Any]:
@@ -64,6 +77,21 @@ def document(installation: Installation, name: str) -> dict[str, Any]:
         message = f"{name} is no JSON object: mend what is stored, or store {{}}, then run again"
         raise Unusable(message)
     return found
+
+
+def proxy(installation: Installation, address: str) -> str:
+    """Return the address of GITLAB_PROXY with the login that the secrets hold for it, if any."""
+    login = document(installation, GITLAB).get("proxy_login") if address else ""
+    return with_login(address, str(login or ""))
+
+
+def keep_login(installation: Installation, login: str) -> None:
+    """Store the proxy's login among the secrets; raise Unusable where it is none."""
+    if not all((*login.partition(":"), login.isascii(), login.isprintable())):
+        message = "the proxy's login is its name, a colon and its password, of printable ASCII"
+        raise Unusable(message)
+    known = document(installation, GITLAB)
+    installation.write(GITLAB, json.dumps(known | {"proxy_login": login}))
 
 
 def printable(text: str) -> str:

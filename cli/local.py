@@ -1,14 +1,19 @@
 """The local platform: a folder with its state, beside which `make run` looks for the secrets."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from cli.installation import Finding, Unusable
+from cli.installation import Check, Finding, Unusable
 from functions.local.handlers import secret_file
 from shared.outcome.reasons import Reason
 
 _OTHERS = 0o077
+_LATE = 15 * 60.0  # seconds; as the alarms of the clouds
 
 
 class Local:
@@ -56,10 +61,46 @@ class Local:
         """Return that nobody is asked: the doctor's own look is made from the same machine."""
         return None
 
-    def findings(self) -> Iterator[Finding]:
-        """Return secrets that others may read."""
+    def checks(self) -> Mapping[str, Check]:
+        """Return what is looked at: the files of the secrets, and what waits in the queue."""
+        return {"secret_files": self._secret_files, "queue": self._queue}
+
+    def trusts(self, _url: str, _project: Mapping[str, Any]) -> Iterator[Finding]:
+        """Return nothing: the cloud of a model is not this platform's to look into."""
+        return iter(())
+
+    def _queue(self) -> Iterator[Finding]:
+        """Look into the file of queue and records, which another process writes, and only read."""
+        file = (self._folder / "state.sqlite3").resolve()
+        if not file.exists():
+            return
+        oldest, dead = _waiting(file)
+        if oldest and time.time() - oldest > _LATE:
+            cure = "See the log of make run; if it does not run, start it."
+            yield Finding("queue", Reason.PART_BROKEN, "a run waits for more than 15 minutes", cure)
+        if dead:
+            cure = "Mend the cause, which the log names, then send the mention again."
+            yield Finding("dead_letters", Reason.DEAD_LETTER, f"{dead} were given up", cure)
+
+    def _secret_files(self) -> Iterator[Finding]:
         for document in ("WEBHOOK_SECRETS", "GITLAB_SECRETS"):
             file = secret_file(self._folder, document)
             if file.exists() and file.stat().st_mode & _OTHERS:
                 cure = f"chmod 600 {file}"
                 yield Finding("secret_files", Reason.PART_BROKEN, f"{file}: others may read", cure)
+
+
+def _waiting(file: Path) -> tuple[float, int]:
+    """Return since when (Unix seconds, 0: none) the oldest request is due, and the dead letters."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            (oldest,) = database.execute(
+                "SELECT min(max(due, since)) FROM requests WHERE taken = 0"
+            ).fetchone()
+            (dead,) = database.execute(
+                "SELECT count(*) FROM records WHERE key LIKE 'dead//%'"
+            ).fetchone()
+    except sqlite3.Error as error:
+        message = f"{file} cannot be read ({type(error).__name__})"
+        raise Unusable(message) from error
+    return float(oldest or 0), int(dead)

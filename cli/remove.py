@@ -3,7 +3,7 @@
 import json
 
 from cli.api import under
-from cli.connection import BRANCH, ISSUE, Connection
+from cli.connection import BRANCH, ISSUE, Connection, Json
 from cli.installation import GITLAB, WEBHOOK
 from shared.gitlab.values import GitLabError
 
@@ -56,23 +56,34 @@ def _forget(connection: Connection) -> None:
     names = {str(each["id"]) for each in connection.projects} | {connection.name.lower()}
     tokens = connection.gitlab.get("trigger_tokens", {})
     left = {name: token for name, token in tokens.items() if name not in names}
-    path = f"{connection.path}/access_tokens"
-    try:
-        known = connection.api.all(path, state="active")
-        ours = [each for each in known if each["name"] == connection.bot_name]
-    except GitLabError as error:
-        if error.status not in (401, 403, 404):  # a tier without access tokens
-            raise
-        ours = []
-    content = {"api_token": connection.gitlab.get("api_token"), "trigger_tokens": left}
+    ours = [
+        (f"{what} {connection.bot_name}", f"{connection.path}/{kind}/{each['id']}")
+        for what, kind in (
+            ("access token", "access_tokens"),
+            ("service account", "service_accounts"),
+        )
+        for each in _made(connection, kind)
+    ]
+    content = connection.gitlab | {"trigger_tokens": left}
     _store(connection, GITLAB, content if left and not ours else {})
     for key in ("signing_tokens", "secret_tokens"):
         kept = connection.webhook.get(key)
         if isinstance(kept, dict):
             connection.webhook[key] = {n: t for n, t in kept.items() if n not in names}
     _store(connection, WEBHOOK, {k: v for k, v in connection.webhook.items() if v})
-    for token in ours:
-        _delete(connection, f"access token {token['name']}", f"{path}/{token['id']}")
+    for what, path in ours:
+        _delete(connection, what, path)
+
+
+def _made(connection: Connection, kind: str) -> list[Json]:
+    """Return the access tokens or service accounts that setup made; none where GitLab has none."""
+    try:
+        known = connection.api.all(f"{connection.path}/{kind}")
+    except GitLabError as error:
+        if error.status not in (400, 401, 403, 404):  # a matter of tier, version and role
+            raise
+        return []
+    return [e for e in known if e["name"] == connection.bot_name and e.get("active", True)]
 
 
 def _store(connection: Connection, name: str, content: dict[str, object]) -> None:

@@ -6,12 +6,11 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from job import merge_request, messages, prompt
+from job import diff, merge_request, messages, prompt
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
 from job.harmless import quiet
-from job.workspace import LARGEST_DIFF, Workspace
 from shared.contract.ai_flow import MERGE_REQUEST, REVIEW
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from job.inputs import Inputs
     from job.job_log import Log
     from job.request import Request
+    from job.workspace import Workspace
 
 
 class Context(NamedTuple):
@@ -126,13 +126,13 @@ def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> 
             workspace.fetch_commit(head)
     else:
         head = asked.start
-    diff = workspace.diff(asked.base, head, refs if isinstance(refs, dict) else {})
-    if diff is None and prompt.command(request) == REVIEW:
+    told = diff.since(workspace, asked.base, head, refs if isinstance(refs, dict) else {})
+    if told is None and prompt.command(request) == REVIEW:
         raise Failure(Reason.NO_DIFF)
     remarks = [*asked.remarks, *([messages.REMARK_BRANCH_MOVED] if moved else [])]
-    if diff is None:
+    if told is None:
         remarks.append(messages.REMARK_NO_DIFF)
-    elif len(diff) > LARGEST_DIFF:
+    elif len(told) > diff.LARGEST:
         remarks.append(messages.REMARK_DIFF_CUT)
     if asked.head:
         chosen = Branch(name, asked.target, found, asked.head, asked_in=True)
@@ -140,7 +140,7 @@ def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> 
     else:
         chosen = _of_ours(workspace, asked.start, asked.base, asked.target, context)
     kept = messages.REMARK_MOVED_KEPT if moved and context.inputs.branch_moved == "stop" else ""
-    return chosen._replace(diff=diff, kept=kept, remarks=tuple(remarks))
+    return chosen._replace(diff=told, kept=kept, remarks=tuple(remarks))
 
 
 def _on(workspace: Workspace, branch: Branch, base: str, context: Context) -> Branch:

@@ -12,11 +12,12 @@ from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLabError
 from job.harmless import quiet
-from job.workspace import Author, Change, Workspace
+from job.workspace import Author, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from job.changes import Change
     from job.merge_request import Summary
 
 _MOST_NAMED = 10  # files in a remark
@@ -52,7 +53,7 @@ def beside(workspace: Workspace, branch: Branch, changes: list[Change]) -> tuple
     remarks = [left.remark(workspace.left)] if workspace.left else []
     if branch.conflicts and not changes:
         remarks.append(messages.REMARK_UNRESOLVED.format(files=_named(branch.conflicts)))
-    collisions = workspace.collisions(changes)
+    collisions = workspace.contents.collisions(changes)
     if collisions:
         remarks.append(messages.REMARK_CASE.format(files=_named(collisions)))
     return tuple(quiet(remark) for remark in remarks)
@@ -69,11 +70,11 @@ def _kept_back(
 
     They would say in public what was asked internally, or would hold a secret of the job.
     """
-    secrets = context.log.secrets
-    holding = [change.path for change in changes if workspace.brings(change, secrets.are_in)]
+    contents, secrets = workspace.contents, context.log.secrets
+    holding = [change.path for change in changes if contents.brings(change, secrets.are_in)]
     if holding:
         return messages.REMARK_NOT_TO_LEAVE.format(files=_named(holding))
-    unresolved = workspace.unresolved(commit, branch.conflicts)
+    unresolved = contents.unresolved(commit, branch.conflicts)
     if unresolved:
         return messages.REMARK_UNRESOLVED.format(files=_named(unresolved))
     return branch.kept if context.audience.pushes else messages.REMARK_NOT_PUSHED
@@ -98,9 +99,9 @@ def publish(
         return Published("", "", (quiet(why),))
     if branch.asked_in:
         _still_open(context)
-    paths = [change.path for change in changes]
+    paths, contents = [change.path for change in changes], workspace.contents
     try:
-        changes_ci = ci_files.touched(paths, context.environment, workspace.names, workspace.seen)
+        changes_ci = ci_files.touched(paths, context.environment, contents.names, contents.seen)
         _push(workspace, commit, branch, context, skip_ci=changes_ci)
         url = "" if branch.asked_in else _open(branch, summary, link, context)
     except Failure as failure:

@@ -7,6 +7,7 @@ draft whose position it cannot find, and loses it when it publishes: such a one 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job import findings, lines, messages, prompt, told
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from job.audience import Audience
+    from job.branch import Context
     from job.findings import Finding, Findings
     from job.lines import Diff, Line
     from job.request import Request
+    from job.workspace import Workspace
 
 MOST = 50  # notes of one review: what is more stands in the reply
 _PAGES = 30  # of a hundred files: GitLab compares no more than 3,000
@@ -60,6 +63,12 @@ def wanted(request: Request, audience: Audience) -> bool:
     """
     asked = request.kind == MERGE_REQUEST and prompt.command(request) == REVIEW
     return asked and not audience.internal
+
+
+def seen(workspace: Workspace, head: str, diff: bytes, request: Request, context: Context) -> Seen:
+    """Return what Claude looked at: the commit `head` of the merge request, and its diff."""
+    text = partial(workspace.lines, head)
+    return Seen(request.iid, head, diff, text, context.user.get("id"))
 
 
 def everything(found: Findings) -> str:

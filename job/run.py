@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
@@ -19,18 +18,14 @@ from job import (
     branch,
     confine,
     deadline,
-    findings,
     identity,
     inputs,
     install,
-    left,
     masking,
     mcp,
-    merge_request,
     messages,
     prompt,
     prompts,
-    publish,
     reply,
     request,
     review,
@@ -41,21 +36,20 @@ from job import (
     uploads,
     withheld,
 )
-from job.claude import Claude, Result, Run, arguments, variables
+from job.cancel import Cancel
+from job.claude import Claude, Run
 from job.failures import Failure, Reason
 from job.git import Login
 from job.gitlab import GitLab, GitLabError
 from job.harmless import quiet
 from job.job_log import Log
-from job.progress import Progress
+from job.step import Step
 from job.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from job.folders import Folders
-
-_LOGGED = 4000  # the last bytes of what Claude Code writes to standard error
 
 
 def main(paths: list[str]) -> int:
@@ -97,20 +91,17 @@ class Job:
         ca_file = environment.get("CI_SERVER_TLS_CA_FILE") or None
         project = environment.get("CI_PROJECT_ID", "")
         url = environment["CI_API_V4_URL"]
-        self._canceled = self._stoppable = False
+        self._claude = Claude()
+        self._cancel = Cancel(self._claude)
         self._gitlab = GitLab(
-            url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._pause
+            url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._cancel.pause
         )
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
         self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
-        self._claude = Claude()
-        self._pushed = ""
-        self._report: reply.Report | None = None
 
     def run(self) -> int:
         """Do the work; return the exit code, or raise Failure if GitLab takes no token of ours."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._cancel)
+        self._cancel.catch(self._gitlab.hurry)
         confine.end_with_parent()
         user = self._user()
         if sources.own_push(self._environment, user):
@@ -128,33 +119,34 @@ class Job:
         self._in_order()
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
-        text, code = self._outcome(context, thread)
+        step = Step(self._claude, self._cancel, context, thread, self._link)
+        text, code = self._outcome(context, step)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
-            thread.say(text, self._pushed)
+            thread.say(text, step.pushed)
         except GitLabError as error:
             failed = messages.REPLY_FAILED.format(error=error)
             self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")
             code = code or Reason.GITLAB_REFUSED.code
         return code
 
-    def _outcome(self, context: branch.Context, thread: reply.Thread) -> tuple[str, int]:
+    def _outcome(self, context: branch.Context, step: Step) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
             token = self._inputs.token_variable
-            self._begin()
+            self._cancel.begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
-            return self._work(context, thread), 0
+            return self._work(context, step), 0
         except Failure as error:
-            self._stoppable = False
+            self._cancel.stoppable = False
             failure = error
             self._log.line(f"\n{failure.text}", step=failure.reason.name.lower())
         except Exception as error:  # noqa: BLE001  whatever it is, the person who asked is told
             failure = Failure(Reason.DEFECT, name=type(error).__name__)
             self._log.line(traceback.format_exc(), step=type(error).__name__)
-        return reply.failed(self._link, failure, self._report), failure.code
+        return reply.failed(self._link, failure, step.report), failure.code
 
-    def _work(self, context: branch.Context, thread: reply.Thread) -> str:
+    def _work(self, context: branch.Context, step: Step) -> str:
         """Do everything between the first word and the last, which is returned."""
         environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
@@ -189,7 +181,7 @@ class Job:
             workspace.guard()
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
             run = run._replace(identity=claude, schema=schema)
-            return self._with_claude(workspace, folders, run, chosen, context, thread)
+            return step.run(workspace, folders, run, chosen, self._request)
 
     def _prepare(
         self,
@@ -225,106 +217,10 @@ class Job:
             resume=resume,
         )
 
-    def _with_claude(
-        self,
-        workspace: Workspace,
-        folders: Folders,
-        run: Run,
-        chosen: branch.Branch,
-        context: branch.Context,
-        thread: reply.Thread,
-    ) -> str:
-        """Run Claude, publish what it changed and return the reply; leave artifacts either way."""
-        transcript: list[str] = []
-        result, patch, unpushed = None, b"", b""
-        head = workspace.head  # what Claude sees
-        try:
-            result = self._run_claude(run, folders, thread, transcript)
-            if self._canceled and result.failure:
-                raise result.failure  # what is left of GitLab's time is for the reply
-            if self._inputs.resume:
-                config = run.home / ".claude"
-                session.save(folders.sessions, self._request.target, config, result.session)
-            changes = workspace.changes()
-            summary = merge_request.summary(result.answer, self._request, self._audience)
-            commit = publish.keep(workspace, changes, summary.title, context) if changes else ""
-            patch = workspace.patch(commit) if commit else b""
-            unpushed = left.archive(workspace.left, workspace.folder, self._log.secrets.without)
-            report = self._reported(result)
-            remarks = (*chosen.remarks, *publish.beside(workspace, chosen, changes))
-            if result.failure:
-                kept = (messages.REMARK_PATCH,) if commit else ()
-                self._report = report._replace(remarks=remarks + kept)
-                raise result.failure
-            report = self._report = report._replace(answer=summary.answer, remarks=remarks)
-            if result.structured:
-                report = self._reviewed(workspace, chosen, head, result, report, context)
-            if commit:
-                link = self._link
-                made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
-                self._stoppable, self._pushed = False, made.commit
-                report = report._replace(merge_request=made.url, pushed=made.commit[:8])
-                report = report._replace(remarks=report.remarks + made.remarks)
-            nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
-            self._log.line(f"\n{report.merge_request or report.pushed or nothing}")
-            return reply.finished(self._link, report)
-        finally:
-            self._stoppable = False  # what is left to do is to say what was done
-            made_of = (result, transcript, patch, unpushed)
-            artifacts.leave(folders.private, self._log, self._request.id, *made_of)
-
-    def _reviewed(
-        self,
-        workspace: Workspace,
-        chosen: branch.Branch,
-        head: str,
-        result: Result,
-        report: reply.Report,
-        context: branch.Context,
-    ) -> reply.Report:
-        """Put what a review found on the lines it is about; what fits none is in the reply."""
-        found = findings.read(result.structured or {}, self._log.masked)
-        said = report.answer
-        if found.found:  # for the reply, should the job be canceled now
-            self._report = report._replace(answer=f"{said}\n\n{review.everything(found)}")
-        text = partial(workspace.lines, head)
-        own, iid = context.user.get("id"), self._request.iid
-        seen = review.Seen(iid, head, chosen.diff or b"", text, own)
-        part = review.Review(self._gitlab, seen, found).post()
-        self._report = report._replace(answer=f"{said}\n\n{part}".strip())
-        return self._report
-
     def _deadline(self) -> float:
         """Return the seconds Claude has."""
         minutes = self._inputs.timeout_minutes
         return deadline.seconds(self._environment, minutes, self._began)
-
-    def _run_claude(
-        self, run: Run, folders: Folders, thread: reply.Thread, transcript: list[str]
-    ) -> Result:
-        progress = Progress(self._log, time.monotonic, thread.update, self._link)
-        errors, began = folders.private / "stderr", time.monotonic()
-        with self._log.section(messages.SECTION_CLAUDE), errors.open("wb") as stderr:
-            result = self._claude.run(
-                arguments(run, self._inputs),
-                variables(run, self._inputs, self._environment),
-                run,
-                self._inputs,
-                progress.event,
-                transcript.append,
-                stderr,
-            )
-        self._seconds = time.monotonic() - began
-        if result.failure:
-            said = self._log.masked(errors.read_bytes().decode("utf-8", "replace"))
-            self._log.line(said[-_LOGGED:])
-        # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
-        result = result._replace(answer=self._log.masked(result.answer))
-        self._report = self._reported(result)
-        return result
-
-    def _reported(self, result: Result) -> reply.Report:
-        return reply.Report("", result.turns, result.cost, self._seconds, result.denied)
 
     def _user(self) -> Mapping[str, object]:
         try:
@@ -344,28 +240,6 @@ class Job:
         key = quote(f"claude-{self._environment.get('AI_FLOW_THREAD', '')}", safe="")
         with suppress(GitLabError):
             self._gitlab.put(f"resource_groups/{key}", {"process_mode": "oldest_first"})
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, but not on when the job is canceled."""
-        end = time.monotonic() + seconds
-        while not self._canceled and time.monotonic() < end:
-            time.sleep(0.1)
-
-    def _begin(self) -> None:
-        self._stoppable = True
-        if self._canceled:
-            raise Failure(Reason.CANCELED)
-
-    def _cancel(self, _number: int, _frame: object) -> None:
-        """End what goes on, at once, on the first signal; the reply is still to be written."""
-        again, self._canceled = self._canceled, True
-        if again:
-            return
-        self._gitlab.hurry()
-        if self._claude.running:
-            self._claude.stop(Failure(Reason.CANCELED))
-        elif self._stoppable:
-            raise Failure(Reason.CANCELED)
 
 
 def _write(text: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from job import guides, messages
+from job.changes import Change, Contents, agent_files
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
 from job.left import Left, Watch
@@ -17,19 +17,9 @@ from shared.contract.ai_flow import SHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Callable
 
 # In the work tree: the CI cache and the artifacts. The cache is taken away while Claude works.
 FOLDER = ".gitlab-claude"
-
-# Whatever has one of these names, at any depth, configures an agent, or git and the search tools
-# that an agent uses.
-AGENT_FILES = frozenset(
-    [
-        ".claude", ".claude.json", ".mcp.json", "CLAUDE.md", "CLAUDE.local.md",
-        ".gitmodules", ".husky", ".ripgreprc",
-    ]
-)  # fmt: skip
 
 # Keys of a clone's configuration that can hold a secret or lead to another host.
 _CREDENTIALS = re.compile(
@@ -37,27 +27,7 @@ _CREDENTIALS = re.compile(
 )
 _DEPTH = 200  # commits of a shallow clone in which most merge requests began
 _DEEPER = (1_000, 10_000)  # commits, where that is not enough
-LARGEST_DIFF = 400_000  # bytes
-_CUT = b"\n[cut here: the diff is longer]\n"
 _FETCHED = "refs/gitlab-claude/fetched"
-_SUBMODULE, _GONE = "160000", "000000"  # modes
-# Bytes of a file: GitLab.com takes no larger one.
-# https://docs.gitlab.com/user/gitlab_com/#account-and-limit-settings
-_LARGEST_FILE = 100 * 2**20
-# Git's own, at a line's beginning: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
-_MARKER = re.compile(rb"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
-# Whose content must never be committed as it stands in the work tree: stored elsewhere, encrypted.
-_FILTERS = ("lfs", "git-crypt", "crypt")
-# What git-lfs puts in a file's place: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
-_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n.{,1000}\Z", re.DOTALL)
-
-
-class Change(NamedTuple):
-    """One path that differs: its mode and object now; mode 000000 if it is gone."""
-
-    mode: str
-    object: str
-    path: str
 
 
 class Author(NamedTuple):
@@ -70,8 +40,11 @@ class Author(NamedTuple):
 class Workspace:
     """The runner's clone.
 
-    `open` it, `go` to a commit, `guard` it before Claude works, then see the `changes`.
+    `open` it, `go` to a commit, `guard` it before Claude works, then see the `changes`, and in
+    `contents` what they hold.
     """
+
+    contents: Contents
 
     def __init__(
         self, start: Path, private: Path, environment: Mapping[str, str], login: Login
@@ -82,7 +55,6 @@ class Workspace:
         self._clone = Git(self._directory, self.folder, environment)
         self._own = Git(private / "repository", self.folder, environment)
         self._index, self._private, self._login = private / "index", private, login
-        self._before = ""
         self._restored: set[str] = set()
         self._watch = Watch(
             self.folder, self._directory, self._own, self._index, {FOLDER, ".gitlab-ci-local"}
@@ -162,7 +134,7 @@ class Workspace:
         """
         self._clone.run("checkout", "--quiet", "--force", "--detach", commit)
         self.head = commit
-        ours, theirs = self._agent_files(commit), self._agent_files(target)
+        ours, theirs = agent_files(self._clone, commit), agent_files(self._clone, target)
         for path in [path for path, entry in ours.items() if theirs.get(path) != entry]:
             (self.folder / path).unlink()
             self._restored.add(path)
@@ -190,22 +162,12 @@ class Workspace:
         self._parents = [head, target]
         return self._commit_tree(self._clone, tree, "", Author("Claude", "noreply")), paths
 
-    def unresolved(self, commit: str, paths: Iterable[str]) -> list[str]:
-        """Return those of the paths that have conflict markers in a commit."""
-        found = []
-        for path in paths:
-            with suppress(GitError):
-                if _MARKER.search(self._own.run("cat-file", "blob", f"{commit}:{path}")):
-                    found.append(path)
-        return found
-
     def lines(self, commit: str, path: str) -> list[str] | None:
         """Return the lines of a file in a commit, without their ends, or None if it has none."""
-        try:
+        with suppress(GitError):
             text = self._own.run("cat-file", "blob", f"{commit}:{path}").decode("utf-8", "replace")
-        except GitError:
-            return None
-        return text[:-1].split("\n") if text.endswith("\n") else text.split("\n")
+            return text[:-1].split("\n") if text.endswith("\n") else text.split("\n")
+        return None
 
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
@@ -221,32 +183,14 @@ class Workspace:
 
     def nested_guides(self) -> list[str]:
         """Return the paths of the default branch's CLAUDE.md files below its top."""
-        paths = [path for path in self._agent_files(self.trusted) if path.count("/")]
+        paths = [path for path in agent_files(self._clone, self.trusted) if path.count("/")]
         own = f".claude/{guides.NAME}"
         return [path for path in paths if path.endswith(f"/{guides.NAME}") and path != own]
 
-    def diff(self, target: str, head: str, refs: Mapping[str, object]) -> bytes | None:
-        """Return the diff from where `head` left `target`, or None if that cannot be found.
-
-        `refs` is what GitLab itself compares, a merge request's `diff_refs`:
-        https://docs.gitlab.com/api/merge_requests/#retrieve-a-merge-request
-        """
+    def compared(self, base: str, head: str) -> bytes:
+        """Return the diff of two commits; raise GitError."""
         options = ["--no-ext-diff", "--no-textconv", "--no-color"]
-        try:
-            base = self._known_base(head, refs) or self.base(target, head)
-            if not base:
-                return None
-            whole = self._clone.run("diff", *options, base, head)
-        except GitError:
-            return None
-        return whole if len(whole) <= LARGEST_DIFF else whole[:LARGEST_DIFF] + _CUT
-
-    def _known_base(self, head: str, refs: Mapping[str, object]) -> str:
-        if refs.get("head_sha") != head:
-            return ""  # GitLab compared another commit
-        with suppress(GitError):
-            return self.fetch_commit(str(refs.get("base_sha")))
-        return ""
+        return self._clone.run("diff", *options, base, head)
 
     def base(self, target: str, head: str) -> str:
         """Return the last commit that both have; fetch more of a shallow clone until it is found.
@@ -281,92 +225,18 @@ class Workspace:
         excluded = f"{known}\n/{FOLDER}/\n/.gitlab-ci-local/\n"
         (info / "exclude").write_text(excluded, encoding="utf-8")
         shutil.copy2(self._directory / "index", self._index)
-        self._before = self._tree()
+        before, restored = self._tree(), self._restored
+        self.contents = Contents(self._own, self._index, before, self.head, restored)
         self._watch.note()
 
     def changes(self) -> list[Change]:
         """Return what Claude changed since `guard` and can be committed; `left` is the rest."""
         after = self._tree()
-        raw = self._own.run("diff-tree", "-r", "-z", "--raw", "--no-renames", self._before, after)
-        fields = raw.decode("utf-8", "surrogateescape").split("\0")
-        found = []
-        for about, path in zip(fields[0::2], fields[1::2]):
-            _, mode, _, sha, _ = about.split(" ")
-            found.append(Change(mode, sha, path))
-        why = self._unfit(found)
+        found = self.contents.changed(after)
+        why = self.contents.unfit(found)
         self.left = [Left(path, each) for path, each in why.items()]
         self.left += self._watch.found(after, self.head)
         return [change for change in found if change.path not in why]
-
-    def _unfit(self, changes: list[Change]) -> dict[str, str]:
-        """Map the paths of changes that cannot be committed to the reason."""
-        there = [change for change in changes if change.mode != _GONE]
-        why = {}
-        for change, size in zip(there, self._sizes(there)):
-            if size > _LARGEST_FILE:
-                why[change.path] = messages.LEFT_LARGE
-        for change, name in zip(there, self._filters(there)):
-            if name and not (name == "lfs" and _POINTER.match(self._content(change.object))):
-                why[change.path] = messages.LEFT_FILTER.format(name=name)
-        why |= {each.path: messages.LEFT_SUBMODULE for each in changes if each.mode == _SUBMODULE}
-        restored = [each.path for each in changes if each.path in self._restored]
-        return {**why, **dict.fromkeys(restored, messages.LEFT_AGENT)}
-
-    def _sizes(self, changes: list[Change]) -> list[int]:
-        asked = "".join(f"{change.object}\n" for change in changes).encode()
-        told = self._own.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode()
-        return [int(line) if line.isdecimal() else 0 for line in told.splitlines()]
-
-    def _filters(self, changes: list[Change]) -> list[str]:
-        """Return the filter that each change has to go through, "" for none.
-
-        Any other name stands for nothing where git has no such filter, as the job's.
-        """
-        paths = "".join(f"{change.path}\0" for change in changes)
-        asked = paths.encode("utf-8", "surrogateescape")
-        options = ["-z", "--stdin", "filter"]
-        told = self._own.run("check-attr", *options, stdin=asked, index=self._index)
-        values = told.decode("utf-8", "surrogateescape").split("\0")[2::3]
-        return [value if value in _FILTERS else "" for value in values]
-
-    def collisions(self, changes: Iterable[Change]) -> list[str]:
-        """Return the paths of new files whose names differ only in case from another's."""
-        listed = self._own.run("ls-files", "-z", index=self._index)
-        paths = listed.decode("utf-8", "surrogateescape").split("\0")
-        names = Counter(path.casefold() for path in paths)
-        before = self._own.run("ls-tree", "-r", "-z", "--name-only", self._before)
-        known = set(before.decode("utf-8", "surrogateescape").split("\0"))
-        new = [each.path for each in changes if each.mode != _GONE and each.path not in known]
-        return [path for path in new if names[path.casefold()] > 1]
-
-    def brings(self, change: Change, found: Callable[[bytes], bool]) -> bool:
-        """Tell whether a change brings something that the path did not hold before.
-
-        `found` looks for it in the whole content, and in the path.
-        """
-        path = change.path.encode("utf-8", "surrogateescape")
-        if change.mode == _GONE or not (found(path) or found(self._content(change.object))):
-            return False
-        try:
-            return not found(self._own.run("cat-file", "blob", f"{self.head}:{change.path}"))
-        except GitError:
-            return True  # it is new
-
-    def names(self) -> list[str]:
-        """Return the paths of the commit that Claude saw."""
-        listed = self._own.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.head)
-        return listed.decode("utf-8", "surrogateescape").split("\0")
-
-    def seen(self, path: str) -> str | None:
-        """Return a file of the commit that Claude saw, or None."""
-        try:
-            content = self._own.run("cat-file", "blob", f"{self.head}:{path}")
-        except GitError:
-            return None
-        return content.decode("utf-8", "replace")
-
-    def _content(self, blob: str) -> bytes:
-        return self._own.run("cat-file", "blob", blob)
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
         """Put these changes alone on top of what Claude saw; return the new commit."""
@@ -418,18 +288,6 @@ class Workspace:
         with suppress(GitError):
             self._own.run("add", "--all", "--ignore-errors", index=self._index)
         return self._own.run("write-tree", index=self._index).decode().strip()
-
-    def _agent_files(self, commit: str) -> dict[str, tuple[str, str]]:
-        """Map each path that configures the agent to its mode and object."""
-        found = {}
-        for line in self._clone.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-            about, _, name = line.partition(b"\t")
-            path = name.decode("utf-8", "surrogateescape")
-            if AGENT_FILES.intersection(path.split("/")):
-                mode, _, sha = about.decode().split(" ")
-                if mode != _SUBMODULE:
-                    found[path] = mode, sha
-        return found
 
 
 def _git_directory(folder: Path) -> Path:

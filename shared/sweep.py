@@ -68,10 +68,14 @@ def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> d
     """Do what the schedule or an operator asks; raise ValueError for a time that is none.
 
     `{}` and `{"since": "2026-11-23T08:00:00Z"}` sweep. `{"replay": ["<run id>"]}` replays dead
-    letters, `{"replay": "all"}` every one. `{"look": true}` only looks whether GitLab is reached.
+    letters, `{"replay": "all"}` every one. `{"look": true}` only looks whether GitLab is reached;
+    `{"look": "<sign>"}` logs what was seen under that sign, for who gets no answer.
     """
     if "look" in task:
-        return {"gitlab": reached(services)}
+        seen, sign = reached(services), task["look"]
+        if isinstance(sign, str):
+            services.log("INFO", {"reason": "looked", "look": sign[:32], "gitlab": seen})
+        return {"gitlab": seen}
     if "replay" in task:
         named = task["replay"]
         run_ids = [str(run_id) for run_id in named] if isinstance(named, list) else None

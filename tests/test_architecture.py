@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "shared/markdown/rendered.py": "seen through shared.markdown.sanitize, which has the tests",
     "shared/incoming/opening.py": "seen through shared.incoming.mention, which has the tests",
     "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
+    "job/step.py": "with the real client, in tests/templates/test_journeys.py and test_failures.py",
     "job/publish.py": "with the branch that is published, in tests/job/test_branch.py",
     "job/folders.py": "made and cleared by job.artifacts, which has the tests",
     "job/identity.py": "with real users and the real client, in tests/templates/test_identity.py",
@@ -52,6 +53,7 @@ TESTED_ELSEWHERE = {
 # Tests of no one module.
 OF_SEVERAL = {
     "shared/test_examples.py": "the examples in all docstrings",
+    "cli/test_journeys.py": "the README's commands, on every platform and edition of GitLab",
     "functions/test_bound_tokens.py": "one hook against the other projects, on the local platform",
     "functions/test_events.py": "the events of the field, on every platform",
     "functions/test_calls.py": "what one mention costs GitLab, on the local platform",

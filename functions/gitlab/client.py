@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 import gitlab
 import requests
@@ -59,7 +60,7 @@ class Client:
         self._authorised: gitlab.Gitlab | None = None
         self._own: tuple[gitlab.Gitlab, int] | None = None
         self._deadline = threading.local()
-        self._anonymous = connect(url, proxy=proxy, until=self._until)
+        self._anonymous: tuple[GitLabSecrets, gitlab.Gitlab] | None = None
 
     def within(self, seconds: float) -> None:
         """Let the calls of this thread end within so many seconds from now, all together."""
@@ -108,7 +109,10 @@ class Client:
 
     def post_anonymously(self, path: str, data: Mapping[str, Any]) -> Any:
         """Post JSON without the API token and return the answer's."""
-        return self._call(self._anonymous, "post", path, {"post_data": dict(data)})[0]
+        secrets = self._secrets.get()
+        if self._anonymous is None or self._anonymous[0] is not secrets:
+            self._anonymous = secrets, self._connect(secrets)
+        return self._call(self._anonymous[1], "post", path, {"post_data": dict(data)})[0]
 
     def put(self, path: str, data: Mapping[str, Any]) -> None:
         """Put JSON."""
@@ -171,13 +175,15 @@ class Client:
         return float(getattr(self._deadline, "until", "inf"))
 
     def _current(self) -> gitlab.Gitlab:
-        token = self._secrets.get().api_token
-        if self._authorised is None or token is not self._token:
-            self._authorised = connect(
-                self._url, token.reveal(), proxy=self._proxy, until=self._until
-            )
-            self._token = token
+        secrets = self._secrets.get()
+        if self._authorised is None or secrets.api_token is not self._token:
+            self._authorised = self._connect(secrets, secrets.api_token.reveal())
+            self._token = secrets.api_token
         return self._authorised
+
+    def _connect(self, secrets: GitLabSecrets, token: str | None = None) -> gitlab.Gitlab:
+        login = secrets.proxy_login.reveal() if secrets.proxy_login else ""
+        return connect(self._url, token, proxy=with_login(self._proxy, login), until=self._until)
 
 
 class Group:
@@ -186,6 +192,19 @@ class Group:
     def __init__(self, client: Client) -> None:
         """Take the client."""
         self._client = client
+
+
+def with_login(proxy: str, login: str) -> str:
+    """Return a proxy's address with the name and password that it asks for, if there are any.
+
+    >>> with_login("http://proxy.example.com:3128", "olga:p@ss")
+    'http://olga:p%40ss@proxy.example.com:3128'
+    """
+    if not proxy or not login:
+        return proxy
+    name, _, password = login.partition(":")
+    scheme, _, rest = proxy.partition("://")
+    return f"{scheme}://{quote(name, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def connect(

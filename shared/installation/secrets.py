@@ -127,19 +127,25 @@ class WebhookSecrets(NamedTuple):
 class GitLabSecrets(NamedTuple):
     """What `dispatch` needs: a token for GitLab's API, and pipeline trigger tokens.
 
-    Trigger tokens stand under a project's id, its path, or `*` for all others.
+    Trigger tokens stand under a project's id, its path, or `*` for all others. A proxy that asks
+    who comes is told the name and password of `proxy_login`, with a colon between them.
     """
 
     api_token: Secret
     trigger_tokens: Mapping[str, Secret]
+    proxy_login: Secret | None = None
 
     @classmethod
     def parse(cls, document: str) -> "GitLabSecrets":
         """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; raise SecretError.
 
-        Both are required.
+        Both are required; `"proxy_login": "name:password"` may follow.
         """
-        data = _object(document, "GITLAB_SECRETS", ("api_token", "trigger_tokens"))
+        data = _object(document, "GITLAB_SECRETS", ("api_token", "trigger_tokens", "proxy_login"))
+        login = data.get("proxy_login")
+        if login is not None and not (_is_token(login) and ":" in str(login)):
+            message = "GITLAB_SECRETS: proxy_login must be name:password, of printable ASCII"
+            raise SecretError(message)
         api_token, tokens = data.get("api_token"), data.get("trigger_tokens")
         if not isinstance(api_token, str) or not _is_token(api_token):
             message = (
@@ -153,7 +159,8 @@ class GitLabSecrets(NamedTuple):
                 ' {"*": "glptt-…"}'
             )
             raise SecretError(message)
-        return cls(Secret(api_token), {key: Secret(value) for key, value in tokens.items()})
+        by_project = {key: Secret(value) for key, value in tokens.items()}
+        return cls(Secret(api_token), by_project, Secret(str(login)) if login else None)
 
     def nonce(self, seed: str) -> str:
         """Return 32 hex digits that only a holder of the API token can make of a seed."""

@@ -36,7 +36,17 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "MEMORY_SIZE",
     ),
 }
-_SECRETS = ("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "ANTHROPIC_API_KEY")
+# What the job needs of a cloud that the functions do not run on: setup makes CI/CD variables of it.
+JOB = (
+    "AWS_ROLE_TO_ASSUME",
+    "GCP_WORKLOAD_IDENTITY_PROVIDER",
+    "GCP_SERVICE_ACCOUNT",
+    "GCP_PROJECT_ID",
+)
+_SECRETS = (
+    *("WEBHOOK_SECRETS", "GITLAB_SECRETS", "GITLAB_TOKEN", "BOT_TOKEN", "PROXY_LOGIN"),
+    "ANTHROPIC_API_KEY",
+)
 _LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)\s*=\s*(?P<value>.*)")
 _EXPECTED = "a line such as TRIGGER_PHRASE=@claude, without quotes"
 
@@ -50,7 +60,7 @@ def parse(text: str) -> dict[str, str]:
     >>> parse("# ours\nPLATFORM=aws\nMINIMUM_ROLE = maintainer\n")
     {'PLATFORM': 'aws', 'MINIMUM_ROLE': 'maintainer'}
     """
-    known = {"PLATFORM", *VARIABLES, *(name for names in PLACES.values() for name in names)}
+    known = {"PLATFORM", *VARIABLES, *JOB, *(name for names in PLACES.values() for name in names)}
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):

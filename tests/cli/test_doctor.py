@@ -13,12 +13,13 @@ import pytest
 from functions.gitlab import client
 from tests.support.gitlab.records import Record
 from tests.support.gitlab.server import Fault
-from tests.support.network import behind_tls, private_ca
+from tests.support.network import behind_tls, private_ca, proxy
 from tests.support.operator_scene import OTHER, Scene
 
 _TABLES = (
     "users", "projects", "members", "api_tokens", "expiries", "trigger_tokens", "hooks",
-    "hook_events", "access_tokens", "ci_variables", "files", "runners", "version", "_scripts",
+    "hook_events", "access_tokens", "ci_variables", "files", "runners", "job_tags", "version",
+    "_scripts",
 )  # fmt: skip
 Broken = tuple[str, str, Callable[[Scene], object]]  # check, reason, how it is broken
 
@@ -103,6 +104,12 @@ def of_token(**fields: Any) -> Callable[[Scene], object]:
     return lambda stage: [each.update(fields) for each in stage.gitlab.access_tokens.values()]
 
 
+def their_job(stage: Scene) -> None:
+    """A job of the project's own, which waits for variables, where nobody may give any."""
+    stage.gitlab.files[7, "main"].pop(".gitlab-ci.yml")
+    of_project(ci="theirs", variables_role="no_one_allowed")(stage)
+
+
 def closed_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -149,6 +156,8 @@ STATES: tuple[Broken, ...] = (
     ("variable_protected", "job_variable", of_project(protected={})),
     ("variable_open", "job_variable", of_variable("GITLAB_ACCESS_TOKEN", protected=False)),
     ("runner", "no_runner", lambda s: s.gitlab.runners.clear()),
+    ("runner", "no_runner", lambda s: s.gitlab.job_tags.append("gpu")),
+    ("pipeline_variables", "variables_forbidden", their_job),
     ("hook", "hook_missing", lambda s: s.gitlab.hooks.clear()),
     ("hook", "hook_missing", of_hook(url="https://elsewhere.example.com")),
     ("hook_events", "hook_incomplete", of_hook(note_events=False)),
@@ -209,6 +218,30 @@ def test_a_certificate_of_a_private_ca_and_a_dead_proxy_are_named(
     monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
     line(GITLAB_URL="https://gitlab.invalid")(healthy)
     assert healthy.findings() == [("gitlab_proxy", "gitlab_unavailable")]
+
+
+def test_a_proxy_that_asks_who_comes_is_told_it_by_the_secrets(
+    healthy: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    monkeypatch.setattr(client, "CA_FILE", authority)
+    monkeypatch.setenv("PROXY_LOGIN", "olga:canary")
+    port = int(healthy.gitlab.url.rpartition(":")[2])
+    with behind_tls(port, certificate) as url, proxy([], "olga:canary") as way:
+        line(GITLAB_URL=url, GITLAB_PROXY=way)(healthy)
+        assert healthy.findings() == [("gitlab_proxy", "gitlab_unavailable")]
+        assert "canary" not in healthy.setup("--proxy-login")
+        assert healthy.document("GITLAB_SECRETS")["proxy_login"] == "olga:canary"
+        assert healthy.findings() == []
+        monkeypatch.setenv("PROXY_LOGIN", "canary")
+        status, shown = healthy.run("setup", "--project", "7", "--proxy-login")
+        assert (status, "its name, a colon and its password" in shown) == (2, True)
+
+
+def test_our_job_needs_no_pipeline_variables_and_a_runner_with_its_tags(healthy: Scene) -> None:
+    healthy.gitlab.projects[7].variables_role = "no_one_allowed"
+    healthy.gitlab.job_tags.append("docker")
+    assert healthy.findings() == []
 
 
 def test_what_the_bot_may_not_see_is_no_finding(healthy: Scene) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import cli.google
 from cli.google import Google
 from cli.installation import GITLAB, WEBHOOK, Unusable
 from tests.support.deploy import google
@@ -26,6 +27,19 @@ if words[:3] == ["secrets", "versions", "list"]:
     sys.stdout.write("[{{}}]" if (home / words[3]).exists() else "[]")
 elif words[:3] == ["secrets", "versions", "add"]:
     (home / words[3]).write_text(sys.stdin.read())
+elif words[1] == "create-http-task":
+    body = [w for w in sys.argv if w.startswith("--body-content=")][0].partition("=")[2]
+    (home / "sign").write_text(json.loads(body)["look"])
+elif words[:2] == ["logging", "read"]:
+    seen = home / "seen"
+    line = {{"jsonPayload": {{"gitlab": seen.read_text() if seen.exists() else "answers"}}}}
+    ours = (home / "sign").read_text() in words[2] and not (home / "silent").exists()
+    sys.stdout.write(json.dumps([line] if ours else []))
+elif words[2:3] == ["get-iam-policy"]:
+    sys.stdout.write((home / ("policy" if words[0] == "run" else "account")).read_text())
+elif words[:4] == ["beta", "monitoring", "channels", "list"]:
+    channels = home / "channels"
+    sys.stdout.write(channels.read_text() if channels.exists() else "[]")
 else:
     file = home / (names or words)[-1]
     sys.stdout.write(file.read_text()) if file.exists() else sys.exit("NOT_FOUND")
@@ -41,7 +55,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
     (home / "claude-runs").write_text('{"state": "RUNNING"}')
-    (home / "claude-sweep").write_text('{"state": "ENABLED"}')
+    (home / "claude-sweep").write_text(
+        '{"state": "ENABLED", "status": {"url": "https://sweep.example.com"}}'
+    )
+    (home / "policy").write_text(
+        '{"bindings": [{"role": "roles/run.invoker", "members": ["allUsers"]}]}'
+    )
+    monkeypatch.setattr(cli.google, "_PAUSE", 0.01)
     return home
 
 
@@ -78,15 +98,95 @@ def test_a_secret_that_may_not_be_read_is_not_taken_for_an_empty_one(
     assert {call.method for call in stage.gitlab.calls} == {"GET"}
 
 
-def test_what_is_paused_or_missing_is_found(folder: Path) -> None:
+def found(here: Google) -> list[tuple[str, str]]:
+    return [(each.check, each.seen) for check in here.checks().values() for each in check()]
+
+
+def test_what_is_paused_closed_or_missing_is_found(folder: Path) -> None:
     here = deployed(folder, "https://receive.example.com")
-    assert list(here.findings()) == []
+    assert found(here) == []
     (folder / "claude-runs").write_text('{"state": "PAUSED"}')
     (folder / "claude-sweep").unlink()
-    assert [(each.check, each.seen) for each in here.findings()] == [
+    (folder / "policy").write_text("{}")
+    assert found(here) == [
+        ("public", "not everybody may call claude-receive, and so GitLab may not"),
         ("queue", "claude-runs is PAUSED"),
         ("schedule", "claude-sweep is not there"),
     ]
+
+
+def test_an_organisation_that_refuses_everybody_has_the_other_way(folder: Path) -> None:
+    (folder / "policy").write_text("{}")
+    notes = {"run.googleapis.com/invoker-iam-disabled": "true"}
+    assert found(noted(folder, notes)) == []
+    text = "claude-receive takes no calls from the internet (ingress)"
+    assert found(noted(folder, notes | {"run.googleapis.com/ingress": "internal"})) == [
+        ("public", text)
+    ]
+
+
+def noted(folder: Path, notes: dict[str, str]) -> Google:
+    here = deployed(folder, "https://receive.example.com")
+    service = json.loads((folder / "claude-receive").read_text())
+    (folder / "claude-receive").write_text(
+        json.dumps(service | {"metadata": {"annotations": notes}})
+    )
+    return here
+
+
+def test_who_is_not_told_of_alerts_is_found(folder: Path) -> None:
+    deployed(folder, "https://receive.example.com")
+    here = Google({"PROJECT_ID": "p", "ALARM_EMAIL": "ops@example.com"})
+    assert [check for check, _ in found(here)] == ["alarm_mail"]
+    channel = {"labels": {"email_address": "ops@example.com"}, "enabled": True}
+    (folder / "channels").write_text(json.dumps([channel]))
+    assert found(here) == []
+
+
+def test_sweep_is_made_to_look_and_its_log_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = deployed(folder, "https://receive.example.com")
+    assert here.look() == ""
+    (folder / "seen").write_text("tls: the certificate of GITLAB_URL is not trusted")
+    assert here.look() == "tls: the certificate of GITLAB_URL is not trusted"
+    calls = [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
+    asked = next(call for call in calls if "create-http-task" in call)
+    assert "--url=https://sweep.example.com" in asked
+    assert "--oidc-service-account-email=claude-invoker@p.iam.gserviceaccount.com" in asked
+    assert [problem for call in calls for problem in google.complaints(call)] == []
+    (folder / "silent").touch()
+    monkeypatch.setattr(cli.google, "_PATIENCE", 0.05)
+    with pytest.raises(Unusable, match="claude-sweep told nothing"):
+        here.look()
+    (folder / "claude-sweep").unlink()
+    with pytest.raises(Unusable, match="no service claude-sweep"):
+        here.look()
+
+
+PROVIDER = "projects/1/locations/global/workloadIdentityPools/gitlab/providers/claude"
+
+
+def test_a_job_on_vertex_gets_what_the_bootstrap_made_and_its_trust_is_looked_at(
+    folder: Path,
+) -> None:
+    here = deployed(folder, "https://receive.example.com", MODEL_PROVIDER="vertex")
+    project = {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"}
+    assert here.job_variables() == {}
+    with pytest.raises(Unusable, match="p has no workload identity provider claude"):
+        here.trusts("https://gitlab.com", project)
+    oidc = {"issuerUri": "https://gitlab.com", "allowedAudiences": ["gitlab-claude-trigger"]}
+    (folder / "claude").write_text(json.dumps({"name": PROVIDER, "oidc": oidc}))
+    (folder / "account").write_text("{}")
+    assert here.job_variables() == {
+        "GCP_WORKLOAD_IDENTITY_PROVIDER": PROVIDER,
+        "GCP_SERVICE_ACCOUNT": "claude-job@p.iam.gserviceaccount.com",
+        "GCP_PROJECT_ID": "p",
+    }
+    (finding,) = here.trusts("https://gitlab.com", project)
+    assert finding.check == "job_account"
+    other = deployed(folder, "https://receive.example.com")
+    assert (other.job_variables(), list(other.trusts("", project))) == ({}, [])
 
 
 def test_what_is_not_there_is_a_sentence(folder: Path) -> None:

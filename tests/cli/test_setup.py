@@ -137,21 +137,6 @@ def test_tokens_that_are_not_for_this_are_refused_with_who_can_mend_it(
     assert {call.method for call in gitlab.calls} == {"GET"}
 
 
-def test_a_bot_user_of_your_own_serves_where_the_tier_has_no_access_tokens(
-    stage: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gitlab = stage.gitlab
-    gitlab.saas, gitlab.tier = True, "free"
-    status, shown = stage.run("setup", "--project", "group/app")
-    assert (status, "Give a token of your own bot user instead: --bot-token" in shown) == (2, True)
-    gitlab.user(OTHER, "claude")
-    gitlab.api_token("glpat-own", OTHER, ["api", "write_repository"])
-    monkeypatch.setenv("BOT_TOKEN", "glpat-own")
-    assert "@claude becomes Maintainer of group/app" in stage.setup("--bot-token")
-    assert not gitlab.access_tokens
-    assert gitlab.members[7, OTHER]["access_level"] == 40
-
-
 def test_gitlab_s_outbound_block_is_named_with_its_setting(stage: Scene) -> None:
     message = "Url is blocked: Requests to the local network are not allowed"
     stage.gitlab.fault("POST /api/v4/projects/7/hooks", Fault.status(422, message=message))
@@ -172,7 +157,7 @@ def test_gitlab_s_outbound_block_is_named_with_its_setting(stage: Scene) -> None
 def test_each_gitlab_gets_what_it_knows(stage: Scene, version: str, kind: str) -> None:
     stage.gitlab.version = version
     stage.gitlab.hook_vintage = {"16": "2023", "19": "19"}.get(version[:2], "18.1")
-    stage.setup()
+    assert ("older than what the job needs" in stage.setup()) == version.startswith("16")
     assert list(stage.document("WEBHOOK_SECRETS")[kind]) == ["7"]
     made = stage.made()
     stage.setup()
@@ -218,31 +203,6 @@ def test_a_branch_that_may_not_be_made_and_a_key_that_cannot_be_masked_are_sente
     stage.setup()
 
 
-def test_a_bot_whose_token_has_expired_is_replaced_everywhere(stage: Scene) -> None:
-    stage.setup()
-    gitlab, old = stage.gitlab, stage.document("GITLAB_SECRETS")["api_token"]
-    gitlab.api_tokens.pop(old)
-    stage.setup()
-    new = stage.document("GITLAB_SECRETS")["api_token"]
-    assert new != old
-    assert gitlab.ci_variables[7]["GITLAB_ACCESS_TOKEN"]["description"].endswith(
-        f"token {next(iter(gitlab.access_tokens))}"
-    )
-    assert stage.made() | {"notes": 0} == MADE | {"notes": 0}
-    stage.merge()
-    assert stage.findings() == []
-
-
-def test_a_model_of_a_cloud_asks_for_no_key(stage: Scene) -> None:
-    stage.settings(
-        URL=stage.read()["URL"], MODEL_PROVIDER="vertex", MODEL_REGION="eu", MODEL="claude-opus-5-5"
-    )
-    shown = stage.setup()
-    assert "the job's variables for vertex are yours to set: docs/vertex.md" in shown
-    assert list(stage.gitlab.ci_variables[7]) == ["GITLAB_ACCESS_TOKEN"]
-    assert "provider: vertex" in stage.gitlab.files[7, "claude-setup"][".gitlab-ci.yml"]
-
-
 @pytest.mark.parametrize("text", ["no json", "[]", '"glpat-x"'])
 def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> None:
     stage.state.mkdir(exist_ok=True)
@@ -252,15 +212,6 @@ def test_a_document_that_is_none_is_not_replaced(stage: Scene, text: str) -> Non
     assert (status, "GITLAB_SECRETS is no JSON object" in shown) == (2, True)
     assert file.read_text() == text
     assert {call.method for call in stage.gitlab.calls} == {"GET"}
-
-
-def test_a_bot_that_serves_others_too_is_not_replaced(stage: Scene) -> None:
-    stage.state.mkdir(exist_ok=True)
-    file = stage.state / "gitlab_secrets.json"
-    file.write_text('{"api_token": "glpat-gone", "trigger_tokens": {"8": "glptt-8"}}')
-    status, shown = stage.run("setup", "--project", "7")
-    assert (status, "which other projects use too" in shown) == (2, True)
-    assert "glpat-gone" in file.read_text()
 
 
 def test_what_others_wrote_moves_no_cursor(stage: Scene) -> None:

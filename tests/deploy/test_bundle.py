@@ -26,6 +26,7 @@ FORBIDDEN = (
     "botocore",
 )
 OWN = ("shared", "functions")
+ROUNDS = 5  # of cold starts, of which the best counts
 ENVIRONMENT = {"QUEUE_URL": "http://127.0.0.1:9/q", "WEBHOOK_SECRETS_ID": "webhook"}
 
 
@@ -159,7 +160,7 @@ def test_byte_code_makes_a_cold_start_shorter(
     ours = "functions.aws.handlers.receive"
     kinds = (("shipped", here, ours), ("bare", bare, ours), ("empty", empty, "empty.handler"))
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in kinds}
-    for _ in range(12):
+    for _ in range(ROUNDS):
         for name, folder, handler in kinds:
             measured[name].append(cold_start(folder, handler, monkeypatch))
     best = {
@@ -169,7 +170,7 @@ def test_byte_code_makes_a_cold_start_shorter(
     with capsys.disabled():
         print(
             f"\nLambda, process start to first answer, and CPU, ms (Python {sys.version_info.major}."
-            f"{sys.version_info.minor}, best of 12): receive {best['shipped'][0]:.0f}, {best['shipped'][1]:.0f}; without "
+            f"{sys.version_info.minor}, best of {ROUNDS}): receive {best['shipped'][0]:.0f}, {best['shipped'][1]:.0f}; without "
             f"byte-code {best['bare'][0]:.0f}, {best['bare'][1]:.0f}; an empty handler {best['empty'][0]:.0f}, "
             f"{best['empty'][1]:.0f}"
         )

@@ -18,6 +18,7 @@ from tests.support.deploy.ministack import KEYS, Ministack, Refused, Stack
 from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
 from tests.support.gitlab import hooks
 from tests.support.gitlab.server import GitLab
+from tests.support.gitlab_adapter import one_project
 
 PROJECT, AUTHOR, OURS = 7, 42, 99
 ARN = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
@@ -43,14 +44,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
 @pytest.fixture(scope="module")
 def gitlab() -> Iterator[GitLab]:
     with GitLab() as gitlab:
-        gitlab.user(AUTHOR, "ada")
-        gitlab.user(OURS, "claude", bot=True)
-        gitlab.api_token(API_TOKEN, OURS)
-        gitlab.project(PROJECT, "group/app")
-        gitlab.trigger_token(TRIGGER_TOKEN, PROJECT, OURS)
-        gitlab.member(PROJECT, AUTHOR, 30)
-        gitlab.member(PROJECT, OURS, 40)
-        gitlab.issue(PROJECT, 5)
+        one_project(gitlab)
         yield gitlab
 
 

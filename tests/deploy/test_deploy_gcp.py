@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.support.deploy.google import Workspace
 from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
 from tests.support.gitlab.server import GitLab
+from tests.support.gitlab_adapter import one_project
 from tests.support.platforms.cloud_tasks import CloudTasks, Limits
 from tests.support.platforms.gcp import Gcp, Process, emulator, free_port, request
 from tests.support.platforms.google import SecretManager
@@ -126,14 +127,7 @@ def python() -> Path:
 @pytest.fixture(scope="module")
 def installation(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with GitLab() as gitlab:
-        gitlab.user(AUTHOR, "ada")
-        gitlab.user(OURS, "claude", bot=True)
-        gitlab.api_token(API_TOKEN, OURS)
-        gitlab.project(PROJECT, "group/app")
-        gitlab.trigger_token(TRIGGER_TOKEN, PROJECT, OURS)
-        gitlab.member(PROJECT, AUTHOR, 30)
-        gitlab.member(PROJECT, OURS, 40)
-        gitlab.issue(PROJECT, 5)
+        one_project(gitlab)
         running = Installation(tmp_path_factory.mktemp("google"), python, gitlab)
         try:
             yield running

@@ -5,9 +5,13 @@ import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from io import BytesIO
+from typing import ClassVar, NamedTuple
 
 import pytest
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
 from shared.dispatch import dispatch
 from shared.incoming.delivery import VerifiedDelivery
@@ -21,7 +25,7 @@ from tests.support.event_checks import Worker
 from tests.support.gitlab import contract
 from tests.support.gitlab.limits import GITLAB_COM
 
-pytestmark = pytest.mark.timeout(300)  # 15,000 calls over HTTP, on a machine used by others too
+pytestmark = pytest.mark.timeout(300)  # 15,000 calls, on a machine used by others too
 FIRST = 1_000  # ids of people
 STATUSES = {1: "pending", 20: "running", 120: "success"}  # seconds after the run began
 ON = "projects/:id/issues/:iid"
@@ -50,8 +54,11 @@ _LIMITS = {"users": "users", "members": "members", "discussions": "notes"}
 class Day(Worker):
     """A queue and its clock: what is due is done in order, one request of a thread at a time."""
 
+    running: "ClassVar[Day]"
+
     def __init__(self) -> None:
         super().__init__()
+        Day.running = self
         self.clock.time -= self.clock.time % 600  # where GitLab's windows begin
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._threads: dict[str, deque[RunRequest | TrackRequest]] = defaultdict(deque)
@@ -165,9 +172,25 @@ class Day(Worker):
 
 
 @pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To look for a proxy before each call would be a fifth of the test."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look for a proxy before each call, which would be a fifth of the test, and no socket."""
     monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **__: {})
+    monkeypatch.setattr(HTTPAdapter, "send", direct)
+
+
+def direct(adapter: HTTPAdapter, request: PreparedRequest, **_: object) -> Response:
+    """Let the GitLab of the running day answer a request as it answers one from the network."""
+    body = request.body or b""
+    answer = Day.running.gitlab._answer(
+        str(request.method),
+        request.path_url,
+        {name.lower(): str(value) for name, value in request.headers.items()},
+        body if isinstance(body, bytes) else str(body).encode(),
+    )
+    assert answer is not None, "a day without faults"
+    status, headers, content = answer
+    raw = HTTPResponse(BytesIO(content), dict(headers), status, preload_content=False)
+    return adapter.build_response(request, raw)
 
 
 class Burst(NamedTuple):

@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from tests import ROOT
 from tests.proofs import newer
 from tests.support.job.programs import program
-from tests.support.job.runner import COMPONENT
+from tests.support.job.runner import component
 
 
 @pytest.fixture
@@ -42,8 +41,7 @@ def test_everything_that_is_pinned_is_asked_for(clients: Path) -> None:
     assert len(images) == 4
     assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", pins[image]) for image in images)
     assert all(pin[0].isdigit() for name, pin in pins.items() if name not in images)
-    spec, _ = yaml.safe_load_all(COMPONENT.read_text())
-    version = spec["spec"]["inputs"]["claude_version"]["default"]
+    version = component()[0]["claude_version"]["default"]
     assert pins["@anthropic-ai/claude-code"] == version
 
 

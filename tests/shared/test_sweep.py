@@ -392,6 +392,10 @@ def test_an_operator_asks_whether_gitlab_is_reached(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert carry_out({"look": True}, stage.services, stage.queue) == {"gitlab": "answers"}
+    assert "looked" not in str(stage.log.lines)
+    carry_out({"look": "5ign"}, stage.services, stage.queue)
+    told = ("INFO", {"reason": "looked", "look": "5ign", "gitlab": "answers"})
+    assert told in stage.log.lines
     errors = iter([GitLabError(0, cause=Cause.TLS), GitLabError(302, "a canary")])
 
     def fail(_: object) -> int:

@@ -15,18 +15,23 @@ BODY = {"ref": "main", "variables": {"AI_FLOW_EVENT": "mention"}, "ai_flow": {"i
 TRIGGER = "POST /api/v4/projects/7/trigger/pipeline"
 
 
+def one_project(server: StandIn) -> None:
+    """Let there be project 7 with issue 5, its developer ada, 42, and our maintainer claude, 99."""
+    server.user(42, "ada")
+    server.user(99, "claude", bot=True)
+    server.project(7, "group/app")
+    server.member(7, 42, 30)
+    server.member(7, 99, 40)
+    server.api_token(API_TOKEN, 99)
+    server.trigger_token(TRIGGER_TOKEN, 7, 99)
+    server.issue(7, 5)
+
+
 @contextmanager
 def installed() -> Iterator[StandIn]:
     """A stand-in with a project, a developer and our user; all calls keep to GitLab's API file."""
     with StandIn() as server:
-        server.user(42, "ada")
-        server.user(99, "claude", bot=True)
-        server.project(7, "group/app")
-        server.member(7, 42, 30)
-        server.member(7, 99, 40)
-        server.api_token(API_TOKEN, 99)
-        server.trigger_token(TRIGGER_TOKEN, 7, 99)
-        server.issue(7, 5)
+        one_project(server)
         yield server
         assert not server.unknown_calls
         known = [call for call in server.calls if call.status != HTTPStatus.NOT_FOUND]

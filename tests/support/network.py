@@ -4,6 +4,7 @@ Both listen on 127.0.0.1, pass bytes on to a server there, and end with their co
 """
 
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -66,14 +67,23 @@ def behind_tls(port: int, certificate: Path) -> Iterator[str]:
 
 
 @contextmanager
-def proxy(seen: list[str]) -> Iterator[str]:
-    """Serve CONNECT as a company's proxy does, note who is asked for; yield its address."""
+def proxy(seen: list[str], login: str = "") -> Iterator[str]:
+    """Serve CONNECT as a company's proxy does, note who is asked for; yield its address.
+
+    With a login, name:password, others are refused with 407.
+    """
+    wanted = f"Basic {b64encode(login.encode()).decode()}" if login else ""
 
     class Connect(StreamRequestHandler):
         def handle(self) -> None:
             line = self.rfile.readline().decode()
-            while self.rfile.readline().strip():
-                pass
+            given = ""
+            while header := self.rfile.readline().strip().decode():
+                name, _, value = header.partition(": ")
+                given = value if name == "Proxy-Authorization" else given
+            if wanted not in ("", given):
+                self.wfile.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                return
             seen.append(line.split(" ")[1])
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             _pass_on(self.request, int(seen[-1].rpartition(":")[2]))

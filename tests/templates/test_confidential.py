@@ -6,7 +6,6 @@ Code is the real one.
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,6 @@ CHANGE: list[Turn] = [
 ]
 ANSWERED: list[Turn] = [[say(f"The {WORD} is in `app.py`.")]]
 WAYS = ("internal note", "confidential issue", "withheld note", "withheld description")
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 def prepared(scene: Scene, visibility: str, way: str) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,6 @@ from tests.support.job.runner import plain
 from tests.support.job.scene import ANSWER, CHANGE, JOB_TOKEN, Installation, Scene
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,6 @@ a\x00b\x1b[31mred\x07 \x1b[0Ksection_start:1:forged\r\x1b[0KForged
 }
 
 
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
-
-
 @pytest.fixture
 def witness() -> Iterator[Witness]:
     with Witness() as listening:

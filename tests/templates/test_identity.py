@@ -10,7 +10,6 @@ import shutil
 import string
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,12 +92,6 @@ MACHINES = {
     "neither": Machine(USER, (kernel.UNSHARE, kernel.LANDLOCK), messages.UNREADABLE, file=False),
 }
 NOTHING = Machine(USER, (kernel.UNSHARE, kernel.LANDLOCK), messages.UNPROTECTED_WAY, parent=True)
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 def on(machine: Machine, scene: Scene) -> None:

@@ -6,7 +6,6 @@ shell. The package managers are stand-ins that note how they are called.
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -126,12 +125,6 @@ def test_what_the_package_manager_could_not_install_is_named(debian: Image) -> N
     assert done.returncode == ExitCode.SETTINGS
     assert "no network" in done.stderr
     assert "The job's image has no git:" in done.stderr
-
-
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
 
 
 def test_a_whole_run_takes_busybox_s_shell_and_tools(

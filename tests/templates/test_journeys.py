@@ -50,12 +50,6 @@ PIXEL = (
 VARIABLES = ("developer", "no_one_allowed")
 
 
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with Installation(tooling.tools()) as shared:
-        yield shared
-
-
 class Done(NamedTuple):
     """A run that is over, with what the trigger function's reply said before it."""
 

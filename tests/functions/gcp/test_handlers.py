@@ -18,6 +18,7 @@ from shared.runs.record import Record, State, key_of
 from tests import ROOT
 from tests.support import fakes
 from tests.support.gitlab.server import Fault, GitLab
+from tests.support.gitlab_adapter import one_project
 from tests.support.platforms import Answer
 from tests.support.platforms.cloud_tasks import CloudTasks, Limits, Task
 from tests.support.platforms.gcp import (
@@ -262,14 +263,7 @@ def test_every_path_is_served_and_get_tells_that_it_lives(warm: Function) -> Non
 @pytest.fixture(scope="module")
 def gitlab() -> Iterator[GitLab]:
     with GitLab() as server:
-        server.user(42, "ada")
-        server.user(99, "claude-bot", bot=True)
-        server.project(7, "group/app")
-        server.member(7, 42, 30)
-        server.member(7, 99, 40)
-        server.api_token(fakes.API_TOKEN, 99)
-        server.trigger_token(fakes.TRIGGER_TOKEN, 7, 99)
-        server.issue(7, 5, author_id=42)
+        one_project(server)
         yield server
 
 

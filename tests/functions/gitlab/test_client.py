@@ -1,5 +1,6 @@
 """How calls end: what may have reached GitLab, time limits, redirects, rotated tokens, huge answers."""
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from functions.gitlab import GitLab, client
 from shared.gitlab.values import Cause, GitLabError
-from shared.installation.secrets import MIN_AGE, Secret
+from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets, Secret
 from tests.support.fakes import API_TOKEN, NOTE, TRIGGER_TOKEN, Clock
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
@@ -186,6 +187,28 @@ def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with behind_tls(port, certificate) as url, proxy(seen) as way:
         assert GitLab(url, secrets(API_TOKEN), way).user(42)
+    assert seen == [url.removeprefix("https://")]
+
+
+def test_a_proxy_s_login_is_of_the_secrets_and_shows_nowhere(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = private_ca(tmp_path)
+    port, seen = int(server.url.rpartition(":")[2]), list[str]()
+    monkeypatch.setattr(client, "CA_FILE", authority)
+    documents = [
+        json.dumps({"api_token": API_TOKEN, "trigger_tokens": {"*": "t"}, "proxy_login": login})
+        for login in ("olga:p@ss/1", "olga:canary")
+    ]
+    with behind_tls(port, certificate) as url, proxy(seen, "olga:p@ss/1") as way:
+        right, wrong = (
+            GitLab(url, Cached(lambda text=text: text, GitLabSecrets.parse, time.time), way)  # type: ignore[misc]
+            for text in documents
+        )
+        assert right.user(42)
+        with pytest.raises(GitLabError) as refused:
+            wrong.user(42)
+    assert (refused.value.cause, "canary" in repr(refused.value)) == (Cause.PROXY, False)
     assert seen == [url.removeprefix("https://")]
 
 

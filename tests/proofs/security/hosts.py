@@ -18,6 +18,7 @@ from tests.proofs.security import journeys
 from tests.support import fakes
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
+from tests.support.gitlab_adapter import one_project
 
 SEED = 11
 REDIRECTED = 0.05  # of the journeys meet a redirect to the witness
@@ -133,14 +134,7 @@ class _Net:
 def _scene() -> Iterator[tuple[StandIn, GitLab, socket.socket]]:
     secrets = fakes.services(fakes.GitLab(), fakes.Records(), fakes.Clock(), fakes.Log()).secrets
     with StandIn() as server, socket.create_server(("127.0.0.1", 0)) as witness:
-        server.user(42, "ada")
-        server.user(99, "claude", bot=True)
-        server.project(7, "group/app")
-        server.member(7, 42, 30)
-        server.member(7, 99, 40)
-        server.api_token(fakes.API_TOKEN, 99)
-        server.trigger_token(fakes.TRIGGER_TOKEN, 7, 99)
-        server.issue(7, 5)
+        one_project(server)
         server.merge_request(7, 5, source_branch="feature")
         witness.setblocking(False)  # noqa: FBT003
         yield server, GitLab(server.url, secrets), witness

@@ -187,6 +187,7 @@ TRIGGER_THREATS = (
             "support/test_canaries.py::test_a_test_that_prints_a_secret_fails",
             "support/test_canaries.py::test_a_secret_is_found_wherever_base64_puts_it",
             "functions/gitlab/test_client.py::test_an_error_holds_nothing_that_was_sent_or_said",
+            "functions/gitlab/test_client.py::test_a_proxy_s_login_is_of_the_secrets_and_shows_nowhere",
         ),
     ),
     Threat(
@@ -320,7 +321,7 @@ TRIGGER_THREATS = (
         "`make setup` makes the bot's token for a year at most and replaces one that has ended; `make doctor` names tokens that "
         "end within 14 days; secrets are read anew every five minutes, and at once when GitLab refuses one.",
         (
-            "cli/test_setup.py::test_a_bot_whose_token_has_expired_is_replaced_everywhere",
+            "cli/test_bot.py::test_a_bot_whose_token_has_expired_is_replaced_everywhere",
             "functions/gitlab/test_client.py::test_an_api_token_rotated_in_the_store_is_read_on_the_first_401",
         ),
     ),

@@ -176,6 +176,18 @@ def test_both_tokens_of_gitlab_secrets_are_required(changes: dict[str, Any]) -> 
     assert "canary" not in str(error.value)
 
 
+@pytest.mark.parametrize("login", ["", "canary", 7, "canary:\n", ["canary:x"]])
+def test_a_proxy_s_login_is_a_name_and_a_password(login: object) -> None:
+    known = {"api_token": "glpat-1", "trigger_tokens": {"*": "glptt-1"}}
+    assert GitLabSecrets.parse(json.dumps(known)).proxy_login is None
+    told = GitLabSecrets.parse(json.dumps(known | {"proxy_login": "olga:a:b"})).proxy_login
+    assert told is not None
+    assert told.reveal() == "olga:a:b"
+    with pytest.raises(SecretError, match="proxy_login must be name:password") as refused:
+        GitLabSecrets.parse(json.dumps(known | {"proxy_login": login}))
+    assert "canary" not in str(refused.value)
+
+
 def test_a_trigger_token_is_found_by_id_then_path_then_for_all() -> None:
     tokens = {"*": "glptt-all", "7": "glptt-id", "group/app": "glptt-path"}
     secrets = GitLabSecrets.parse(json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens}))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.markdown import rendered
 from shared.markdown.sanitize import sanitize
 from shared.markdown.visible import mask
 from tests import DATA
@@ -519,3 +520,11 @@ def test_four_times_the_text_costs_less_than_eight_times_the_time(name: str) -> 
     # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of
     # twenty is enough.
     assert any(cost(long) <= 8 * max(cost(short), 0.0005) for _ in range(20))
+
+
+def test_no_language_that_is_drawn_is_overlooked_in_any_spelling() -> None:
+    others = (("i", "\u0130"), ("i", "\u0131"), ("s", "\u017f"), ("k", "\u212a"))
+    for name in rendered._WORDS:
+        spelled = [name.upper(), *(name.replace(*each) for each in others)]
+        assert [each for each in spelled if not rendered.is_drawn(f"see {each}!")] == []
+    assert not rendered.is_drawn("see nothing\n" * 100)

@@ -41,10 +41,10 @@ def here() -> Path:
     return build("aws", Path(folder.name), *HOST)
 
 
-def zipped(folder: Path) -> bytes:
+def zipped(folder: Path, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return the folder as a zip file, the same bytes for the same files."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(packed, "w", compression, compresslevel=9) as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
     return packed.getvalue()
@@ -52,7 +52,7 @@ def zipped(folder: Path) -> bytes:
 
 def digest(folder: Path) -> str:
     """Return what tells two bundles apart."""
-    return hashlib.sha256(zipped(folder)).hexdigest()
+    return hashlib.sha256(zipped(folder, zipfile.ZIP_STORED)).hexdigest()
 
 
 def files(folder: Path) -> set[str]:

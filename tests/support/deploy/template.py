@@ -6,9 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from tests import ROOT
@@ -31,6 +28,10 @@ def translated(*, bucket: str = "code-bucket", key: str = "bundle.zip", **functi
 
     `function` overrides properties of all functions, such as Runtime.
     """
+    import boto3  # with the translator a second, which not every worker needs
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
     template = source()
     common = template["Globals"]["Function"]
     del common["CodeUri"]

@@ -86,19 +86,7 @@ def create_access_token(state: State, request: Request) -> Answer:
     served = [place, *(p.id for p in state.projects_of(place))]
     for each in served:
         state.admit(each, bot.id, level)
-    record: Record = {
-        "id": state.number(),
-        "place": place,
-        "name": request.text("name"),
-        "scopes": list(request.params["scopes"]),
-        "description": request.params.get("description"),
-        "described": not state.version.startswith(("16", "17")),
-        "until": request.text("expires_at"),
-        "user_id": bot.id,
-        "token": f"glpat-{state.number():020d}",
-    }
-    state.access_tokens[record["id"]] = record
-    state.api_token(record["token"], bot.id, record["scopes"])
+    record = _record(state, request, place, bot.id)
     return Answer(201, _token(record, shown=True))
 
 
@@ -113,6 +101,107 @@ def revoke_access_token(state: State, request: Request) -> Answer:
     for key in [key for key in state.members if key[1] == record["user_id"]]:
         del state.members[key]
     return Answer(204)
+
+
+def _accounts(state: State, request: Request) -> int:
+    """Return the place; refuse where it has no service accounts: ee/lib/api, since 18.11 in Free."""
+    place = _place(state, request)
+    since = (18, 11) if request.values["kind"] == "projects" else (16, 1)
+    first, second = state.version.split(".")[:2]
+    if (int(first), int(second)) < since:
+        raise not_found()
+    if not state.service_accounts or (request.values["kind"] == "groups" and not state.saas):
+        raise refused(403, "403 Forbidden")  # an administrator's, unless he lets Owners
+    return place
+
+
+@route("GET", f"{_EITHER}/service_accounts")
+def list_service_accounts(state: State, request: Request) -> Answer:
+    """Those of the project or group."""
+    place = _accounts(state, request)
+    found = [_account(state, id_) for id_, of in state.accounts.items() if of == place]
+    page, headers = request.page(found)
+    return Answer(200, page, headers)
+
+
+@route("POST", f"{_EITHER}/service_accounts")
+def create_service_account(state: State, request: Request) -> Answer:
+    """A user, who is no member of anything yet."""
+    place, number = _accounts(state, request), state.number()
+    kind = request.values["kind"][:-1]
+    user = state.user(number, f"service_account_{kind}_{place}_{number:032x}", bot=True)
+    user.name = request.text("name")
+    state.accounts[user.id] = place
+    return Answer(201, _account(state, user.id))
+
+
+def _account(state: State, user_id: int) -> Json:
+    user = state.users[user_id]
+    email = f"{user.username}@noreply.gitlab.example.com"
+    return {"id": user.id, "username": user.username, "name": user.name, "email": email}
+
+
+@route("DELETE", f"{_EITHER}/service_accounts/:user_id")
+def delete_service_account(state: State, request: Request) -> Answer:
+    """Gone with its tokens and memberships."""
+    user_id = _one_account(state, request)
+    del state.accounts[user_id]
+    for id_ in [r["id"] for r in state.access_tokens.values() if r["user_id"] == user_id]:
+        state.api_tokens.pop(state.access_tokens.pop(id_)["token"], None)
+    for key in [key for key in state.members if key[1] == user_id]:
+        del state.members[key]
+    return Answer(204)
+
+
+def _one_account(state: State, request: Request) -> int:
+    place, user_id = _accounts(state, request), request.id("user_id")
+    if state.accounts.get(user_id) != place:
+        raise not_found("User")
+    return user_id
+
+
+@route("GET", f"{_EITHER}/service_accounts/:user_id/personal_access_tokens")
+def list_account_tokens(state: State, request: Request) -> Answer:
+    """Without their text."""
+    user_id = _one_account(state, request)
+    found = [_token(r) for r in state.access_tokens.values() if r["user_id"] == user_id]
+    return Answer(200, found)
+
+
+@route("POST", f"{_EITHER}/service_accounts/:user_id/personal_access_tokens")
+def create_account_token(state: State, request: Request) -> Answer:
+    """With its text, once."""
+    user_id = _one_account(state, request)
+    record = _record(state, request, None, user_id)
+    return Answer(201, _token(record, shown=True))
+
+
+@route("DELETE", f"{_EITHER}/service_accounts/:user_id/personal_access_tokens/:token_id")
+def revoke_account_token(state: State, request: Request) -> Answer:
+    """Gone."""
+    user_id, record = _one_account(state, request), state.access_tokens.get(request.id("token_id"))
+    if record is None or record["user_id"] != user_id:
+        raise not_found("Personal Access Token")
+    del state.access_tokens[record["id"]]
+    state.api_tokens.pop(record["token"], None)
+    return Answer(204)
+
+
+def _record(state: State, request: Request, place: int | None, user_id: int) -> Record:
+    record: Record = {
+        "id": state.number(),
+        "place": place,
+        "name": request.text("name"),
+        "scopes": list(request.params["scopes"]),
+        "description": request.params.get("description"),
+        "described": not state.version.startswith(("16", "17")),
+        "until": request.text("expires_at"),
+        "user_id": user_id,
+        "token": f"glpat-{state.number():020d}",
+    }
+    state.access_tokens[record["id"]] = record
+    state.api_token(record["token"], user_id, record["scopes"])
+    return record
 
 
 @route("DELETE", "projects/:id/triggers/:trigger_id")
@@ -132,7 +221,8 @@ def delete_trigger(state: State, request: Request) -> Answer:
 def add_member(state: State, request: Request) -> Answer:
     """Not for the bot of another project or group: project_member_policy.rb."""
     place, user_id = _place(state, request), int(request.params["user_id"])
-    if user_id in {record["user_id"] for record in state.access_tokens.values()}:
+    bots = {r["user_id"] for r in state.access_tokens.values()} - state.accounts.keys()
+    if user_id in bots or state.accounts.get(user_id, place) != place:
         raise refused(400, {"user": ["project bots cannot be added to other groups / projects"]})
     for each in (place, *(p.id for p in state.projects_of(place))):
         state.admit(each, user_id, int(request.params["access_level"]))
@@ -337,7 +427,7 @@ def lint(state: State, request: Request) -> Answer:
     if f"local: {JOB}" in text and JOB not in files:
         errors = [f"Local file `{JOB}` does not exist!"]
     there = project.ci == "ours" or f"local: {JOB}" in text
-    jobs = [{"name": "claude"}] if there and not errors else []
+    jobs = [{"name": "claude", "tag_list": state.job_tags}] if there and not errors else []
     answer: Json = {"valid": not errors, "errors": errors, "warnings": [], "merged_yaml": text}
     return Answer(200, answer | ({"jobs": jobs} if request.flag("include_jobs") else {}))
 
@@ -347,7 +437,9 @@ def list_runners(state: State, request: Request) -> Answer:
     """Those that are online, if asked for."""
     project = request.project()
     request.require(project, MAINTAINER)
-    found = [{"id": number, "paused": False, "status": "online"} for number in state.runners]
+    tags = request.text("tag_list", required=False)
+    named = [number for number in state.runners if not tags or tags in state.runner_tags]
+    found = [{"id": number, "paused": False, "status": "online"} for number in named]
     return Answer(200, found)
 
 

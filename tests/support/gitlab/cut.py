@@ -86,6 +86,16 @@ OPERATIONS = {
     f"{_G}/hooks/{{hook_id}}": "delete",
     **{f"{place}/access_tokens": "get post" for place in (_P, _G)},
     **{f"{place}/access_tokens/{{token_id}}": "delete" for place in (_P, _G)},
+    **{f"{place}/service_accounts": "get post" for place in (_P, _G)},
+    **{f"{place}/service_accounts/{{user_id}}": "delete" for place in (_P, _G)},
+    **{
+        f"{place}/service_accounts/{{user_id}}/personal_access_tokens": "get post"
+        for place in (_P, _G)
+    },
+    **{
+        f"{place}/service_accounts/{{user_id}}/personal_access_tokens/{{token_id}}": "delete"
+        for place in (_P, _G)
+    },
     **{f"{place}/members": "post" for place in (_P, _G)},
     **{f"{place}/variables": "get post" for place in (_P, _G)},
     **{f"{place}/variables/{{key}}": "put delete" for place in (_P, _G)},

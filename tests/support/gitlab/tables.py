@@ -47,10 +47,12 @@ class Tables(Rights):
         self.version, self.tier, self.saas = VERSION, "premium", False
         self.groups: dict[int, Record] = {}
         self.access_tokens: dict[int, Record] = {}
+        self.service_accounts, self.accounts = True, dict[int, int]()  # user -> project or group
         self.expiries: dict[str, str] = {}  # of tokens that are seeded
         self.ci_variables: dict[int, dict[str, Record]] = {}
         self.files: dict[tuple[int, str], dict[str, str]] = {}
         self.runners = [1]
+        self.runner_tags, self.job_tags = ["docker"], list[str]()
         self._numbers = itertools.count(1001)
         self._index: dict[tuple[object, ...], list[int]] = {}
 

@@ -48,3 +48,16 @@ class Clone:
 
     def _git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], env=self.environment, check=True)
+
+
+def ready(clone: Clone, files: dict[str, str | None] | None = None) -> Workspace:
+    """A workspace right before Claude works, with these files on the default branch."""
+    head = clone.gitlab.commit(7, "main", files or {".gitignore": "build/\n*.log\n"})
+    workspace = clone.open()
+    workspace.go(head, head)
+    return workspace
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -281,12 +282,19 @@ class Runner:
         }
 
 
-def _script(inputs: Mapping[str, Any]) -> str:
-    """Return the component's script with these inputs, or their defaults, filled in."""
+@cache
+def component() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the component's inputs and its job, read once: it is a third of a megabyte of YAML."""
     spec, jobs = yaml.safe_load_all(COMPONENT.read_text())
     (job,) = jobs.values()
+    return spec["spec"]["inputs"], job
+
+
+def _script(inputs: Mapping[str, Any]) -> str:
+    """Return the component's script with these inputs, or their defaults, filled in."""
+    given, job = component()
     (text,) = job["script"]
-    defaults = {name: input_["default"] for name, input_ in spec["spec"]["inputs"].items()}
+    defaults = {name: described["default"] for name, described in given.items()}
     for name, value in (defaults | dict(inputs)).items():
         shown = str(value).lower() if isinstance(value, bool) else str(value)
         text = text.replace(f"$[[ inputs.{name} ]]", shown)

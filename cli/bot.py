@@ -1,0 +1,159 @@
+"""The bot that setup makes or takes, by what GitLab's tier and version have, and its token.
+
+An access token of the project or group comes first. GitLab.com has those from Premium on; a service
+account of the project, which a Maintainer makes, is there in every tier from 18.11 on, on a
+self-managed Free behind a flag; one of a group takes an Owner, on a self-managed GitLab whom an
+administrator allows it (https://docs.gitlab.com/api/service_accounts/, …/user/profile/
+service_accounts/). Where GitLab has neither, a user of your own is the bot. A service account is a
+user like any other: it becomes a member only when it is made one.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from cli.api import MAINTAINER, Api
+from cli.connection import Connection, Json
+from cli.installation import GITLAB, Unusable
+from shared.gitlab.values import GitLabError
+
+Ask = Callable[[str], str]  # a question; the answer is not shown
+SCOPES = ["api", "write_repository"]
+_DAYS = 364  # an access token lives a year at most
+SERVICE_ACCOUNTS_SINCE = (18, 11)  # those of projects
+_REFUSED = (400, 401, 403, 404)  # what GitLab answers where a tier, version or role has no such bot
+
+
+def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:
+    """Return GitLab as the bot sees it: the stored one, your own, or one that is made; None if dry.
+
+    Raises Unusable with who can do it where GitLab lets the operator make none.
+    """
+    bot = connection.bot()
+    if bot is None:
+        _check_others(connection, own_bot=own_bot)
+        if own_bot:
+            _store_own(connection, ask)
+        elif not _make(connection):
+            return None
+        bot = connection.bot()
+    if bot is None:
+        if connection.words.dry:
+            return None
+        message = "GitLab does not take the bot's token that was just stored: run this again"
+        raise Unusable(message)
+    user = bot.get("/user")
+    _admit(connection, user)
+    connection.say(f"✔ the bot is @{user['username']}")
+    return bot
+
+
+def _check_others(connection: Connection, *, own_bot: bool) -> None:
+    """Refuse to replace a bot that serves other projects too by one of this project alone."""
+    ours = {str(each["id"]) for each in connection.projects}
+    others = set(connection.gitlab.get("trigger_tokens", {})) - ours
+    if connection.gitlab.get("api_token") and others and not own_bot:
+        message = (
+            "GitLab does not take this installation's API token, which other projects use too:"
+            " renew it in GITLAB_SECRETS, or give one of your own bot user: --bot-token"
+        )
+        raise Unusable(message)
+
+
+def _make(connection: Connection) -> bool:
+    name = connection.bot_name
+    what = f"access token {name} of {connection.name}: Maintainer, api and write_repository"
+    try:
+        return connection.act(f"{what}, {_DAYS} days", lambda: _access_token(connection))
+    except GitLabError as error:
+        if error.status not in _REFUSED:
+            raise
+    what = f"service account {name} of {connection.name}, api and write_repository"
+    try:
+        return connection.act(f"{what}, {_DAYS} days", lambda: _service_account(connection))
+    except GitLabError as error:
+        if error.status not in _REFUSED:
+            raise
+        raise Unusable(_who_can(connection)) from error
+
+
+def _access_token(connection: Connection) -> None:
+    path = f"{connection.path}/access_tokens"
+    _renew(connection, path, access_level=MAINTAINER)
+
+
+def _service_account(connection: Connection) -> None:
+    path, name = f"{connection.path}/service_accounts", connection.bot_name
+    known = next((each for each in connection.api.all(path) if each["name"] == name), None)
+    account = known or connection.api.post(path, name=name)
+    _renew(connection, f"{path}/{account['id']}/personal_access_tokens")
+
+
+def _renew(connection: Connection, path: str, **more: object) -> None:
+    """Make a token and store it; one that was made by a run which could not store it goes."""
+    for lost in connection.api.find(path, state="active") or ():  # a list since 17.11
+        if lost["name"] == connection.bot_name and lost.get("active", True):
+            connection.api.delete(f"{path}/{lost['id']}")
+    until = (datetime.now(UTC) + timedelta(days=_DAYS)).date().isoformat()
+    words = {"name": connection.bot_name, "description": connection.mark, "scopes": SCOPES}
+    made = connection.api.post(path, **words, expires_at=until, **more)
+    connection.gitlab["api_token"] = made["token"]
+    connection.keep(GITLAB, connection.gitlab)
+
+
+def _who_can(connection: Connection) -> str:
+    """Return who can make a bot where the operator cannot."""
+    if connection.words.group:
+        who = (
+            "A service account of a group is made by an Owner of the top-level group, and on your"
+            " own GitLab by whom an administrator allows it"
+        )
+    elif connection.version < SERVICE_ACCOUNTS_SINCE:
+        who = "Service accounts of projects are there from GitLab 18.11 on"
+    else:
+        who = (
+            "A service account is refused as well: on your own GitLab Free an administrator can"
+            " switch them on, and Free has 100 at most"
+        )
+    return (
+        "GitLab gives no bot here: access tokens of projects and groups are on GitLab.com from"
+        f" Premium on, and an Owner can forbid them. {who}. Or give a token of a user that you"
+        " made for the bot: --bot-token"
+    )
+
+
+def _store_own(connection: Connection, ask: Ask) -> None:
+    if connection.words.dry:
+        connection.say("  would: ask for the bot user's token and store it")
+        return
+    token = ask("Token of your own bot user, with the scopes api and write_repository: ")
+    connection.gitlab["api_token"] = token
+    if connection.bot() is None:
+        message = f"{connection.api.url} does not take that bot's token"
+        raise Unusable(message)
+    connection.keep(GITLAB, connection.gitlab)
+
+
+def _admit(connection: Connection, user: Json) -> None:
+    """See that the bot is Maintainer: a user or service account is made one, a token's bot is."""
+    member = connection.api.find(f"{connection.path}/members/all/{user['id']}")
+    if member is None:
+        what = f"@{user['username']} becomes Maintainer of {connection.name}"
+        path = f"{connection.path}/members"
+        try:
+            connection.act(
+                what,
+                lambda: connection.api.post(path, user_id=user["id"], access_level=MAINTAINER),
+            )
+        except GitLabError as error:
+            message = (
+                f"@{user['username']} cannot become a member here: the bot of an access token, or a"
+                " project's service account, belongs to its own project or group. Set up the group,"
+                " or take --bot-token"
+            )
+            raise Unusable(message) from error
+    elif member["access_level"] < MAINTAINER:
+        message = (
+            f"@{user['username']} is below Maintainer, which it takes to own a trigger token: raise"
+            " it under Manage > Members, then run this again"
+        )
+        raise Unusable(message)
