@@ -8,7 +8,7 @@ from job import review
 from job.audience import Audience
 from job.failures import Failure, Reason
 from job.request import Request
-from tests.support.gitlab import diffs
+from tests.support.gitlab import contract, diffs
 from tests.support.gitlab.faults import Fault
 from tests.support.gitlab.server import GitLab
 from tests.support.job.reviewed import ADA, BOT, PROJECT, TOKEN, Reviewed, finding
@@ -26,7 +26,7 @@ def reviewed() -> Iterator[Reviewed]:
         scene.push(FILES, {"a.py": NEW})
         yield scene
         assert gitlab.drafts == {} or any(each["note"] == "mine" for each in gitlab.drafts.values())
-        assert gitlab.unknown_calls == []
+        assert [problem for call in gitlab.calls for problem in contract.check(call)] == []
 
 
 @pytest.mark.parametrize(
