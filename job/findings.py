@@ -69,7 +69,7 @@ def _finding(given: object, masked: Callable[[str], str]) -> Finding | None:
     suggestion = given.get("suggestion")
     whole = isinstance(suggestion, str) and masked(suggestion) == suggestion
     return Finding(
-        path=path.removeprefix("./"),
+        path=" ".join(masked(path).removeprefix("./").splitlines()),
         first=first if type(first) is int and 0 < first < line else line,
         line=line,
         side=OLD if given.get("side") == OLD else NEW,
@@ -104,7 +104,7 @@ def body(finding: Finding, replaced: Sequence[str] | None) -> str:
 
 def listed(finding: Finding) -> str:
     """Return a finding as a part of the reply, which is not yet harmless."""
-    path = finding.path.replace("`", "'").replace("\n", " ")
+    path = finding.path.replace("`", "'")
     text = _headed(f"`{path}:{finding.line}` **{finding.severity}**:", finding.text)
     return text if finding.suggestion is None else f"{text}\n\n{_block(finding.suggestion)}"
 

@@ -82,9 +82,9 @@ def has_job(body: str) -> bool:
 
 
 def has_answer(body: str) -> bool:
-    """Tell whether a job of ours has ended in a reply: what it said stays."""
+    """Tell whether a job of ours has ended in a reply, or told a finding: what it said stays."""
     last = _last(body)
-    return last is not None and last["state"] != WORKING
+    return finding(body) is not None or (last is not None and last["state"] != WORKING)
 
 
 def pipeline_of(body: str) -> str:

@@ -47,6 +47,7 @@ def test_a_finding_that_is_given_twice_is_one() -> None:
 def test_a_secret_is_masked_and_a_suggestion_with_one_is_none() -> None:
     found = read(text=f"It says {SECRET}", suggestion=f"token = '{SECRET}'", path=f"{SECRET}/./a")
     assert found.text == "It says [MASKED]"
+    assert found.path == "[MASKED]/./a"
     assert found.suggestion is None
 
 
