@@ -18,7 +18,8 @@ PLATFORM := $(shell sed -n 's/^PLATFORM *= *//p' $(SETTINGS) 2>/dev/null)
 SDK := $(if $(filter aws,$(PLATFORM)),aws,local)
 
 .PHONY: demo run quick test check format docs bench faults security lock update clean \
-	release release-check setup remove doctor deploy-aws deploy-gcp bootstrap-gcp
+	pictures release release-check setup remove doctor verify deploy-aws deploy-gcp \
+	bootstrap-gcp
 
 demo: $(VENV)/.local  ## a comment becomes a pipeline on this machine: no cloud, no GitLab
 	@$(BIN)/python -m tests.demo
@@ -34,6 +35,10 @@ remove: $(VENV)/.$(SDK)  ## take away what setup made
 
 doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; changes nothing
 	@$(CLI) doctor --settings $(SETTINGS) $(if $(PROJECT),--project "$(PROJECT)") $(ARGS)
+
+verify: $(VENV)/.$(SDK)  ## who asked for a commit of the job's: SHA=… PROJECT=… [STATEMENT=…]
+	@$(CLI) verify "$(SHA)" --settings $(SETTINGS) --project "$(PROJECT)" \
+		$(if $(STATEMENT),--statement "$(STATEMENT)") $(ARGS)
 
 quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py \
@@ -57,6 +62,9 @@ format: $(VENV)/.test  ## put code and what is generated in order
 
 docs: $(VENV)/.test  ## write from the code: the docs' tables, the descriptors' lists, the component
 	$(BIN)/python generate.py
+
+pictures: $(VENV)/.test  ## of a thread as people see it, into docs/pictures; needs chromium
+	@$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.test  ## figures beside goals: starts, answers, calls, hostile notes, the job; docs/performance.md
 	$(BIN)/python -m tests.proofs.bench

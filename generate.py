@@ -7,12 +7,14 @@ In docs, template.yaml and cloudbuild.yaml a part stands between `generated: NAM
 `end`, each in a comment. NAME is a key of PARTS.
 """
 
+import json
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from shared.contract.version import VERSION
 from shared.installation.providers import (
     BEDROCK_PROFILES,
     MODELS,
@@ -25,6 +27,7 @@ from shared.installation.providers import (
 from shared.installation.readers import Variable
 from shared.installation.settings import ROWS, VARIABLES
 from shared.installation.settings_file import parameter_name
+from shared.outcome import messages
 from shared.outcome.reasons import Outcome, Reason
 
 ROOT = Path(__file__).parent
@@ -52,32 +55,54 @@ def part(write: Callable[..., str]) -> Callable[..., str]:
 # --- the docs ---
 
 
+# What the tables of a language have: their heads, a number's bounds, any text.
+_HEADS = {
+    "en": (
+        "| reason | outcome | what it means | what to change |",
+        "| variable | default | takes | meaning |",
+        "0 to {}",
+        "text",
+    ),
+    "zh-CN": (
+        "| 原因 | 结果 | 含义 | 如何处理 |",
+        "| 变量 | 默认值 | 取值 | 含义 |",
+        "0 到 {}",
+        "文本",
+    ),
+}
+
+
 @part
-def reasons() -> str:
+def reasons(language: str = "en") -> str:
     """Return the table of every way a delivery or run can end without a pipeline or an answer."""
     well = (Outcome.QUEUED, Outcome.TRIGGERED, Outcome.ANSWERED)
+    messages.speak(language)
     rows = [
         f"| `{reason}` | {reason.outcome} | {reason.sentence} | {reason.cure} |"
         for reason in Reason
         if reason.outcome not in well
     ]
-    heads = ["| reason | outcome | what it means | what to change |", "|---|---|---|---|"]
-    return "\n".join([*heads, *rows])
+    messages.speak("en")
+    return "\n".join([_HEADS[language][0], "|---|---|---|---|", *rows])
 
 
 @part
-def settings() -> str:
-    """Return the table of the settings."""
+def settings(language: str = "en") -> str:
+    """Return the table of the settings; what a language lacks is told in English."""
+    told = json.loads((ROOT / "docs" / "zh-CN" / "settings.json").read_text(encoding="utf-8"))
+    meanings = told if language == "zh-CN" else {}
     rows = [
-        f"| `{variable.name}` | {_code(variable.default)} | {_taken(variable)} | {meaning} |"
-        for _, variable, meaning in ROWS.values()
+        f"| `{each.name}` | {_code(each.default)} | {_taken(each, language)}"
+        f" | {meanings.get(each.name, meaning)} |"
+        for _, each, meaning in ROWS.values()
     ]
-    return "\n".join(["| variable | default | takes | meaning |", "|---|---|---|---|", *rows])
+    return "\n".join([_HEADS[language][1], "|---|---|---|---|", *rows])
 
 
-def _taken(variable: Variable) -> str:
-    number = [f"0 to {variable.most}"] if variable.most else []
-    return ", ".join(map(_code, variable.values)) or "".join(number) or "text"
+def _taken(variable: Variable, language: str) -> str:
+    _, _, bounds, text = _HEADS[language]
+    number = [bounds.format(variable.most)] if variable.most else []
+    return ", ".join(map(_code, variable.values)) or "".join(number) or text
 
 
 def _code(text: str) -> str:
@@ -150,6 +175,12 @@ def substitutions() -> str:
 def environment() -> str:
     """Return what the first step of the build finds in its environment."""
     return "\n".join(f"- {name}=${{_{name}}}" for name in VARIABLES)
+
+
+@part
+def version() -> str:
+    """Return the output that tells which version the stack is of."""
+    return f'Version:\n  Description: Of the functions; GET / tells it too\n  Value: "{VERSION}"'
 
 
 # --- regions and models in the rules of template.yaml ---
@@ -338,7 +369,7 @@ def _written(found: re.Match[str]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write every file that is out of date; with `--check` name them and return 1."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     descriptors = [ROOT / "template.yaml", ROOT / "cloudbuild.yaml"]
     makers = dict.fromkeys([*pages, *descriptors], with_parts) | {COMPONENT: component}
     current = {path: path.read_text(encoding="utf-8") for path in makers}

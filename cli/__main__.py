@@ -1,4 +1,4 @@
-"""`python -m cli setup|remove|doctor|deploy`: docs/operator.md."""
+"""`python -m cli setup|remove|doctor|verify|deploy`: docs/operator.md."""
 
 import argparse
 import sys
@@ -6,16 +6,18 @@ from getpass import getpass
 from os import environ
 from pathlib import Path
 
-from cli.api import Api
+from cli.api import Api, under
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
 from cli.doctor import doctor
-from cli.installation import Unusable, keep_login, printable, proxy, say
+from cli.installation import GITLAB, Installation, Unusable, keep_login, printable, proxy, say
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
+from cli.verify import Asked, Broken, statement, verify
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
+from shared.installation.secrets import GitLabSecrets, SecretError
 from shared.installation.settings import Settings
 from shared.installation.settings_file import PLATFORMS
 
@@ -38,6 +40,8 @@ def main(arguments: list[str]) -> int:
             return bootstrap(settings)
         if words.command == "doctor":
             return doctor(settings, installation, words.project or [], as_json=words.json)
+        if words.command == "verify":
+            return _verify(words, installation)
         chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
         token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
         read = Settings.read(settings)
@@ -49,10 +53,28 @@ def main(arguments: list[str]) -> int:
             setup(connection, ask, own_bot=words.bot_token)
         else:
             remove(connection)
-    except (SettingsError, Unusable, GitLabError) as error:
+    except (SettingsError, SecretError, Unusable, GitLabError) as error:
         sys.stderr.write(printable(f"✘ {error}\n"))
         return 2
     return 0
+
+
+def _verify(words: argparse.Namespace, installation: Installation) -> int:
+    secrets = GitLabSecrets.parse(installation.read(GITLAB))
+    read = Settings.read(dict(installation.environment()))
+    try:
+        asked = Asked(
+            Api(read.gitlab_url, secrets.api_token.reveal(), proxy(installation, read.proxy)),
+            under("projects", words.project),
+            words.commit,
+            statement(words.statement) if words.statement else None,
+            [key.reveal() for key in secrets.signing_keys],
+            read,
+        )
+        return verify(asked, say)
+    except Broken as broken:
+        say(f"✘ {broken}")
+        return 1
 
 
 def ask(question: str) -> str:
@@ -63,7 +85,7 @@ def ask(question: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cli", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("setup", "remove", "doctor", "bootstrap", "deploy"):
+    for name in ("setup", "remove", "doctor", "verify", "bootstrap", "deploy"):
         command = commands.add_parser(name)
         command.add_argument("--settings", type=Path, default=Path("claude.env"), metavar="FILE")
         command.add_argument("--platform", choices=PLATFORMS, default="", help="else the file's")
@@ -78,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["setup"].add_argument(
         "--bot-token", action="store_true", help="ask for the token of a bot user of your own"
     )
+    verify_ = commands.choices["verify"]
+    verify_.add_argument("commit", help="the id of a commit of the job's")
+    verify_.add_argument("--project", required=True, help="its path or id")
+    verify_.add_argument("--statement", type=Path, metavar="FILE", help="the job's artifact")
     commands.choices["setup"].add_argument(
         "--proxy-login", action="store_true", help="ask for the login of GITLAB_PROXY, and keep it"
     )

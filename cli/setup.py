@@ -32,6 +32,7 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
     bot = find_or_make(connection, ask, own_bot=own_bot)
     for project in connection.projects:
         _trigger_token(connection, bot, project)
+    _signing_key(connection)
     _webhook(connection)
     write_variables(connection, ask)
     merged = [propose(connection, project) for project in connection.projects]
@@ -42,6 +43,18 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
     if not all(merged):
         connection.say("→ Merge what adds the job; until then only `help` is answered.")
     connection.say(f"→ Then write {connection.phrase} explain what this project does, in an issue.")
+
+
+def _signing_key(connection: Connection) -> None:
+    """Give the installation a key that seals what its jobs are asked; no job ever has it."""
+    if connection.gitlab.get("signing_keys"):
+        return
+
+    def create() -> None:
+        connection.gitlab["signing_keys"] = [random.token_urlsafe(32)]
+        connection.keep(GITLAB, connection.gitlab)
+
+    connection.act("a signing key, for make verify", create)
 
 
 def _trigger_token(connection: Connection, bot: Api | None, project: Json) -> None:

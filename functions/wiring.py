@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from shared.installation.secrets import Cached, GitLabSecrets, WebhookSecrets
 from shared.installation.settings import Settings, required
+from shared.outcome import messages
 from shared.outcome.reasons import Outcome, Reason
 from shared.receive import Answer, receive
-from shared.runs.request import from_json
+from shared.runs.request import read
 
 if TYPE_CHECKING:
     from shared.incoming.delivery import Delivery
@@ -86,6 +87,7 @@ class Installation:
         now: Callable[[], float] = time.time,
     ) -> None:
         """Take the adapters; the two secret documents are read on first need."""
+        messages.speak(settings.language)
         self._settings, self._queue, self._records = settings, queue, records
         self._tokens = Cached(webhook_secrets, WebhookSecrets.parse, now)
         self._gitlab_secrets, self._log, self._now = gitlab_secrets, log, now
@@ -112,14 +114,14 @@ class Installation:
             log=self._sparing,
         )
 
-    def dispatch(self, request: str | bytes, *, last: bool) -> Reason:
-        """Carry out a request of the queue; `last` says that there will be no other attempt.
+    def dispatch(self, message: str | bytes, *, last: bool, name: str = "") -> Reason:
+        """Carry out a message of the queue; `last` says that there will be no other attempt.
 
-        Raises Retry where it is to come again, ValueError for what is no request.
+        `name` is what the queue calls it. Raises Retry where it is to come again.
         """
         from shared.dispatch import dispatch
 
-        return dispatch(from_json(request), self.services, last=last)
+        return dispatch(read(name, message), self.services, last=last)
 
     def sweep(self, task: Mapping[str, object]) -> dict[str, object]:
         """Do what the schedule or an operator asks, as `shared.sweep.carry_out` reads it."""

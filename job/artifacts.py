@@ -57,10 +57,12 @@ def leave(
     transcript: list[str],
     patch: bytes,
     unpushed: bytes = b"",
+    statement: str = "",
 ) -> None:
     """Write the artifacts, with secrets masked: result and transcript if Claude ran, the patch.
 
     `unpushed` is the archive of what is in no patch; whoever made it has taken the secrets out.
+    `statement` is what accounts for the commit.
 
     They go into the private folder, and at the job's end from there to where the runner looks.
     """
@@ -71,6 +73,8 @@ def leave(
         shown = json.dumps({**result._asdict(), "failure": failure, "run": run_id}, indent=1)
         _put(folder / "result.json", f"{log.masked(shown)}\n")
         _put(folder / "transcript.jsonl", log.masked("".join(transcript)))
+    if statement:
+        _put(folder / "statement.json", f"{log.masked(statement)}\n")
     if unpushed:
         _put(folder / "not-pushed.tar.gz", unpushed.decode("utf-8", "surrogateescape"))
     if patch:

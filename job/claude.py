@@ -30,7 +30,7 @@ PASSED_ON = (
     "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "USE_BUILTIN_RIPGREP", "API_TIMEOUT_MS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
-    "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS",
+    "CLAUDE_CODE_MAX_RETRIES", "MAX_THINKING_TOKENS", "ANTHROPIC_DEFAULT_HAIKU_MODEL",
 )  # fmt: skip
 _FIXED = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -54,8 +54,9 @@ _TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes
 class Result(NamedTuple):
     """What a run of Claude ended with; `failure` is None if it finished.
 
-    `cost` is in US dollars; `denied` counts the refused calls of each tool. `structured` is what
-    was asked for by a schema, if Claude gave it; its `summary` is the answer then.
+    `cost` is in US dollars; `denied` counts the refused calls of each tool. Which models answered,
+    and which `version` of Claude Code asked them, is what that says; so is how `commands` ended.
+    `structured` is what was asked for by a schema, if Claude gave it; its `summary` is the answer.
     """
 
     answer: str
@@ -64,6 +65,9 @@ class Result(NamedTuple):
     denied: Mapping[str, int]
     session: str
     failure: Failure | None
+    models: tuple[str, ...] = ()
+    version: str = ""
+    commands: Mapping[str, str] = {}
     structured: Mapping[str, Any] | None = None
 
 
@@ -107,6 +111,8 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
         "--append-system-prompt-file", str(run.system),
         "--tools", ",".join(dict.fromkeys(tools)),
     ]  # fmt: skip
+    if inputs.fallback_model:
+        command += ["--fallback-model", inputs.fallback_model]
     if run.mcp:
         command += ["--mcp-config", str(run.mcp)]
     if run.resume:

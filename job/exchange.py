@@ -8,7 +8,7 @@ import re
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +17,14 @@ _TIMEOUT = 20.0  # seconds
 _LONGEST_ANSWER = 100_000  # bytes
 _SHOWN = 500  # characters of the provider's own words
 _NOTHING = "no credential in the answer"
+_FORM = "application/x-www-form-urlencoded"
 _SHORTEST = 900  # seconds: AWS gives no shorter session
 _GOOGLE_STS = "https://sts.googleapis.com/v1/token"
 _GOOGLE_IAM = "https://iamcredentials.googleapis.com"
 _GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _CLAUDE_API = "https://api.anthropic.com"
+_ENTRA = "https://login.microsoftonline.com"
+_AZURE_SCOPE = "https://cognitiveservices.azure.com/.default"  # the one Claude Code asks for
 # What Anthropic's own clients send with the exchange, and with the token that it gives.
 OAUTH = "oauth-2025-04-20"
 _FEDERATION = f"{OAUTH},oidc-federation-2026-04-01"
@@ -77,8 +80,7 @@ def aws(login: Login, role: str, region: str, session: str, url: str) -> dict[st
         "WebIdentityToken": login.token,
         "DurationSeconds": str(login.lifetime),
     }
-    kind = "application/x-www-form-urlencoded"
-    answer = _post(url or f"https://sts.{region}.{domain}/", urlencode(body), kind)
+    answer = _post(url or f"https://sts.{region}.{domain}/", urlencode(body), _FORM)
     found = {name: re.search(f"<{key}>([^<]+)</{key}>", answer) for name, key in _KEYS.items()}
     values = {name: match[1] for name, match in found.items() if match}
     if len(values) < len(_KEYS):
@@ -126,8 +128,29 @@ def anthropic(login: Login, named: Mapping[str, str], url: str) -> str:
     return _json(whole, body, {"anthropic-beta": _FEDERATION}, "access_token")
 
 
+def azure(login: Login, tenant: str, client: str, url: str) -> str:
+    """Return an access token of an Entra application; raise RefusedError.
+
+    It lives an hour or a little more, as Entra decides. `url` stands for Entra's own address.
+    Source: the third case of
+    https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+    """
+    body = {
+        "grant_type": "client_credentials",
+        "client_id": client,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": login.token,
+        "scope": _AZURE_SCOPE,
+    }
+    whole = f"{(url or _ENTRA).rstrip('/')}/{quote(tenant, safe='')}/oauth2/v2.0/token"
+    return _field(_post(whole, urlencode(body), _FORM), "access_token")
+
+
 def _json(url: str, body: Mapping[str, object], headers: Mapping[str, str], field: str) -> str:
-    answer = _post(url, json.dumps(body), "application/json", headers)
+    return _field(_post(url, json.dumps(body), "application/json", headers), field)
+
+
+def _field(answer: str, field: str) -> str:
     try:
         return str(json.loads(answer)[field])
     except (ValueError, KeyError, TypeError):

@@ -77,9 +77,19 @@ class Reason(Enum):
 
     DEFECT = ExitCode.DEFECT, messages.DEFECT
 
-    def __init__(self, code: ExitCode, explanation: messages.Explanation) -> None:
-        """Name the columns."""
-        self.code, (self.sentence, self.cure) = code, explanation
+    def __init__(self, code: ExitCode, _: messages.Explanation) -> None:
+        """Keep the code; the words are those of the language that is spoken by then."""
+        self.code = code
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for the person who asked."""
+        return messages.explanation(self.name).sentence
+
+    @property
+    def cure(self) -> str:
+        """What to change, and who can."""
+        return messages.explanation(self.name).cure
 
 
 class Failure(Exception):
@@ -92,5 +102,6 @@ class Failure(Exception):
     def __init__(self, reason: Reason, **values: object) -> None:
         """Fill in the blanks of the reason's sentence and cure."""
         self.reason, self.code = reason, reason.code
-        self.text = f"{reason.sentence} {reason.cure}".rstrip().format(**values)
+        whole = messages.WITH_CURE.format(sentence=reason.sentence, cure=reason.cure)
+        self.text = whole.rstrip().format(**values)
         super().__init__(f"{reason.name.lower()}: {self.text}")

@@ -10,6 +10,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote, urlencode
 
+from shared.contract.version import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -113,7 +115,11 @@ class GitLab:
             name: self._masked(each) for name, each in (body or {}).items() if type(each) is str
         }
         data = None if body is None else json.dumps({**body, **texts}).encode()
-        headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
+        headers = {
+            "PRIVATE-TOKEN": self._token,
+            "Content-Type": "application/json",
+            "User-Agent": f"gitlab-claude-trigger-job/{VERSION}",
+        }
         # A POST that met a 5xx may have been carried out: only 429 says that nothing happened.
         again = (_TOO_MANY,) if method == "POST" else _AGAIN
         for attempt in range(1, self._attempts + 1):

@@ -6,8 +6,9 @@ import re
 from typing import Callable, NamedTuple
 
 from job.failures import Failure, Reason
+from shared.contract.ai_flow import LANGUAGES
 
-PROVIDERS = ("anthropic", "anthropic-oidc", "bedrock", "vertex")
+PROVIDERS = ("anthropic", "anthropic-oidc", "anthropic-aws", "bedrock", "vertex", "foundry")
 
 # What Claude may use without asking. Bash is not among them: it sees every variable it is given.
 TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
@@ -25,6 +26,7 @@ class Inputs(NamedTuple):
     provider: str = "anthropic"
     region: str = ""
     model: str = ""
+    fallback_model: str = ""
     claude_version: str = ""
     prompt_file: str = ""
     max_turns: int = 40
@@ -41,6 +43,7 @@ class Inputs(NamedTuple):
     resume: bool = False
     unprotected_commands: bool = False
     reply_author: str = ""
+    language: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
     prompt: str = ""
 
@@ -61,6 +64,9 @@ _CHECKS = {
     "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
     "region": _Check(r"[a-z0-9-]*", "a region such as eu-central-1"),
     "model": _Check(r"(?!-)[A-Za-z0-9@._:/\[\]-]*", "a full model id"),
+    "fallback_model": _Check(
+        r"(?:(?!-)[A-Za-z0-9@._:/\[\]-]+(?:,(?!$)|$))*", "full model ids such as A,B"
+    ),
     "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.332"),
     "prompt_file": _Check(r"(?![-/])[^\0:]*", "a path in the repository"),
     "max_turns": _Check(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
@@ -76,6 +82,7 @@ _CHECKS = {
         rf"(?:{_NAME}(?::plain)?(?:[, ]+|$))*", "names of CI/CD variables, such as A, B:plain"
     ),
     "unprotected_commands": _Check("true|false", "true or false"),
+    "language": _Check("|".join(LANGUAGES), "one of " + ", ".join(LANGUAGES)),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
 }
 _UNKNOWN = "no such input"

@@ -18,7 +18,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import ISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from job.audience import Audience
     from job.gitlab import GitLab
@@ -66,8 +66,8 @@ def _without_bold(words: str) -> str:
     return words.removesuffix("**") if words.count("**") == 1 else words
 
 
-def commit_message(title: str, request: Request, host: str) -> str:
-    """Return the commit's message: title, what it is for, who asked.
+def commit_message(title: str, request: Request, host: str, trailers: Sequence[str] = ()) -> str:
+    """Return the commit's message: title, what it is for, further trailers, who asked.
 
     `host` is GitLab's, whose own address of each user is at `users.noreply.<host>`:
     https://docs.gitlab.com/user/profile/#use-an-automatically-generated-private-commit-email
@@ -76,6 +76,7 @@ def commit_message(title: str, request: Request, host: str) -> str:
     lines = [title, ""]
     if target:
         lines += [messages.ASKED_FOR_IN.format(target=target), ""]
+    lines += trailers
     if request.author and request.author_id:
         address = f"{request.author_id}-{request.author}@users.noreply.{host}"
         lines += [f"Co-authored-by: {request.author} <{address}>"]

@@ -1,10 +1,15 @@
-"""Every sentence that a person reads from the job; to speak another language, replace this file.
+"""Every sentence that a person reads from the job.
 
+They are English; `speak` puts those of another language in their place, of a file beside this one.
 `{names}` in braces are filled in where a message is used. What an input may look like is said
 beside its pattern in `job/inputs.py`; what Claude is told stands in `job/prompts.py`.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
+
+from shared.contract import ai_flow
 
 
 class Explanation(NamedTuple):
@@ -233,6 +238,9 @@ DEFECT = Explanation(
     "Please report the end of the job's log.",
 )
 
+# A failure as it is told.
+WITH_CURE = "{sentence} {cure}"
+
 # What fills the blanks above: `words` of PUSH_RULE,
 HOOK_DECLINED = "a hook declined it"
 # `why` of NOT_SIGNED_IN,
@@ -268,10 +276,12 @@ NO_CLAUDE_API = "Claude cannot be called"
 NO_EXCHANGE = "GitLab's identity token cannot be exchanged for a Claude API token"
 NO_BEDROCK = "Amazon Bedrock cannot be called"
 NO_VERTEX = "Vertex AI cannot be called"
+NO_CLAUDE_AWS = "Claude Platform on AWS cannot be called"
+NO_FOUNDRY = "Microsoft Foundry cannot be called"
 NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)"  # noqa: S105
 # `expected` of INPUT_INVALID, besides those of `job/inputs.py`,
 MODEL_EXPECTED = "{provider} needs a full model id"
-AWS_REGION_EXPECTED = "bedrock needs an AWS region"
+AWS_REGION_EXPECTED = "this provider needs an AWS region"
 LOCATION_EXPECTED = "vertex needs a location such as global or eu"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"
@@ -292,6 +302,9 @@ JOB_NAME = "job {id}"
 TURN, TURNS = "{count} turn", "{count} turns"
 SECONDS, MINUTES = "{seconds} s", "{minutes} min {seconds} s"
 DENIED = "not allowed: {tools}"
+RAN = "Commands: {commands}."
+RAN_WELL, RAN_BADLY, RAN_TOO_LONG = "✔", "exit {status}", "timed out"
+MORE_RAN = "and {count} more"
 CUT = "(cut here: the whole answer is in the job's artifacts)"
 
 # Remarks below an answer.
@@ -358,6 +371,7 @@ REMARK_CASE = (
     "{files} differ only in case from other files: Windows and macOS can have only one of them."
 )
 REMARK_MERGED = "The target branch was merged into this one."
+REMARK_CONTINUE = "Ask Claude here to `continue`, and it goes on from there."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.
@@ -396,3 +410,20 @@ UNCHANGED = "Nothing was changed."
 NOT_PUSHED = "Nothing was pushed; the reply says why."
 STEPS_ONLY = "This was asked internally, so this log names steps only; the artifacts have the rest."
 ANOTHER_TOOL = "another tool"
+
+_english = {name: words for name, words in globals().items() if name.isupper()}
+
+
+def speak(language: str) -> None:
+    """Let this file's names be the words of a language, one of LANGUAGES; "" is English too."""
+    words = _english
+    if language == ai_flow.CHINESE:
+        from job import messages_zh_cn  # noqa: PLC0415  on first need
+
+        words = vars(messages_zh_cn)
+    globals().update({name: words[name] for name in _english})
+
+
+def explanation(reason: str) -> Explanation:
+    """Return why the job failed, by the reason's name."""
+    return Explanation(*globals()[reason])

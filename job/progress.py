@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Callable
 
 from job import messages, reply
+from job.commands import Commands
 from job.inputs import TOOLS
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from job.job_log import Log
 
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:/\[\]-]{,127}", re.ASCII)
+_MOST_MODELS = 5
 _LONGEST = 300  # characters of a line about a tool
 # Names of tools that stand in the log also where it says steps only: others are the model's words.
 _STEPS = (*TOOLS, "Bash", "WebFetch", "WebSearch", "Task")
@@ -29,10 +33,15 @@ class Progress:
         self._shown = clock()
         self._todos: list[Mapping[str, str]] = []
         self._new = False
+        self._commands = Commands()
+        self.models: tuple[str, ...] = ()
+        self.version = self.session = ""
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Note one event of Claude Code's `stream-json`."""
+        self._client(event)
         for block in _blocks(event):
+            self._commands.block(block)
             if block.get("type") == "text" and event.get("type") == "assistant":
                 self._log.line(str(block.get("text", "")))
             elif block.get("type") == "tool_use":
@@ -43,6 +52,21 @@ class Progress:
         if self._new and self._clock() - self._shown >= reply.EVERY:
             self._shown, self._new = self._clock(), False
             self._show(reply.working(self._link, self._todos))
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Return the commands that ran, in order, and how each last ended."""
+        return {self._log.masked(each): end for each, end in self._commands.ended.items()}
+
+    def _client(self, event: Mapping[str, Any]) -> None:
+        """Note which Claude Code and conversation it is, and which models it says have answered."""
+        if event.get("type") == "system" and event.get("subtype") == "init":
+            self.version = _plain(event.get("claude_code_version"))
+            self.session = _plain(event.get("session_id"))
+            self.models = tuple(filter(None, [_plain(event.get("model"))]))
+        used = event.get("modelUsage") if event.get("type") == "result" else None
+        if isinstance(used, dict) and used:
+            self.models = tuple(filter(None, map(_plain, used)))[:_MOST_MODELS]
 
     def _tool(self, name: str, details: object) -> None:
         details = details if isinstance(details, dict) else {}
@@ -58,6 +82,11 @@ class Progress:
             for each in (listed if isinstance(listed, list) else [])
             if isinstance(each, dict)
         ]
+
+
+def _plain(value: object) -> str:
+    """Return a version or a model's id, or "" for what has not the form of one."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
 def _blocks(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

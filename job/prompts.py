@@ -33,6 +33,14 @@ do, nothing about this frame. If you changed files, let its first line be `Title
 the imperative of at most 60 letters.
 """
 
+TAKEN_UP = (
+    "Your conversation goes on. The changes that you had made, and that are not committed yet, are "
+    "back in the working directory.\n\n"
+)
+NOT_TAKEN_UP = (
+    "Your conversation goes on. The branch has moved on, and the changes that you had made, and "
+    "that were not committed, do not fit it: the working directory is without them.\n\n"
+)
 BY_HAND = "a pipeline started by hand"
 GUIDE = "\nContents of the project's {path}, from its default branch:\n\n{guide}\n"
 NESTED_GUIDE = "\nWhat holds for the folder {folder} alone:\n{guide}"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from job import ci_files, left, merge_request, messages, refusals
+from job import ci_files, left, merge_request, messages, provenance, refusals
 from job.branch import Branch, Context, current, refused
 from job.failures import Failure, Reason
 from job.git import GitError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from job.changes import Change
+    from job.claude import Result
     from job.merge_request import Summary
 
 _MOST_NAMED = 10  # files in a remark
@@ -35,7 +36,9 @@ class Published(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def keep(workspace: Workspace, changes: list[Change], title: str, context: Context) -> str:
+def keep(
+    workspace: Workspace, changes: list[Change], title: str, result: Result, context: Context
+) -> str:
     """Commit the changes in the name of the token's user; return the commit, not yet pushed."""
     host = urlsplit(context.environment["CI_PROJECT_URL"]).hostname or "localhost"
     user = context.user
@@ -44,7 +47,9 @@ def keep(workspace: Workspace, changes: list[Change], title: str, context: Conte
         name=str(user.get("name") or user.get("username") or "Claude"),
         email=str(user.get("commit_email") or no_reply),
     )
-    message = merge_request.commit_message(title, context.audience.shown(context.request), host)
+    request, audience = context.request, context.audience
+    trailers = provenance.trailers(request, audience, result, context.environment)
+    message = merge_request.commit_message(title, audience.shown(request), host, trailers)
     return workspace.commit(changes, context.log.masked(message), author)
 
 

@@ -34,21 +34,6 @@ _PUSH = (
 )
 _SAID = re.compile(r"^remote: *(?:GitLab|GL-HOOK-ERR): *(\S.*)", re.MULTILINE)
 
-# The words of AWS's, Google's and Anthropic's token services:
-# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-# https://cloud.google.com/iam/docs/troubleshooting-workload-identity-federation
-_EXCHANGE = (
-    (r"has not been used in project|SERVICE_DISABLED", messages.WHY_API_OFF),
-    (r"Invalid value for .{0,3}audience", messages.WHY_POOL),
-    (r"audience", messages.WHY_AUDIENCE),
-    (r"verification key|connecting to the given credential|jwks|well.known", messages.WHY_KEYS),
-    (r"No OpenIDConnect provider|issuer", messages.WHY_ISSUER),
-    (r"MaxSessionDuration|DurationSeconds", messages.WHY_DURATION),
-    (r"attribute condition|sts:Assume|AccessDenied|subject|rule", messages.WHY_TRUST),
-    (r"serviceAccounts|PERMISSION_DENIED|Gaia id|does not have permission", messages.WHY_BINDING),
-    (r"expired", messages.WHY_EXPIRED),
-)
-
 # What Claude Code tells of a call that failed, in its own words or the provider's.
 _CALL = (
     (r"credit balance|usage limits|spend\w* limit|insufficient (?:credit|fund)", Reason.NO_CREDIT),
@@ -62,7 +47,10 @@ _CALL = (
         Reason.REGION_NOT_SERVED,
     ),
     (r"access to the model|model access|marketplace|use case details", Reason.MODEL_NOT_ALLOWED),
-    (r"perform: bedrock|aiplatform\.endpoints", Reason.MODEL_NOT_ALLOWED),
+    (
+        r"perform: (?:bedrock|aws-external-anthropic)|aiplatform\.endpoints",
+        Reason.MODEL_NOT_ALLOWED,
+    ),
     (r"model identifier is invalid|end of its life|model.{0,99}not found", Reason.MODEL_UNKNOWN),
     (r"quota|RESOURCE_EXHAUSTED|tokens per day", Reason.QUOTA),
     (r"overloaded", Reason.OVERLOADED),
@@ -96,8 +84,34 @@ def exchange(said: str, provider: str) -> Failure:
     status = said[:3]
     if status == str(_TOO_MANY) or re.fullmatch("5[0-9]{2}", status):
         return Failure(Reason.OVERLOADED, status=status)
-    why = _first(_EXCHANGE, said)
+    why = _first(_exchanges(), said)
     return Failure(Reason.NOT_SIGNED_IN, provider=provider, why=f"{why} " if why else "")
+
+
+def _exchanges() -> tuple[tuple[str, str], ...]:
+    """Return what the words of AWS's, Google's and Anthropic's token services mean.
+
+    Sources: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+    https://cloud.google.com/iam/docs/troubleshooting-workload-identity-federation
+    Entra names all three of what it compares after the one that does not fit (AADSTS7002xx):
+    https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+    """
+    return (
+        (r"presented assertion subject", messages.WHY_TRUST),
+        (r"presented assertion issuer", messages.WHY_ISSUER),
+        (r"has not been used in project|SERVICE_DISABLED", messages.WHY_API_OFF),
+        (r"Invalid value for .{0,3}audience", messages.WHY_POOL),
+        (r"audience", messages.WHY_AUDIENCE),
+        (r"verification key|connecting to the given credential|jwks|well.known", messages.WHY_KEYS),
+        (r"No OpenIDConnect provider|issuer", messages.WHY_ISSUER),
+        (r"MaxSessionDuration|DurationSeconds", messages.WHY_DURATION),
+        (r"attribute condition|sts:Assume|AccessDenied|subject|rule", messages.WHY_TRUST),
+        (
+            r"serviceAccounts|PERMISSION_DENIED|Gaia id|does not have permission",
+            messages.WHY_BINDING,
+        ),
+        (r"expired", messages.WHY_EXPIRED),
+    )
 
 
 def call(status: object, said: str, provider: str, code: int) -> Failure:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EVERY = 15.0  # seconds between two edits that only show progress
 
 _BOXES = {"completed": "[x]", "in_progress": "[ ] ▶", "pending": "[ ]"}
-_MOST_TODOS = 20
+_MOST_TODOS, _MOST_COMMANDS = 20, 10
 _CLAUDE = "claude"  # in the names that the component gives its job
 _LONGEST_TODO, _LONGEST_TOOL = 120, 40  # characters
 
@@ -136,13 +136,14 @@ class Thread:
         if self._pipeline.isdecimal():
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
             mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
-        return f"{text}\n\n{mark}"
+        return f"{text}\n\n{marks.of_version()}\n\n{mark}"
 
 
 class Report(NamedTuple):
     """What a reply tells about a run of Claude that ended; `cost` is in US dollars.
 
-    `merge_request` is its URL, `pushed` the commit, `denied` the refused calls of each tool.
+    `merge_request` is its URL, `pushed` the commit, `denied` the refused calls of each tool,
+    `commands` what ran and how it ended.
     """
 
     answer: str
@@ -153,6 +154,7 @@ class Report(NamedTuple):
     merge_request: str = ""
     pushed: str = ""
     remarks: tuple[str, ...] = ()
+    commands: Mapping[str, str] = {}
 
 
 def working(link: str, todos: Iterable[Mapping[str, str]]) -> str:
@@ -177,7 +179,7 @@ def finished(link: str, report: Report) -> str:
         parts.append(messages.MERGE_REQUEST.format(url=report.merge_request))
     elif report.pushed:
         parts.append(messages.PUSHED.format(commit=report.pushed))
-    parts += [quiet(report.answer) or messages.NO_TEXT, "---", *report.remarks]
+    parts += [quiet(report.answer) or messages.NO_TEXT, "---", *report.remarks, *_ran(report)]
     return "\n\n".join([*parts, _took(link, report)])
 
 
@@ -187,10 +189,24 @@ def failed(link: str, failure: Failure, report: Report | None = None) -> str:
     if report and report.answer:
         parts += [messages.ANSWERED, quiet(report.answer), "---"]
     if report:
-        parts += [*report.remarks, _took(link, report)]
+        parts += [*report.remarks, *_ran(report), _took(link, report)]
     else:
         parts.append(messages.JOB.format(job=link))
     return "\n\n".join(parts)
+
+
+def _ran(report: Report) -> list[str]:
+    """Return the line with the last of the commands that ran, each as code."""
+    last = list(report.commands.items())[-_MOST_COMMANDS:]
+    told = [f"`{_code(command)}` {end}" for command, end in last]
+    hidden = len(report.commands) - len(last)
+    told += [messages.MORE_RAN.format(count=hidden)] if hidden else []
+    return [quiet(messages.RAN.format(commands=", ".join(told)))] if told else []
+
+
+def _code(command: str) -> str:
+    line = " ".join(command.replace("`", "'").split())
+    return line if len(line) <= _LONGEST_TODO else f"{line[: _LONGEST_TODO - 1]}…"
 
 
 def _took(link: str, report: Report) -> str:

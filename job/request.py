@@ -35,7 +35,8 @@ class Request(NamedTuple):
     Those are `input` and `context`. `command` is None if the sender knows no commands, else what it
     chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
     for, or 0. `withheld`: the texts are still to be read, by `job/withheld.py`; the comment that
-    asks has the id `note_id`, or 0 where it is the issue or merge request itself.
+    asks has the id `note_id`, or 0 where it is the issue or merge request itself. `flow` is the
+    whole as it came, `language` what the trigger speaks, or "".
     """
 
     id: str
@@ -55,7 +56,9 @@ class Request(NamedTuple):
     turns: int = 0
     minutes: int = 0
     note_id: int = 0
+    flow: Mapping[str, Any] = {}
     withheld: bool = False
+    language: str = ""
 
     @property
     def target(self) -> str:
@@ -112,7 +115,9 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         turns=_number(options, "turns"),
         minutes=_number(options, "minutes"),
         note_id=_number(note, "id"),
+        flow=flow,
         withheld=withheld,
+        language=_text(flow, "language"),
     )
 
 

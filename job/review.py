@@ -30,11 +30,6 @@ _PAGES = 30  # of a hundred files: GitLab compares no more than 3,000
 _THREADS = 50  # pages: an issue or merge request has 5,000 comments at most
 _MOST_NAMED = 20  # files
 _INVALID = (400, 422)  # of one draft; any other answer is about all of them
-_WHY = {
-    "large": messages.REVIEW_LARGE,
-    "binary": messages.REVIEW_BINARY,
-    "unchanged": messages.REVIEW_UNCHANGED,
-}
 
 
 class Seen(NamedTuple):
@@ -67,7 +62,7 @@ def wanted(request: Request, audience: Audience) -> bool:
 
 def seen(workspace: Workspace, head: str, diff: bytes, request: Request, context: Context) -> Seen:
     """Return what Claude looked at: the commit `head` of the merge request, and its diff."""
-    text = partial(workspace.lines, head)
+    text = partial(workspace.contents.lines, head)
     return Seen(request.iid, head, diff, text, context.user.get("id"))
 
 
@@ -217,7 +212,12 @@ class Review:
 
     def _left_out(self) -> dict[str, str]:
         """Map the changed files that were not looked at to the reason."""
-        left = {diff.new_path: _WHY[diff.why] for diff in self._diffs if diff.why}
+        why = {
+            "large": messages.REVIEW_LARGE,
+            "binary": messages.REVIEW_BINARY,
+            "unchanged": messages.REVIEW_UNCHANGED,
+        }
+        left = {diff.new_path: why[diff.why] for diff in self._diffs if diff.why}
         for diff in self._diffs:
             if not diff.why and diff.new_path.encode() not in self._seen.diff:
                 left[diff.new_path] = messages.REVIEW_BEYOND

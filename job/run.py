@@ -45,6 +45,7 @@ from job.harmless import quiet
 from job.job_log import Log
 from job.step import Step
 from job.workspace import Workspace
+from shared.contract.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,8 @@ def main(paths: list[str]) -> int:
     log.hide(*masking.held(environment, (*signin.SECRETS, mcp.TOKEN, "CI_JOB_TOKEN")))
     try:
         given = inputs.parse(*(Path(path).read_text(encoding="utf-8") for path in paths))
+        messages.speak(given.language)
+        log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
         return Job(given, environment, log).run()
@@ -78,6 +81,7 @@ class Job:
         payload = environment.get("TRIGGER_PAYLOAD")
         file = Path(payload) if payload else None
         self._request = request.read(environment, file, guided=given.guided)
+        messages.speak(given.language or self._request.language)
         lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
         self._audience = audience.of(self._request, given, environment)
         resume = given.resume and self._audience.keeps_session
@@ -181,6 +185,8 @@ class Job:
             workspace.guard()
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
             run = run._replace(identity=claude, schema=schema)
+            if run.resume:
+                run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)
 
     def _prepare(

@@ -1,4 +1,7 @@
-"""Keep the conversation of an issue or merge request in the CI cache, and take it up again."""
+"""Keep the conversation of an issue or merge request in the CI cache, and take it up again.
+
+Where a limit ended it, what it had changed is kept beside it: nobody has that yet.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,20 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+from job import messages, prompt, prompts
+from job.failures import Reason
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from job.claude import Result, Run
+    from job.request import Request
+    from job.workspace import Workspace
+
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_LARGEST = 20_000_000  # bytes of a conversation worth taking up
+_LARGEST = 20_000_000  # bytes of a conversation worth taking up, and of its changes
+_CHANGES = "changes.patch"
+_LIMITS = (Reason.MAX_TURNS, Reason.MAX_BUDGET, Reason.TIME_LIMIT)
 
 
 def restore(cache: Path, target: str, config: Path, folder: Path) -> str:
@@ -29,12 +41,46 @@ def restore(cache: Path, target: str, config: Path, folder: Path) -> str:
     return newest.stem
 
 
-def save(cache: Path, target: str, config: Path, session: str) -> None:
-    """Keep this conversation as the only one of its issue or merge request."""
+def taken_up(run: Run, workspace: Workspace, cache: Path, request: Request) -> Run:
+    """Put back what a conversation that goes on had changed; return the run, with Claude told.
+
+    A command that changes nothing finds the branch as it is.
+    """
+    patch = b"" if prompt.reads_only(request) else _changes(cache, request.target)
+    if not patch:
+        return run
+    told = prompts.TAKEN_UP if workspace.take_up(patch) else prompts.NOT_TAKEN_UP
+    return run._replace(message=told + run.message)
+
+
+def keep(run: Run, cache: Path, request: Request, result: Result, patch: bytes) -> tuple[str, ...]:
+    """Keep a run's conversation; return what to remark where one can go on with it.
+
+    `patch` is what it has changed, which is kept where a limit ended it.
+    """
+    limited = result.failure is not None and result.failure.reason in _LIMITS
+    if not limited:
+        patch = _changes(cache, request.target) if prompt.reads_only(request) else b""
+    saved = save(cache, request.target, run.home / ".claude", result.session, patch)
+    return (messages.REMARK_CONTINUE,) if saved and limited else ()
+
+
+def _changes(cache: Path, target: str) -> bytes:
+    kept = cache / target / _CHANGES
+    if target and kept.is_file() and kept.stat().st_size <= _LARGEST:
+        return kept.read_bytes()
+    return b""
+
+
+def save(cache: Path, target: str, config: Path, session: str, patch: bytes = b"") -> bool:
+    """Keep this conversation as the only one of its issue or merge request; tell whether it is."""
     if not target or not _ID.fullmatch(session):
-        return
+        return False
     found = next(config.glob(f"projects/*/{session}.jsonl"), None)
     if found:
         shutil.rmtree(cache / target, ignore_errors=True)
         (cache / target).mkdir(parents=True)
         shutil.copy(found, cache / target)
+        if patch:
+            (cache / target / _CHANGES).write_bytes(patch)
+    return found is not None

@@ -21,7 +21,9 @@ IDENTITY_TOKEN, API_IDENTITY_TOKEN = "CLAUDE_IDENTITY_TOKEN", "CLAUDE_API_IDENTI
 # Variables whose values are masked in the log and in artifacts.
 SECRETS = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS",
+    "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AWS_API_KEY",
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK",
+    "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
     IDENTITY_TOKEN, API_IDENTITY_TOKEN,
 )  # fmt: skip
 
@@ -39,7 +41,8 @@ def variables(
     `sent` is the model that the trigger function chose: provider, region, id. What the provider
     says goes to the log, the credentials are hidden in it.
 
-    Sources: https://code.claude.com/docs/en/amazon-bedrock, …/google-vertex-ai, …/llm-gateway and
+    Sources: https://code.claude.com/docs/en/authentication, …/llm-gateway, …/amazon-bedrock,
+    …/google-vertex-ai, …/claude-platform-on-aws, …/microsoft-foundry and
     https://platform.claude.com/docs/en/manage-claude/workload-identity-federation
     """
     family = inputs.provider.partition("-")[0]
@@ -68,9 +71,11 @@ def variables(
 
 
 def _anthropic(environment: Mapping[str, str], _region: str, _seconds: float) -> dict[str, str]:
-    if not environment.get("ANTHROPIC_AUTH_TOKEN"):
+    # A gateway's bearer token, a key, a subscription's token: the client takes the first it has.
+    names = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
+    if not any(environment.get(name) for name in names):
         _need(environment, "ANTHROPIC_API_KEY", messages.NO_CLAUDE_API)
-    return _pick(environment, "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
+    return _pick(environment, *names, "ANTHROPIC_BASE_URL")
 
 
 def _anthropic_oidc(environment: Mapping[str, str], _region: str, seconds: float) -> dict[str, str]:
@@ -93,25 +98,44 @@ def _anthropic_oidc(environment: Mapping[str, str], _region: str, seconds: float
 
 
 def _bedrock(environment: Mapping[str, str], region: str, seconds: float) -> dict[str, str]:
+    found = {
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        **_pick(environment, "ANTHROPIC_BEDROCK_BASE_URL", "AWS_CA_BUNDLE"),
+    }
+    key, purpose = "AWS_BEARER_TOKEN_BEDROCK", messages.NO_BEDROCK
+    return {**found, **_aws(environment, region, seconds, key, purpose)}
+
+
+def _anthropic_aws(environment: Mapping[str, str], region: str, seconds: float) -> dict[str, str]:
+    workspace = _need(environment, "ANTHROPIC_AWS_WORKSPACE_ID", messages.NO_CLAUDE_AWS)
+    found = {
+        "CLAUDE_CODE_USE_ANTHROPIC_AWS": "1",
+        "ANTHROPIC_AWS_WORKSPACE_ID": workspace,
+        **_pick(environment, "ANTHROPIC_AWS_BASE_URL", "AWS_CA_BUNDLE"),
+    }
+    key, purpose = "ANTHROPIC_AWS_API_KEY", messages.NO_CLAUDE_AWS
+    return {**found, **_aws(environment, region, seconds, key, purpose)}
+
+
+def _aws(
+    environment: Mapping[str, str], region: str, seconds: float, key: str, purpose: str
+) -> dict[str, str]:
+    """Return the region and a role's session, else the key of that name, else access keys."""
     region = region or environment.get("AWS_REGION", "")
     if not region:
         expected = messages.AWS_REGION_EXPECTED
         raise Failure(Reason.INPUT_INVALID, name="region", expected=expected)
-    found = {
-        "CLAUDE_CODE_USE_BEDROCK": "1",
-        "AWS_REGION": region,
-        **_pick(environment, "ANTHROPIC_BEDROCK_BASE_URL", "AWS_CA_BUNDLE"),
-    }
+    found = {"AWS_REGION": region}
     role = environment.get("AWS_ROLE_ARN") or environment.get("AWS_ROLE_TO_ASSUME")
     if role:
         project, job = environment.get("CI_PROJECT_ID", ""), environment.get("CI_JOB_ID", "")
         name, url = f"gitlab-{project}-{job}", environment.get("AWS_ENDPOINT_URL_STS", "")
         login = _login(environment, seconds)
         return {**found, **exchange.aws(login, role.strip(), region, name, url)}
-    if environment.get("AWS_BEARER_TOKEN_BEDROCK"):
-        return {**found, **_pick(environment, "AWS_BEARER_TOKEN_BEDROCK")}
+    if environment.get(key):
+        return {**found, **_pick(environment, key)}
     if not environment.get("AWS_ACCESS_KEY_ID"):
-        _need(environment, "AWS_ROLE_ARN", messages.NO_BEDROCK)
+        _need(environment, "AWS_ROLE_ARN", purpose)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     return {**found, **_pick(environment, *keys)}
 
@@ -150,11 +174,27 @@ def _vertex(environment: Mapping[str, str], region: str, seconds: float) -> dict
     }
 
 
+def _foundry(environment: Mapping[str, str], _region: str, seconds: float) -> dict[str, str]:
+    found = {"CLAUDE_CODE_USE_FOUNDRY": "1", **_pick(environment, "ANTHROPIC_FOUNDRY_BASE_URL")}
+    if "ANTHROPIC_FOUNDRY_BASE_URL" not in found:  # the client takes one or the other
+        name = "ANTHROPIC_FOUNDRY_RESOURCE"
+        found[name] = _need(environment, name, messages.NO_FOUNDRY)
+    if environment.get("ANTHROPIC_FOUNDRY_API_KEY"):
+        return {**found, **_pick(environment, "ANTHROPIC_FOUNDRY_API_KEY")}
+    names = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID")
+    tenant, client = (_need(environment, name, messages.NO_FOUNDRY) for name in names)
+    url = environment.get("AZURE_AUTHORITY_HOST", "")
+    token = exchange.azure(_login(environment, seconds), tenant, client, url)
+    return {**found, "ANTHROPIC_FOUNDRY_AUTH_TOKEN": token}
+
+
 _PROVIDERS = {
     "anthropic": _anthropic,
     "anthropic-oidc": _anthropic_oidc,
+    "anthropic-aws": _anthropic_aws,
     "bedrock": _bedrock,
     "vertex": _vertex,
+    "foundry": _foundry,
 }
 
 

@@ -11,6 +11,7 @@ from job import (
     left,
     merge_request,
     messages,
+    provenance,
     publish,
     reply,
     review,
@@ -53,25 +54,24 @@ class Step:
     ) -> str:
         """Return the reply, or raise Failure; `request` has all that it is told."""
         context, transcript = self._context, list[str]()
-        result, patch, unpushed = None, b"", b""
+        result, commit, patch, unpushed = None, "", b"", b""
         head = workspace.head  # what Claude sees
         try:
             result = self._with_claude(run, folders, transcript)
             if self._cancel.canceled and result.failure:
                 raise result.failure  # what is left of GitLab's time is for the reply
-            if context.inputs.resume:
-                config = run.home / ".claude"
-                session.save(folders.sessions, request.target, config, result.session)
             changes = workspace.changes()
             summary = merge_request.summary(result.answer, request, context.audience)
-            commit = publish.keep(workspace, changes, summary.title, context) if changes else ""
-            patch = workspace.patch(commit) if commit else b""
+            if changes:
+                commit = publish.keep(workspace, changes, summary.title, result, context)
+                patch = workspace.patch(commit)
+            beyond = self._keep_session(run, folders, request, result, patch)
             unpushed = left.archive(workspace.left, workspace.folder, context.log.secrets.without)
             report = self._reported(result)
             remarks = (*chosen.remarks, *publish.beside(workspace, chosen, changes))
             if result.failure:
                 kept = (messages.REMARK_PATCH,) if commit else ()
-                self.report = report._replace(remarks=remarks + kept)
+                self.report = report._replace(remarks=(*remarks, *kept, *beyond))
                 raise result.failure
             report = self.report = report._replace(answer=summary.answer, remarks=remarks)
             if result.structured:
@@ -88,8 +88,20 @@ class Step:
             return reply.finished(self._link, report)
         finally:
             self._cancel.stoppable = False  # what is left to do is to say what was done
-            made_of = (result, transcript, patch, unpushed)
+            told = ""
+            if result and commit:
+                told = provenance.statement(request, result, commit, context.environment)
+            made_of = (result, transcript, patch, unpushed, told)
             artifacts.leave(folders.private, context.log, request.id, *made_of)
+
+    def _keep_session(
+        self, run: Run, folders: Folders, request: Request, result: Result, patch: bytes
+    ) -> tuple[str, ...]:
+        """Keep the conversation where that is wanted; return what to remark."""
+        if not self._context.inputs.resume:
+            return ()
+        kept = b"" if self._context.log.secrets.are_in(patch) else patch
+        return session.keep(run, folders.sessions, request, result, kept)
 
     def _with_claude(self, run: Run, folders: Folders, transcript: list[str]) -> Result:
         inputs, log = self._context.inputs, self._context.log
@@ -111,6 +123,12 @@ class Step:
             log.line(said[-_LOGGED:])
         # Here, where it is as Claude wrote it: what is made harmless may be spelled otherwise.
         result = result._replace(answer=log.masked(result.answer))
+        result = result._replace(
+            session=result.session or progress.session,
+            models=progress.models,
+            version=progress.version,
+            commands=progress.commands,
+        )
         self.report = self._reported(result)
         return result
 
@@ -126,4 +144,5 @@ class Step:
         return self.report
 
     def _reported(self, result: Result) -> reply.Report:
-        return reply.Report("", result.turns, result.cost, self._seconds, result.denied)
+        took = result.turns, result.cost, self._seconds
+        return reply.Report("", *took, result.denied, commands=result.commands)

@@ -162,13 +162,6 @@ class Workspace:
         self._parents = [head, target]
         return self._commit_tree(self._clone, tree, "", Author("Claude", "noreply")), paths
 
-    def lines(self, commit: str, path: str) -> list[str] | None:
-        """Return the lines of a file in a commit, without their ends, or None if it has none."""
-        with suppress(GitError):
-            text = self._own.run("cat-file", "blob", f"{commit}:{path}").decode("utf-8", "replace")
-            return text[:-1].split("\n") if text.endswith("\n") else text.split("\n")
-        return None
-
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
         asked = f"{self.trusted}:{path}\n".encode("utf-8", "surrogateescape")
@@ -228,6 +221,13 @@ class Workspace:
         before, restored = self._tree(), self._restored
         self.contents = Contents(self._own, self._index, before, self.head, restored)
         self._watch.note()
+
+    def take_up(self, patch: bytes) -> bool:
+        """Put changes of an earlier run into the work tree; return False, and put none, if one misfits."""
+        with suppress(GitError):
+            self._own.run("apply", "--whitespace=nowarn", "-", stdin=patch)
+            return True
+        return False
 
     def changes(self) -> list[Change]:
         """Return what Claude changed since `guard` and can be committed; `left` is the rest."""

@@ -21,9 +21,11 @@ from shared.runs import command, limits, projects, store
 from shared.runs.access import authorise
 from shared.runs.command import Options
 from shared.runs.confirm import Confirmed, confirm, text_of
+from shared.runs.legible import legible
 from shared.runs.limits import Turn
 from shared.runs.record import ENDED, SETTLE, Lease, State, pause
-from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.request import RunRequest, TrackRequest, Unread
+from shared.runs.shapes import ShapeError
 from shared.services import Services
 from shared.track import track
 
@@ -32,13 +34,16 @@ _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
+_UNREADABLE = (Reason.RECORD_UNREADABLE, Reason.REQUEST_UNREADABLE)
+# Seconds after which a version that can read a request may have been deployed.
+_ROLLOUT = 30.0
 # Seconds that the calls to GitLab of one attempt take together: a function ends after 100, and the
 # lease after 120.
 _PATIENCE = 80.0
 
 
 def dispatch(
-    request: RunRequest | TrackRequest, services: Services, *, last: bool = False
+    request: RunRequest | TrackRequest | Unread, services: Services, *, last: bool = False
 ) -> Reason:
     """Take a request as far as it goes and return its end.
 
@@ -46,18 +51,41 @@ def dispatch(
     or one after the other, create one pipeline. `last` says that the queue will not offer the
     request again: instead of Retry the run ends as a dead letter, which can be replayed.
     """
+    services = services._replace(records=legible(services.records, services.log))
     services.gitlab.within(_PATIENCE)
+    try:
+        return _dispatch(request, services, last=last)
+    except Retry as error:
+        unreadable = error.reason in _UNREADABLE
+        if unreadable:
+            why = str(error.__cause__ or "")
+            services.log("ERROR", entry(error.reason, request, error=why))
+        if not (last and unreadable):
+            raise
+        return _bury(request, str(error.reason), services)
+    except TriggerError:
+        raise
+    except Exception as error:
+        if not last:
+            raise
+        return _bury(request, type(error).__name__, services)
+
+
+def _dispatch(
+    request: RunRequest | TrackRequest | Unread, services: Services, *, last: bool
+) -> Reason:
+    if isinstance(request, Unread):
+        after = _ROLLOUT if request.newer else 0.0
+        raise Retry(Reason.REQUEST_UNREADABLE, after) from ShapeError(request.why)
     if isinstance(request, TrackRequest):
         return track(request, services, last=last)
     try:
         lease = Lease(request, services.records, services.now)
     except Retry as error:
-        if not last:
+        if not last or error.reason in _UNREADABLE:
             raise
         # Whoever holds the lease may be dead as well.
-        services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=str(error.reason)))
-        store.add_dead_letter(request.id, services.records, services.now())
-        return Reason.DEAD_LETTER
+        return _bury(request, str(error.reason), services)
     if lease.record.state is State.DEAD and not last:  # moved back, or sent again
         lease.revive(request)
         store.remove_dead_letter(request.id, services.records, services.now())
@@ -65,6 +93,18 @@ def dispatch(
     if reason not in _PROJECT_KNOWN:
         projects.add(request.event.project_id, services.records, services.now())
     return reason
+
+
+def _bury(request: RunRequest | TrackRequest | Unread, cause: str, services: Services) -> Reason:
+    """Keep as a dead letter what nobody could work on, and raise the alarm."""
+    services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=cause))
+    records, now = services.records, services.now()
+    if isinstance(request, RunRequest):
+        store.add_dead_letter(request.id, records, now)
+    else:  # nobody is known to have asked
+        body = request.body if isinstance(request, Unread) else request.to_json()
+        store.add_dead_letter(request.id, records, now, told=True, body=body)
+    return Reason.DEAD_LETTER
 
 
 class Work(NamedTuple):
@@ -382,6 +422,7 @@ class Attempt:
         seed = f"{request.id}|{services.now()}"
         nonce = record.nonce or services.secrets.get().nonce(seed)
         body = payload.body(request, work.options, work.instruction, known, settings, nonce=nonce)
+        body = services.secrets.get().sealed(body)
         self._lease.record = record._replace(nonce=nonce)  # written before the call leaves
         try:
             return self._trigger(body)

@@ -27,10 +27,13 @@ def attend(services: Services, queue: Queue) -> None:
     records, now = services.records, services.now()
     for key, run_id in store.due(records, now, _WOKEN):
         try:
-            run_record.wake(run_id, queue, records, now)
+            over = run_record.wake(run_id, queue, records, now)
         except RecordError as error:
             _name_unreadable(run_id, error, services)
-        records.delete(key)
+            store.add_dead_letter(run_id, records, now, told=True)  # a later version may read it
+            over = True
+        if over:
+            records.delete(key)
     _tell(store.untold(records, _TOLD), services)
 
 
@@ -67,5 +70,5 @@ def _told(record: Record, services: Services) -> bool:
 
 
 def _name_unreadable(run_id: str, error: RecordError, services: Services) -> None:
-    fields = {"reason": str(Reason.RECORD_UNREADABLE), "run": run_id, "error": str(error)}
-    services.log("ERROR", fields)
+    for reason in (Reason.RECORD_UNREADABLE, Reason.DEAD_LETTER):  # the alarms hear the latter
+        services.log("ERROR", {"reason": str(reason), "run": run_id, "error": str(error)})

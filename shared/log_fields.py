@@ -1,10 +1,12 @@
 """Which facts may be logged: ids, names of reasons and times. Never text, headers or secrets."""
 
 from shared.outcome.reasons import Outcome, Reason
-from shared.runs.request import RunRequest, TrackRequest
+from shared.runs.request import RunRequest, TrackRequest, Unread
 
 
-def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -> dict[str, object]:
+def entry(
+    reason: Reason, run: RunRequest | TrackRequest | Unread, **more: float | str
+) -> dict[str, object]:
     """Return the fields of the line that tells what became of a run.
 
     `more` are numbers and names of error classes.
@@ -13,7 +15,10 @@ def entry(reason: Reason, run: RunRequest | TrackRequest, **more: float | str) -
     {'outcome': 'queued', 'reason': 'queued', 'run': 'track-7-31-',
      'project_id': 7, 'pipeline_id': 31, 'attempt': 1}
     """
-    fields = {"outcome": str(reason.outcome), "reason": str(reason), "run": run.id}
+    fields: dict[str, object] = {"outcome": str(reason.outcome), "reason": str(reason)}
+    if isinstance(run, Unread):
+        return fields | {"message_id": run.id, **more}
+    fields["run"] = run.id
     if isinstance(run, TrackRequest):
         return fields | {"project_id": run.project_id, "pipeline_id": run.pipeline_id, **more}
     event = run.event

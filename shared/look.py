@@ -13,7 +13,7 @@ from shared.runs import record as run_record
 from shared.runs import store
 from shared.runs.detect import ask
 from shared.runs.projects import Mark
-from shared.runs.record import ENDED, RecordError
+from shared.runs.record import ABANDONED, ENDED, RecordError
 from shared.runs.request import RunRequest, TrackRequest
 from shared.runs.store import Queue
 from shared.services import Services
@@ -21,7 +21,6 @@ from shared.track import track
 
 QUIET = 60.0  # seconds a comment is left to its delivery before it counts as missed
 OVERLAP = 600.0  # seconds looked at twice, for comments that GitLab lists late
-ABANDONED = 3 * 3600.0  # seconds without an attempt after which no queue holds the request any more
 HOOKS_EVERY = 3600.0  # seconds between two looks at a project's webhooks
 _PAGE, _LISTED = 100, 1000  # of a project's newest pipelines: in one call, and in a look
 _UNLISTED = 5  # pipelines beyond these that are asked for one by one in a look

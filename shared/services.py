@@ -13,7 +13,7 @@ class Log(Protocol):
     """Writes one structured line."""
 
     def __call__(self, severity: str, fields: Mapping[str, object]) -> None:
-        """Write the fields with severity INFO, WARNING or ERROR."""
+        """Write the fields with severity DEBUG, INFO, WARNING or ERROR."""
 
 
 class Services(NamedTuple):

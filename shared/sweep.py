@@ -8,7 +8,7 @@ those unseen for a day, whatever GitLab says of them. What is left, the next swe
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from shared.gitlab.values import GitLabError
@@ -17,6 +17,7 @@ from shared.look import OVERLAP, Look, OutOfTimeError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import projects, store
 from shared.runs import record as run_record
+from shared.runs.legible import legible
 from shared.runs.projects import Mark
 from shared.runs.record import RecordError
 from shared.runs.store import Queue
@@ -35,6 +36,7 @@ LATE = 3600.0 + 600.0
 _ENOUGH = 5  # failures in a row, after which GitLab is left alone until the next sweep
 _OF_PROJECT = (403, 404)  # what GitLab answers where one project is out of our reach
 _SAVED_EVERY = 10.0  # seconds of work that a sweep that is killed may lose
+TOKEN_ENDS_SOON = 14  # days
 _NAMES_KEPT = 3600.0  # seconds before a path of the settings is looked up again
 # What one project's data may raise where nobody foresaw it; the others are looked at all the same.
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
@@ -61,7 +63,8 @@ def sweep(services: Services, queue: Queue, *, since: float | None = None) -> Sw
     disabled; of what is left, the sweeps that follow are the rest. What it finds goes through the
     same detection, the same run id and the same record as a delivery, so nothing doubles.
     """
-    return _Sweep(services, queue, since).run()
+    readable = legible(services.records, services.log)
+    return _Sweep(services._replace(records=readable), queue, since).run()
 
 
 def carry_out(task: Mapping[str, object], services: Services, queue: Queue) -> dict[str, object]:
@@ -98,6 +101,7 @@ def reached(services: Services) -> str:
 
 def replay(services: Services, queue: Queue, run_ids: list[str] | None = None) -> list[str]:
     """Put dead letters into the queue again, those of the named runs or all; return which."""
+    services = services._replace(records=legible(services.records, services.log))
     replayed = []
     for run_id in store.dead_letters(services.records) if run_ids is None else run_ids:
         try:
@@ -124,6 +128,7 @@ class _Sweep:
         """Attend to what is left over, look at what is due, and log what was seen."""
         attend(self._services, self._queue)
         self._warn_of_the_model()
+        self._warn_of_the_token()
         for project_id in self._named():
             self._marks.setdefault(project_id, Mark())
         if self._since is not None:
@@ -152,6 +157,32 @@ class _Sweep:
         if told != today:
             records.write("sweep/model", today, version, int(self._began) + projects.KEPT)
             self._services.log("WARNING", {"reason": str(Reason.MODEL_RETIRES), "error": said})
+
+    def _warn_of_the_token(self) -> None:
+        """Ask once a day when the API token expires, and log it from 14 days before on.
+
+        A token that may not be asked about is said to be so once, for whoever looks for it.
+        """
+        key, records = "sweep/token", self._services.records
+        today = datetime.fromtimestamp(self._began, UTC).date()
+        asked, version = records.read(key)
+        day, _, hidden = (asked or "").partition(" ")
+        if day == today.isoformat():
+            return
+        try:
+            ends = self._services.gitlab.token_ends()
+            left = (date.fromisoformat(ends[:10]) - today).days if ends else TOKEN_ENDS_SOON + 1
+        except (GitLabError, Retry, ValueError) as error:
+            if not isinstance(error, GitLabError) or not error.refused:
+                return
+            if not hidden:
+                fields = {"reason": str(Reason.GITLAB_REFUSED), "status": error.status}
+                self._services.log("DEBUG", fields | {"error": "token"})
+            left, hidden = TOKEN_ENDS_SOON + 1, "hidden"
+        records.write(key, f"{today} {hidden}", version, int(self._began) + projects.KEPT)
+        if left <= TOKEN_ENDS_SOON:
+            said = f"the API token expires on {ends[:10]}, in {left} days"
+            self._services.log("WARNING", {"reason": str(Reason.TOKEN_EXPIRES), "error": said})
 
     def _due(self) -> tuple[deque[int], deque[int]]:
         """Return where something may have happened, and where it is time; longest unseen first."""

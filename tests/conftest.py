@@ -13,8 +13,8 @@ pytest_plugins = ["pytester"]
 # By the wall's clock, and the workers share the processors. Growth is tested by the processor's.
 settings.register_profile("default", deadline=2000)
 
-# What takes long begins first, so that no worker is left alone with it at the end.
-_LONG = ("deploy", "functions", "templates", "proofs", "docs")
+# What takes longest begins first, so that no worker is left alone with it at the end.
+_LONG = ("deploy", "templates", "functions", "proofs")
 _BUNDLE = ("tests/deploy/test_bundle.py", "tests/deploy/test_deploy_aws.py")
 
 
@@ -25,8 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folders = [f"tests/{name}/" for name in _LONG]
-    items.sort(key=lambda item: not item.nodeid.startswith(tuple(folders)))
+    def place(item: pytest.Item) -> int:
+        folder = item.nodeid.removeprefix("tests/").partition("/")[0]
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,13 +8,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions.aws import calls
+from shared.contract.version import VERSION
 
 if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
 NAMESPACE = "gitlab-claude-trigger"
 _LONGEST = 11 * 3600  # seconds; SQS allows 12 hours, counted from when a message was received
-_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
+_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
 _PATIENT = {  # `dispatch` has the time its lease gives
     "connect_timeout": 2.0,
@@ -140,7 +141,7 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
     from aws_lambda_powertools.metrics import MetricUnit
 
     reason = str(fields.get("reason"))
-    _logger().log(_LEVELS[severity], reason, extra=dict(fields))
+    _logger().log(_LEVELS[severity], reason, extra={**fields, "version": VERSION})
     count = int(str(fields.get("count", 1)))
     with single_metric("Runs", MetricUnit.Count, count, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="reason", value=reason)

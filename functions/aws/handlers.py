@@ -69,14 +69,14 @@ def _carry(record: Any) -> None:  # Powertools finds the record by this name
 
     attempt = int(record.attributes.approximate_receive_count)
     try:
-        reason = INSTALLATION.dispatch(record.body, last=attempt >= ATTEMPTS)
+        last = attempt >= ATTEMPTS
+        reason = INSTALLATION.dispatch(record.body, last=last, name=record.message_id)
     except Retry as error:
         QUEUE.later(record.receipt_handle, error.after)
         raise
     except Exception as error:
         INSTALLATION.log_defect(error)
-        # What cannot be read will hardly ever be: it must not hold its thread up for long.
-        QUEUE.later(record.receipt_handle, 0 if isinstance(error, ValueError) else pause(attempt))
+        QUEUE.later(record.receipt_handle, pause(attempt))
         raise
     if reason is Reason.DEAD_LETTER:
         raise TriggerError(reason)  # so the message reaches the dead-letter queue and its alarm

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from shared.contract.version import VERSION
+
 if TYPE_CHECKING:
     from shared.runs.request import RunRequest, TrackRequest
 
@@ -115,7 +117,8 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
 
     https://cloud.google.com/logging/docs/structured-logging
     """
-    line = {"severity": severity, "message": str(fields.get("reason")), **fields}
+    told = {"message": str(fields.get("reason")), **fields, "version": VERSION}
+    line = {"severity": severity, **told}
     print(json.dumps(line), flush=True)  # noqa: T201
 
 

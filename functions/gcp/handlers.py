@@ -28,6 +28,9 @@ NEEDS = {
     "sweep": {**_QUEUE, **_GITLAB},
 }
 
+# What is the matter with one task, and no reason to slow others down.
+_THEIRS = (Reason.BUSY, Reason.REQUEST_UNREADABLE, Reason.RECORD_UNREADABLE)
+
 # functions-framework names the function: what that one needs is checked at cold start.
 _FUNCTION = os.environ.get("FUNCTION_TARGET", "")
 INSTALLATION = Installation(
@@ -63,10 +66,11 @@ def dispatch(request: "Request") -> Response:
     from shared.runs.record import ATTEMPTS
 
     last = int(request.headers.get("X-CloudTasks-TaskRetryCount", "0")) >= ATTEMPTS - 1
+    name = request.headers.get("X-CloudTasks-TaskName", "")
     try:
-        reason = INSTALLATION.dispatch(request.get_data(), last=last)
+        reason = INSTALLATION.dispatch(request.get_data(), last=last, name=name)
     except Retry as error:
-        status = 409 if error.reason is Reason.BUSY else 503
+        status = 409 if error.reason in _THEIRS else 503
         return f"{error.reason}\n", status, _TEXT | {"Retry-After": str(int(error.after) + 1)}
     except Exception as error:  # noqa: BLE001  whatever it is, the task has to come again
         INSTALLATION.log_defect(error)

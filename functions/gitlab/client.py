@@ -93,9 +93,10 @@ class Client:
         *,
         size: int | None = None,
         timeout: tuple[float, float] | None = None,
+        start: int = 1,
     ) -> Iterator[dict[str, Any]]:
-        """Yield a list's entries, page by page; no page's address is taken from an answer."""
-        page = "1"
+        """Yield a list's entries from a page on; no page's address is taken from an answer."""
+        page = str(start)
         while page.isdecimal():
             asked = {**query, "per_page": size or PAGE, "page": page}
             items, headers = self._page(path, asked, timeout=timeout)

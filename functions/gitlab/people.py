@@ -26,6 +26,13 @@ class People(Group):
         """`GET /user`, once per token: see `Client.own_id`."""
         return self._client.own_id()
 
+    def token_ends(self) -> str:
+        """`GET /personal_access_tokens/self`, which tells of every kind of access token.
+
+        https://docs.gitlab.com/api/personal_access_tokens/#retrieve-a-personal-access-token
+        """
+        return str(self._client.get("/personal_access_tokens/self").get("expires_at") or "")
+
     def member(self, project_id: int, user_id: int) -> Member | None:
         """`GET /projects/:id/members/all/:user_id`: https://docs.gitlab.com/api/project_members/."""
         try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from threading import Condition, Lock
 from typing import NamedTuple
 
+from shared.contract.version import VERSION
 from shared.outcome.reasons import Reason, Retry
-from shared.runs.request import RunRequest, TrackRequest, from_json
+from shared.runs.request import RunRequest, TrackRequest, Unread, read
 
 _PATIENCE = 100  # milliseconds a log line waits for a slow reader, unless one was lost just now
 WAIT = 1.2  # seconds to wait for each of lock and file: the answer to GitLab has to leave within 3
@@ -178,7 +179,7 @@ class Store:
 class Taken(NamedTuple):
     """A request that a worker has taken, and how many attempts there were before."""
 
-    request: RunRequest | TrackRequest
+    request: RunRequest | TrackRequest | Unread
     attempts: int
 
 
@@ -220,15 +221,15 @@ class SqliteQueue:
                 "WHERE run = ?",
                 (until, now, run),
             )
-        return Taken(from_json(body), attempts)
+        return Taken(read(run, body), attempts)
 
-    def done(self, request: RunRequest | TrackRequest) -> None:
+    def done(self, request: RunRequest | TrackRequest | Unread) -> None:
         """Forget a request that came to its end: the claim remembers it."""
         with self.store.transaction() as db:
             db.execute("DELETE FROM requests WHERE run = ?", (request.queue_key,))
 
     def later(
-        self, request: RunRequest | TrackRequest, due: float, *, counted: bool = True
+        self, request: RunRequest | TrackRequest | Unread, due: float, *, counted: bool = True
     ) -> None:
         """Offer the request again at the given time (Unix seconds); `counted`: one more attempt."""
         with self.store.transaction() as db:
@@ -313,7 +314,7 @@ class Lines:
             lost = {"time": time, "severity": "WARNING", "error": "log", "lost": self._lost}
             if self._lost and self._written(json.dumps(lost)):
                 self._lost = 0
-            line = {"time": time, "severity": severity, **fields}
+            line = {"time": time, "severity": severity, **fields, "version": VERSION}
             self._lost += not self._written(json.dumps(line))
 
     def say(self, sentence: str) -> None:

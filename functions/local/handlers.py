@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ NEEDS = {
     "GITLAB_SECRETS": 'JSON such as {"api_token": "…", "trigger_tokens": {"*": "…"}}',
 }
 _PORTS = 65536
+_LOCALES = re.compile(r"[a-z]_[A-Z]|:")
 
 
 class Local:
@@ -116,7 +118,7 @@ def main(task: str = "") -> int:
     """
     try:
         wanted = json.loads(task or "null")
-        local = Local({**_settings_file(os.environ), **os.environ})
+        local = Local({**_settings_file(os.environ), **_without_locales(os.environ)})
         if task:
             sys.stdout.write(json.dumps(local.carry_out(wanted)) + "\n")
             return 0
@@ -182,6 +184,15 @@ def _settings_file(environment: Mapping[str, str]) -> Mapping[str, str]:
     """
     file = Path(environment.get("SETTINGS") or "claude.env")
     return parse(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _without_locales(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return an environment without a desktop's own LANGUAGE, such as en_US:en: it is not ours.
+
+    Source: the manual of GNU gettext, "Specifying a Priority List of Languages".
+    """
+    own = _LOCALES.search(environment.get("LANGUAGE", ""))
+    return {name: value for name, value in environment.items() if name != "LANGUAGE" or not own}
 
 
 def _port(value: str) -> int:

@@ -12,6 +12,7 @@ from functions.local.adapters import SqliteQueue, Taken
 from shared.dispatch import dispatch
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.record import ATTEMPTS, LEASE, pause
+from shared.runs.request import Unread
 from shared.services import Services
 from shared.sweep import sweep
 
@@ -78,8 +79,10 @@ class Workers:
 
     def _carry(self, taken: Taken) -> None:
         attempt, now = taken.attempts + 1, self._services.now
+        # What this process cannot read it never will, and others of the thread wait behind it.
+        last = attempt >= ATTEMPTS or isinstance(taken.request, Unread)
         try:
-            dispatch(taken.request, self._services, last=attempt >= ATTEMPTS)
+            dispatch(taken.request, self._services, last=last)
         except Retry as error:
             # To have met another attempt is none. No lease is longer, unless the clock was set.
             busy = error.reason is Reason.BUSY

@@ -20,6 +20,10 @@ MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer"
 # What the job can be told to do in one word: `command`.
 REVIEW, FIX, EXPLAIN, IMPLEMENT = "review", "fix", "explain", "implement"
 
+# What the replies are written in: `language`, which English does without.
+ENGLISH, CHINESE = "en", "zh-CN"
+LANGUAGES = (ENGLISH, CHINESE)
+
 RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 DISCUSSION_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)

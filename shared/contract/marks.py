@@ -1,12 +1,16 @@
 """The hidden marks of a reply: HTML comments by which trigger and job know the one note of a run.
 
 The trigger writes `<!-- gitlab-claude-trigger run=… -->` at the end. A job puts its own mark in
-front of it, which says whether the job still writes there ("working") or has ended.
+front of it, which says whether the job still writes there ("working") or has ended. In front of all
+stands the version that wrote it, between blank lines: trigger and job of any version look at what
+comes after.
 """
 
 from __future__ import annotations
 
 import re
+
+from shared.contract.version import VERSION
 
 TRIGGER = "<!-- gitlab-claude-trigger"  # no text that holds it starts a run
 OURS = f"{TRIGGER} -->"  # ends our part of a text that people edit: a merge request's description
@@ -23,6 +27,16 @@ def of_part(digest: str) -> str:
     '<!-- gitlab-claude-trigger part=5f3a -->'
     """
     return f"{TRIGGER} part={digest} -->"
+
+
+def signed(text: str, run_id: str) -> str:
+    """Return a reply of ours: its text, which version wrote it, and whose it is."""
+    return f"{text}\n\n{of_version()}\n\n{of_run(run_id)}"
+
+
+def of_version() -> str:
+    """Return the mark of the version that wrote a reply: for people, no program reads it."""
+    return f"<!-- gitlab-claude-version {VERSION} -->"
 
 
 def of_run(run_id: str) -> str:
@@ -73,6 +87,16 @@ def pushed(body: str) -> str:
     Only the marks at the end count: an answer above them may show others.
     """
     found = re.search(rf"\n\n{of_push('([0-9a-f]{40,64})')}\n{_JOB}\n[^\n]*\s*\Z", body)
+    return found[1] if found else ""
+
+
+def run_of(body: str) -> str:
+    r"""Return the run whose reply it is, or "" for another text: the mark ends it.
+
+    >>> run_of("Done.\n" + of_run("5f3a"))
+    '5f3a'
+    """
+    found = re.search(rf"{TRIGGER} run=([A-Za-z0-9-]+) -->\s*\Z", body)
     return found[1] if found else ""
 
 

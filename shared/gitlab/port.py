@@ -32,6 +32,9 @@ class People(Protocol):
     def own_id(self) -> int:
         """Return the id of the user whose API token this installation uses."""
 
+    def token_ends(self) -> str:
+        """Return the day on which our API token expires, as ISO 8601 has it; "" if it does not."""
+
     def member(self, project_id: int, user_id: int) -> Member | None:
         """Return the user's effective membership, inherited ones included.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
+from shared.contract import provenance
 from shared.outcome.reasons import Reason, Retry
 
 Document = TypeVar("Document")
@@ -21,6 +22,7 @@ MIN_AGE = 30.0
 Names = tuple[str, ...] | None
 
 _EVERY = "*"
+_SHORTEST_KEY = 32  # characters of a signing key
 # https://docs.gitlab.com/user/reserved_names/: what slugs are made of.
 _OF_PATHS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
@@ -128,20 +130,23 @@ class GitLabSecrets(NamedTuple):
     """What `dispatch` needs: a token for GitLab's API, and pipeline trigger tokens.
 
     Trigger tokens stand under a project's id, its path, or `*` for all others. A proxy that asks
-    who comes is told the name and password of `proxy_login`, with a colon between them.
+    who comes is told the name and password of `proxy_login`, with a colon between them. The first
+    of the signing keys seals what a job is asked; the others are of earlier times.
     """
 
     api_token: Secret
     trigger_tokens: Mapping[str, Secret]
     proxy_login: Secret | None = None
+    signing_keys: tuple[Secret, ...] = ()
 
     @classmethod
     def parse(cls, document: str) -> "GitLabSecrets":
         """Read `{"api_token": "…", "trigger_tokens": {"*": "glptt-…"}}`; raise SecretError.
 
-        Both are required; `"proxy_login": "name:password"` may follow.
+        Both are required; `"proxy_login": "name:password"` may follow, and a list, `signing_keys`.
         """
-        data = _object(document, "GITLAB_SECRETS", ("api_token", "trigger_tokens", "proxy_login"))
+        names = ("api_token", "trigger_tokens", "proxy_login", "signing_keys")
+        data = _object(document, "GITLAB_SECRETS", names)
         login = data.get("proxy_login")
         if login is not None and not (_is_token(login) and ":" in str(login)):
             message = "GITLAB_SECRETS: proxy_login must be name:password, of printable ASCII"
@@ -160,7 +165,16 @@ class GitLabSecrets(NamedTuple):
             )
             raise SecretError(message)
         by_project = {key: Secret(value) for key, value in tokens.items()}
-        return cls(Secret(api_token), by_project, Secret(str(login)) if login else None)
+        keys = _signing_keys(data.get("signing_keys", []))
+        return cls(Secret(api_token), by_project, Secret(str(login)) if login else None, keys)
+
+    def sealed(self, body: dict[str, object]) -> dict[str, object]:
+        """Return a trigger call's body whose `ai_flow` is sealed, if there is a key."""
+        flow = body["ai_flow"]
+        if not self.signing_keys or not isinstance(flow, dict):
+            return body
+        made = provenance.seal(self.signing_keys[0].reveal(), flow)
+        return body | {"ai_flow": flow | {provenance.SEAL: made}}
 
     def nonce(self, seed: str) -> str:
         """Return 32 hex digits that only a holder of the API token can make of a seed."""
@@ -265,6 +279,17 @@ def _is_token(value: object) -> bool:
         and value.isprintable()
         and value.strip() == value != ""
     )
+
+
+def _signing_keys(given: object) -> tuple[Secret, ...]:
+    keys = given if isinstance(given, list) else [None]
+    if not all(_is_token(key) and len(str(key)) >= _SHORTEST_KEY for key in keys):
+        message = (
+            "GITLAB_SECRETS: signing_keys must be a list of texts of 32 or more characters,"
+            " made at random"
+        )
+        raise SecretError(message)
+    return tuple(Secret(str(key)) for key in keys)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar, cast
 
+from shared.contract.ai_flow import ENGLISH, LANGUAGES
 from shared.installation import readers
 from shared.installation.providers import BEDROCK_PROFILES, NEWEST, PROVIDERS, Model, Provider
 from shared.installation.readers import ROLES, SettingsError, Texts, Variable
@@ -185,6 +186,12 @@ class Settings(NamedTuple):
         ),
         'JSON such as {"review": "Look at security first."}, what the job is told for review, fix,'
         " explain, assign, assign_reviewer or label. Empty takes our words.",
+    )
+
+    language: str = _row(
+        readers.choice,
+        Variable("LANGUAGE", ENGLISH, "Words", LANGUAGES),
+        "The language of replies, the job's included. Commands stay English words.",
     )
 
     @property

@@ -1,6 +1,6 @@
 """Every sentence that the trigger writes in GitLab; the job's own stand in `job/messages.py`.
 
-To speak another language, replace this file as a whole.
+They are English; `speak` puts those of another language in their place, of a file beside this one.
 
 `{names}` in braces are filled in by `shared/outgoing/replies.py`, with ids, numbers, links we made,
 and words of this file.
@@ -202,6 +202,10 @@ REASONS = {
         "What is stored of a run cannot be read by this version, so the run is left as it is.",
         "Deploy the version that wrote it or a later one; or delete the record and ask again.",
     ),
+    "REQUEST_UNREADABLE": (
+        "The queue holds a message that this version cannot read; the log names it.",
+        "Deploy the version that wrote it or a later one, then replay the dead letters.",
+    ),
     "HOOKS_UNSEEN": (
         "Our token may not see a project's webhooks: when GitLab switches one off, nobody is told.",
         "Make the API token's user a Maintainer of the project, or look at its webhooks yourself.",
@@ -388,7 +392,7 @@ STATES = {
     "deleted": "Somebody deleted {pipeline}. To try again, write `{phrase} retry`.",
 }
 BESIDE = "In the same pipeline: {jobs}."
-UNDERSTOOD = "Understood: {task}{options}."
+UNDERSTOOD = "Understood: {task}{options}. {to_stop}"
 TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
 JOB, PIPELINE = "job {}", "pipeline {}"
@@ -490,3 +494,18 @@ STOP_FORBIDDEN = (
 DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."
 DURATION = "{minutes} min {seconds} s"
+
+_english = {name: words for name, words in globals().items() if name.isupper()}
+
+
+def speak(language: str) -> None:
+    """Let this file's names be the words of a language, en or zh-CN, from now on.
+
+    A process speaks one language: that of its installation. English costs no import.
+    """
+    words = _english
+    if language == "zh-CN":
+        from shared.outcome import messages_zh_cn  # noqa: PLC0415  on first need
+
+        words = vars(messages_zh_cn)
+    globals().update({name: words[name] for name in _english})

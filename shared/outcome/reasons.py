@@ -110,6 +110,7 @@ class Reason(Enum):
     UNCERTAIN = Outcome.ERROR
     DEAD_LETTER = Outcome.ERROR
     RECORD_UNREADABLE = Outcome.ERROR
+    REQUEST_UNREADABLE = Outcome.ERROR
     HOOK_DISABLED = Outcome.ERROR
     HOOKS_UNSEEN = Outcome.IGNORED
     TRIGGER_TOKEN_MISSING = Outcome.ERROR

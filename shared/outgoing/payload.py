@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from shared.contract.ai_flow import MENTION, VERSION, WITHHELD, command_of
+from shared.contract.ai_flow import ENGLISH, MENTION, VERSION, WITHHELD, command_of
 from shared.incoming.event import Event
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Stop
@@ -75,7 +75,9 @@ def _ai_flow(
     command = options.command or command_of(event.name, event.kind)
     # What was asked by no text is asked in our own words.
     withheld = event.internal and event.name == MENTION
+    spoken = {} if settings.language == ENGLISH else {"language": settings.language}
     return {
+        **spoken,
         "version": WITHHELD if event.internal else VERSION,
         "id": run.id,
         "event": event.name,

@@ -76,7 +76,7 @@ def _end_of(progress: "Progress") -> str:
 def started(run_id: str, pipeline: "Pipeline", understood: Understood) -> str:
     """Return the reply once the pipeline is created."""
     text = messages.STATES["queued"].format(pipeline=_pipeline(pipeline))
-    return f"{text}\n\n{_understood(understood)}\n\n{marks.of_run(run_id)}"
+    return marks.signed(f"{text}\n\n{_understood(understood)}", run_id)
 
 
 def spoken_for(run_id: str, pipeline: "Pipeline", text: str, state: str = marks.ENDED) -> str:
@@ -104,21 +104,21 @@ def moved(
         phrase=understood.phrase,
     )
     parts = [text] if progress.over else [text, *_beside(progress), _understood(understood)]
-    return "\n\n".join([*parts, marks.of_run(run_id)])
+    return marks.signed("\n\n".join(parts), run_id)
 
 
 def stopped(run_id: str, why: "Stop") -> str:
     """Return the reply for a run that ended without a pipeline: the reason, a hint and the cure."""
     reason = why.reason
     text = messages.REFUSED.format(sentence=reason.sentence, hint=why.hint, cure=reason.cure)
-    return " ".join(text.split()) + f"\n\n{marks.of_run(run_id)}"
+    return marks.signed(" ".join(text.split()), run_id)
 
 
 def waits(run_id: str, why: "Reason", turn: float) -> str:
     """Return the reply for a run that starts later: why, and when (Unix seconds)."""
     time = datetime.fromtimestamp(turn + 59, UTC).strftime("%Y-%m-%d %H:%M")
     text = messages.WAITS.format(sentence=why.sentence, time=time)
-    return f"{text}\n\n{marks.of_run(run_id)}"
+    return marks.signed(text, run_id)
 
 
 def help_text(run_id: str, settings: "Settings") -> str:
@@ -131,7 +131,7 @@ def help_text(run_id: str, settings: "Settings") -> str:
     offered = {name: limit for name, limit in limits.items() if limit}
     options = [messages.HELP_OPTIONS[name].format(limit) for name, limit in offered.items()]
     text = messages.HELP.format(phrase=settings.phrases[0], options="; ".join(options))
-    return f"{text}\n{marks.of_run(run_id)}"
+    return marks.signed(text.rstrip(), run_id)
 
 
 def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], now: float) -> str:
@@ -142,7 +142,7 @@ def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], n
         if progress:
             state = messages.STATE_NAMES[state_of(progress, now)]
         lines.append(messages.STATUS_LINE.format(pipeline=_pipeline(pipeline), state=state))
-    return "\n".join(lines or [messages.STATUS_NONE]) + f"\n\n{marks.of_run(run_id)}"
+    return marks.signed("\n".join(lines or [messages.STATUS_NONE]), run_id)
 
 
 def cancelled(
@@ -163,7 +163,7 @@ def cancelled(
     ]
     if waiting:
         told.append(messages.STOPPED_WAITING)
-    return " ".join(told or [messages.STOP_NONE]) + f"\n\n{marks.of_run(run_id)}"
+    return marks.signed(" ".join(told or [messages.STOP_NONE]), run_id)
 
 
 def _cause(progress: "Progress") -> str:
@@ -185,7 +185,7 @@ def _understood(understood: Understood) -> str:
     if not options and task == messages.TASKS[MENTION]:
         return to_stop
     with_options = f" ({', '.join(options)})" if options else ""
-    return f"{messages.UNDERSTOOD.format(task=task, options=with_options)} {to_stop}"
+    return messages.UNDERSTOOD.format(task=task, options=with_options, to_stop=to_stop)
 
 
 def _beside(progress: "Progress") -> list[str]:

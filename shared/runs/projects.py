@@ -5,8 +5,8 @@ changed, and with 10,000 projects a record is 20 KB.
 """
 
 import json
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Iterable, Mapping
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from shared.runs.store import Records, change
@@ -44,7 +44,7 @@ def add(project_id: int, records: Records, now: float, *, live: bool = False) ->
 
     def with_project(known: dict[str, list[int]] | None) -> dict[str, list[int]]:
         known = known or {}
-        mark = Mark(*known.get(number, (int(now),)))
+        mark = _mark(known.get(number, (int(now),)))
         if live and now - mark.live > _FRESH:
             mark = mark._replace(live=int(now))
         return known | {number: list(mark)}
@@ -57,7 +57,7 @@ def known(records: Records) -> dict[int, Mark]:
     marks: dict[int, Mark] = {}
     for shard in range(_SHARDS):
         stored = json.loads(records.read(_key(shard))[0] or "{}")
-        marks |= {int(number): Mark(*fields) for number, fields in stored.items()}
+        marks |= {int(each): _mark(fields) for each, fields in stored.items() if each.isdecimal()}
     # Before 2026-12 the ids were one list, and the time of each a record of its own.
     for project_id in json.loads(records.read("projects")[0] or "[]"):
         if project_id not in marks:
@@ -79,13 +79,18 @@ def save(marks: Mapping[int, Mark], records: Records, now: float) -> None:
         ) -> dict[str, list[int]]:
             stored = dict(stored or {})
             for project_id, mark in chosen.items():
-                live = Mark(*stored.get(str(project_id), ())).live
+                live = _mark(stored.get(str(project_id), ())).live
                 runs = mark.live or live > mark.tried - 2 * _FRESH
                 kept = mark._replace(live=max(live, mark.live) if runs else 0)
                 stored[str(project_id)] = list(kept)
             return stored
 
         change(_key(shard), records, int(now) + KEPT, with_marks)
+
+
+def _mark(fields: Iterable[int]) -> Mark:
+    """Return a mark as this version knows it: a later one may have more fields."""
+    return Mark(*islice(fields, len(Mark._fields)))
 
 
 def _shard(project_id: int) -> int:

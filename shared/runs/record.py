@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from shared.gitlab.values import Pipeline
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs.command import Options
-from shared.runs.request import RunRequest, from_json
+from shared.runs.request import RunRequest, Unread, from_json, read
+from shared.runs.shapes import ShapeError, check_version, fits, read_object
 from shared.runs.store import KEPT, Queue, Records, dead_letter, remove_dead_letter
 
 VERSION = 2
@@ -21,7 +22,10 @@ LEASE = 120.0  # seconds one attempt may take: above the time limits of all its 
 # Seconds until a call that may have reached GitLab has surely ended there: its workers stop at 60.
 SETTLE = 75.0
 _HEARD = 60.0  # seconds in which every replica of GitLab's has heard of what is new
+ABANDONED = 3 * 3600.0  # seconds without an attempt after which no queue holds the request any more
 ATTEMPTS = 13  # how often a queue offers a request: with the pauses, for two hours
+
+_REASONS = frozenset({"", *map(str, Reason)})
 
 Log = Callable[[str, Mapping[str, object]], None]
 
@@ -293,13 +297,17 @@ def replay(run_id: str, queue: Queue, records: Records, now: float) -> bool:
 
     Tell whether there was one; raise RecordError where it cannot be read.
     """
-    if dead_letter(run_id, records) is None:
+    letter = dead_letter(run_id, records)
+    if letter is None:
         return False
     record, version = _load(run_id, records)
-    if record is None:
+    asked = record.request if record else read(run_id, letter.body) if letter.body else None
+    if asked is None:
         return False
-    request = record.request._replace(replay=record.request.replay + 1)
-    if record.state is State.DEAD:
+    if isinstance(asked, Unread):
+        raise RecordError(asked.why)
+    request = asked._replace(replay=asked.replay + 1) if isinstance(asked, RunRequest) else asked
+    if record and record.state is State.DEAD and isinstance(request, RunRequest):
         records.write(record.key, record.revived(request).to_json(), version, record.expires)
     queue.put(request)
     remove_dead_letter(run_id, records, now)
@@ -315,11 +323,15 @@ def end_waiting(record: Record, records: Records) -> bool:
     return records.write(found.key, ended, version, found.expires) is not None
 
 
-def wake(run_id: str, queue: Queue, records: Records, now: float) -> None:
-    """Put a run whose turn has come into the queue; raise RecordError where it cannot be read."""
+def wake(run_id: str, queue: Queue, records: Records, now: float) -> bool:
+    """Put a run whose turn has come into the queue; raise RecordError where it cannot be read.
+
+    Tell whether it waits no more: an attempt may be about to write down that it does.
+    """
     record, _ = _load(run_id, records)
     if record and record.state is State.WAITING and not record.waits(now):
         queue.put(record.request._replace(replay=record.request.replay + 1))
+    return record is None or record.state is not State.CLAIMED or record.until < now - ABANDONED
 
 
 def _load(
@@ -332,7 +344,7 @@ def _load(
     if "version" not in data:
         try:
             data = _from_version_1(data, request, records)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"{type(error).__name__} in a record of version 1"
             raise RecordError(message) from None
     return _read(data), version
@@ -340,36 +352,40 @@ def _load(
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        data = json.loads(text)
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        message = "no JSON object"
-        raise RecordError(message)
-    return data
+        return read_object(text)
+    except ShapeError as error:
+        raise RecordError(str(error)) from None
 
 
 def _read(data: dict[str, Any]) -> Record:
-    version = data.get("version")
-    if version != VERSION:
-        message = f"version {version!r} instead of {VERSION}"
-        raise RecordError(message)
     try:
-        fields = {name: value for name, value in data.items() if name != "version"}
-        pipeline, repeats = fields["pipeline"], fields["repeats"]
-        return Record(
-            **fields
-            | {
-                "request": _request(fields["request"]),
-                "repeats": _request(repeats) if repeats else None,
-                "state": State(fields["state"]),
-                "options": Options(*fields["options"]),
-                "pipeline": Pipeline(*pipeline) if pipeline else None,
-            }
-        )
+        check_version(data, VERSION)
+    except ShapeError as error:
+        raise RecordError(str(error)) from None
+    try:
+        record = _record({name: value for name, value in data.items() if name != "version"})
     except (KeyError, TypeError, ValueError) as error:
         message = f"{type(error).__name__} in a record of version {VERSION}"
         raise RecordError(message) from None
+    whole = fits(record, Record) and (record.state is not State.TRIGGERED or record.pipeline)
+    if not whole or (record.state not in ENDED and record.reason not in _REASONS):
+        message = f"a field of another type in a record of version {VERSION}"
+        raise RecordError(message)
+    return record
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    pipeline, repeats = fields["pipeline"], fields["repeats"]
+    return Record(
+        **fields
+        | {
+            "request": _request(fields["request"]),
+            "repeats": _request(repeats) if repeats else None,
+            "state": State(fields["state"]),
+            "options": Options(*fields["options"]),
+            "pipeline": Pipeline(*pipeline) if pipeline else None,
+        }
+    )
 
 
 def _request(data: object) -> RunRequest:

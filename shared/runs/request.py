@@ -2,10 +2,11 @@
 
 import json
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.incoming.digests import digest
 from shared.incoming.event import Branches, Event
+from shared.runs.shapes import NewerError, ShapeError, check_version, fits, read_object
 
 # Bytes, whatever the note's size: far below the limits of SQS (1 MiB) and Cloud Tasks (1 MB).
 MAX_REQUEST = 64 * 1024
@@ -95,27 +96,62 @@ class TrackRequest(NamedTuple):
         return json.dumps(self._asdict() | {"version": VERSION})
 
 
+class Unread(NamedTuple):
+    """A message of the queue that this version cannot read, by the name the queue has for it.
+
+    `body` is the message itself, `why` says what is wrong with it and holds nothing of it. `newer`:
+    a later version wrote it.
+    """
+
+    id: str
+    body: str
+    why: str
+    newer: bool
+
+    @property
+    def queue_key(self) -> str:
+        """The same: the name by which the queue finds it."""
+        return self.id
+
+
+def read(name: str, text: str | bytes) -> RunRequest | TrackRequest | Unread:
+    """Read a message of the queue, by whatever name that has for it."""
+    try:
+        return from_json(text)
+    except ValueError as error:
+        body = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        return Unread(name, body, str(error), isinstance(error, NewerError))
+
+
 def from_json(text: str | bytes) -> RunRequest | TrackRequest:
-    """Read what a `to_json` wrote; raise ValueError for anything else.
+    """Read what a `to_json` wrote; raise ValueError, without a word of it, for anything else.
 
     >>> from_json(TrackRequest(7, 31, "running").to_json())
     TrackRequest(project_id=7, pipeline_id=31, status='running')
     """
-    message = f"not a request of version {VERSION}"
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.pop("version", None) != VERSION:
-        raise ValueError(message)
+    data = read_object(text)
+    check_version(data, VERSION, "a request of ")
+    del data["version"]
     try:
-        if "pipeline_id" in data:
-            return TrackRequest(**data)
-        event = data.pop("event")
-        branches = event.pop("branches")
-        event = Event(branches=branches and Branches(**branches), texts=(), **event)
-        if "bound" in data:
-            data["bound"] = tuple(data["bound"])
-        return RunRequest(event=event, **data)
+        request = _request(data)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(message) from error
+        message = f"{type(error).__name__} in a request of version {VERSION}"
+        raise ShapeError(message) from None
+    if not fits(request, type(request)):
+        message = f"a field of another type in a request of version {VERSION}"
+        raise ShapeError(message)
+    return request
+
+
+def _request(data: dict[str, Any]) -> RunRequest | TrackRequest:
+    if "pipeline_id" in data:
+        return TrackRequest(**data)
+    event = data.pop("event")
+    branches = event.pop("branches")
+    event = Event(branches=branches and Branches(**branches), texts=(), **event)
+    if "bound" in data:
+        data["bound"] = tuple(data["bound"])
+    return RunRequest(event=event, **data)
 
 
 def run_id(host: str, project_id: int, kind: str, subject: object) -> str:

@@ -71,11 +71,16 @@ class Records(Protocol):
 
 
 class DeadLetter(NamedTuple):
-    """A run that was given up, when (Unix seconds), and whether its author has been told."""
+    """A run that was given up, when (Unix seconds), and whether its author has been told.
+
+    `body` is the queue's message, where it could not be read or is no run's; `run_id` is then what
+    the queue called it.
+    """
 
     run_id: str
     at: float
     told: bool = True
+    body: str = ""
 
 
 class Followed(NamedTuple):
@@ -198,9 +203,11 @@ def runs_of_thread(thread: str, records: Records) -> list[str]:
     return ids[::-1]
 
 
-def add_dead_letter(run_id: str, records: Records, now: float, *, told: bool = False) -> None:
+def add_dead_letter(
+    run_id: str, records: Records, now: float, *, told: bool = False, body: str = ""
+) -> None:
     """List a run as a dead letter; twice is once. The fields are those of DeadLetter."""
-    fields = {"at": now, "told": told}
+    fields = {"at": now, "told": told} | ({"body": body} if body else {})
     change(_dead(run_id), records, int(now) + KEPT, lambda _: fields)
 
 

@@ -53,7 +53,7 @@ def test_a_second_run_changes_nothing(stage: Scene) -> None:
 
 def test_a_dry_run_tells_the_plan_and_does_nothing(stage: Scene) -> None:
     shown = stage.setup("--dry-run")
-    assert shown.count("would:") == 6
+    assert shown.count("would:") == 7
     assert {call.method for call in stage.gitlab.calls} == {"GET"}
     assert not (stage.state / "gitlab_secrets.json").exists()
 

@@ -273,7 +273,7 @@ def test_a_second_build_updates_what_the_first_one_made(workspace: Workspace) ->
         for each in ran.commands
         if "--set-notification-channels=projects/my-project/notificationChannels/1" in each
     ]
-    assert len(told) == len(list((ROOT / "deploy" / "google" / "alerts").iterdir())) == 9
+    assert len(told) == len(list((ROOT / "deploy" / "google" / "alerts").iterdir())) == 12
 
 
 # --- gcloud's own opinion ---
@@ -313,5 +313,5 @@ def test_monitoring_would_read_the_alerts_and_the_dashboard(tmp_path: Path) -> N
     ran = Workspace(tmp_path / "w").run([str(python), str(script), *map(str, files)])
     assert ran.status == 0, ran.output
     lines = ran.output.strip().splitlines()
-    assert len(lines) == len(files) == 11
+    assert len(lines) == len(files) == 14
     assert [line for line in lines if not line.endswith(" []")] == [lines[-1]], ran.output

@@ -34,28 +34,37 @@ def resources(stack: Json) -> Json:
     return dict(stack["Resources"])
 
 
-def lint(template: Json, folder: Path) -> str:
-    path = folder / "template.json"
-    path.write_text(json.dumps(template))
+@pytest.fixture(scope="module")
+def lint(stack: Json, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the linter says of the template as it is, and of the same with mistakes in it.
+
+    It starts once for both; a remark begins with its file, `sound.json` or `broken.json`.
+    """
+    folder = tmp_path_factory.mktemp("lint")
+    for name, template in (("sound", stack), ("broken", with_mistakes(stack))):
+        (folder / f"{name}.json").write_text(json.dumps(template))
     program = str(Path(sys.executable).with_name("cfn-lint"))
-    done = subprocess.run(
-        [program, "-r", *REGIONS, "-t", str(path)], capture_output=True, text=True, check=False
-    )
+    command = [program, "--format", "parseable", "-r", *REGIONS, "-t", *map(str, folder.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def test_the_translated_template_has_no_lint_in_any_region(stack: Json, tmp_path: Path) -> None:
-    assert lint(stack, tmp_path) == ""
-
-
-def test_the_linter_sees_what_it_would_miss_in_the_source(stack: Json, tmp_path: Path) -> None:
-    broken = json.loads(json.dumps(stack))
+def with_mistakes(stack: Json) -> Json:
+    broken: Json = json.loads(json.dumps(stack))
     broken["Resources"]["Runs"]["Properties"]["VisibilityTimeout"] = 10
     broken["Resources"]["SweepFunction"]["Properties"]["Runtime"] = "python3.99"
     *_, policy = broken["Resources"]["DispatchRole"]["Properties"]["Policies"]
     policy["PolicyDocument"]["Statement"][1]["Action"] = "sqs:Get"
-    found = lint(broken, tmp_path)
-    assert {"E3505", "E3030", "W3037"} <= set(re.findall(r"^[EW]\d{4}", found, re.MULTILINE))
+    return broken
+
+
+def test_the_translated_template_has_no_lint_in_any_region(lint: str) -> None:
+    assert [line for line in lint.splitlines() if "broken.json:" not in line] == []
+
+
+def test_the_linter_sees_what_it_would_miss_in_the_source(lint: str) -> None:
+    found = re.findall(r"broken\.json:[\d:]*:([EW]\d{4}):", lint)
+    assert {"E3505", "E3030", "W3037"} <= set(found)
 
 
 # --- settings ---
@@ -347,7 +356,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 15
+    assert len(found) == 17
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {
@@ -364,6 +373,9 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> Non
         Reason.SIGNATURE_WRONG,
         Reason.TOKEN_WRONG,
         Reason.MODEL_RETIRES,
+        Reason.TOKEN_EXPIRES,
+        Reason.HOOKS_UNSEEN,
+        Reason.DAY_LIMIT,
     ],
 )
 def test_an_alarm_listens_to_the_metric_that_the_functions_write(

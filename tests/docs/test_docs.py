@@ -4,6 +4,7 @@ import importlib
 import re
 import unicodedata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +19,7 @@ BY_PROGRAMS = [
     ROOT / "docs" / "performance.md",
 ]
 CONVERSATION = ROOT / "docs" / "conversation.md"
+CHINESE = ROOT / "docs" / "zh-CN"  # a line's end would be shown as a blank between two words
 PAGES = sorted({*WRITTEN, *BY_PROGRAMS})
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -45,11 +47,24 @@ def links(page: Path) -> list[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the names that GitLab and GitHub give a page's headings."""
-    return {
-        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
-        for heading in HEADING.findall(prose(page))
-    }
+    """Return the names that GitLab gives a page's headings.
+
+    Source: https://docs.gitlab.com/user/markdown/#heading-ids-and-links
+    """
+    found: list[str] = []
+    for heading in HEADING.findall(prose(page)):
+        shown = re.sub(r"\]\([^)]*\)", "", heading)
+        name = re.sub(r"[ -]+", "-", re.sub(r"[^\w -]", "", shown).strip().lower())
+        before = sum(
+            re.fullmatch(rf"{re.escape(name)}(-[0-9]+)?", each) is not None for each in found
+        )
+        found.append(f"{name}-{before}" if name in found else name)
+    return set(found)
+
+
+def outside(page: Path) -> set[str]:
+    """Return the addresses of other sites that a page links to."""
+    return {link for link in LINK.findall(prose(page)) if ":" in link}
 
 
 def width(line: str) -> int:
@@ -64,6 +79,38 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not path.exists() or (name and name not in anchors(path))
     ]
     assert not dead
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "pictures").iterdir()), ids=str)
+def test_a_picture_is_small_and_shown(path: Path) -> None:
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size < 150_000
+    assert any(path == shown for page in PAGES for shown, _ in links(page))
+
+
+@each_page
+def test_every_address_of_another_site_is_one(page: Path) -> None:
+    for link in outside(page) if page != CONVERSATION else ():
+        address = urlsplit(link)
+        assert address.scheme == "https", link
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", address.netloc), link
+        assert re.fullmatch(r"[\w./~%@+&=?#-]*[\w/]", f"{link.partition(address.netloc)[2]}/"), link
+        assert not link.endswith((".", ",")), link
+
+
+def test_anchors_are_named_as_gitlab_names_them(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A - b, `c`!\n## What's [new](x.md)?\n## Twice\n## Twice\n## Twice\n## 连接 GitLab：第 1 步\n"
+    )
+    assert anchors(page) == {
+        "a-b-c",
+        "whats-new",
+        "twice",
+        "twice-1",
+        "twice-2",
+        "连接-gitlab第-1-步",
+    }
 
 
 @each_page
@@ -93,6 +140,10 @@ def test_the_architecture_page_names_every_module_of_the_core() -> None:
     ] == []
 
 
+def test_the_readme_has_two_pages() -> None:
+    assert len(FENCED.sub("", (ROOT / "README.md").read_text()).split()) <= 1000
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, ahead = set[Path](), [ROOT / "README.md"]
     while ahead:
@@ -103,7 +154,13 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in WRITTEN if page != CONVERSATION and page not in BY_PROGRAMS], ids=str
+    "page",
+    [
+        page
+        for page in WRITTEN
+        if page not in (CONVERSATION, *BY_PROGRAMS) and page.parent != CHINESE
+    ],
+    ids=str,
 )
 def test_prose_ends_at_100_columns(page: Path) -> None:
     text = GENERATED.sub("", prose(page))

@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
+from functions.gcp import adapters
 from shared.dispatch import dispatch
 from shared.gitlab.values import User
 from shared.incoming.mention import sanitized
@@ -238,11 +240,18 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(
     assert not canaries.found_in(platform.output(), [*canaries.SECRETS, CANARY])
 
 
+def in_the_next_slot(platform: Gcp, patch: pytest.MonkeyPatch) -> list[RunRequest]:
+    """Move this process into the next slot of task names; return the runs that wait in this one."""
+    patch.setattr(adapters, "time", SimpleNamespace(time=lambda: time.time() + adapters.SAME))
+    found = {from_json(task.body) for task in platform.tasks.tasks.values()}
+    return [each for each in found if isinstance(each, RunRequest)]
+
+
 def test_notes_delivered_twelve_times_each_at_once_are_a_pipeline_each(
-    installation: Installation,
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform, gitlab, whole = installation
-    notes, before = 40 if whole else 12, len(gitlab.pipelines)
+    notes, before = 40 if whole else 4, len(gitlab.pipelines)
     bodies = [encoded(note(5000 + number)) for number in range(notes)]
     for body in bodies:
         write(gitlab, Case("", body))
@@ -253,6 +262,12 @@ def test_notes_delivered_twelve_times_each_at_once_are_a_pipeline_each(
 
     with ThreadPoolExecutor(12) as pool:
         assert set(pool.map(deliver, range(12 * notes))) == {202}
+        if isinstance(platform, Gcp):  # later deliveries have new names: tasks come a second time
+            known, queue = len(platform.tasks.tasks), platform.queue()
+            again = in_the_next_slot(platform, monkeypatch)
+            ours = [each for each in again if each.event.note_id >= FIRST + 5000]
+            assert len(list(pool.map(queue.put, 3 * ours))) == 3 * notes
+            assert len(platform.tasks.tasks) == known + notes
     platform.settle(90)
     assert len(gitlab.pipelines) - before == notes
     threads = [

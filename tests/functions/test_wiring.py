@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,10 @@ from functions.gitlab import GitLab
 from functions.wiring import Installation, read_settings
 from shared.incoming.delivery import Delivery
 from shared.installation.readers import SettingsError
-from shared.outcome.reasons import Reason
+from shared.outcome.reasons import Reason, Retry
 from tests import ROOT
 from tests.support import fakes
+from tests.support.catalogues import spoken
 
 WHAT = {"QUEUE_URL": "the queue's URL", "TABLE": "the table's name"}
 
@@ -112,8 +114,19 @@ def test_dispatch_reads_the_request_and_tells_the_core_whether_it_is_the_last(
         assert stage.installation.dispatch(body.encode(), last=last) is Reason.TRIGGERED
     services = stage.installation.services
     assert given == [(fakes.run(), services, {"last": last}) for last in (0, 0, 1, 1)]
-    with pytest.raises(json.JSONDecodeError):
-        stage.installation.dispatch("no request", last=False)
+
+
+def test_a_message_that_cannot_be_read_is_named_and_comes_again_up_to_its_dead_letter() -> None:
+    stage = Stage()
+    for last in (False, True):
+        stage.log.lines.clear()
+        with suppress(Retry):
+            stage.installation.dispatch('{"canary": 1}', last=last, name="message-7")
+        ends = ["request_unreadable", "dead_letter"][: 1 + last]
+        assert [line["reason"] for _, line in stage.log.lines] == ends
+        assert {line["message_id"] for _, line in stage.log.lines} == {"message-7"}
+        assert "canary" not in str(stage.log.lines)
+    assert stage.installation.sweep({"replay": "all"}) == {"replayed": []}  # it is kept
 
 
 def test_sweep_carries_out_a_task() -> None:
@@ -151,6 +164,7 @@ def test_what_stands_behind_the_queue_is_not_loaded_at_cold_start() -> None:
     loaded = set(json.loads(ran.stdout))
     assert wiring.__name__ in loaded
     assert not loaded & {"shared.dispatch", "shared.sweep", "shared.services", "functions.gitlab"}
+    assert "shared.outcome.messages_zh_cn" not in loaded
     roots = {name.partition(".")[0] for name in loaded}
     assert roots - sys.stdlib_module_names == {"functions", "shared"}
 
@@ -174,3 +188,11 @@ def test_a_model_that_ends_soon_is_warned_of_once_a_day_before_and_after_its_end
     ]
     assert len(told[2]) == 1
     assert "retired on 2027-01-22; set one that answers" in str(told[3])
+
+
+def test_an_installation_speaks_its_language() -> None:
+    with spoken("en"):
+        Stage(LANGUAGE="zh-CN")
+        assert Reason.BOT_AUTHOR.sentence == "这条评论由机器人发出。"
+        Stage()
+        assert Reason.BOT_AUTHOR.sentence == "A bot wrote the comment."

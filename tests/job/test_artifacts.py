@@ -108,11 +108,14 @@ def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     failure = Failure(Reason.MAX_TURNS, limit=3)
     result = Result("canary-secret", 3, 0.5, {"Bash": 2}, "s", failure)
     with artifacts.folders(workspace) as made:
-        artifacts.leave(made.private, LOG, "r", result, ["canary-secret\n", "b\n"], b"")
+        told = result, ["canary-secret\n", "b\n"], b"", b"", '{"input": "canary-secret"}'
+        artifacts.leave(made.private, LOG, "r", *told)
     folder = workspace / ".gitlab-claude"
     assert json.loads((folder / "result.json").read_text()) == {
         "answer": "[MASKED]", "turns": 3, "cost": 0.5, "denied": {"Bash": 2}, "session": "s",
-        "failure": "max_turns", "run": "r", "structured": None,
+        "failure": "max_turns", "run": "r", "models": [], "version": "",
+        "commands": {}, "structured": None,
     }  # fmt: skip
     assert (folder / "transcript.jsonl").read_text() == "[MASKED]\nb\n"
+    assert (folder / "statement.json").read_text() == '{"input": "[MASKED]"}\n'
     assert not (folder / "changes.patch").exists()

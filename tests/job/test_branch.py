@@ -9,6 +9,7 @@ import pytest
 from job import branch, messages, publish
 from job.audience import Audience
 from job.branch import Branch, Context
+from job.claude import Result
 from job.failures import Failure
 from job.git import GitError
 from job.gitlab import GitLab
@@ -21,6 +22,7 @@ from tests.support.gitlab.faults import Fault
 from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
 PUBLIC = Audience()
+RESULT = Result("", 1, 0.0, {}, "", None)
 SUMMARY = Summary("Add a file", "I added it.")
 
 
@@ -64,7 +66,7 @@ class Case:
         for name, text in files.items():
             (self.clone.folder / name).write_text(text)
         changes = self.workspace.changes()
-        commit = publish.keep(self.workspace, changes, SUMMARY.title, self.context)
+        commit = publish.keep(self.workspace, changes, SUMMARY.title, RESULT, self.context)
         return publish.publish(
             self.workspace, chosen, commit, changes, SUMMARY, "[job 9](u)", self.context
         )

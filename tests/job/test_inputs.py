@@ -24,6 +24,7 @@ def test_each_kind_of_input_is_read() -> None:
         "Be brief.\n",
     )
     assert inputs.provider == "bedrock"
+    assert parse("fallback_model=claude-a,eu.b-v1:0").fallback_model == "claude-a,eu.b-v1:0"
     assert (inputs.max_turns, inputs.max_budget_usd, inputs.timeout_minutes) == (7, 0.5, 2.0)
     assert (inputs.draft, inputs.resume, inputs.prompt) == (False, True, "Be brief.")
     assert inputs.allowed_tools == ("Bash(npm test)", "Bash(git log --oneline *)", "WebFetch")
@@ -36,6 +37,9 @@ def test_each_kind_of_input_is_read() -> None:
         "provider=openai",
         "model=--settings=x",
         "model=a b",
+        "fallback_model=a b",
+        "fallback_model=a,",
+        "fallback_model=a,-b",
         "claude_version=latest",
         "prompt_file=/etc/passwd",
         "prompt_file=-x",

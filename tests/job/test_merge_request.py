@@ -102,6 +102,13 @@ def test_the_commit_names_who_asked() -> None:
     )
 
 
+def test_further_trailers_stand_beside_who_asked() -> None:
+    message = merge_request.commit_message("Mend it", ISSUE, "g", ["Claude-Run: r"])
+    last = message.rstrip().rpartition("\n\n")[2].splitlines()
+    assert last[0] == "Claude-Run: r"
+    assert last[1].startswith("Co-authored-by: ada <42-")
+
+
 def test_a_commit_that_nobody_in_particular_asked_for_says_less() -> None:
     message = merge_request.commit_message("Mend it", Request("r", "mention", "x", {}), "g")
     assert message == "Mend it\n\nCo-authored-by: Claude <noreply@anthropic.com>\n"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from job import messages
+from job import messages, messages_zh_cn
+from job.failures import Failure, Reason
+from tests.support.catalogues import differences, spoken
 
 JOB = Path(messages.__file__).parent
-ELSEWHERE = ("messages.py", "prompts.py")  # one for people, one for Claude
+ELSEWHERE = ("messages.py", "messages_zh_cn.py", "prompts.py")  # for people, and one for Claude
 NAMES = [name for name in vars(messages) if name.isupper()]
 
 
@@ -52,3 +54,15 @@ def test_blanks_have_names(name: str) -> None:
     for text in message if isinstance(message, tuple) else (message,):
         fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
         assert all(field.isidentifier() for field in fields)
+
+
+def test_chinese_says_all_that_english_says() -> None:
+    assert differences(messages, messages_zh_cn) == []
+
+
+def test_a_failure_is_told_in_the_language_that_is_spoken() -> None:
+    with spoken("zh-CN"):
+        failure = Failure(Reason.MAX_BUDGET, limit=5)
+        assert failure.text.startswith("Claude 达到 $5 的上限，已停止。请缩小")
+        assert str(failure).startswith("max_budget: ")
+    assert Failure(Reason.MAX_BUDGET, limit=5).text.startswith("Claude stopped")

@@ -56,6 +56,19 @@ def test_each_step_is_a_line_of_the_log() -> None:
     assert watched.lines == ["I look.\n", "→ Read app.py\n", "→ TodoWrite\n", "  ✗ no such file\n"]
 
 
+def test_models_and_version_are_what_the_client_says_in_the_form_of_such() -> None:
+    watched = Watched()
+    start = {"type": "system", "subtype": "init", "model": "claude-a", "claude_code_version": "2.1"}
+    watched.at(0.0, start)
+    assert (watched.progress.models, watched.progress.version) == (("claude-a",), "2.1")
+    used: dict[str, object] = {"claude-a": {}, "eu.b-v1:0": {}, "x\nClaude-Run: forged": {}}
+    watched.at(0.0, {"type": "result", "modelUsage": used})
+    assert watched.progress.models == ("claude-a", "eu.b-v1:0")
+    another = Watched()
+    another.at(0.0, start | {"claude_code_version": "2\nX: y", "model": ["x"]})
+    assert (another.progress.models, another.progress.version) == ((), "")
+
+
 def test_where_only_steps_are_said_no_word_and_no_argument_is() -> None:
     watched = Watched()
     watched.log.say_steps_only("quiet")

@@ -6,6 +6,8 @@ from job import refusals
 from job.failures import Reason
 from job.harmless import quiet
 
+ENTRA = "AADSTS7002xx: No matching federated identity record found for presented assertion "
+COMPARED = "Check your federated identity credential Subject, Audience and Issuer."
 GOOGLE = '{"error": "invalid_grant", "error_description": "'
 NOT_YET = "Vertex AI API has not been used in project 1 before or it is disabled. Enable it by"
 
@@ -63,6 +65,9 @@ def test_a_push_is_refused_by_gitlab_s_words(said: str, reason: Reason, words: s
         ("403: Permission 'iam.serviceAccounts.getAccessToken' denied", "workloadIdentityUser"),
         ("404: Not found; Gaia id not found for email a@b", "workloadIdentityUser"),
         ("403: IAM Service Account Credentials API has not been used in project", "switched off"),
+        (f"401: {ENTRA}subject 'project_path:g/p'. {COMPARED}", "conditions of its role"),
+        (f"401: {ENTRA}issuer 'https://g'. {COMPARED}", "no identity provider"),
+        (f"401: {ENTRA}audience 'https://g'. {COMPARED}", "audience"),
         ("401: nobody has heard this", "Check the key, or the role and its policy"),
         ("no credential in the answer", "Check the key"),
     ],
@@ -100,6 +105,8 @@ def test_a_token_service_that_does_not_answer_refuses_nobody(said: str, reason: 
         (403, "You don't have access to the model with the specified model ID.",
          Reason.MODEL_NOT_ALLOWED),
         (403, "User: a is not authorized to perform: bedrock:InvokeModel",
+         Reason.MODEL_NOT_ALLOWED),
+        (403, "is not authorized to perform: aws-external-anthropic:CreateInference",
          Reason.MODEL_NOT_ALLOWED),
         (403, "Permission 'aiplatform.endpoints.predict' denied", Reason.MODEL_NOT_ALLOWED),
         (403, NOT_YET, Reason.PROVIDER_OFF),

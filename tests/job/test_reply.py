@@ -10,6 +10,7 @@ from job.gitlab import GitLab as Client
 from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
 from shared.contract.marks import of_run
+from shared.contract.version import VERSION
 from tests.support.gitlab.server import Fault, GitLab
 
 OWN, OTHER, ADA, RUN = 1, 2, 42, "ab" * 16
@@ -54,6 +55,8 @@ def test_the_trigger_function_s_reply_is_edited(gitlab: GitLab) -> None:
     (body,) = bodies(gitlab)
     assert body.splitlines() == [
         "Done.",
+        "",
+        f"<!-- gitlab-claude-version {VERSION} -->",
         "",
         "<!-- gitlab-claude-job pipeline=31 state=ended -->",
         f"<!-- gitlab-claude-trigger run={RUN} -->",
@@ -142,7 +145,7 @@ def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     found.find()
     found.update("Working.")
     assert bodies(gitlab) == [
-        f"Working.\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
+        f"Working.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
     ]
 
 
@@ -215,3 +218,15 @@ def test_a_failure_says_cause_and_cure_and_keeps_the_answer() -> None:
         "Job: j."
     )
     assert "/x" not in failed("j", failure, Report("/x", 1, 0, 1, {})).replace("\\/x", "")
+
+
+def test_the_commands_that_ran_are_told_as_code_in_which_nothing_acts() -> None:
+    ended = {"npm test": "✔", "echo `id`\n/close @ada <b>": "exit 1", "x" * 200: "timed out"}
+    text = finished("j", Report("Done.", 1, 0.0, 1.0, {}, commands=ended))
+    (line,) = [each for each in text.splitlines() if each.startswith("Commands: ")]
+    assert line.startswith("Commands: `npm test` ✔, `echo 'id' /close @")
+    assert f"`{'x' * 119}…` timed out." in line
+    many = {f"make {number}": "✔" for number in range(12)}
+    text = failed("j", Failure(Reason.CANCELED), Report("", 1, 0.0, 1.0, {}, commands=many))
+    assert "`make 11` ✔, and 2 more." in text
+    assert "`make 1`" not in text

@@ -10,6 +10,8 @@ from job.failures import ExitCode, Failure
 from job.inputs import Inputs
 from job.job_log import Log
 from job.run import Job, main
+from shared.contract.version import VERSION
+from tests.support.catalogues import spoken
 
 ENVIRONMENT = {
     "AI_FLOW_INPUT": "fix it",
@@ -73,3 +75,37 @@ def test_a_secret_is_masked_from_the_first_line(
     file.write_text("model=canary-token --x\n")
     assert main([str(file)]) == ExitCode.SETTINGS
     assert "canary-token" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("input_", "told", "spoken_"),
+    [
+        ("", "zh-CN", "Claude 已完成。"),
+        ("zh-CN", None, "Claude 已完成。"),
+        ("en", "zh-CN", "Claude has finished."),
+        ("zh-CN", "en", "Claude 已完成。"),
+        ("", None, "Claude has finished."),
+        ("", "tlh", "Claude has finished."),
+        ("", ["zh-CN"], "Claude has finished."),
+    ],
+)
+def test_the_input_s_language_is_spoken_else_the_trigger_s(
+    tmp_path: Path, input_: str, told: object, spoken_: str
+) -> None:
+    flow = {"version": 1, "id": "r", "input": "fix it", "language": told}
+    (tmp_path / "payload").write_text(json.dumps({"ai_flow": flow}))
+    with spoken("en"):
+        job(Inputs(language=input_), TRIGGER_PAYLOAD=str(tmp_path / "payload"))
+        assert spoken_ == messages.FINISHED
+
+
+def test_without_the_trigger_the_input_s_language_is_spoken_from_the_first_failure_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in {"inputs": "language=zh-CN\n", "prompt": ""}.items():
+        (tmp_path / name).write_text(text)
+    with spoken("en"):
+        assert main([str(tmp_path / "inputs"), str(tmp_path / "prompt")]) == ExitCode.SETTINGS
+    first, _, rest = capsys.readouterr().out.partition("\n")
+    assert first == f"gitlab-claude-trigger {VERSION}"
+    assert "Claude 无法启动。流水线没有携带请求" in rest

@@ -3,7 +3,13 @@
 import os
 from pathlib import Path
 
-from job import session
+import pytest
+
+from job import messages, prompts, session
+from job.claude import Result, Run
+from job.failures import Failure, Reason
+from job.request import Request
+from tests.support.job.clone import Clone
 
 SESSION = "0fa2141e-4352-46a1-a1b2-a556995d4d04"
 OLDER = "11111111-4352-46a1-a1b2-a556995d4d04"
@@ -44,3 +50,64 @@ def test_an_id_that_is_none_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "config" / "projects" / "p" / "x.jsonl").write_text("")
     session.save(tmp_path / "cache", "issue-5", tmp_path / "config", "x")
     assert not (tmp_path / "cache").exists()
+
+
+ASKED = Request("r", "mention", "continue", {}, "issue", 5)
+PATCH = b"diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n"
+PATCH += b"@@ -0,0 +1 @@\n+half\n"
+
+
+def run(folder: Path) -> Run:
+    file = folder / "home" / ".claude" / "projects" / "p" / f"{SESSION}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{}\n")
+    return Run("claude", folder, folder / "home", folder, folder, "asked\n", {}, 9.0)
+
+
+def result(reason: Reason | None) -> Result:
+    failure = Failure(reason, limit=1, status=1) if reason else None
+    return Result("", 1, 0.0, {}, SESSION, failure)
+
+
+@pytest.mark.parametrize("reason", [Reason.MAX_TURNS, Reason.MAX_BUDGET, Reason.TIME_LIMIT])
+def test_what_a_limit_ended_is_kept_with_its_changes_and_put_back(
+    clone: Clone, tmp_path: Path, reason: Reason
+) -> None:
+    cache, made = tmp_path / "cache", run(tmp_path)
+    remarks = session.keep(made, cache, ASKED, result(reason), PATCH)
+    assert remarks == (messages.REMARK_CONTINUE,)
+    workspace = clone.open()
+    workspace.guard()
+    told = session.taken_up(made, workspace, cache, ASKED).message
+    assert told == f"{prompts.TAKEN_UP}asked\n"
+    assert (clone.folder / "new.txt").read_text() == "half\n"
+    assert [change.path for change in workspace.changes()] == ["new.txt"]
+    again = session.taken_up(made, workspace, cache, ASKED).message  # they are there already
+    assert again == f"{prompts.NOT_TAKEN_UP}asked\n"
+
+
+@pytest.mark.parametrize("reason", [None, Reason.CLAUDE_FAILED])
+def test_what_ended_otherwise_leaves_no_changes(tmp_path: Path, reason: Reason | None) -> None:
+    cache, made = tmp_path / "cache", run(tmp_path)
+    session.keep(made, cache, ASKED, result(Reason.MAX_TURNS), PATCH)
+    assert session.keep(made, cache, ASKED, result(reason), PATCH) == ()
+    assert [path.name for path in (cache / "issue-5").iterdir()] == [f"{SESSION}.jsonl"]
+
+
+def test_a_question_in_between_neither_sees_nor_loses_the_changes(
+    clone: Clone, tmp_path: Path
+) -> None:
+    cache, made = tmp_path / "cache", run(tmp_path)
+    session.keep(made, cache, ASKED, result(Reason.MAX_TURNS), PATCH)
+    question = ASKED._replace(command="explain")
+    workspace = clone.open()
+    workspace.guard()
+    assert session.taken_up(made, workspace, cache, question) == made
+    assert session.keep(made, cache, question, result(None), b"") == ()
+    assert session.taken_up(made, workspace, cache, ASKED) != made
+
+
+def test_where_no_conversation_is_kept_nobody_is_told_to_go_on(tmp_path: Path) -> None:
+    made = run(tmp_path)
+    lost = result(Reason.MAX_TURNS)._replace(session="")
+    assert session.keep(made, tmp_path / "cache", ASKED, lost, PATCH) == ()

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.support.job.model import AWS_KEYS, Model
 TOKEN = {IDENTITY_TOKEN: "h.c.s\n", API_IDENTITY_TOKEN: "h.c.s"}
 BEDROCK = Inputs(provider="bedrock", region="eu-central-1", model="eu.anthropic.claude-opus-5-5")
 VERTEX = Inputs(provider="vertex", region="global", model="claude-opus-5-5")
+PLATFORM = Inputs(provider="anthropic-aws", region="eu-west-1")
+FOUNDRY = Inputs(provider="foundry", model="our-opus")
+AZURE = {"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client"}
 GOOGLE = {
     "GCP_PROJECT_ID": "p",
     "GCP_WORKLOAD_IDENTITY_PROVIDER": "projects/1/providers/g",
@@ -42,6 +46,59 @@ def variables(
 def test_an_api_key_is_all_the_claude_api_needs() -> None:
     found = variables(Inputs(), {"ANTHROPIC_API_KEY": "k", "AWS_ROLE_ARN": "r"})
     assert found == {"ANTHROPIC_API_KEY": "k"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-seat"},
+        {"ANTHROPIC_AUTH_TOKEN": "sk-gateway", "ANTHROPIC_BASE_URL": "https://llm.example.com"},
+    ],
+    ids=["a subscription's token", "a gateway"],
+)
+def test_the_claude_api_takes_other_credentials_than_a_key(given: dict[str, str]) -> None:
+    assert variables(Inputs(), given | {"AWS_ROLE_ARN": "r"}) == given
+
+
+def test_claude_platform_on_aws_gets_a_session_or_a_key_and_its_workspace(provider: Model) -> None:
+    workspace = {"ANTHROPIC_AWS_WORKSPACE_ID": "wrkspc_1"}
+    role = TOKEN | {"AWS_ROLE_ARN": "arn", "AWS_ENDPOINT_URL_STS": provider.url}
+    found = variables(PLATFORM, workspace | role)
+    expected = {"CLAUDE_CODE_USE_ANTHROPIC_AWS": "1", "AWS_REGION": "eu-west-1", **workspace}
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    assert found == expected | dict(zip(keys, AWS_KEYS[:3], strict=True))
+    key = {"ANTHROPIC_AWS_API_KEY": "k", "ANTHROPIC_AWS_BASE_URL": "https://p"}
+    assert variables(PLATFORM, workspace | key) == expected | key
+
+
+def test_on_claude_platform_on_aws_the_trigger_function_s_model_fills_in() -> None:
+    job = {"ANTHROPIC_AWS_WORKSPACE_ID": "wrkspc_1", "ANTHROPIC_AWS_API_KEY": "k"}
+    sent = {"provider": "anthropic", "id": "claude-opus-5-5"}
+    assert variables(PLATFORM, job, sent)["ANTHROPIC_MODEL"] == sent["id"]
+
+
+def test_foundry_gets_a_token_of_the_application(provider: Model) -> None:
+    at = {"AZURE_AUTHORITY_HOST": f"{provider.url}/", "ANTHROPIC_FOUNDRY_RESOURCE": "our-claude"}
+    found = variables(FOUNDRY, TOKEN | AZURE | at)
+    assert found == {
+        "CLAUDE_CODE_USE_FOUNDRY": "1",
+        "ANTHROPIC_FOUNDRY_RESOURCE": "our-claude",
+        "ANTHROPIC_FOUNDRY_AUTH_TOKEN": "entra-token",
+        "ANTHROPIC_MODEL": "our-opus",
+    }
+    (asked,) = provider.requests
+    assert asked.path == "/tenant/oauth2/v2.0/token"
+    fields = parse_qs(asked.text)
+    assert fields["client_assertion"] == ["h.c.s"]
+    assert fields["client_id"] == ["client"]
+    assert fields["scope"] == ["https://cognitiveservices.azure.com/.default"]
+
+
+def test_foundry_takes_a_key_and_an_address_of_its_own() -> None:
+    given = {"ANTHROPIC_FOUNDRY_API_KEY": "k", "ANTHROPIC_FOUNDRY_BASE_URL": "https://gw/anthropic"}
+    found = variables(FOUNDRY, given | AZURE | {"ANTHROPIC_FOUNDRY_RESOURCE": "our-claude"})
+    chosen = {"CLAUDE_CODE_USE_FOUNDRY": "1", "ANTHROPIC_MODEL": "our-opus"}
+    assert found == chosen | given
 
 
 def test_bedrock_gets_a_session_of_the_role_as_long_as_the_run(provider: Model) -> None:
@@ -95,10 +152,19 @@ def test_the_identity_token_never_reaches_claude_and_credentials_are_hidden(
         "ANTHROPIC_ORGANIZATION_ID": "o",
         "ANTHROPIC_BASE_URL": provider.url,
     }
+    role = {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": provider.url}
+    entra = AZURE | {"AZURE_AUTHORITY_HOST": provider.url}
+    workspace, resource = {"ANTHROPIC_AWS_WORKSPACE_ID": "w"}, {"ANTHROPIC_FOUNDRY_RESOURCE": "r"}
     cases = [
-        (BEDROCK, {"AWS_ROLE_ARN": "r", "AWS_ENDPOINT_URL_STS": provider.url}, AWS_KEYS[1]),
+        (BEDROCK, role, AWS_KEYS[1]),
         (VERTEX, google_at(provider), "google-token"),
         (Inputs(provider="anthropic-oidc"), oidc, "federated-token"),
+        (PLATFORM, role | workspace, AWS_KEYS[1]),
+        (FOUNDRY, entra | resource, "entra-token"),
+        (Inputs(), {"CLAUDE_CODE_OAUTH_TOKEN": "canary-seat"}, "canary-seat"),
+        (Inputs(), {"ANTHROPIC_AUTH_TOKEN": "canary-gateway"}, "canary-gateway"),
+        (PLATFORM, {"ANTHROPIC_AWS_API_KEY": "canary-aws", **workspace}, "canary-aws"),
+        (FOUNDRY, {"ANTHROPIC_FOUNDRY_API_KEY": "canary-azure", **resource}, "canary-azure"),
     ]
     for inputs, environment, secret in cases:
         lines: list[str] = []
@@ -180,6 +246,13 @@ def test_a_model_of_another_provider_or_shape_is_left_out(sent: dict[str, object
         (VERTEX, {"GCP_WORKLOAD_IDENTITY_PROVIDER": "pools/g"}, "GCP_PROJECT_ID"),
         (VERTEX, GOOGLE | {"GCP_SERVICE_ACCOUNT": "$GCP_SERVICE_ACCOUNT"}, "GCP_SERVICE_ACCOUNT"),
         (VERTEX._replace(region=""), GOOGLE, "region"),
+        (PLATFORM, {"ANTHROPIC_AWS_API_KEY": "k"}, "ANTHROPIC_AWS_WORKSPACE_ID"),
+        (PLATFORM, {"ANTHROPIC_AWS_WORKSPACE_ID": "w"}, "AWS_ROLE_ARN"),
+        (PLATFORM._replace(region=""), {"ANTHROPIC_AWS_WORKSPACE_ID": "w"}, "region"),
+        (FOUNDRY, AZURE, "ANTHROPIC_FOUNDRY_RESOURCE"),
+        (FOUNDRY, {"ANTHROPIC_FOUNDRY_RESOURCE": "r"}, "AZURE_TENANT_ID"),
+        (FOUNDRY, AZURE | {"ANTHROPIC_FOUNDRY_RESOURCE": "r"}, IDENTITY_TOKEN),
+        (FOUNDRY._replace(model=""), {}, "model"),
     ],
 )
 def test_what_is_missing_is_named(inputs: Inputs, environment: dict[str, str], name: str) -> None:

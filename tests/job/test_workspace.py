@@ -179,3 +179,22 @@ def test_a_wrong_token_pushes_nothing(clone: Clone) -> None:
     workspace._login = Login(f"{clone.gitlab.url}/group/app.git", "glpat-wrong")
     with pytest.raises(GitError, match=r"Authentication failed|could not read"):
         workspace.push(commit, "claude/x", "", skip_ci=False)
+
+
+@pytest.mark.parametrize(
+    "path", [".git/hooks/post-commit", "../outside.txt", "link/x.txt", "app.py"]
+)
+def test_changes_that_lead_elsewhere_or_do_not_fit_leave_all_as_it_is(
+    clone: Clone, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    workspace = clone.open()
+    (clone.folder / "link").symlink_to(tmp_path / "elsewhere")
+    workspace.guard()
+    new = "diff --git a/{0} b/{0}\nnew file mode 100644\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+x\n"
+    patch = new.format("good.txt") + new.format(path)
+    assert not workspace.take_up(patch.encode())
+    assert not (clone.folder / "good.txt").exists()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert not (clone.folder / ".git" / "hooks" / "post-commit").exists()
+    assert not (clone.folder.parent / "outside.txt").exists()

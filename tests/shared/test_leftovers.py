@@ -6,6 +6,7 @@ import pytest
 
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Member, SweptNote, User
+from shared.incoming.event import Event
 from shared.look import OVERLAP
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import projects, store
@@ -63,12 +64,21 @@ def stage() -> Stage:
 
 
 @pytest.mark.parametrize(
-    ("people", "comments", "threads", "hours"),
-    [(5, 40, 1, 8), (1, 30, 30, 10), (10, 300, 40, 23.5)],
+    ("people", "comments", "threads", "hours", "run_told_seen"),
+    [
+        (5, 40, 1, 8, (40, 0, 0)),
+        (1, 30, 30, 10, (30, 0, 0)),
+        (10, 300, 40, 23.5, (200, 10, 90)),
+    ],
     ids=["five people, eight comments each", "thirty of one person", "three hundred in a day"],
 )
 def test_after_an_outage_every_comment_is_run_or_told(
-    stage: Stage, people: int, comments: int, threads: int, hours: float
+    stage: Stage,
+    people: int,
+    comments: int,
+    threads: int,
+    hours: float,
+    run_told_seen: tuple[int, int, int],
 ) -> None:
     stage.clock.time += hours * HOUR
     asked = [
@@ -82,12 +92,19 @@ def test_after_an_outage_every_comment_is_run_or_told(
     assert len(heard) + stage.ends[Reason.OVER_LIMIT] == comments
     assert made[0] <= 50  # and no flood
     made += stage.hours_pass(47, HOUR)
-    told = stage.ends[Reason.PROJECT_LIMIT]
-    assert made[-1] + told + stage.ends[Reason.OVER_LIMIT] == comments
-    assert told <= people
-    assert stage.gitlab.awards.count("no_entry_sign") == stage.ends[Reason.OVER_LIMIT]
-    if comments < 100:
-        assert made[-1] == comments
+    begun = {body["ai_flow"]["id"] for _, _, body in stage.gitlab.triggered}
+    left = [each for each in asked if each.id not in begun]
+    refusals = [each for each in stage.gitlab.replies if "Claude did not start" in each]
+    told = [each for each in left if any(each.id in refusal for refusal in refusals)]
+    seen = stage.gitlab.awards.count("no_entry_sign")  # a reaction: their authors have been told
+    assert (len(begun), len(told), seen) == run_told_seen
+    assert sum(run_told_seen) == comments
+    assert made[-1] == len(begun)
+    # Whoever has a mention that is not run was told so, and once.
+    authors = [each.event.author_id for each in told]
+    assert len(authors) == len(set(authors)) == len(refusals)
+    assert set(authors) == {each.event.author_id for each in left}
+    assert stage.ends[Reason.OVER_LIMIT] == seen
 
 
 def test_runs_that_waited_start_in_the_order_they_were_asked(stage: Stage) -> None:
@@ -189,7 +206,30 @@ def test_what_cannot_be_read_is_named_and_stops_nothing_else(stage: Stage) -> No
         str(line["run"]) for _, line in stage.log.lines if line["reason"] == "record_unreadable"
     ]
     assert sorted(named) == sorted(["unreadable", waiting[0].id])
+    assert store.dead_letter(waiting[0].id, stage.records)  # a later version may replay it
     assert LETTER in stage.reply
+
+
+def test_a_turn_that_comes_before_it_is_written_down_is_not_forgotten(stage: Stage) -> None:
+    """The reply takes its time, and a sweep comes by between it and the record's next step."""
+    stage.environment = {"RUNS_PER_THREAD": "1"}
+    stage.dispatch()
+    reply, second = stage.gitlab.reply, run(NOTE._replace(note_id=102))
+
+    def slow(event: Event, body: str) -> int:
+        stage.clock.time += 601
+        stage.sweep()
+        stage.clock.time -= 601
+        return reply(event, body)
+
+    stage.gitlab.reply = slow  # type: ignore[method-assign]
+    assert stage.dispatch(second) is Reason.WAITING
+    stage.gitlab.reply = reply  # type: ignore[method-assign]
+    assert stage.queue.runs == []
+    stage.clock.time += 700
+    for _ in range(2):
+        stage.sweep()
+    assert [each.id for each in stage.queue.runs] == [second.id]
 
 
 @pytest.mark.parametrize("stopped_by", ["a new comment", "one whose first attempt failed"])

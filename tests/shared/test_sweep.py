@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -6,10 +7,10 @@ import pytest
 from shared.contract import marks
 from shared.gitlab.values import Cause, GitLabError, Hook, Project, SweptNote
 from shared.incoming.event import Event
-from shared.look import ABANDONED, OVERLAP, QUIET
+from shared.look import OVERLAP, QUIET
 from shared.outcome.reasons import Reason
 from shared.runs import projects
-from shared.runs.record import Record, State
+from shared.runs.record import ABANDONED, Record, State
 from shared.runs.store import KEPT
 from shared.sweep import BUDGET, ROUND, Swept, carry_out
 from tests.support import stages
@@ -404,6 +405,46 @@ def test_an_operator_asks_whether_gitlab_is_reached(
     monkeypatch.setattr(type(stage.services.gitlab), "own_id", fail)
     for words in (str(Cause.TLS), "GitLab answered 302"):
         assert carry_out({"look": True}, stage.services, stage.queue) == {"gitlab": words}
+
+
+@pytest.mark.parametrize(("days", "told"), [(30, False), (15, False), (14, True), (0, True)])
+def test_a_token_that_expires_soon_is_warned_of_once_a_day(
+    stage: Stage, days: int, told: bool
+) -> None:
+    asked = []
+    stage.gitlab.token_ends = lambda: asked.append(1) or ends  # type: ignore[func-returns-value,method-assign]
+    for day in range(2):
+        stage.clock.time += 86400
+        today = datetime.fromtimestamp(stage.clock.time, UTC).date()
+        ends = (today + timedelta(days=days)).isoformat()
+        stage.log.lines.clear()
+        for _ in range(3):
+            stage.sweep()
+        said = [line for line in stage.log.lines if line[1]["reason"] == "token_expires"]
+        text = f"the API token expires on {ends}, in {days} days"
+        warning = ("WARNING", {"reason": "token_expires", "error": text})
+        assert said == [warning] * told
+        assert len(asked) == day + 1
+
+
+def test_a_token_that_may_not_be_asked_about_is_no_warning(stage: Stage) -> None:
+    for day in range(3):
+        stage.clock.time += 86400
+        stage.gitlab.faults["token_ends"] = [GitLabError(403)]
+        for _ in range(2):
+            stage.sweep()
+        lines = [line for line in stage.log.lines if line[1].get("error") == "token"]
+        assert len(lines) == 1, day
+        assert lines[0][0] == "DEBUG"
+    stage.clock.time += 86400
+    stage.gitlab.until = "some day"
+    stage.gitlab.faults["token_ends"] = [GitLabError(502)]
+    for _ in range(2):
+        stage.sweep()
+    assert not [line for line in stage.log.lines if line[1]["reason"] == "token_expires"]
+    stage.gitlab.until = "2020-01-01"
+    stage.sweep()
+    assert [line for line in stage.log.lines if line[1]["reason"] == "token_expires"]
 
 
 def test_an_operator_replays_all_or_some(stage: Stage) -> None:

@@ -16,7 +16,7 @@ from threading import Event
 from typing import NamedTuple, Self
 
 from functions.local import handlers
-from job import reply, request
+from job import messages, reply, request
 from job.gitlab import GitLab as JobsGitLab
 from tests.support.fakes import (
     API_TOKEN,
@@ -50,9 +50,10 @@ class Seen(NamedTuple):
 
 
 class Stage:
-    """GitLab, the platform and the page so far. A context manager."""
+    """GitLab, the platform with further settings, and the page so far. A context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
         self.now = _BEGINS
         self.lines: list[str] = []
         self.log: list[tuple[str, object]] = []
@@ -65,7 +66,10 @@ class Stage:
         environment = {"GITLAB_URL": self.gitlab.url, "PORT": "0", "STATE_DIR": str(self._folder)}
         secrets = {"WEBHOOK_SECRETS": WEBHOOK_SECRETS, "GITLAB_SECRETS": GITLAB_SECRETS}
         local = handlers.Local(
-            environment | secrets | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"},
+            environment
+            | secrets
+            | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"}
+            | self._settings,
             now=lambda: self.now,
             log=lambda *line: self.log.append(line),
         )
@@ -157,7 +161,8 @@ class Stage:
         job = pipeline["jobs"][0]["id"]
 
         def write() -> None:
-            said = text(f"[job {job}]({self.gitlab.url}/acme/teapot/-/jobs/{job})")
+            name = messages.JOB_NAME.format(id=job)
+            said = text(f"[{name}]({self.gitlab.url}/acme/teapot/-/jobs/{job})")
             thread.find()
             (thread.say if ends else thread.update)(said)
 
@@ -278,7 +283,9 @@ class Stage:
         }
         numbers |= {str(each): str(500 + count) for count, each in enumerate(self.gitlab.jobs, 1)}
         return re.sub(
-            r"((?:pipeline|job)s?[ /])(\d+)", lambda found: found[1] + numbers[found[2]], text
+            r"((?:(?:pipeline|job)s?|流水线|作业)[ /])(\d+)",
+            lambda found: found[1] + numbers[found[2]],
+            text,
         )
 
 

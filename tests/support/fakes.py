@@ -127,6 +127,7 @@ class GitLab:
         self.text = "@claude fix it"
         self.said: dict[int, str] = {}  # what other notes than that say
         self.wrote: dict[int, Note] = {}  # notes that are not as their deliveries tell
+        self.until = ""  # when our token expires
         self.awards: list[str] = []
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.thread: list[Note] = []
@@ -166,6 +167,10 @@ class GitLab:
     def own_id(self) -> int:
         self._meet("own_id")
         return 99
+
+    def token_ends(self) -> str:
+        self._meet("token_ends")
+        return self.until
 
     def member(self, project_id: int, user_id: int) -> Member | None:
         self._meet("member")

@@ -601,6 +601,27 @@ def test_the_conversation_goes_on_where_resume_is_set(installation: Installation
         assert "and what for?" in told
 
 
+def test_what_a_limit_ended_goes_on_where_it_stopped(installation: Installation) -> None:
+    with Scene(installation, CHANGE, {"resume": True, "max_turns": 1}) as scene:
+        ended = scene.script(scene.ask("@claude add a greeting"))
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "limit of 1 turns" in scene.reply()
+        assert "Ask Claude here to `continue`" in scene.reply()
+        scene.runner.keep_cache()
+        scene.inputs["max_turns"] = 9
+        scene.model.requests.clear()
+        before = set(scene.gitlab.notes)
+        ended = scene.script(scene.ask("@claude continue"))
+        assert ended.code == 0, plain(ended.log)
+        told = json.dumps(scene.model.conversation[0].body["messages"])
+        assert "add a greeting" in told
+        assert "are back in the working directory" in told
+        (made,) = scene.merge_requests()
+        assert "+hello" in scene.gitlab.show(scene.number, made["source_branch"])
+        last = [scene.gitlab.notes[each]["body"] for each in set(scene.gitlab.notes) - before]
+        assert any("I added `hello.txt`." in body for body in last)
+
+
 def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
     installation: Installation,
 ) -> None:
@@ -611,6 +632,14 @@ def test_the_bot_s_reply_is_found_where_the_job_s_token_is_another_user_s(
         scene.runner.variables["GITLAB_ACCESS_TOKEN"] = "glpat-worker"
         assert scene.script(scene.ask("@claude what is it?")).code == 0
         assert "It greets." in scene.reply()
+
+
+def test_the_job_speaks_the_language_of_its_input(installation: Installation) -> None:
+    with Scene(installation, ANSWER, {"language": "zh-CN"}) as scene:
+        ended = scene.script(scene.ask("@claude what is it?"))
+        assert ended.code == 0, plain(ended.log)
+        assert scene.reply().startswith("Claude 已完成。\n\nIt greets.")
+        assert "Claude 启动的程序" in plain(ended.log)
 
 
 def test_the_docs_name_every_call_that_the_job_makes(installation: Installation) -> None:

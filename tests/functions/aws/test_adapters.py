@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions.aws import adapters
+from shared.contract.version import VERSION
 from tests.support import fakes
 from tests.support.platforms.aws import Aws
 
@@ -57,3 +58,4 @@ def test_a_line_that_stands_for_several_deliveries_counts_as_many(
     adapters.log("INFO", {"outcome": "queued", "reason": "queued"})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["Runs"] for line in lines if "_aws" in line] == [[48.0], [1.0]]
+    assert [line["version"] for line in lines if "outcome" in line] == [VERSION, VERSION]

@@ -340,8 +340,12 @@ def test_a_message_that_is_no_run_request_ends_in_the_dead_letter_queue(gitlab: 
         platform.settle(10)
         assert platform.dead_letters() == ['{"canary": "not a run request"}']
         log, metrics = lines(platform)
-        assert [(line["reason"], line["error"]) for line in log] == [("defect", "ValueError")] * 2
-        assert [line["reason"] for line in metrics] == ["defect"] * 2
+        why = "a request of an unknown version instead of 2"
+        assert [(line["reason"], line["error"]) for line in log] == [
+            ("request_unreadable", why)
+        ] * 2
+        assert len({line["message_id"] for line in log} - {""}) == 1
+        assert [line["reason"] for line in metrics] == ["request_unreadable"] * 2
         assert "canary" not in platform.output()
 
 

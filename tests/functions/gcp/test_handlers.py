@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from shared.outcome.reasons import Reason
+from shared.runs import store
 from shared.runs.record import Record, State, key_of
 from tests import ROOT
 from tests.support import fakes
@@ -340,7 +341,15 @@ def test_a_task_that_cannot_be_read_is_not_taken_for_done(gcp: Gcp) -> None:
     connection.close()
     gcp.settle()
     assert gcp.tasks.tasks[name] in gcp.tasks.dead
-    assert len(gcp.tasks.tasks[name].attempts) == 3
+    assert gcp.tasks.tasks[name].attempts == [409] * 3  # 503 would slow others down
+    headers = {"X-CloudTasks-TaskName": "short-name", "X-CloudTasks-TaskRetryCount": "12"}
+    last = request(gcp.dispatch.port, "POST", headers, b"canary")
+    assert (last.status, last.body) == (200, "dead_letter\n")
+    assert store.dead_letter("short-name", gcp.records()).body == "canary"  # type: ignore[union-attr]
+    lines = [json.loads(line) for line in gcp.output().splitlines()]
+    ends = [(line["reason"], line["severity"]) for line in lines if "short-name" in str(line)]
+    assert ends == [("request_unreadable", "ERROR"), ("dead_letter", "ERROR")]
+    assert "canary" not in gcp.output()
 
 
 @needs_emulator

@@ -85,3 +85,9 @@ def test_our_own_id_is_asked_once_per_token(server: StandIn) -> None:
     clock.time += MAX_AGE
     assert [gitlab.own_id() for _ in range(3)] == [100] * 3
     assert len(server.calls) == 2
+
+
+def test_a_token_tells_when_it_expires(server: StandIn, gitlab: GitLab) -> None:
+    assert gitlab.token_ends() == ""
+    server.expiries[API_TOKEN] = "2026-12-05"
+    assert gitlab.token_ends() == "2026-12-05"

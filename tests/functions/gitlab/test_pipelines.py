@@ -1,14 +1,20 @@
 """Pipelines, from the trigger call to their end."""
 
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
 import pytest
 
-from functions.gitlab import GitLab, client
+from functions.gitlab import GitLab, client, pipelines
+from functions.gitlab.client import PAGE, Client
+from functions.gitlab.pipelines import Pipelines
 from shared.gitlab.values import GitLabError, Job, Progress
 from shared.installation.secrets import Secret
-from tests.support.fakes import API_TOKEN, TRIGGER_TOKEN
+from tests.support.fakes import NOW, TRIGGER_TOKEN
 from tests.support.gitlab.server import Fault
 from tests.support.gitlab.server import GitLab as StandIn
-from tests.support.gitlab_adapter import BODY, secrets
+from tests.support.gitlab_adapter import BODY
 
 
 def test_a_trigger_creates_a_pipeline_and_the_token_travels_in_the_body(
@@ -64,19 +70,50 @@ def test_many_pipelines_are_read_page_by_page(
     } == {"2"}
 
 
-def test_looking_for_many_costs_no_more_for_each(server: StandIn, gitlab: GitLab) -> None:
-    since, marks = server.clock(), [f"{number:032x}" for number in range(100)]
-    for mark in marks:
-        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"nonce": mark}})
+class Listing:
+    """A client that has so many pipelines to list, each with its mark, and counts its calls."""
+
+    def __init__(self, number: int) -> None:
+        self.marks, self.calls = [f"{each:032x}" for each in range(number)], 0
+
+    def pages(self, *_: object, start: int) -> Iterator[dict[str, Any]]:
+        for first in range((start - 1) * PAGE, len(self.marks), PAGE):
+            self.calls += 1
+            for number in range(first, min(first + PAGE, len(self.marks))):
+                yield {"id": number, "created_at": "2026-02-02T02:40:00Z"}
+
+    def page(self, path: str) -> list[dict[str, str]]:
+        self.calls += 1
+        mark = self.marks[int(path.split("/")[-2])]
+        return [{"key": "TRIGGER_PAYLOAD", "value": json.dumps({"ai_flow": {"nonce": mark}})}]
+
+
+def test_looking_for_twice_as_many_costs_twice_as_much() -> None:
     cost = []
-    for count in (25, 50, 100):
-        server.calls.clear()
-        again = GitLab(server.url, secrets(API_TOKEN))
-        found = [again.find_pipeline(7, mark, since) for mark in marks[:count]]
-        assert [each and each.id for each in found] == sorted(server.pipelines)[:count]
-        cost.append(len(server.calls))
-    assert cost[-1] <= 3 * 100
-    assert max(cost[1] / cost[0], cost[2] / cost[1]) < 2.6
+    for count in (100, 200, 1000):
+        listing = Listing(count)
+        there = Pipelines(cast("Client", listing))
+        found = [there.find_pipeline(7, mark, NOW) for mark in listing.marks]
+        assert [each and each.id for each in found] == list(range(count))
+        cost.append(listing.calls / count)
+    assert cost[0] == 2  # a page of the list and the variables of each
+    assert max(cost) < 2.1
+
+
+def test_what_has_moved_to_a_page_before_is_found_all_the_same(
+    server: StandIn, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (client, pipelines):
+        monkeypatch.setattr(module, "PAGE", 2)
+    for mark in ("aaaa", "bbbb", "cccc", "dddd"):
+        gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY | {"ai_flow": {"id": mark}})
+    assert gitlab.find_pipeline(7, "cccc", server.clock())
+    for gone in sorted(server.pipelines)[:2]:  # as if somebody had deleted them
+        server.pipelines[gone]["source"] = "push"
+    found = gitlab.find_pipeline(7, "dddd", server.clock())
+    assert found
+    assert found.id == max(server.pipelines)
+    assert gitlab.find_pipeline(7, "eeee", server.clock()) is None
 
 
 def test_what_was_created_long_after_the_call_is_not_looked_at(

@@ -15,6 +15,7 @@ import pytest
 
 from functions.local import adapters
 from functions.local.adapters import Lines, SqliteQueue, SqliteRecords, Store
+from shared.contract.version import VERSION
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import RunRequest
 from tests.support import fakes
@@ -256,7 +257,12 @@ def test_a_log_line_is_one_json_object_on_standard_error(
     printed = capsys.readouterr()
     line = json.loads(printed.err)
     assert datetime.fromisoformat(line.pop("time")).utcoffset() == timedelta(0)
-    assert line == {"severity": "INFO", "reason": "queued", "run": "0123"}
+    assert line == {
+        "severity": "INFO",
+        "reason": "queued",
+        "run": "0123",
+        "version": VERSION,
+    }
     assert printed.out == ""
 
 
@@ -283,7 +289,7 @@ def test_a_log_that_takes_nothing_stops_nobody_and_tells_later_how_much_it_lost(
     assert all(each.pop("time") for each in (lost, line))
     assert (lost["severity"], lost["error"]) == ("WARNING", "log")
     assert 1000 < lost["lost"] < 3003
-    assert line == {"severity": "INFO", "reason": "queued"}
+    assert line == {"severity": "INFO", "reason": "queued", "version": VERSION}
     for each in (unread, full):
         with suppress(OSError):
             each.close()

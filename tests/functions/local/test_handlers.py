@@ -21,6 +21,7 @@ from shared.installation.secrets import SecretError
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.record import LEASE, Record, State, key_of
 from tests.support import fakes
+from tests.support.catalogues import spoken
 
 LATER = int(fakes.NOW) + 10_000
 MODEL_ENDS_SOON = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
@@ -307,6 +308,25 @@ def test_the_settings_file_is_read_and_the_environment_comes_first(
         assert words in capsys.readouterr().err
     file.write_text("PORT=http\n")
     assert main('{"since": "2026-11-23T08:00:00Z"}') == 0  # PORT of the environment is a number
+
+
+@pytest.mark.parametrize("desktop", ["en_US:en", "zh_CN:zh", "de:en", "fr_FR.UTF-8"])
+def test_a_desktop_s_own_list_of_languages_is_not_the_setting(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    desktop: str,
+) -> None:
+    file = tmp_path / "claude.env"
+    set_all(monkeypatch, environment | {"SETTINGS": str(file), "LANGUAGE": desktop})
+    with spoken("en"):
+        file.write_text("LANGUAGE=zh-CN\n")
+        assert main('{"since": "2026-11-23T08:00:00Z"}') == 0
+        assert Reason.BOT_AUTHOR.sentence == "这条评论由机器人发出。"
+        monkeypatch.setenv("LANGUAGE", "fr")
+        assert main('{"since": "2026-11-23T08:00:00Z"}') == 2
+    assert "LANGUAGE: found 'fr', expected one of en, zh-CN" in capsys.readouterr().err
 
 
 def test_a_platform_that_serves_warns_of_a_model_that_ends(

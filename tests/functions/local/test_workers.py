@@ -1,5 +1,6 @@
 """The threads behind the queue: what becomes of a request, and that no error ends a worker."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from functions.local import workers
 from functions.local.adapters import SqliteQueue, SqliteRecords, Store
 from functions.local.workers import WORKERS, Workers
+from shared.dispatch import dispatch
 from shared.outcome.reasons import Reason, Retry
+from shared.runs import store as runs
 from shared.runs.record import ATTEMPTS, LEASE, pause
+from shared.sweep import replay
 from tests.support import fakes
 
 REQUEST = fakes.run()
@@ -93,6 +97,51 @@ def test_the_last_attempt_is_told_so(stage: Stage, before: int, last: bool) -> N
         assert stage.queue.take(stage.clock.time, stage.clock.time)
     stage.work(None)
     assert stage.lasts == [last]
+
+
+@pytest.mark.parametrize("body", ["canary", "{}", '{"version": 99}', '{"version": 2, "id": 7}'])
+def test_what_cannot_be_read_becomes_a_dead_letter_and_the_next_of_its_thread_has_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    monkeypatch.setattr(workers, "_IDLE", 0.01)
+    store, clock, log, records = Store(tmp_path), fakes.Clock(), fakes.Log(), fakes.Records()
+    queue, gitlab, behind = SqliteQueue(store), fakes.GitLab(), fakes.run()
+    queue.put(fakes.run(fakes.NOTE._replace(note_id=100)))
+    with store.transaction() as db:
+        db.execute("UPDATE requests SET run = 'message-7', body = ?", (body,))
+    queue.put(behind)
+    services = fakes.services(gitlab, records, clock, log)
+    carried = Workers(queue, services)
+    carried.start()
+    for _ in range(500):
+        if gitlab.replies and not queue.overdue(clock.time):
+            break
+        time.sleep(0.01)
+    carried.stop()
+    store.close()
+    assert len(gitlab.triggered) == 1
+    named = [line for _, line in log.lines if line.get("message_id") == "message-7"]
+    assert [line["reason"] for line in named] == ["request_unreadable", "dead_letter"]
+    assert "canary" not in str(log.lines)
+    assert runs.dead_letters(records) == ["message-7"]
+    again = fakes.Queue()
+    assert replay(services, again) == []
+    letter = {"at": 0.0, "told": True, "body": fakes.run().to_json()}  # a version that can read it
+    records.stored["dead//message-7"] = json.dumps(letter), 9
+    assert replay(services, again) == ["message-7"]
+    assert again.runs == [fakes.run()._replace(replay=1)]
+
+
+def test_a_defect_at_the_last_attempt_ends_in_a_dead_letter(stage: Stage) -> None:
+    records, gitlab = fakes.Records(), fakes.GitLab()
+    gitlab.faults["user"] = [KeyError("canary"), KeyError("canary")]
+    services = fakes.services(gitlab, records, stage.clock, stage.log)
+    with pytest.raises(KeyError):
+        dispatch(REQUEST, services)
+    stage.clock.time += LEASE
+    assert dispatch(REQUEST, services, last=True) is Reason.DEAD_LETTER
+    assert runs.dead_letters(records) == [REQUEST.id]
+    assert stage.log.lines[-1][1]["error"] == "KeyError"
 
 
 @pytest.mark.parametrize(("after", "due"), [(40.0, 40.0), (3600.0, LEASE)])

@@ -76,6 +76,8 @@ _STORE = (
     *_OVERTAKEN,
 )
 
+_READ = (Fault("store fails before", status=0), Fault("store busy", status=503))
+
 STEPS: dict[str, tuple[Fault, ...]] = {
     "user": _CALL + _OVERTAKEN,
     "member": _CALL + _OVERTAKEN,
@@ -97,12 +99,11 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "edit reply": _CALL + _WRITE + _LATE,
     "withdraw": _CALL + _WRITE,
     "secrets": (Fault("store fails before", status=0),),
-    "read run": (
-        Fault("store fails before", status=0),
-        Fault("store busy", status=503),
-        *_OVERTAKEN,
-    ),
-    "read index": (Fault("store fails before", status=0), Fault("store busy", status=503)),
+    "log": (Fault("cannot be written", status=0),),
+    "read run": _READ + _OVERTAKEN,
+    "read index": _READ,
+    "read turns": _READ,
+    "list waits": _READ,
     "write taken": _STORE,
     "write triggering": _STORE,
     "write not triggered": _STORE,
@@ -112,7 +113,14 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "write released": _STORE,
     "write dead": _STORE,
     "write dead letters": _STORE,
+    "write waiting": _STORE,
     "write limit": _STORE,
+    "write turns": _STORE,
+    "write waits": _STORE,
+    "write stranger": _STORE,
+    "delete waits": _STORE,
+    "delete dead": _STORE,
+    "delete live": _STORE,
     "write command limit": _STORE,
     "write live": _STORE,
     "write thread": _STORE,
@@ -127,8 +135,12 @@ UNREAD = {
     "diffs": "changed_files",
 }
 
-# The steps that no mention takes: following a pipeline and stopping it.
-FOLLOWING = ("progress", "cancel", "read reply", "withdraw")
+# The steps that no mention takes which starts a pipeline at once.
+ELSEWHERE = (
+    *("progress", "cancel", "read reply", "withdraw", "delete live"),
+    *("list waits", "write waits", "write waiting", "delete waits"),
+    *("write stranger", "write command limit"),
+)
 
 Point = tuple[str, Fault]
 POINTS: list[Point] = [(step, fault) for step, faults in STEPS.items() for fault in faults]
@@ -157,6 +169,7 @@ PREAMBLES: dict[str, tuple[tuple[Point, ...], ...]] = {
         (point("reply", "503"),),
     ),
     "write dead letters": ((point("user", "500"),), (point("trigger", "time-out, acted"),)),
+    "delete dead": ((point("user", "500"),), (point("trigger", "time-out, acted"),)),
     "write refused": (
         (point("trigger", "404"),),
         (point("trigger", "404"), point("reply", "time-out, acted")),

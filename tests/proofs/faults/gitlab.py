@@ -62,6 +62,9 @@ class GitLab:
     def own_id(self) -> int:
         raise NotImplementedError
 
+    def token_ends(self) -> str:
+        raise NotImplementedError
+
     def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
         return self._found(
             "member", lambda: Member(user_id, 30, "active", "active", None) if self._knows else None

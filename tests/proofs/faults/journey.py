@@ -1,7 +1,7 @@
 """One mention's way through a queue that fails and is served again, and its end judged."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from shared.contract import marks
@@ -9,9 +9,10 @@ from shared.dispatch import dispatch
 from shared.gitlab.port import GitLab
 from shared.installation.secrets import Cached, GitLabSecrets
 from shared.installation.settings import Settings
+from shared.leftovers import attend
 from shared.outcome.reasons import Outcome, Reason, Retry
 from shared.runs import store
-from shared.runs.record import ATTEMPTS, ENDED, Record, State, pause, replay
+from shared.runs.record import ATTEMPTS, ENDED, LEASE, Record, State, pause, replay
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 from tests import ROOT
@@ -74,12 +75,15 @@ class Seen(Protocol):
 
 
 class End(NamedTuple):
-    """How a journey ended: a word, what is wrong, a reply said twice, a death told nobody."""
+    """How a journey ended: a word, what is wrong, a reply said twice, a death unheard of.
+
+    That is one whose worker was killed, so that only the queue's own dead letters tell.
+    """
 
     word: str
     wrong: tuple[str, ...]
     twice: bool = False
-    untold: bool = False
+    unheard: bool = False
 
 
 class Journey:
@@ -105,7 +109,7 @@ class Journey:
         self.records, self.gitlab = Records(self.trouble), gitlab(self.trouble)
         self._waiting: list[RunRequest | TrackRequest] = [run]
         self._twins = False
-        self.dead = self.dropped = False
+        self.dead = self.dropped = self.unheard = self.untold = False
         self.tries = self.left = 0
 
     def put(self, run: RunRequest | TrackRequest) -> None:
@@ -115,14 +119,17 @@ class Journey:
     def carry(self) -> None:
         """Serve the queue until it is empty, replay what died, and serve that."""
         self._serve()
+        self._wake()
         self.left = self.schedule.heal()
         for again in range(3):
             if store.dead_letters(self.records) or (self.dead and not again):
                 self.dead = True
                 self.clock.wait(max(self.replayed_after, again * 3600.0))
+                self._tell()
                 self.replay()
                 self._serve()
         self._sweep()
+        self._wake()
         self.clock.wait(300)  # what GitLab still does for those who have left
 
     def replay(self) -> None:
@@ -133,6 +140,29 @@ class Journey:
         ]
         if not any(kept):
             self._waiting.append(self.run)
+
+    def _tell(self) -> None:
+        """Tell of dead letters, as shared/sweep.py does, once all is well and no lease is left."""
+        self.unheard |= not store.dead_letters(self.records)
+        attend(self._services(), self)
+        if self.replayed_after > LEASE:
+            self.untold |= bool(store.untold(self.records, 1))
+
+    def _wake(self) -> None:
+        """Let sweeps come by until nothing waits for its turn."""
+        for _ in range(20):
+            record = self.records.run(self.run.id)
+            if record is None or record.state is not State.WAITING:
+                return
+            self.clock.wait(max(record.until - self.clock(), 300.0))
+            try:
+                attend(self._services(), self)
+            except (Retry, StoreError):
+                pass
+            except Killed:
+                if self.queue is LOCAL:
+                    self.records.free(self.clock())
+            self._serve()
 
     def _sweep(self) -> None:
         """Look after pipelines still followed, as shared/sweep.py does, once all is well."""
@@ -197,7 +227,12 @@ class Journey:
             return GITLAB_SECRETS
 
         secrets = Cached(read, GitLabSecrets.parse, self.clock)
-        return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self.log)
+        return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self._write)
+
+    def _write(self, severity: str, fields: Mapping[str, object]) -> None:
+        if self.schedule.meet("log").status is not None:
+            raise StoreError
+        self.log(severity, fields)
 
     def judge(self, seen: Seen) -> End:
         """Say how it ended: as docs/reliability.md allows, or with something lost or doubled."""
@@ -221,15 +256,14 @@ class Journey:
             record, pipelines, told=bool(started or silent), refused=bool(refused or silent)
         )
         if lost:
-            wrong.append(
-                "lost: dropped by its queue" if self.dropped and not self.dead else f"lost: {lost}"
-            )
-        untold = self.dead and not dead and not silent
+            wrong.append("lost: dropped by its queue" if self.dropped and not self.dead else lost)
+        if self.untold and not silent:
+            wrong.append("untold: a dead letter")
         return End(
             f"dead letter, then {word}" if self.dead else word,
             tuple(wrong),
             twice=twice,
-            untold=untold,
+            unheard=self.unheard,
         )
 
     def _late(self) -> bool:
@@ -247,17 +281,17 @@ class Journey:
 
 
 def ended(record: Record | None, pipelines: int, *, told: bool, refused: bool) -> tuple[str, str]:
-    """Return the end's name and, where the run is lost, how."""
+    """Return the end's name and, where the run is lost or nobody was told, how."""
     if record is None or record.state not in ENDED or record.state is State.DEAD:
-        return "lost", f"record {record and str(record.state)}"
+        return "lost", f"lost: record {record and str(record.state)}"
     if record.state is State.FINISHED:
         word = "triggered" if record.reason == str(Reason.TRIGGERED) else "answered"
         if bool(pipelines) is (word == "answered"):
-            return "lost", f"{word} with {pipelines} pipelines"
-        return (word, "") if told else ("lost", f"{word} and told nobody")
+            return "lost", f"lost: {word} with {pipelines} pipelines"
+        return (word, "") if told else ("untold", f"untold: {word}")
     reason = next(reason for reason in Reason if str(reason) == record.reason)
     if reason.outcome is Outcome.IGNORED:
         return "ignored", ""
     if pipelines and reason is not Reason.UNCERTAIN:
-        return "lost", f"{reason} with a pipeline"
-    return ("told", "") if refused else ("lost", f"{reason} told nobody")
+        return "lost", f"lost: {reason} with a pipeline"
+    return ("told", "") if refused else ("untold", f"untold: {reason}")

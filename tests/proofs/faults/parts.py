@@ -25,11 +25,11 @@ FLAT = 1.05  # last third of the memory samples against the first
 
 def _tally(test: str, tally: Tally, more: str = "") -> Row:
     ends = ", ".join(f"{count:,} {word}" for word, count in sorted(tally.ends.items()))
-    figures = f"{tally.journeys:,} runs, {tally.faults:,} faults met{more}: **{tally.lost} lost, {tally.doubled} doubled**; {ends}"
-    if others := tally.wrong.total() - tally.lost - tally.doubled:
+    figures = f"{tally.journeys:,} runs, {tally.faults:,} faults met{more}: **{tally.lost} lost, {tally.doubled} doubled, {tally.untold} untold**; {ends}"
+    if others := tally.wrong.total() - tally.lost - tally.doubled - tally.untold:
         figures += f"; {others} otherwise wrong"
-    if tally.untold:
-        figures += f"; {tally.untold:,} dead letters known to the log only"
+    if tally.unheard:
+        figures += f"; {tally.unheard:,} dead letters in the queue of these only, whose last worker was killed: the alarm tells"
     if tally.twice:
         figures += (
             f"; {tally.twice} replies written twice because GitLab finished one long after the call"
@@ -39,7 +39,7 @@ def _tally(test: str, tally: Tally, more: str = "") -> Row:
     )
     return Row(
         test,
-        "0 lost, 0 doubled, each ends in triggered / told / answered / followed / dead letter",
+        "0 lost, 0 doubled, 0 untold, each ends in triggered / told / answered / followed / dead letter",
         figures,
         not tally.wrong,
         stories=stories,

@@ -38,8 +38,9 @@ one of
    for;
 2. a refusal or a failure, told in the thread with what to change (what a bot writes and what
    exceeds a limit that has been told already gets no answer);
-3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread, unless
-   its last worker was killed or the thread takes no reply.
+3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread,
+   by a sweep where GitLab did not answer before, unless its last worker was killed or the thread
+   takes no reply.
 
 It holds because
 
@@ -100,7 +101,8 @@ Faults: 429 with and without Retry-After, 500, 502, 503, 504 (done or not), conn
 time-out and reset before and after GitLab acted, GitLab acting 45 s late, broken JSON, 401, 403,
 404, slow answers, kill before and after each call and each write, the store failing before and
 after a write, another worker with the same request at the same moment, an attempt overtaken because
-it outlived its lease. They strike mentions in issues and in diffs, calls for help, calls to stop a
+it outlived its lease, a log line that cannot be written. They strike mentions in issues and in
+diffs, runs that wait for their turn, runs that version 1 began, calls for help, calls to stop a
 pipeline and replies that follow one. Each journey is played on the queues as `functions/local`,
 `template.yaml` and `deploy/bootstrap-gcp.sh` set them, with the whole patience and with one to
 three attempts; dead letters are replayed once all has healed.

@@ -1,5 +1,6 @@
 """What is asked, of which GitLab, through which queue: the scenes in which schedules play."""
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -7,19 +8,22 @@ from shared.contract import marks
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import Pipeline
 from shared.incoming.event import Branches, Event
+from shared.outcome.reasons import Reason
 from shared.outgoing.replies import Understood, started
 from shared.runs import store
 from shared.runs.command import Options
 from shared.runs.detect import request
-from shared.runs.record import ATTEMPTS, Record, State
+from shared.runs.record import ATTEMPTS, LEASE, SETTLE, Record, State
 from shared.runs.request import RunRequest, TrackRequest, from_json
 from shared.runs.store import KEPT
+from tests import DATA
 from tests.proofs.faults.catalogue import Point, Schedule
 from tests.proofs.faults.gitlab import GitLab
 from tests.proofs.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
 from tests.proofs.faults.model import Doubled, Trouble
 from tests.support.fakes import NOTE, NOW, run
 
+_VERSION_1 = json.loads((DATA / "records-version-1.json").read_text())["scenes"]
 _LONG_TEXT = "\N{BROOM}" * 6_000  # 72,000 bytes of JSON, soon read
 _DIFF = NOTE._replace(
     kind=MERGE_REQUEST,
@@ -50,6 +54,8 @@ class Scene(NamedTuple):
     forbids: bool = False
     knows: bool = True
     former: str = ""  # what became of an earlier run's pipeline
+    version_1: str = ""  # what an earlier version had stored of the run
+    full: bool = False  # the thread has had as many runs as it may
     queue: Queue = LOCAL
     attempts: int = ATTEMPTS
     replayed_after: float = 3600.0
@@ -73,6 +79,24 @@ SCENES = tuple(
     for asked in _ASKED
     for queue in QUEUES
     for attempts, after in ((ATTEMPTS, 3600.0), (1, 1.0), (2, 1.0), (3, 3600.0))
+)
+_OTHERS = (
+    Scene("a mention over a limit", full=True),
+    Scene("a mention after its thread's limit, in a diff", run=_asked(_DIFF, "fix it"), full=True),
+    *(
+        Scene(f"a mention of version 1, {each}", version_1=each)
+        for each in (
+            "claimed: killed before the trigger call",
+            "triggering: the call's end is unknown",
+            "triggered: killed before the reply",
+            "dead before its pipeline",
+        )
+    ),
+)
+SCENES += tuple(
+    other._replace(queue=queue, attempts=attempts)
+    for other in _OTHERS
+    for queue, attempts in ((LOCAL, ATTEMPTS), (SQS, 2), (TASKS, ATTEMPTS))
 )
 # Each pair is played on a queue that is patient and on one that is not.
 PAIRED = (
@@ -122,6 +146,11 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
     )
     if scene.former:
         _begin(journey, made[0], scene.former)
+    if scene.version_1:
+        _begin_in_version_1(journey, made[0], scene.version_1)
+    if scene.full:
+        turns = json.dumps({f"{number:08}": int(NOW) for number in range(6)})
+        journey.records.stored[f"turns/thread/{scene.run.thread}/0"] = turns, 1
     for point in points:
         schedule.add(point)
     try:
@@ -152,6 +181,17 @@ def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
     former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
     journey.records.stored[former.key] = former.to_json(), 1
     store.add_pipeline(FORMER, pipeline.id, journey.records, NOW)
+
+
+def _begin_in_version_1(journey: Journey, gitlab: GitLab, scene: str) -> None:
+    """Let version 1 have stored what it did, and its lease and GitLab's doubts run out."""
+    journey.records.stored |= {key: (text, 1) for key, text in _VERSION_1[scene].items()}
+    if scene.startswith("trigger"):
+        pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
+        gitlab.pipelines[SHORT.id] = pipeline, NOW
+    if scene.startswith("dead"):  # it has raised its alarm
+        journey.log("ERROR", {"reason": str(Reason.DEAD_LETTER)})
+    journey.clock.wait(LEASE + SETTLE)
 
 
 def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:

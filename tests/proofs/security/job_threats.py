@@ -129,6 +129,7 @@ JOB_THREATS = (
         "An audience of its own; the token is exchanged before Claude starts, which gets the result only; roles that call models and do nothing else.",
         (
             "job/test_signin.py::test_the_identity_token_never_reaches_claude_and_credentials_are_hidden",
+            "templates/test_doors.py::test_claude_signs_in_and_no_credential_is_seen",
             "templates/test_component.py::test_the_job_keeps_its_guards",
             "deploy/test_bootstrap_gcp.py::test_vertex_trusts_the_named_projects_on_protected_branches_only",
         ),

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.contract import marks
+from shared.contract.version import VERSION
 
 RUN = "0123456789abcdef0123456789abcdef"
 OF_RUN = f"<!-- gitlab-claude-trigger run={RUN} -->"
@@ -54,3 +55,12 @@ def test_a_finding_is_told_by_the_mark_at_its_end() -> None:
     assert marks.finding(f"Text.\n\n{mark}") == ("5f3a", "0b1c", 2)
     assert marks.finding(f"{mark}\n\nText.") is None
     assert marks.has_answer(f"Text.\n\n{mark}")  # the next run is to know what was found
+
+
+def test_the_version_that_wrote_a_reply_stands_where_no_other_version_looks() -> None:
+    body = marks.signed("Some text.", RUN)
+    assert body == f"Some text.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n{OF_RUN}"
+    push = marks.of_push("a" * 40)
+    worked = body.replace(OF_RUN, f"{push}\n{ENDED}\n{OF_RUN}")
+    assert marks.pushed(worked) == "a" * 40
+    assert (marks.has_answer(worked), marks.pipeline_of(worked)) == (True, "3")

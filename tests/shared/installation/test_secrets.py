@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract import provenance
 from shared.installation.secrets import (
     MAX_AGE,
     MIN_AGE,
@@ -167,6 +168,9 @@ def test_a_name_is_an_id_a_path_or_a_group(
         {"trigger_tokens": None},
         {"trigger_tokens": {}},
         {"trigger_tokens": {"*": 1}},
+        {"signing_keys": "k" * 32},
+        {"signing_keys": ["k" * 31]},
+        {"signing_keys": [None]},
     ],
 )
 def test_both_tokens_of_gitlab_secrets_are_required(changes: dict[str, Any]) -> None:
@@ -289,3 +293,15 @@ def test_an_unreadable_document_says_what_is_wrong_with_it(
     with pytest.raises(Retry) as error:
         cached.get()
     assert "holds no token" in str(error.value.__cause__)
+
+
+def test_a_signing_key_seals_what_a_job_is_asked_and_the_first_is_used() -> None:
+    document = {"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}}
+    body: dict[str, object] = {"ref": "main", "ai_flow": {"id": "r", "nonce": "n"}}
+    assert GitLabSecrets.parse(json.dumps(document)).sealed(body) == body
+    keys = ["k" * 32, "l" * 32]
+    sealed = GitLabSecrets.parse(json.dumps(document | {"signing_keys": keys})).sealed(body)
+    flow = {"id": "r", "nonce": "n"}
+    expected = {"ref": "main", "ai_flow": flow | {"seal": provenance.seal(keys[0], flow)}}
+    assert sealed == expected
+    assert keys[0] not in str(sealed)

@@ -17,6 +17,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert (found.pipeline_ref, found.minimum_role, found.enabled) == ("default", 30, True)
     assert (found.runs_per_thread, found.runs_per_user_per_hour, found.runs_per_day) == (6, 20, 200)
     assert found.labels == {"claude"}
+    assert found.language == "en"
     assert not found.allowed_models
     assert not found.prompts
     assert (found.max_turns, found.max_minutes) == (40, 30)
@@ -130,6 +131,7 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
             "MODEL",
         ),
         ({"PIPELINE_REF": "main"}, "PIPELINE_REF"),
+        ({"LANGUAGE": "zh"}, "LANGUAGE"),
         ({"MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE"),
         ({"RUNS_PER_DAY": "many"}, "RUNS_PER_DAY"),
         ({"RUNS_PER_DAY": "10000"}, "RUNS_PER_DAY"),

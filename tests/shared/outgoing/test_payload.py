@@ -293,3 +293,11 @@ def test_of_an_internal_request_no_text_leaves(name: str, told: str | None) -> N
     assert (sent["ai_flow"]["version"], sent["ai_flow"]["input"]) == (2, told)
     assert not {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"} & set(sent["variables"])
     assert set(body()["variables"]) - set(sent["variables"]) == {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"}
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", {}), ("zh-CN", {"language": "zh-CN"})])
+def test_the_job_is_told_another_language_than_english(language: str, told: dict[str, str]) -> None:
+    spoken = fakes.settings(LANGUAGE=language)
+    flow = payload.body(run(), Options(), "fix it", {}, spoken, nonce="n")["ai_flow"]
+    assert isinstance(flow, dict)
+    assert {key: value for key, value in flow.items() if key == "language"} == told

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.contract import marks
+from shared.contract.version import VERSION
 from shared.gitlab.values import Job, Pipeline, Progress
 from shared.outcome.reasons import Reason, Stop
 from shared.outgoing import replies
@@ -15,7 +16,9 @@ from tests.support import fakes
 from tests.support.fakes import NOW
 
 RUN = "0123456789abcdef0123456789abcdef"
-MARK = f"<!-- gitlab-claude-trigger run={RUN} -->"
+RUN_MARK = f"<!-- gitlab-claude-trigger run={RUN} -->"
+VERSION_MARK = f"<!-- gitlab-claude-version {VERSION} -->"
+MARK = f"{VERSION_MARK}\n\n{RUN_MARK}"
 PIPELINE = Pipeline(12, "https://gitlab.com/group/app/-/pipelines/12")
 OTHER = Pipeline(13, "https://gitlab.com/group/app/-/pipelines/13")
 NAMELESS = Pipeline(14, "")
@@ -270,7 +273,7 @@ def test_a_pipeline_cancelled_before_claude_began_is_told_with_the_reason() -> N
 def test_a_reply_that_speaks_for_a_dead_job_bears_its_mark() -> None:
     job = "<!-- gitlab-claude-job pipeline=12 state=ended -->"
     spoken = replies.spoken_for(RUN, PIPELINE, f"It failed.\n\n{MARK}")
-    assert spoken == f"It failed.\n\n{job}\n{MARK}"
+    assert spoken == f"It failed.\n\n{VERSION_MARK}\n\n{job}\n{RUN_MARK}"
 
 
 def test_a_refusal_tells_the_reason_and_the_cure() -> None:
@@ -302,7 +305,7 @@ def test_no_reply_can_act_or_call(reason: Reason) -> None:
 
 def test_help_tells_what_this_installation_offers() -> None:
     offers = fakes.settings(ALLOWED_MODELS="claude-a, claude-b", TRIGGER_PHRASE="@bot, @claude")
-    assert replies.help_text(RUN, offers) == f"{HELP}\n{MARK}"
+    assert replies.help_text(RUN, offers) == f"{HELP.rstrip()}\n\n{MARK}"
 
 
 def test_help_names_no_option_that_this_installation_has_not() -> None:

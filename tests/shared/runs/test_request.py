@@ -7,11 +7,19 @@ from hypothesis import strategies as st
 from shared.incoming.digests import digest
 from shared.incoming.event import Branches
 from shared.runs.detect import request
-from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json, run_id
+from shared.runs.request import (
+    MAX_REQUEST,
+    RunRequest,
+    TrackRequest,
+    Unread,
+    from_json,
+    read,
+    run_id,
+)
 from tests.support.fakes import NOTE, run
 
 
-def read(text: str) -> RunRequest:
+def read_back(text: str) -> RunRequest:
     back = from_json(text)
     assert isinstance(back, RunRequest)
     return back
@@ -24,7 +32,7 @@ def test_a_request_reads_back_as_it_was_written(instruction: str) -> None:
         instruction,
         "h",
     )
-    back = read(asked.to_json())
+    back = read_back(asked.to_json())
     assert back == asked._replace(instruction=back.instruction)
     assert back.instruction == instruction or len(instruction) > MAX_REQUEST // 12
 
@@ -33,7 +41,7 @@ def test_what_is_still_to_be_proved_travels_and_is_another_message() -> None:
     plain = run()
     bound = plain._replace(bound=("group", "group/app"))
     for asked in (plain, bound, bound._replace(bound=()), bound._replace(replay=2)):
-        assert read(asked.to_json()) == asked
+        assert read_back(asked.to_json()) == asked
     assert "bound" not in plain.to_json()  # as the version before wrote and reads it
     others = [plain, bound, bound._replace(bound=("group",)), bound._replace(replay=1)]
     assert len({asked.message_id for asked in others}) == 4
@@ -64,11 +72,11 @@ def test_a_request_is_small_whatever_the_note(letter: str) -> None:
         text = request(NOTE, letter * length, "gitlab.com").to_json()
         assert text.isascii()
         assert len(text) <= MAX_REQUEST
-        assert read(text).digest == digest(letter * length)
+        assert read_back(text).digest == digest(letter * length)
 
 
 def test_a_text_too_long_to_travel_leaves_its_digest() -> None:
-    back = read(request(NOTE, "a" * MAX_REQUEST, "gitlab.com").to_json())
+    back = read_back(request(NOTE, "a" * MAX_REQUEST, "gitlab.com").to_json())
     assert back.instruction is None
     assert back.digest == digest("a" * MAX_REQUEST)
 
@@ -137,3 +145,23 @@ def test_a_look_at_a_pipeline_reads_back_as_it_was_written() -> None:
         "track/7/31",
     )
     assert TrackRequest(7, 31, "../é /x").id == "track-7-31-x"
+
+
+def test_what_cannot_be_read_keeps_its_name_and_text_and_says_why_without_quoting() -> None:
+    whole = json.loads(run().to_json())
+    texts: dict[str | bytes, str] = {
+        "canary": "no JSON object",
+        b"\xffcanary": "no JSON object",
+        '{"version": "canary"}': "a request of an unknown version instead of 2",
+        json.dumps(whole | {"version": 3}): "a request of version 3 instead of 2",
+        json.dumps(whole | {"canary": 1}): "TypeError in a request of version 2",
+        json.dumps(whole | {"id": ["canary"]}): "a field of another type in a request of version 2",
+        '{"version": 2, "project_id": 7, "pipeline_id": "canary"}': (
+            "a field of another type in a request of version 2"
+        ),
+    }
+    for text, why in texts.items():
+        unread = read("message-7", text)
+        body = text.decode(errors="replace") if isinstance(text, bytes) else text
+        assert unread == Unread("message-7", body, why, "version 3" in why)
+    assert read("message-7", run().to_json()) == run()

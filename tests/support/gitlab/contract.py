@@ -58,6 +58,12 @@ STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
 ANYWHERE = {400, 401, 403, 404, 415, 429}
 # (schema, field): the type GitLab sends, where the file says another or lacks the field.
 FIELDS: dict[tuple[str, str], Json] = {
+    # a token's end is a day in the database and the docs; of scopes the file leaves out the items
+    ("APIEntitiesPersonalAccessTokenWithLastUsedIps", "expires_at"): {"type": "string"},
+    ("APIEntitiesPersonalAccessTokenWithLastUsedIps", "scopes"): {
+        "type": "array",
+        "items": {"type": "string"},
+    },
     # administrators get Entities::UserDetailsWithAdmin
     ("APIEntitiesUserProfile", "external"): {"type": "boolean"},
     # Gitlab::Access and notification levels are numbers, in the docs and on the wire

@@ -14,6 +14,7 @@ _VERBS = {"GET": "Read", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 # The first that fits what stands behind `/api/v4/` names the resource; the method is the action.
 _RESOURCES = (
     (r"users?(/\d+)?", "User"),
+    (r"personal_access_tokens/self", "Personal Access Token"),
     (r"projects(/[^/]+)?", "Project"),
     (r"projects/\d+/members/all(/\d+)?", "Member"),
     (r"projects/\d+/events", "Event"),

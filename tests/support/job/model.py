@@ -1,6 +1,6 @@
 """A model API on 127.0.0.1 with a script of turns, as Anthropic, Bedrock and Vertex AI spell it.
 
-AWS STS, Google STS and IAM answer too. The turn is chosen by how many assistant messages with a
+AWS STS, Google STS and IAM, and Entra answer too. The turn is chosen by how many assistant messages with a
 tool call the request already holds. Every request is recorded.
 """
 
@@ -63,12 +63,13 @@ class Sent:
 class Model:
     """The stand-in.
 
-    `status` answers every turn with an error; `hold` keeps turns waiting until it is set. `refusal`
-    is said to who brings an identity token.
+    `status` answers every turn with an error, `broken` those of the models it names; `hold` keeps
+    turns waiting until it is set. `refusal` is said to who brings an identity token.
     """
 
     turns: Sequence[Turn] = ()
     status: int = 0
+    broken: Mapping[Any, int] = field(default_factory=dict)
     refusal: str = ""
     requests: list[Sent] = field(default_factory=list)
     hold: threading.Event | None = None
@@ -149,8 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.stand_in.called.set()
             if self.stand_in.hold:
                 self.stand_in.hold.wait(60)
-            if self.stand_in.status:
-                self._send(self.stand_in.status, _error("scripted", "as the test wants it"))
+            status = self.stand_in.broken.get(sent.body.get("model"), self.stand_in.status)
+            if status:
+                self._send(status, _error("scripted", "as the test wants it"))
                 return
         blocks = self.stand_in.turn(sent.body)
         model = sent.body.get("model") or (named[1] if named else "")
@@ -177,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, _bearer("sts-token") | {"issued_token_type": kind})
         elif sent.path.endswith(":generateAccessToken"):
             self._send(200, {"accessToken": "google-token", "expireTime": "2099-01-01T00:00:00Z"})
+        elif sent.path.endswith("/oauth2/v2.0/token"):
+            self._send(200, _bearer("entra-token"))
         elif sent.path == "/v1/oauth/token":
             self._send(200, _bearer("federated-token"))
         else:

@@ -23,6 +23,7 @@ from tests.support.platforms.local import Local
 BOT, ADA, MALLORY = 1, 42, 43
 JOB_TOKEN = "glpat-canary-of-the-job"
 MODEL_KEY = "sk-ant-canary-of-the-model"
+SIGNING_KEY = "canary-of-the-signing-key-of-the-trigger"
 IDENTITY = "canary-header.canary-claims.canary-signature"
 POOL = "projects/1/locations/global/workloadIdentityPools/gitlab/providers/gitlab"
 CHANGE: list[Turn] = [
@@ -48,7 +49,9 @@ class Installation:
         gitlab.api_token(API_TOKEN, BOT)
         gitlab.api_token(JOB_TOKEN, BOT, ("api", "write_repository"))
         tokens = {str(number): f"glptt-{number}" for number in range(1000, 1200)}
-        secrets = json.dumps({"api_token": API_TOKEN, "trigger_tokens": tokens})
+        secrets = json.dumps(
+            {"api_token": API_TOKEN, "trigger_tokens": tokens, "signing_keys": [SIGNING_KEY]}
+        )
         limits = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
         self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits)
         self.local.start()
@@ -110,6 +113,18 @@ class Scene:
                 "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-0000-0000-000000000001",
                 "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
                 "ANTHROPIC_BASE_URL": url,
+            },
+            "anthropic-aws": {
+                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",
+                "AWS_ENDPOINT_URL_STS": f"{url}/sts",
+                "ANTHROPIC_AWS_WORKSPACE_ID": "wrkspc_1",
+                "ANTHROPIC_AWS_BASE_URL": url,
+            },
+            "foundry": {
+                "AZURE_TENANT_ID": "tenant",
+                "AZURE_CLIENT_ID": "client",
+                "AZURE_AUTHORITY_HOST": url,
+                "ANTHROPIC_FOUNDRY_BASE_URL": f"{url}/anthropic",
             },
             "bedrock": {
                 "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/claude",

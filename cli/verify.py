@@ -1,0 +1,268 @@
+"""Tell who asked for a commit of the job's, and name the hop at which GitLab does not bear it out.
+
+docs/provenance.md says what each hop is. It reads only.
+"""
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from shared.contract import marks, provenance
+from shared.contract.ai_flow import WITHHELD
+from shared.incoming import mention
+from shared.installation.settings import Settings
+from shared.outcome.reasons import Stop
+from shared.runs import command
+from shared.runs.detect import instruction_of
+
+Json = dict[str, Any]
+HOPS = ("commit", "statement", "reply", "pipeline", "request", "seal", "note")
+
+_PLACE = re.compile(r"/-/(issues|merge_requests)/([0-9]+)(?:#note_([0-9]+))?$")
+_ID = re.compile(r"[0-9a-f]{7,64}")
+
+
+class Broken(Exception):
+    """A hop that does not hold, and why."""
+
+    def __init__(self, hop: str, why: str) -> None:
+        """Take the name of HOPS and what was found."""
+        super().__init__(f"{hop}: {why}")
+        self.hop = hop
+
+
+class Reader(Protocol):
+    """GitLab as `cli.api.Api` reads it."""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON under a path."""
+
+    def find(self, path: str, **query: Any) -> Any | None:
+        """Return the JSON under a path, None where there is nothing."""
+
+    def all(self, path: str, **query: Any) -> list[Json]:
+        """Return all entries of a list."""
+
+
+class Asked(NamedTuple):
+    """What is looked into: a commit of a project, and the job's statement about it, if at hand.
+
+    `path` is the project's in GitLab's API, `keys` are the installation's signing keys.
+    """
+
+    api: Reader
+    path: str
+    commit: str
+    statement: Mapping[str, Any] | None
+    keys: Sequence[str]
+    settings: Settings
+
+
+def verify(asked: Asked, say: Callable[[str], None]) -> int:
+    """Look at one hop after the other and say what holds; return 1 where one is broken."""
+    try:
+        for line in _chain(asked):
+            say(line)
+    except Broken as broken:
+        say(f"✘ {broken}")
+        return 1
+    return 0
+
+
+def statement(file: Path) -> Mapping[str, Any]:
+    """Return the job's artifact `statement.json`; raise Broken where it is none."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        read = None
+    sound = isinstance(read, dict) and read.get("predicateType") == provenance.PREDICATE
+    if not sound or not isinstance(read.get("predicate"), dict):
+        raise Broken("statement", f"{file} is no statement of the job's")
+    return dict(read)
+
+
+def _chain(asked: Asked) -> Iterator[str]:
+    sha, told = _commit(asked)
+    yield f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}"
+    known = _stated(asked, sha, told)
+    if known:
+        yield "✔ statement: it is about this commit and this request"
+    place = _PLACE.search(told.get(provenance.NOTE) or str((known or {}).get("note", "")))
+    if place is None:
+        why = "the commit does not say where it was asked for: give the job's statement"
+        raise Broken("reply", why)
+    pipeline, run = _reply(asked, sha, place)
+    yield f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it"
+    flow = _request(asked, pipeline, known)
+    yield f"✔ pipeline: {pipeline} is the trigger token's, and was started with that request"
+    _fits(asked, flow, told, run, place)
+    yield "✔ request: who asked, where, and the run are the commit's"
+    yield _seal(asked, flow)
+    yield from _note(asked, flow, place)
+    yield _summary(flow, told)
+
+
+def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
+    if not _ID.fullmatch(asked.commit):
+        raise Broken("commit", f"{asked.commit} is no commit's id")
+    found = asked.api.find(f"{asked.path}/repository/commits/{asked.commit}")
+    if not found or not str(found.get("id")).startswith(asked.commit):
+        raise Broken("commit", "the project has no such commit")
+    told = provenance.trailers(str(found.get("message")))
+    if provenance.REQUEST not in told:
+        raise Broken("commit", f"its message has no {provenance.REQUEST}: no job of ours made it")
+    return str(found["id"]), told
+
+
+def _stated(asked: Asked, sha: str, told: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the statement's predicate, if there is a statement."""
+    if asked.statement is None:
+        return None
+    known = asked.statement["predicate"]
+    subjects = asked.statement.get("subject")
+    about = subjects if isinstance(subjects, list) else []
+    if [_part({"of": each}, "of", "digest").get("gitCommit") for each in about] != [sha]:
+        raise Broken("statement", "it is about another commit")
+    flow = known.get("request")
+    if not isinstance(flow, dict) or _spelled(flow) != told[provenance.REQUEST]:
+        raise Broken("statement", "its request is not the commit's")
+    pairs = {
+        "run": provenance.RUN, "askedBy": provenance.ASKED_BY, "note": provenance.NOTE,
+        "client": provenance.CLIENT,
+    }  # fmt: skip
+    for name, trailer in pairs.items():
+        if trailer in told and str(known.get(name)) != told[trailer]:
+            raise Broken("statement", f"its {name} is not the commit's {trailer}")
+    if ", ".join(map(str, known.get("models") or [])) != told.get(provenance.MODEL, ""):
+        raise Broken("statement", f"its models are not the commit's {provenance.MODEL}")
+    return dict(known)
+
+
+def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
+    """Return the pipeline and the run that a reply of our own user names for the commit."""
+    own = asked.api.get("/user")["id"]
+    for note in asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes"):
+        body = str(note.get("body"))
+        if _part(note, "author").get("id") == own and marks.pushed(body) == sha:
+            run = marks.run_of(body)
+            if run:
+                return marks.pipeline_of(body), run
+    raise Broken("reply", "no reply of our own user says that a run pushed this commit")
+
+
+def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> Json:
+    """Return the `ai_flow` that the pipeline was started with."""
+    path = f"{asked.path}/pipelines/{pipeline}"
+    found = asked.api.find(path)
+    if found and found.get("source") != "trigger":
+        raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
+    variables = asked.api.find(f"{path}/variables") if found else None
+    for variable in variables or []:
+        if variable.get("key") == "TRIGGER_PAYLOAD":
+            flow = _flow(str(variable.get("value")))
+            if known and flow != known.get("request"):
+                raise Broken("pipeline", f"{pipeline} was started with another request")
+            return flow
+    if known:
+        return dict(known["request"])
+    why = f"GitLab no longer tells what {pipeline} was started with: give the job's statement"
+    raise Broken("pipeline", why)
+
+
+def _flow(text: str) -> Json:
+    try:
+        flow = json.loads(text)["ai_flow"]
+    except (ValueError, KeyError, TypeError):
+        flow = None
+    if not isinstance(flow, dict):
+        raise Broken("pipeline", "what it was started with is no request of ours")
+    return flow
+
+
+def _fits(
+    asked: Asked, flow: Json, told: Mapping[str, str], run: str, place: re.Match[str]
+) -> None:
+    if _spelled(flow) != told[provenance.REQUEST]:
+        raise Broken("request", "it is not the one that the commit names")
+    author, note = _part(flow, "context", "author"), _part(flow, "context", "note")
+    if _part(flow, "context", "project").get("id") != asked.api.get(asked.path)["id"]:
+        raise Broken("request", "it was made in another project")
+    if flow.get("id") != run or told.get(provenance.RUN, run) != run:
+        raise Broken("request", f"it is another run's than {run}")
+    if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
+        raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
+    if str(note.get("id") or "") != (place[3] or ""):
+        raise Broken("request", "it was asked for in another comment than the commit says")
+
+
+def _part(whole: Mapping[str, Any], *names: str) -> Json:
+    """Return the object under these names, one in the other; {} where there is none."""
+    found: Any = whole
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _spelled(flow: Mapping[str, object]) -> str:
+    return f"sha256:{provenance.digest(flow)}"
+
+
+def _seal(asked: Asked, flow: Json) -> str:
+    made = str(flow.get(provenance.SEAL) or "").encode()
+    if not asked.keys:
+        return "? seal: the installation has no signing key, so nothing shows that it was ours"
+    if not made:
+        raise Broken("seal", "the request has none: it is older than the signing key, or not ours")
+    if not any(
+        hmac.compare_digest(provenance.seal(key, flow).encode(), made) for key in asked.keys
+    ):
+        raise Broken("seal", "no signing key of this installation made it")
+    return "✔ seal: this installation's trigger sent that request"
+
+
+def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
+    if not place[3]:
+        yield "✔ note: it was asked for by a change of the thread, not by a comment"
+        return
+    found = asked.api.find(f"{asked.path}/{place[1]}/{place[2]}/notes/{place[3]}")
+    if not found:
+        raise Broken("note", "the comment is gone, or this token may not see it")
+    if _part(found, "author").get("id") != _part(flow, "context", "author").get("id"):
+        raise Broken("note", "somebody else wrote the comment")
+    withheld = flow.get("version") == WITHHELD  # its text did not travel
+    now = None if withheld else _asks(str(found.get("body")), asked.settings)
+    if now is None:
+        yield "✔ note: that person wrote the comment; there is no text to compare"
+        return
+    if now != flow.get("input"):
+        raise Broken("note", "the comment asks for something else by now: it was edited since")
+    yield "✔ note: that person wrote it, and it asks what the job was asked"
+
+
+def _asks(body: str, settings: Settings) -> str | None:
+    """Return what a comment asks for, as `dispatch` reads it.
+
+    None where it repeats another, or has options that today's settings do not allow.
+    """
+    asked = instruction_of((body,), settings.phrases)
+    try:
+        options, text = command.parse(mention.sanitized(asked or "", settings.phrases), settings)
+    except Stop:
+        return None
+    return None if options.command == command.RETRY else text
+
+
+def _summary(flow: Json, told: Mapping[str, str]) -> str:
+    author = _part(flow, "context", "author")
+    name = f" (@{author['username']})" if author.get("username") else ""
+    text = sha256(str(flow.get("input") or "").encode()).hexdigest()
+    by = ", ".join(filter(None, (told.get(provenance.MODEL), told.get(provenance.CLIENT))))
+    return (
+        f"Asked by user {author.get('id')}{name}, access level"
+        f" {author.get('access_level')} at the time; text sha256:{text}; run {flow.get('id')};"
+        f" made by {by or 'a model that the commit does not name'}."
+    )

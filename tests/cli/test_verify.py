@@ -1,0 +1,240 @@
+"""`verify` tells who asked for a commit, and names the hop at which a byte was changed."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import verify
+from job.audience import Audience
+from job.claude import Result
+from job.provenance import statement, trailers
+from job.request import Request
+from shared.contract import marks, provenance
+from tests.support.fakes import settings
+from tests.support.operator_scene import Scene
+
+SHA, OTHER, RUN, KEY = "c" * 40, "d" * 40, "5f3a", "k" * 32
+BOT, ADA = 1, 42
+JOB = {"CI_PROJECT_URL": "https://g/group/app", "CI_PIPELINE_ID": "7"}
+RESULT = Result("", 2, 0.1, {}, "s", None, ("claude-a",), "2.1.332")
+
+
+def flow() -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "version": 1,
+        "id": RUN,
+        "input": "mend it",
+        "command": None,
+        "nonce": "n" * 32,
+        "context": {
+            "project": {"id": 7},
+            "note": {"id": 9},
+            "author": {"id": ADA, "username": "ada", "access_level": 30},
+        },
+    }
+    return made | {provenance.SEAL: provenance.seal(KEY, made)}
+
+
+class GitLab:
+    """What GitLab answers, by path."""
+
+    def __init__(self) -> None:
+        request = Request(
+            RUN, "mention", "x", {}, "issue", 5, author_id=ADA, note_id=9, flow=flow()
+        )
+        lines = trailers(request, Audience(), RESULT, JOB)
+        message = "\n".join(["Mend it", "", *lines, "Co-authored-by: ada <a@b>", ""])
+        reply = f"Done.\n\n{marks.of_push(SHA)}\n{marks.of_job(7, 'ended')}\n{marks.of_run(RUN)}"
+        payload = json.dumps({"ref": "main", "ai_flow": flow()})
+        asked = {"id": 9, "author": {"id": ADA}, "body": "@claude mend it"}
+        self.statement = json.loads(statement(request, RESULT, SHA, JOB))
+        self.answers: dict[str, Any] = {
+            "/user": {"id": BOT},
+            "/p": {"id": 7},
+            f"/p/repository/commits/{SHA}": {"id": SHA, "message": message},
+            "/p/issues/5/notes": [asked, {"id": 10, "author": {"id": BOT}, "body": reply}],
+            "/p/issues/5/notes/9": asked,
+            "/p/pipelines/7": {"id": 7, "source": "trigger"},
+            "/p/pipelines/7/variables": [{"key": "TRIGGER_PAYLOAD", "value": payload}],
+        }
+
+    def get(self, path: str, **_: Any) -> Any:
+        return copy.deepcopy(self.answers[path])
+
+    def find(self, path: str, **_: Any) -> Any | None:
+        return copy.deepcopy(self.answers.get(path))
+
+    def all(self, path: str, **_: Any) -> list[dict[str, Any]]:
+        return list(self.get(path))
+
+    def change(self, path: str, old: str, new: str) -> None:
+        """Change what GitLab has under a path, bytes for bytes."""
+        text = json.dumps(self.answers[path])
+        assert old in text
+        self.answers[path] = json.loads(text.replace(old, new))
+
+
+def check(
+    gitlab: GitLab,
+    told: dict[str, Any] | None = None,
+    keys: tuple[str, ...] = (KEY,),
+    sha: str = SHA,
+) -> tuple[int, str]:
+    lines: list[str] = []
+    asked = verify.Asked(gitlab, "/p", sha, told, keys, settings())
+    return verify.verify(asked, lines.append), "\n".join(lines)
+
+
+def test_a_whole_chain_says_who_asked_with_which_right_for_which_text() -> None:
+    gitlab = GitLab()
+    for told in (None, gitlab.statement):
+        status, shown = check(gitlab, told)
+        assert status == 0, shown
+        assert "✘" not in shown
+        for words in ("user 42 (@ada), access level 30", f"run {RUN}", "claude-a, 2.1.332"):
+            assert words in shown
+        assert "text sha256:" in shown
+
+
+def test_the_statement_stands_in_for_what_gitlab_has_forgotten() -> None:
+    gitlab = GitLab()
+    gitlab.answers["/p/pipelines/7/variables"] = []
+    assert "pipeline" in check(gitlab)[1].rpartition("✘")[2]
+    assert check(gitlab, gitlab.statement)[0] == 0
+    del gitlab.answers["/p/pipelines/7"]
+    assert check(gitlab, gitlab.statement)[0] == 0
+
+
+COMMIT, NOTES, NOTE = f"/p/repository/commits/{SHA}", "/p/issues/5/notes", "/p/issues/5/notes/9"
+PAYLOAD = "/p/pipelines/7/variables"
+Change = Callable[[GitLab], object]
+
+
+def changed(path: str, old: str, new: str) -> Change:
+    return lambda gitlab: gitlab.change(path, old, new)
+
+
+def unsealed() -> list[dict[str, str]]:
+    sent = {name: value for name, value in flow().items() if name != provenance.SEAL}
+    return [{"key": "TRIGGER_PAYLOAD", "value": json.dumps({"ai_flow": sent})}]
+
+
+BROKEN: list[tuple[str, Change]] = [
+    ("commit", lambda gitlab: gitlab.answers.pop(COMMIT)),
+    ("commit", changed(COMMIT, "Claude-Request: ", "X-Request: ")),
+    ("commit", changed(COMMIT, "Claude-Run: 5f3a", "Claude-Request: sha256:0")),
+    ("request", changed(COMMIT, "sha256:", "sha256:0")),
+    ("request", changed(COMMIT, "Claude-Run: 5f3a", "Claude-Run: 5f3b")),
+    ("request", changed(COMMIT, "Claude-Asked-by: 42", "Claude-Asked-by: 43")),
+    ("request", changed(COMMIT, "#note_9", "#note_8")),
+    ("reply", changed(COMMIT, "Claude-Note", "X-Note")),
+    ("reply", changed(NOTES, SHA, OTHER)),
+    ("reply", changed(NOTES, '"id": 1}', '"id": 42}')),
+    ("reply", changed(NOTES, f"run={RUN}", "run=")),
+    ("request", changed(NOTES, f"run={RUN}", "run=stolen")),
+    ("pipeline", changed(NOTES, "pipeline=7", "pipeline=8")),
+    ("pipeline", changed("/p/pipelines/7", "trigger", "web")),
+    ("pipeline", changed(PAYLOAD, "ai_flow", "ai_flew")),
+    ("request", changed(PAYLOAD, "mend it", "break it")),
+    ("request", changed(PAYLOAD, '\\"access_level\\": 30', '\\"access_level\\": 50')),
+    ("request", changed(PAYLOAD, '\\"nonce\\": \\"n', '\\"nonce\\": \\"m')),
+    ("seal", changed(PAYLOAD, '\\"seal\\": \\"', '\\"seal\\": \\"0')),
+    ("request", changed(PAYLOAD, '\\"seal\\": ', '\\"seel\\": ')),
+    ("seal", lambda gitlab: gitlab.answers.update({PAYLOAD: unsealed()})),
+    ("request", changed("/p", "7", "8")),
+    ("note", lambda gitlab: gitlab.answers.pop(NOTE)),
+    ("note", changed(NOTE, '"id": 42', '"id": 43')),
+    ("note", changed(NOTE, "mend it", "mend them")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hop", "change"), BROKEN)
+def test_a_byte_that_is_changed_names_its_hop(hop: str, change: Change) -> None:
+    gitlab = GitLab()
+    change(gitlab)
+    status, shown = check(gitlab)
+    assert (status, shown.rpartition("✘ ")[2].partition(":")[0]) == (1, hop), shown
+
+
+STATED = {
+    "another commit": (SHA, OTHER),
+    "another run": ('"run": "5f3a"', '"run": "5f3b"'),
+    "another person": ('"askedBy": 42', '"askedBy": 43'),
+    "another place": ("#note_9", "#note_8"),
+    "another client": ("2.1.332", "2.1.331"),
+    "another model": ("claude-a", "claude-b"),
+    "another text": ("mend it", "break it"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_a_statement_that_was_changed_is_refused(name: str) -> None:
+    gitlab = GitLab()
+    told = json.loads(json.dumps(gitlab.statement).replace(*STATED[name]))
+    status, shown = check(gitlab, told)
+    assert (status, shown.rpartition("✘ ")[2].partition(":")[0]) == (1, "statement"), shown
+
+
+def test_a_forged_request_without_the_key_breaks_at_the_seal() -> None:
+    gitlab = GitLab()
+    assert "✘ seal" in check(gitlab, keys=("x" * 32,))[1]
+    assert check(gitlab, keys=("new" * 11, KEY))[0] == 0  # a key of earlier times still counts
+    status, shown = check(gitlab, keys=())
+    assert (status, "? seal" in shown) == (0, True)
+
+
+def test_an_internal_request_needs_the_statement_to_be_found() -> None:
+    gitlab = GitLab()
+    for line in ("Claude-Run", "Claude-Asked-by", "Claude-Note"):
+        gitlab.change(COMMIT, line, "X")
+    assert "give the job's statement" in check(gitlab)[1]
+    assert check(gitlab, gitlab.statement)[0] == 0
+
+
+@pytest.mark.parametrize("sha", ["../../user", "main", "c" * 6, "--x"])
+def test_what_is_no_commit_s_id_is_not_asked_for(sha: str) -> None:
+    assert "is no commit's id" in check(GitLab(), sha=sha)[1]
+
+
+@pytest.mark.parametrize("body", ["@claude retry", "@claude --turns many mend it"])
+def test_a_text_that_says_nothing_by_itself_is_not_compared(body: str) -> None:
+    gitlab = GitLab()
+    gitlab.answers[NOTE]["body"] = body
+    status, shown = check(gitlab)
+    assert (status, "no text to compare" in shown) == (0, True)
+
+
+@pytest.mark.parametrize("subject", ["x", ["x"], [{"digest": "x"}], {}, None])
+def test_a_statement_about_nothing_names_its_hop(subject: object) -> None:
+    gitlab = GitLab()
+    assert "✘ statement" in check(gitlab, gitlab.statement | {"subject": subject})[1]
+
+
+@pytest.mark.parametrize("context", ["x", None, {"author": "x"}])
+def test_a_request_of_no_form_names_its_hop(context: object) -> None:
+    gitlab = GitLab()
+    sent = flow() | {"context": context}
+    gitlab.answers[PAYLOAD] = [{"key": "TRIGGER_PAYLOAD", "value": json.dumps({"ai_flow": sent})}]
+    gitlab.change(COMMIT, provenance.digest(flow()), provenance.digest(sent))
+    assert "✘ request" in check(gitlab, keys=())[1]
+
+
+def test_a_file_that_is_no_statement_is_said_to_be_none(tmp_path: Path) -> None:
+    for text in ("", "[]", "{}", '{"predicateType": "urn:gitlab-claude-trigger:run:1"}'):
+        (tmp_path / "s").write_text(text)
+        with pytest.raises(verify.Broken, match="no statement"):
+            verify.statement(tmp_path / "s")
+
+
+def test_the_command_reads_the_installation_s_secrets(stage: Scene) -> None:
+    stage.setup()
+    assert len(stage.document("GITLAB_SECRETS")["signing_keys"][0]) >= 32
+    status, shown = stage.run("verify", "main", "--project", "group/app")
+    assert (status, shown) == (1, "✘ commit: main is no commit's id\n")
+    file = str(stage.folder / "none.json")
+    status, shown = stage.run("verify", SHA, "--project", "7", "--statement", file)
+    assert (status, "is no statement" in shown) == (1, True)
