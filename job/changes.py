@@ -68,6 +68,13 @@ class Contents:
         self._git, self._index, self._restored = git, index, restored
         self._before, self._head = before, head
 
+    def lines(self, commit: str, path: str) -> list[str] | None:
+        """Return the lines of a file in a commit, without their ends, or None if it has none."""
+        with suppress(GitError):
+            text = self._git.run("cat-file", "blob", f"{commit}:{path}").decode("utf-8", "replace")
+            return text[:-1].split("\n") if text.endswith("\n") else text.split("\n")
+        return None
+
     def changed(self, after: str) -> list[Change]:
         """Return in what a tree differs from the one that Claude saw."""
         raw = self._git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", self._before, after)

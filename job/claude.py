@@ -56,6 +56,7 @@ class Result(NamedTuple):
 
     `cost` is in US dollars; `denied` counts the refused calls of each tool. Which models answered,
     and which `version` of Claude Code asked them, is what that says; so is how `commands` ended.
+    `structured` is what was asked for by a schema, if Claude gave it; its `summary` is the answer.
     """
 
     answer: str
@@ -67,14 +68,15 @@ class Result(NamedTuple):
     models: tuple[str, ...] = ()
     version: str = ""
     commands: Mapping[str, str] = {}
+    structured: Mapping[str, Any] | None = None
 
 
 class Run(NamedTuple):
     """Where Claude runs and what it is given; `deadline` is in seconds from its start.
 
     `extra` is a second folder to read, `system` the file with our part of the system prompt,
-    `mcp` the configuration of an MCP server, `resume` the session to go on with; `identity` is who
-    it runs as, None being the job's own user.
+    `mcp` the configuration of an MCP server, `resume` the session to go on with, `schema` the form
+    of the answer; `identity` is who it runs as, None being the job's own user.
     """
 
     program: str
@@ -88,6 +90,7 @@ class Run(NamedTuple):
     mcp: Path | None = None
     mcp_tools: tuple[str, ...] = ()
     resume: str = ""
+    schema: str = ""
     identity: Identity | None = None
 
 
@@ -114,6 +117,8 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
         command += ["--mcp-config", str(run.mcp)]
     if run.resume:
         command += ["--resume", run.resume]
+    if run.schema:
+        command += ["--json-schema", run.schema]
     allowed = [*inputs.allowed_tools, *run.mcp_tools]
     if allowed:  # at the end: it takes every argument that follows
         command += ["--allowedTools", *allowed]
@@ -245,13 +250,17 @@ class Claude:
         failure = self._stopped or _failure(last, code, inputs)
         if code in _TERMINATED and not self._stopped:
             failure = Failure(Reason.CANCELED)  # who else would end it so?
+        structured = None if failure else last.get("structured_output")
+        structured = structured if isinstance(structured, dict) else None
+        said = structured.get("summary") if structured else last.get("result")
         return Result(
-            answer="" if failure else str(last.get("result") or ""),
+            answer="" if failure else str(said or ""),
             turns=int(last.get("num_turns") or 0),
             cost=float(last.get("total_cost_usd") or 0.0),
             denied=dict(Counter(names)),
             session=str(last.get("session_id") or ""),
             failure=failure,
+            structured=structured,
         )
 
 

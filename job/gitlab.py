@@ -87,6 +87,20 @@ class GitLab:
         """`PUT` below the project."""
         return self._call("PUT", f"{self._project}/{path}", body)
 
+    def delete(self, path: str) -> None:
+        """`DELETE` below the project."""
+        self._call("DELETE", f"{self._project}/{path}")
+
+    def pages(self, path: str, most: int, **query: object) -> list[Any]:
+        """`GET` a list below the project, of at most so many pages of 100."""
+        found: list[Any] = []
+        for page in range(1, most + 1):
+            items = self.get(path, per_page=100, page=page, **query)
+            found += items if isinstance(items, list) else []
+            if not isinstance(items, list) or len(items) < 100:  # noqa: PLR2004  a page
+                break
+        return found
+
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         return _parsed(self._send(method, path, body))
 

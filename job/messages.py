@@ -336,6 +336,28 @@ REMARK_UNRESOLVED = (
 REMARK_LEFT = (
     "Not committed, and so not pushed: {files}. The job's artifacts have them: not-pushed.tar.gz."
 )
+# Below the answer of a review.
+REVIEW_POSTED = "Findings on the lines of the merge request: {count}."
+REVIEW_TOLD = "Findings that stand there already, and are not told again: {count}."
+REVIEW_RESOLVED = "Threads of earlier reviews whose lines have changed, now resolved: {count}."
+REVIEW_REST = "What stands on no line of the merge request:"
+REVIEW_MOVED = (
+    "The merge request is not at the commit that was reviewed any more, or not open: nothing was "
+    "put on its lines."
+)
+REVIEW_REFUSED = "GitLab took no notes on the lines of the merge request ({status})."
+REVIEW_OTHER_DRAFTS = (
+    "Nothing was put on the lines of the merge request: the token's user has a review of their own "
+    "pending there, which would be published with it."
+)
+REVIEW_LOOKED = "Looked at: {count} of {all} changed files, at {commit}."
+REVIEW_NOT_LOOKED = "Not looked at: {files}."
+REVIEW_LARGE = "too large for GitLab to show"
+REVIEW_BINARY = "binary"
+REVIEW_UNCHANGED = "no changed lines"
+REVIEW_BEYOND = "beyond the part of the diff that Claude got"
+REVIEW_SKIPPED = "left out by Claude"
+
 LEFT_IGNORED = "ignored by git"
 LEFT_SUBMODULE = "in a submodule"
 LEFT_NESTED = "in a repository of its own"

@@ -275,6 +275,24 @@ REMARK_UNRESOLVED = (
     "物中：changes.patch。"
 )
 REMARK_LEFT = "未提交，因此也未推送：{files}。它们在作业的产物中：not-pushed.tar.gz。"
+# 评审的回答下方。
+REVIEW_POSTED = "写在合并请求各行上的发现：{count} 条。"
+REVIEW_TOLD = "此前已写在那里、不再重复的发现：{count} 条。"
+REVIEW_RESOLVED = "以往评审的讨论中，所涉代码行已更改、现已标为解决的：{count} 个。"
+REVIEW_REST = "无法写在合并请求某一行上的发现："
+REVIEW_MOVED = "合并请求已不在所评审的提交上，或已不再开放：没有在其各行上写任何内容。"
+REVIEW_REFUSED = "GitLab 不接受写在合并请求各行上的评论（{status}）。"
+REVIEW_OTHER_DRAFTS = (
+    "没有在合并请求的各行上写任何内容：令牌所属用户在那里有尚未提交的评审，否则会一并发布。"
+)
+REVIEW_LOOKED = "已查看：{all} 个更改文件中的 {count} 个，位于 {commit}。"
+REVIEW_NOT_LOOKED = "未查看：{files}。"
+REVIEW_LARGE = "过大，GitLab 无法显示"
+REVIEW_BINARY = "二进制文件"
+REVIEW_UNCHANGED = "没有更改的行"
+REVIEW_BEYOND = "超出 Claude 所得差异的范围"
+REVIEW_SKIPPED = "Claude 未查看"
+
 LEFT_IGNORED = "被 git 忽略"
 LEFT_SUBMODULE = "位于子模块中"
 LEFT_NESTED = "位于另一个仓库中"

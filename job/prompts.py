@@ -4,6 +4,8 @@
 is among them, but the default branch's CLAUDE.md files.
 """
 
+import json
+
 from shared.contract.ai_flow import EXPLAIN, FIX, IMPLEMENT, REVIEW
 
 FRAME = """\
@@ -102,3 +104,64 @@ Explain. Change nothing. Answer in at most 300 words, point to files and lines, 
 the answer needs.
 """,
 }
+
+# What a review's answer is made of, for the client's --json-schema.
+MOST_FINDINGS = 100
+LONGEST_TEXT, _LONGEST_PATH = 8_000, 1_000  # characters
+SEVERITIES = ("critical", "major", "minor")
+_TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
+_LINE = {"type": "integer", "minimum": 1}
+# The keyword `description` is what Claude reads of each.
+REVIEW_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["summary", "findings", "not_reviewed"],
+        "properties": {
+            "summary": {
+                "type": "string",
+                "description": "The reply: what the merge request does, and your judgement. Each "
+                "finding is shown beside it, on its line; do not repeat them here.",
+            },
+            "not_reviewed": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": _LONGEST_PATH},
+                "description": "Paths of changed files that you did not look at.",
+            },
+            "findings": {
+                "type": "array",
+                "maxItems": MOST_FINDINGS,
+                "description": "What the author should know or change, each once; nothing that the "
+                "notes of the context say already.",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["path", "line", "side", "severity", "text"],
+                    "properties": {
+                        "path": {"type": "string", "maxLength": _LONGEST_PATH},
+                        "line": {
+                            **_LINE,
+                            "description": "Number of the (last) line in the file of that side.",
+                        },
+                        "first_line": {
+                            **_LINE,
+                            "description": "Where it is about several lines: the first of them.",
+                        },
+                        "side": {
+                            "enum": ["new", "old"],
+                            "description": "new: the file with the change; old: a removed line.",
+                        },
+                        "severity": {"enum": list(SEVERITIES)},
+                        "text": {**_TEXT, "description": "Markdown."},
+                        "suggestion": {
+                            **_TEXT,
+                            "description": "Only if it is certain: what replaces the lines from "
+                            "first_line to line, whole, with their indentation; no fence. Empty "
+                            "deletes them.",
+                        },
+                    },
+                },
+            },
+        },
+    }
+)

@@ -25,8 +25,10 @@ from job import (
     mcp,
     messages,
     prompt,
+    prompts,
     reply,
     request,
+    review,
     rights,
     session,
     signin,
@@ -181,7 +183,8 @@ class Job:
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
-            run = run._replace(identity=claude)
+            schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
+            run = run._replace(identity=claude, schema=schema)
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from job import artifacts, left, merge_request, messages, provenance, publish, reply, session
+from job import (
+    artifacts,
+    findings,
+    left,
+    merge_request,
+    messages,
+    provenance,
+    publish,
+    reply,
+    review,
+    session,
+)
 from job.claude import Claude, Result, Run, arguments, variables
 from job.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from job.branch import Branch, Context
     from job.cancel import Cancel
     from job.folders import Folders
@@ -42,6 +55,7 @@ class Step:
         """Return the reply, or raise Failure; `request` has all that it is told."""
         context, transcript = self._context, list[str]()
         result, commit, patch, unpushed = None, "", b"", b""
+        head = workspace.head  # what Claude sees
         try:
             result = self._with_claude(run, folders, transcript)
             if self._cancel.canceled and result.failure:
@@ -60,6 +74,9 @@ class Step:
                 self.report = report._replace(remarks=(*remarks, *kept, *beyond))
                 raise result.failure
             report = self.report = report._replace(answer=summary.answer, remarks=remarks)
+            if result.structured:
+                seen = review.seen(workspace, head, chosen.diff or b"", request, context)
+                report = self._reviewed(report, seen, result.structured)
             if commit:
                 link = self._link
                 made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
@@ -114,6 +131,17 @@ class Step:
         )
         self.report = self._reported(result)
         return result
+
+    def _reviewed(
+        self, report: reply.Report, seen: review.Seen, structured: Mapping[str, Any]
+    ) -> reply.Report:
+        """Put what a review found on the lines it is about; what fits none is in the reply."""
+        found, said = findings.read(structured, self._context.log.masked), report.answer
+        if found.found:  # for the reply, should the job be canceled now
+            self.report = report._replace(answer=f"{said}\n\n{review.everything(found)}")
+        part = review.Review(self._context.gitlab, seen, found).post()
+        self.report = report._replace(answer=f"{said}\n\n{part}".strip())
+        return self.report
 
     def _reported(self, result: Result) -> reply.Report:
         took = result.turns, result.cost, self._seconds

@@ -6,7 +6,7 @@ stand-in.
 
 import sys
 
-from job import reply
+from job import findings, reply, review
 from tests import ROOT
 from tests.support.conversation_stage import ADA, CLAUDE, GRACE, MALLORY, PROJECT, Stage
 from tests.support.gitlab import diffs
@@ -148,6 +148,30 @@ def reviewing(stage: Stage) -> None:
         (5, "failed"),
         reason="script_failure",
     )
+    stage.scene(
+        "Get a review on the lines",
+        "A review's findings stand where they belong. What they suggest can be applied there.",
+    )
+    stage.says(GRACE, "@claude review", merge_request=13)
+    stage.moves("A runner takes the job.", (6, "running"))
+
+    def finished(job: str) -> str:
+        at = {"path": "src/kettle.py", "side": "new"}
+        bar = {**at, "line": 12, "severity": "major", "suggestion": "pressure = bar(read())"}
+        found = [
+            {**bar, "text": "The sensor tells pascal: `read()` has to be converted."},
+            {**at, "line": 400, "severity": "minor", "text": "A test of `bar` would help."},
+        ]
+        head = str(stage.gitlab.merge_requests[PROJECT, 13]["sha"])
+        seen = review.Seen(13, head, b"src/kettle.py", lambda _: None, CLAUDE)
+        part = review.Review(stage.client(), seen, findings.read({"findings": found}, str)).post()
+        said = f"It whistles once now. The pressure is in the wrong unit.\n\n{part}"
+        return reply.finished(job, REPORT._replace(answer=said))
+
+    stage.job_says(
+        6, "The findings come together, in one notification.", finished, ends=True, minutes=3
+    )
+    stage.moves("The pipeline succeeds.", (6, "success"), minutes=0)
 
 
 def learning(stage: Stage) -> None:

@@ -66,6 +66,21 @@ def of_push(commit: str) -> str:
     return f"<!-- gitlab-claude-pushed {commit} -->"
 
 
+def of_finding(place: str, said: str, lines: int) -> str:
+    """Return the mark that ends a note of a review: digests of its lines and of what it says.
+
+    >>> of_finding("5f3a", "0b1c", 2)
+    '<!-- gitlab-claude-trigger finding=5f3a-0b1c-2 -->'
+    """
+    return f"{TRIGGER} finding={place}-{said}-{lines} -->"
+
+
+def finding(body: str) -> tuple[str, str, int] | None:
+    """Return what the mark of a review's note says, or None where it does not end with one."""
+    found = re.search(rf"\n{TRIGGER} finding=([0-9a-f]+)-([0-9a-f]+)-([0-9]{{1,4}}) -->\s*\Z", body)
+    return (found[1], found[2], int(found[3])) if found else None
+
+
 def pushed(body: str) -> str:
     """Return the commit that the job behind a reply has pushed, or "" where it pushed none.
 
@@ -91,9 +106,9 @@ def has_job(body: str) -> bool:
 
 
 def has_answer(body: str) -> bool:
-    """Tell whether a job of ours has ended in a reply: what it said stays."""
+    """Tell whether a job of ours has ended in a reply, or told a finding: what it said stays."""
     last = _last(body)
-    return last is not None and last["state"] != WORKING
+    return finding(body) is not None or (last is not None and last["state"] != WORKING)
 
 
 def pipeline_of(body: str) -> str:

@@ -114,7 +114,7 @@ def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     assert json.loads((folder / "result.json").read_text()) == {
         "answer": "[MASKED]", "turns": 3, "cost": 0.5, "denied": {"Bash": 2}, "session": "s",
         "failure": "max_turns", "run": "r", "models": [], "version": "",
-        "commands": {},
+        "commands": {}, "structured": None,
     }  # fmt: skip
     assert (folder / "transcript.jsonl").read_text() == "[MASKED]\nb\n"
     assert (folder / "statement.json").read_text() == '{"input": "[MASKED]"}\n'

@@ -155,7 +155,7 @@ class Stage:
                 each["value"] for each in pipeline["variables"] if each["key"] == "TRIGGER_PAYLOAD"
             )
         )
-        client = JobsGitLab(f"{self.gitlab.url}/api/v4", str(PROJECT), API_TOKEN)
+        client = self.client()
         asked = request.read({"CI_PROJECT_ID": str(PROJECT)}, payload)
         thread = reply.Thread(client, asked, {"id": CLAUDE}, "", str(pipeline["id"]))
         job = pipeline["jobs"][0]["id"]
@@ -167,6 +167,10 @@ class Stage:
             (thread.say if ends else thread.update)(said)
 
         self.step(write, caption, minutes)
+
+    def client(self) -> JobsGitLab:
+        """Return the job's way to GitLab."""
+        return JobsGitLab(f"{self.gitlab.url}/api/v4", str(PROJECT), API_TOKEN)
 
     def pipeline(self, number: int) -> Record:
         """Return the pipeline that came as the so-and-so-many-th."""
@@ -264,6 +268,8 @@ class Stage:
     def _to(self, record: Record) -> str:
         """Name what a reply answers: a comment's author, or what was opened or changed."""
         first = self.gitlab.notes[self.gitlab.ids("discussion", record["discussion_id"])[0]]
+        if first["author_id"] == CLAUDE and record["position"]:
+            return f"on `{_line(record)}` of {_reference(record)}"
         if first["author_id"] == CLAUDE:
             return f"on {_reference(record)}"
         return f"to {self.gitlab.users[first['author_id']].username}"

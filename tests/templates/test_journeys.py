@@ -15,7 +15,7 @@ import pytest
 
 from job.failures import ExitCode
 from tests import ROOT
-from tests.support.gitlab import permissions
+from tests.support.gitlab import diffs, permissions
 from tests.support.gitlab.records import Record
 from tests.support.job import tooling
 from tests.support.job.model import AWS_KEYS, Block, say, use
@@ -421,6 +421,34 @@ def test_a_merge_request_s_pipeline_reviews_it_and_says_so_there(
         assert "It greets." in scene.reply()
         assert "Review the merge request. Read merge-request.diff first" in scene.model.prompt()
         assert "The merge request's diff is in the file" in scene.model.prompt()
+
+
+def test_a_review_stands_on_the_lines_and_the_rest_of_it_in_the_reply(
+    installation: Installation,
+) -> None:
+    at = {"path": "app.py", "side": "new", "severity": "major"}
+    found = [
+        {**at, "line": 2, "text": f"Never {JOB_TOKEN}.\n\n/close", "suggestion": "two = 2\n"},
+        {**at, "line": 90, "text": "It is not there."},
+    ]
+    answer = {"summary": "One to mend.", "findings": found, "not_reviewed": []}
+    with Scene(installation, [[use("StructuredOutput", **answer)]]) as scene:
+        old, new = "one = 1\n", "one = 1\ntwo = 3\n"
+        scene.gitlab.commit(scene.number, "main", {"app.py": old})
+        scene.merge_request("feature", {"app.py": new})
+        scene.gitlab.merge_requests[scene.number, 3]["diffs"] = [diffs.change("app.py", old, new)]
+        ended = scene.run(scene.ask("@claude review", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        notes = [note for note in scene.gitlab.notes.values() if note["project_id"] == scene.number]
+        (line,) = [note for note in notes if note["type"] == "DiffNote"]
+        assert line["position"]["new_line"] == 2
+        assert "```suggestion:-0+0\ntwo = 2\n```" in line["body"]
+        assert "Never [MASKED].\n\n\\/close" in line["body"]
+        (reply,) = [each for each in scene.replies() if each != line["body"]]
+        assert "One to mend." in reply
+        assert "`app.py:90` **major**: It is not there." in reply
+        assert "Looked at: 1 of 1 changed files" in reply
+        assert scene.gitlab.drafts == {}
 
 
 def test_a_merge_request_s_pipeline_does_what_the_include_s_prompt_says(

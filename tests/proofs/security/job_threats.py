@@ -169,4 +169,18 @@ JOB_THREATS = (
             "templates/test_failures.py::test_a_job_that_is_canceled_while_it_pushes_opens_no_merge_request",
         ),
     ),
+    Threat(
+        "J16",
+        "A finding on a line that acts, leaks, passes for ours, or suggests what nobody sees",
+        "Only the job posts, to lines of GitLab's own diff; text is made harmless and masked as answers are; a suggestion is one only if it is shown to the letter. "
+        "Threads are ours by author and mark; what was asked internally has no notes on lines.",
+        (
+            "job/test_findings.py::test_nothing_in_a_finding_acts",
+            "job/test_findings.py::test_a_secret_is_masked_and_a_suggestion_with_one_is_none",
+            "job/test_findings.py::test_a_suggestion_is_one_only_where_it_would_be_committed_to_the_letter",
+            "job/test_told.py::test_a_mark_counts_only_at_the_end_of_a_note_of_ours",
+            "job/test_review.py::test_findings_stand_on_lines_where_a_merge_request_is_reviewed_in_public",
+            "templates/test_journeys.py::test_a_review_stands_on_the_lines_and_the_rest_of_it_in_the_reply",
+        ),
+    ),
 )

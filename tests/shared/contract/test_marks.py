@@ -50,6 +50,13 @@ def test_a_job_s_last_mark_counts() -> None:
     assert marks.pipeline_of(f"{other.format('ended')} {WORKING}") == "3"
 
 
+def test_a_finding_is_told_by_the_mark_at_its_end() -> None:
+    mark = "<!-- gitlab-claude-trigger finding=5f3a-0b1c-2 -->"
+    assert marks.finding(f"Text.\n\n{mark}") == ("5f3a", "0b1c", 2)
+    assert marks.finding(f"{mark}\n\nText.") is None
+    assert marks.has_answer(f"Text.\n\n{mark}")  # the next run is to know what was found
+
+
 def test_the_version_that_wrote_a_reply_stands_where_no_other_version_looks() -> None:
     body = marks.signed("Some text.", RUN)
     assert body == f"Some text.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n{OF_RUN}"

@@ -48,7 +48,7 @@ STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
         None,
         "quick actions only: Entities::NoteCommands",
     ),
-    (r"DELETE .*/(notes|hooks)/\d+", 204): (
+    (r"DELETE .*/(notes|hooks|draft_notes)/\d+", 204): (
         None,
         "the file takes DELETE's default; destroy_conditionally!: 204",
     ),

@@ -38,10 +38,14 @@ OPERATIONS = {
     _M: "get post",
     _MERGE_REQUEST: "get put",
     f"{_MERGE_REQUEST}/diffs": "get",
+    f"{_MERGE_REQUEST}/draft_notes": "get post",
+    f"{_MERGE_REQUEST}/draft_notes/{{draft_note_id}}": "delete",
+    f"{_MERGE_REQUEST}/draft_notes/bulk_publish": "post",
     **{f"{kind}/{{noteable_id}}/notes": "get post" for kind in (_I, _M, _S)},
     **{f"{kind}/{{noteable_id}}/notes/{{note_id}}": "get put delete" for kind in (_I, _M, _S)},
     **{f"{kind}/{{noteable_id}}/discussions": "get post" for kind in (_I, _M, _S, _C)},
-    **{f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}": "get" for kind in (_I, _M, _S, _C)},
+    **{f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}": "get" for kind in (_I, _S, _C)},
+    f"{_M}/{{noteable_id}}/discussions/{{discussion_id}}": "get put",
     **{
         f"{kind}/{{noteable_id}}/discussions/{{discussion_id}}/notes": "get post"
         for kind in (_I, _M, _S, _C)

@@ -3,7 +3,7 @@
 
 from . import entities
 from .notes import find_note, find_noteable, owned, readable, rewrite, write
-from .records import Record
+from .records import DEVELOPER, Record
 from .routing import Answer, Request, invalid, not_found, refused, route
 from .state import State
 
@@ -57,6 +57,19 @@ def show_discussion(state: State, request: Request) -> Answer:
             state, _thread(state, request, find_noteable(state, request), "Discussion")
         ),
     )
+
+
+@route("PUT", "projects/:id/{merge_requests}/:iid/discussions/:discussion_id")
+def resolve(state: State, request: Request) -> Answer:
+    """A thread of a merge request is resolved by a Developer, or by its merge request's author."""
+    noteable = find_noteable(state, request)
+    notes = _thread(state, request, noteable, "Discussion")
+    if noteable["author_id"] != request.user.id:
+        request.require(request.project(), DEVELOPER)
+    by = request.user.id if request.flag("resolved") else None
+    for note in notes:
+        note.update(resolved_by_id=by, resolved_at=state.clock() if by else None)
+    return Answer(200, entities.discussion(state, notes))
 
 
 @route("GET", f"{_DISCUSSIONS}/:discussion_id/notes")

@@ -264,7 +264,7 @@ def diff(record: Record, *, unidiff: bool = False) -> Json:
         "renamed_file": False,
         "deleted_file": False,
         "generated_file": False,
-        **record,
+        **{name: value for name, value in record.items() if name != "old_lines"},
     }
     if answer["collapsed"] or answer["too_large"]:
         answer["diff"] = ""
@@ -301,7 +301,12 @@ def note(state: State, record: Record) -> Json:
     if record["position"]:
         answer["position"] = record["position"]
     if resolvable:
-        answer |= {"resolved": False, "resolved_by": None, "resolved_at": None}
+        by, at = record.get("resolved_by_id"), record.get("resolved_at")
+        answer |= {
+            "resolved": by is not None,
+            "resolved_by": user_basic(state, by) if by else None,
+            "resolved_at": iso(at) if at else None,
+        }
     return answer
 
 

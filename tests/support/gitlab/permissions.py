@@ -27,6 +27,8 @@ _RESOURCES = (
     (r"projects/\d+/merge_requests/\d+/(notes|award_emoji).*", "Work Item"),
     # Not in GitLab's table as it was read: taken to be as their subject's notes are.
     (r"projects/\d+/(issues|merge_requests)/\d+/resource_label_events", "Work Item"),
+    # Not in GitLab's table as it was read: taken to be as the merge request's discussions are.
+    (r"projects/\d+/merge_requests/\d+/draft_notes.*", "Merge Request"),
     (r"projects/\d+/merge_requests(/\d+(/diffs|/discussions.*)?)?", "Merge Request"),
     (r"projects/\d+/issues", "Work Item"),
     (r"projects/\d+/(issues|snippets)/\d+(/(notes|discussions|award_emoji).*)?", "Work Item"),

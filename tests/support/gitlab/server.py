@@ -21,7 +21,16 @@ from types import TracebackType
 from typing import Any, Self
 
 # Their import registers the endpoints.
-from . import administration, discussions, emoji, hooks, notes, pipelines, projects  # noqa: F401
+from . import (  # noqa: F401
+    administration,
+    discussions,
+    draft_notes,
+    emoji,
+    hooks,
+    notes,
+    pipelines,
+    projects,
+)
 from .faults import Fault
 from .records import Clock, Json, Project, Record, User
 from .routing import Answer, Headers, Refused, Request, Route, find, nested, refused

@@ -36,6 +36,7 @@ class Tables(Rights):
         self.snippets: dict[tuple[int, int], Record] = {}
         self.commits: dict[tuple[int, str], Record] = {}
         self.notes: dict[int, Record] = {}
+        self.drafts: dict[int, Record] = {}
         self.emoji: dict[int, Record] = {}
         self.pipelines: dict[int, Record] = {}
         self.jobs: dict[int, Record] = {}
