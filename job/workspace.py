@@ -223,7 +223,7 @@ class Workspace:
         self._watch.note()
 
     def take_up(self, patch: bytes) -> bool:
-        """Put changes of an earlier run into the work tree; return False, and put none, if one misfits."""
+        """Put the changes of an earlier run into the work tree, or none where some do not fit."""
         with suppress(GitError):
             self._own.run("apply", "--whitespace=nowarn", "-", stdin=patch)
             return True

@@ -174,18 +174,20 @@ class Runner:
 
     def _asked(self, pipeline: Record, variables: Mapping[str, str], *options: str) -> str:
         """Return what gitlab-ci-local says; raise RuntimeError with its words."""
-        done = subprocess.run(
-            self._command(variables, *options),
-            env={"PATH": self.path, "HOME": str(self._home(pipeline))},
-            cwd=self._clone(pipeline),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
+        said = self.folder / "said"  # of a pipe that is read slowly it would leave out the end
+        with said.open("wb") as file:
+            done = subprocess.run(
+                self._command(variables, *options),
+                env={"PATH": self.path, "HOME": str(self._home(pipeline))},
+                cwd=self._clone(pipeline),
+                stdout=file,
+                stderr=subprocess.PIPE,
+                check=False,
+                timeout=_SECONDS,
+            )
         if done.returncode:
-            raise RuntimeError(done.stderr)
-        return done.stdout
+            raise RuntimeError(done.stderr.decode())
+        return said.read_text()
 
     def _command(self, variables: Mapping[str, str], *options: str) -> list[str]:
         command = [str(self.tools.gitlab_ci_local), *options]
