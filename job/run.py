@@ -18,6 +18,7 @@ from job import (
     branch,
     confine,
     deadline,
+    home,
     identity,
     inputs,
     install,
@@ -60,7 +61,7 @@ def main(paths: list[str]) -> int:
         given = inputs.parse(*(Path(path).read_text(encoding="utf-8") for path in paths))
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
-        return Job(given, environment, log).run()
+        return Job(given, home.settle(environment, given.token_variable, log), log).run()
     except Failure as failure:
         log.step("\n" + messages.NOT_STARTED.format(failure=failure.text))
         return failure.code
@@ -95,7 +96,8 @@ class Job:
             url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._cancel.pause
         )
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
-        self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
+        address = environment.get("CI_JOB_URL", "")
+        self._link = f"[{job}]({address})" if address else job
 
     def run(self) -> int:
         """Do the work; return the exit code, or raise Failure if GitLab takes no token of ours."""
