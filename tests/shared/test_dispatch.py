@@ -9,14 +9,14 @@ from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
-from shared.runs import store
+from shared.runs import projects, store
 from shared.runs.detect import ask, request
 from shared.runs.record import LEASE, SETTLE, Lease, Record, State
 from shared.runs.request import MAX_REQUEST, RunRequest, TrackRequest, from_json
 from shared.runs.store import dead_letters
 from shared.sweep import carry_out
 from tests.support import stages
-from tests.support.fakes import GITLAB_SECRETS, NOTE, TRIGGER_TOKEN, run, settings
+from tests.support.fakes import GITLAB_SECRETS, NOTE, NOW, TRIGGER_TOKEN, run, settings
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
 EMPTY = GitLabError(400, "The resulting pipeline would have been empty.")
@@ -744,3 +744,30 @@ def test_both_ways_stand_side_by_side() -> None:
     assert stage.gitlab.triggered[0][0] == 7
     assert "AI_FLOW_PROJECT_ID" not in stage.gitlab.triggered[0][2]["variables"]
     assert "home" not in str(stage.records.stored[stage.record().key])
+
+
+def test_a_thousand_asking_projects_cost_the_sweep_one_list(elsewhere: Stage) -> None:
+    for number in range(1, 1001):
+        asked = run()._replace(id=f"{number:032x}")
+        asked = asked._replace(event=asked.event._replace(project_id=1000 + number))
+        elsewhere.gitlab.moves(number, "running")
+        store.add_pipeline(asked, 70, number, elsewhere.records, NOW)
+        told = store.Followed(asked.id, "running", "running", ours=True)
+        store.follow(70, number, told, elsewhere.records, NOW)
+    projects.add(70, elsewhere.records, NOW, live=True)
+    calls: list[str] = []
+    newest, meet = elsewhere.gitlab.newest_pipelines, elsewhere.gitlab._meet
+
+    def listed(project_id: int) -> Any:
+        calls.append(f"list {project_id}")
+        return newest(project_id)
+
+    def met(method: str) -> None:
+        calls.append(method)
+        meet(method)
+
+    elsewhere.gitlab.newest_pipelines, elsewhere.gitlab._meet = listed, met  # type: ignore[method-assign]
+    elsewhere.sweep()
+    assert calls.count("list 70") == 1
+    assert "progress" not in calls
+    assert len(calls) < 10
