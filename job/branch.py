@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from job import diff, home, merge_request, messages, prompt
+from job import diff, merge_request, messages, prompt
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLab, GitLabError
@@ -79,8 +79,6 @@ def choose(workspace: Workspace, context: Context) -> Branch:
     environment = context.environment
     default = environment.get("CI_DEFAULT_BRANCH", "main")
     try:
-        if home.served(environment):
-            workspace.clone(default)
         workspace.open(default, environment.get("CI_COMMIT_REF_NAME", default))
         if context.request.kind == MERGE_REQUEST:
             return _of_merge_request(workspace, _asked(workspace, default, context), context)

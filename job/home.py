@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from job.failures import Failure, Reason
+from job.git import Git, GitError
 from job.gitlab import GitLab, GitLabError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.git import Login
     from job.job_log import Log
 
 _ENVIRONMENT = re.compile(r"claude/([1-9][0-9]{0,18})", re.ASCII)
 _NOT_SEEN = 404
+_DEPTH = 200  # commits, in which most merge requests began; more is fetched where it is needed
+_FETCHED = "refs/gitlab-claude/asking"
 
 
 def served(environment: Mapping[str, str]) -> str:
@@ -62,6 +66,27 @@ def settle(environment: Mapping[str, str], token_variable: str, log: Log) -> Map
         "CI_CONFIG_PATH": str(found.get("ci_config_path") or ""),
         "CI_JOB_URL": "",
     }
+
+
+def clone(folder: Path, login: Login, environment: Mapping[str, str], name: str, log: Log) -> None:
+    """Make the asking project's clone, of its default branch, in a runner project's empty folder.
+
+    What git-lfs keeps elsewhere stays a pointer, and a submodule an empty folder. `name` is the
+    token's variable. Raise Failure where the branch cannot be had.
+    """
+    directory, branch = folder / ".git", environment.get("CI_DEFAULT_BRANCH", "main")
+    if not served(environment) or directory.exists():
+        return
+    git = Git(directory, folder, environment)
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={_DEPTH}")
+    skipped = {"GIT_LFS_SKIP_SMUDGE": "1"}
+    try:
+        git.run("init", "--quiet", "--template=")
+        git.run("fetch", *options, login.url, f"+refs/heads/{branch}:{_FETCHED}", login=login)
+        git.run("checkout", "--quiet", "--detach", _FETCHED, variables=skipped)
+    except GitError as error:
+        log.line(str(error))
+        raise Failure(Reason.NOT_FETCHED, branch=branch, name=name) from None
 
 
 def _project(

@@ -160,6 +160,7 @@ class Job:
                 program = install.claude(version, claude, environment, package)
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
+                home.clone(workspace.folder, login, environment, self._inputs.token_variable, log)
                 chosen = branch.choose(workspace, context)
             images = uploads.fetch(self._gitlab, self._request, environment)
             if images.unread:

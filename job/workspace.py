@@ -71,20 +71,6 @@ class Workspace:
         """
         return next((path for path in (start, *start.parents) if (path / ".git").exists()), start)
 
-    def clone(self, branch: str) -> None:
-        """Make the clone of a branch where the runner has made none; raise GitError.
-
-        What git-lfs keeps elsewhere stays a pointer, and a submodule an empty folder.
-        """
-        if self._directory.exists():
-            return
-        self._clone.run("init", "--quiet", "--template=")
-        refspec = f"+refs/heads/{branch}:{_FETCHED}"
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={_DEPTH}"]
-        self._clone.run("fetch", *options, self._login.url, refspec, login=self._login)
-        skipped = {"GIT_LFS_SKIP_SMUDGE": "1"}
-        self._clone.run("checkout", "--quiet", "--detach", _FETCHED, variables=skipped)
-
     def open(self, default_branch: str, ref: str) -> None:
         """Take the job token out of the clone's configuration; find the default branch's commit.
 

@@ -13,6 +13,7 @@ from job.workspace import Workspace
 from tests.support.gitlab.git import GitLabWithGit
 
 LINES: list[str] = []
+LOG = Log(LINES.append, lambda: 0.0)
 TOKEN = "GITLAB_ACCESS_TOKEN"
 
 
@@ -41,7 +42,7 @@ def settled(gitlab: GitLabWithGit, **changes: str) -> dict[str, str]:
         "CI_JOB_URL": f"{gitlab.url}/group/claude-runner/-/jobs/1",
         TOKEN: "glpat-app",
     }
-    return dict(home.settle(environment | changes, TOKEN, Log(LINES.append, lambda: 0.0)))
+    return dict(home.settle(environment | changes, TOKEN, LOG))
 
 
 def test_the_job_sees_the_project_that_asks(gitlab: GitLabWithGit) -> None:
@@ -92,7 +93,7 @@ def test_the_clone_is_the_asking_project_s_and_holds_no_token(
     folder = tmp_path / "clone"
     folder.mkdir()
     workspace = Workspace(folder, private, {"PATH": "/usr/bin:/bin"}, login)
-    workspace.clone("main")
+    home.clone(folder, login, environment | {"PATH": "/usr/bin:/bin"}, TOKEN, LOG)
     workspace.open("main", "main")
     assert (folder / "CLAUDE.md").read_text() == "of app\n"
     assert "glpat" not in (folder / ".git" / "config").read_text()
@@ -108,3 +109,12 @@ def test_a_request_for_another_than_the_environment_s_project_is_refused(
     )
     with pytest.raises(Failure, match="it is for another project"):
         request.read(settled(gitlab), payload)
+
+
+def test_a_branch_that_cannot_be_had_names_the_token(gitlab: GitLabWithGit, tmp_path: Path) -> None:
+    environment = settled(gitlab) | {"PATH": "/usr/bin:/bin", "CI_DEFAULT_BRANCH": "gone"}
+    login = Login(f"{environment['CI_PROJECT_URL']}.git", environment[TOKEN])
+    with pytest.raises(Failure, match="`gone` could not be fetched") as failure:
+        home.clone(tmp_path, login, environment, TOKEN, LOG)
+    assert failure.value.reason is Reason.NOT_FETCHED
+    assert "glpat" not in "".join(LINES)
