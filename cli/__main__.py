@@ -33,38 +33,46 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; 0: all is well, 1: something was found, 2: it could not be done."""
     words = _parser().parse_args(arguments)
     try:
-        settings, installation = open_installation(words.settings, words.platform)
-        if words.command == "deploy":
-            return deploy(settings, installation, dry=words.dry_run)
-        if words.command == "bootstrap":
-            return bootstrap(settings)
-        if words.command == "doctor":
-            return doctor(settings, installation, words.project or [], as_json=words.json)
-        if words.command == "verify":
-            return _verify(words, installation)
-        chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
-        if not (chosen.project or chosen.group):
-            message = (
-                f"name what to connect: make {words.command} PROJECT=group/app, or GROUP=group"
-            )
-            raise Unusable(message)  # noqa: TRY301  told below, as all that cannot be done
-        token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
-        read = Settings.read(settings)
-        if words.command == "setup" and words.proxy_login and not words.dry_run:
-            keep_login(installation, ask("Proxy's name and password, with a colon between them: "))
-        api = Api(read.gitlab_url, token, proxy(installation, read.proxy))
-        connection = Connection(api, installation, settings, chosen, say)
-        if words.command == "setup":
-            setup(connection, ask, own_bot=words.bot_token)
-        else:
-            remove(connection)
+        return _carry_out(words)
     except (SettingsError, SecretError, Unusable, GitLabError) as error:
         sys.stderr.write(printable(f"✘ {error}\n"))
-        return 2
     except (KeyboardInterrupt, EOFError):
         sys.stderr.write("\n✘ stopped: what stands above is done; run it again to go on\n")
-        return 2
+    return 2
+
+
+def _carry_out(words: argparse.Namespace) -> int:
+    settings, installation = open_installation(words.settings, words.platform)
+    if words.command == "deploy":
+        return deploy(settings, installation, dry=words.dry_run)
+    if words.command == "bootstrap":
+        return bootstrap(settings)
+    if words.command == "doctor":
+        return doctor(settings, installation, words.project or [], as_json=words.json)
+    if words.command == "verify":
+        return _verify(words, installation)
+    _connect(words, settings, installation)
     return 0
+
+
+def _connect(
+    words: argparse.Namespace, settings: dict[str, str], installation: Installation
+) -> None:
+    """Set up or remove, with a person's own token."""
+    chosen = Words(words.project or "", words.group or "", dry=words.dry_run)
+    if not (chosen.project or chosen.group):
+        message = f"name what to connect: make {words.command} PROJECT=group/app, or GROUP=group"
+        raise Unusable(message)
+    token = ask("Your GitLab token, with the scope api; it is used and not kept: ")
+    read = Settings.read(settings)
+    if words.command == "setup" and words.proxy_login and not words.dry_run:
+        keep_login(installation, ask("Proxy's name and password, with a colon between them: "))
+    api = Api(read.gitlab_url, token, proxy(installation, read.proxy))
+    connection = Connection(api, installation, settings, chosen, say)
+    if words.command == "setup":
+        setup(connection, ask, own_bot=words.bot_token)
+    else:
+        remove(connection)
 
 
 def _verify(words: argparse.Namespace, installation: Installation) -> int:

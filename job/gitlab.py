@@ -70,6 +70,11 @@ class GitLab:
         found: Mapping[str, Any] = self._call("GET", "/user")
         return found
 
+    def project(self) -> Mapping[str, Any]:
+        """`GET /projects/:id`: https://docs.gitlab.com/api/projects/#retrieve-a-project."""
+        found: Mapping[str, Any] = self._call("GET", self._project)
+        return found
+
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401  JSON as it comes
         """`GET` below the project; segments of the path are ids, never names."""
         parameters = f"?{urlencode(query)}" if query else ""

@@ -59,6 +59,23 @@ TOOL_MISSING = Explanation(
     "The job's image has no {name}.",
     "Choose an image that has git, Python 3.9 and npm or the claude command.",
 )
+RUNNER_NOT_PRIVATE = Explanation(
+    "The runner project is not private: its log would show others what a project asks.",
+    "Set its visibility to private (Settings > General > Visibility).",
+)
+RUNNER_CHECKED_OUT = Explanation(
+    "A checkout is in the place of the asking project's.",
+    "Set GIT_STRATEGY to empty in the runner project's job.",
+)
+RUNNER_TOKEN_MISSING = Explanation(
+    "The CI/CD variable {name} has no value for the environment claude/{id}.",
+    "A maintainer of the runner project sets it under Settings > CI/CD > Variables, with that "
+    "environment as its scope and a token of project {id} as its value.",
+)
+RUNNER_TOKEN_OTHER = Explanation(
+    "GitLab shows the token in {name} no project {id}.",
+    "Give the variable whose scope is the environment claude/{id} a token of that project.",
+)
 INSTALL_FAILED = Explanation(
     "The npm package {name} {version} could not be installed.",
     "The job's log has npm's words; with no way to the npm registry, use an image that brings the "

@@ -39,6 +39,25 @@ TOOL_MISSING = (
     "作业的镜像中没有 {name}。",
     "请选择带有 git、Python 3.9，以及 npm 或 claude 命令的镜像。",
 )
+RUNNER_NOT_PRIVATE = (
+    "运行器项目不是私有的：别人会从它的日志中看到其他项目的请求。",
+    "请将其可见性设为私有（Settings > General > Visibility）。",
+)
+RUNNER_CHECKED_OUT = (
+    "提出请求的项目应在的位置上已有一份检出。",
+    "请在运行器项目的作业中把 GIT_STRATEGY 设为 empty。",
+)
+RUNNER_TOKEN_MISSING = (
+    "CI/CD 变量 {name} 对环境 claude/{id} 没有值。",
+    (
+        "请由运行器项目的 Maintainer 在 Settings > CI/CD > Variables 中设置：作用域为该环境，"
+        "值为项目 {id} 的令牌。"
+    ),
+)
+RUNNER_TOKEN_OTHER = (
+    "用 {name} 中的令牌在 GitLab 中看不到项目 {id}。",
+    "请为作用域是环境 claude/{id} 的那个变量设置该项目的令牌。",
+)
 INSTALL_FAILED = (
     "无法安装 npm 包 {name} {version}。",
     ("作业日志中有 npm 的输出；如果无法访问 npm registry，请使用自带 claude 命令的镜像。"),

@@ -18,6 +18,7 @@ from job import (
     branch,
     confine,
     deadline,
+    home,
     identity,
     inputs,
     install,
@@ -65,7 +66,7 @@ def main(paths: list[str]) -> int:
         log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
-        return Job(given, environment, log).run()
+        return Job(given, home.settle(environment, given.token_variable, log), log).run()
     except Failure as failure:
         log.step("\n" + messages.NOT_STARTED.format(failure=failure.text))
         return failure.code
@@ -101,7 +102,8 @@ class Job:
             url, project, self._token, ca_file=ca_file, masked=log.masked, pause=self._cancel.pause
         )
         job = messages.JOB_NAME.format(id=environment.get("CI_JOB_ID", ""))
-        self._link = f"[{job}]({environment.get('CI_JOB_URL', '')})"
+        address = environment.get("CI_JOB_URL", "")
+        self._link = f"[{job}]({address})" if address else job
 
     def run(self) -> int:
         """Do the work; return the exit code, or raise Failure if GitLab takes no token of ours."""
@@ -164,6 +166,7 @@ class Job:
                 program = install.claude(version, claude, environment, package)
                 self._log.line(program)
             with self._log.section(messages.SECTION_BRANCH):
+                home.clone(workspace.folder, login, environment, self._inputs.token_variable, log)
                 chosen = branch.choose(workspace, context)
             images = uploads.fetch(self._gitlab, self._request, environment)
             if images.unread:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from shared import thread_commands
 from shared.contract import marks
 from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
-from shared.gitlab.values import GitLabError, Pipeline
+from shared.gitlab.values import GitLabError, Pipeline, Project
 from shared.incoming import mention
 from shared.installation.secrets import GitLabSecrets, speaks_for
 from shared.log_fields import entry, severity
+from shared.outcome import messages
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import payload, refusals, replies
 from shared.outgoing.context import context
@@ -219,9 +220,11 @@ class Attempt:
         """List the run's pipeline, so that it can be followed and stopped."""
         services = self._services
         assert pipeline  # noqa: S101  so its state says
-        run = self._lease.record.carried_out
-        store.add_pipeline(run, pipeline.id, services.records, services.now())
-        projects.add(run.event.project_id, services.records, services.now(), live=True)
+        run, home = self._lease.record.carried_out, self._lease.record.runs_in
+        store.add_pipeline(run, home, pipeline.id, services.records, services.now())
+        projects.add(home, services.records, services.now(), live=True)
+        if home != run.event.project_id:
+            projects.add(run.event.project_id, services.records, services.now())
 
     def _acknowledge(self) -> Reason:
         """Reply, and end the run that has its pipeline."""
@@ -292,9 +295,10 @@ class Attempt:
         if record.state is not State.TRIGGERING:
             return None
         try:
-            return self._services.gitlab.find_pipeline(
-                request.event.project_id, record.nonce or request.id, record.since
+            found = self._services.gitlab.find_pipeline(
+                record.runs_in, record.nonce or request.id, record.since
             )
+            return found and self._shown(found)
         except GitLabError as error:
             if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
                 raise Stop(Reason.UNCERTAIN) from error
@@ -418,6 +422,7 @@ class Attempt:
         """Show 👀, gather what the job is to know, and trigger."""
         request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
+        home = self._home()
         self._award("eyes")
         known = context(confirmed._replace(request=request), role, services)
         record = self._lease.record.understood(self._request, work.options, request)
@@ -425,7 +430,10 @@ class Attempt:
         nonce = record.nonce or services.secrets.get().nonce(seed)
         body = payload.body(request, work.options, work.instruction, known, settings, nonce=nonce)
         body = services.secrets.get().sealed(body)
-        self._lease.record = record._replace(nonce=nonce)  # written before the call leaves
+        # Both are written before the call leaves.
+        self._lease.record = record._replace(nonce=nonce, home=home.id if home else 0)
+        if home:
+            return self._trigger_at(home, payload.elsewhere(body, request, home.default_branch))
         try:
             return self._trigger(body)
         except Stop as error:
@@ -440,25 +448,59 @@ class Attempt:
                 raise
             raise Stop(Reason.VARIABLES_FORBIDDEN) from refusal
 
-    def _trigger(self, body: dict[str, object]) -> Pipeline:
-        """Trigger with the project's token; one that GitLab does not know may have been rotated."""
-        secrets = self._services.secrets.get()
+    def _home(self) -> Project | None:
+        """Return the private project that runs the job, None where the asking project does."""
+        event, services = self._request.event, self._services
+        name = services.settings.runner_of(event.project_id, event.project_path)
+        if not name:
+            return None
         try:
-            return self._call_trigger(secrets, body)
+            home = services.gitlab.project(name)
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+        if home is None:
+            raise Stop(Reason.RUNNER_NOT_SEEN)
+        if home.id == event.project_id:
+            raise Stop(Reason.RUNNER_ASKS)
+        if home.public:
+            raise Stop(Reason.RUNNER_NOT_PRIVATE)
+        if not home.default_branch:
+            raise Stop(Reason.REPOSITORY_EMPTY, messages.IN_RUNNER)
+        return home
+
+    def _trigger_at(self, home: Project, body: dict[str, object]) -> Pipeline:
+        """Trigger in a runner project; what it refuses with is told to be about that one."""
+        try:
+            return self._shown(self._trigger(body, home))
+        except Stop as refusal:
+            raise Stop(refusal.reason, messages.IN_RUNNER) from refusal
+
+    def _shown(self, pipeline: Pipeline) -> Pipeline:
+        """Return a pipeline as the thread may see it: of a runner project, without its address."""
+        return pipeline._replace(url="") if self._lease.record.home else pipeline
+
+    def _trigger(self, body: dict[str, object], home: Project | None = None) -> Pipeline:
+        """Trigger with the project's token; one that GitLab does not know may have been rotated."""
+        event, secrets = self._request.event, self._services.secrets.get()
+        where = (home.id, home.path) if home else (event.project_id, event.project_path)
+        try:
+            return self._call_trigger(secrets, body, *where)
         except Stop as error:
             rotated = self._services.secrets.get(fresh=True)
             if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
                 raise
-        return self._call_trigger(rotated, body)
+        return self._call_trigger(rotated, body, *where)
 
-    def _call_trigger(self, secrets: GitLabSecrets, body: dict[str, object]) -> Pipeline:
-        lease, event = self._lease, self._request.event
-        token = secrets.trigger_token(event.project_id, event.project_path)
+    def _call_trigger(
+        self, secrets: GitLabSecrets, body: dict[str, object], project_id: int, path: str
+    ) -> Pipeline:
+        lease = self._lease
+        token = secrets.trigger_token(project_id, path)
         if token is None:
             raise Stop(Reason.TRIGGER_TOKEN_MISSING)
         lease.write(lease.record.triggering(self._services.now()))
         try:
-            return self._services.gitlab.trigger(event.project_id, token, body)
+            return self._services.gitlab.trigger(project_id, token, body)
         except GitLabError as error:
             if not error.unsure:
                 lease.write(lease.record.not_triggered())

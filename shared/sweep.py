@@ -275,11 +275,14 @@ class _Sweep:
         seen = mark._replace(tried=int(services.now()), due=1)
         try:
             project = services.gitlab.project(str(project_id))
-            if project is None or not services.settings.serves(project.id, project.path):
+            served = project and services.settings.serves(project.id, project.path)
+            # One that asks nothing may run the jobs of others.
+            if project is None or not (served or mark.live):
                 return seen._replace(until=int(services.now()), due=0)
             look = Look(project, mark, services, self._queue, self._began + BUDGET)
             try:
-                look.look(served=services.settings.enabled or self._since is not None)
+                enabled = services.settings.enabled or self._since is not None
+                look.look(served=bool(served) and enabled)
             finally:
                 seen = look.mark
                 self._count(found=look.found, disabled_hooks=look.disabled)

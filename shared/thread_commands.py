@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError, Pipeline
+from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
 from shared.runs import limits, store
@@ -72,15 +72,15 @@ def _runs_of_thread(request: RunRequest, services: Services) -> Iterator[Record]
             yield record
 
 
-def _pipelines_of_thread(request: RunRequest, services: Services) -> list[Pipeline]:
+def _pipelines_of_thread(request: RunRequest, services: Services) -> list[tuple[int, Pipeline]]:
+    """Return the thread's pipelines, each with the id of the project that it runs in."""
     records = _runs_of_thread(request, services)
-    return [record.pipeline for record in records if record.pipeline]
+    return [(record.runs_in, record.pipeline) for record in records if record.pipeline]
 
 
 def _status(request: RunRequest, services: Services) -> str:
-    project_id = request.event.project_id
     pipelines = _pipelines_of_thread(request, services)[:_LISTED]
-    found = [(each, services.gitlab.progress(project_id, each.id)) for each in pipelines]
+    found = [(each, services.gitlab.progress(home, each.id)) for home, each in pipelines]
     return replies.status(request.id, found, services.now())
 
 
@@ -90,17 +90,14 @@ def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
     What an earlier attempt cancelled is told as well. What had ended may have been started again by
     hand.
     """
-    project_id, gitlab = request.event.project_id, services.gitlab
+    gitlab = services.gitlab
     waiting = _stop_waiting(request, services, again=again)
-    live = store.live_pipelines(project_id, services.records)
     pipelines = _pipelines_of_thread(request, services)
-    had_ended = not again and any(pipeline.id not in live for pipeline in pipelines)
-    newest = dict(islice(gitlab.newest_pipelines(project_id), _NEWEST)) if had_ended else {}
+    newest = {} if again else _ended(pipelines, services)
     done: list[Pipeline] = []
     forbidden: list[Pipeline] = []
-    for pipeline in pipelines:
-        known = None if again or pipeline.id in live else newest.get(pipeline.id)
-        progress = known or gitlab.progress(project_id, pipeline.id)
+    for project_id, pipeline in pipelines:
+        progress = newest.get(pipeline.id) or gitlab.progress(project_id, pipeline.id)
         if again and progress and progress.status == "canceled":
             done.append(pipeline)
         if progress is None or progress.over:
@@ -115,6 +112,19 @@ def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
         with suppress(Retry):  # an event or the sweep will say it otherwise
             track(TrackRequest(project_id, pipeline.id, progress.status), services)
     return replies.cancelled(request.id, done, forbidden, waiting=waiting)
+
+
+def _ended(pipelines: list[tuple[int, Pipeline]], services: Services) -> dict[int, Progress]:
+    """Return where those stand that had ended, as far as one call for each project tells."""
+    found: dict[int, Progress] = {}
+    for home in dict.fromkeys(project_id for project_id, _ in pipelines):
+        live = store.live_pipelines(home, services.records)
+        ended = [each.id for project_id, each in pipelines if project_id == home]
+        ended = [each for each in ended if each not in live]
+        if ended:
+            listed = dict(islice(services.gitlab.newest_pipelines(home), _NEWEST))
+            found |= {each: listed[each] for each in ended if each in listed}
+    return found
 
 
 def _stop_waiting(request: RunRequest, services: Services, *, again: bool) -> bool:

@@ -70,7 +70,7 @@ class _Following:
         again: bool,
     ) -> None:
         self._record, self._pipeline, self._services = record, pipeline, services
-        self._event, self._again = record.carried_out.event, again
+        self._event, self._again, self._home = record.carried_out.event, again, record.runs_in
         # What we said of an end is no longer so; what a job of ours answered stays.
         self._reopened = again and followed.ours
         self._told = followed.status
@@ -103,27 +103,25 @@ class _Following:
     def _progress(self) -> Progress | None:
         """Return where the pipeline stands, None where a replica may not have heard of it yet."""
         services = self._services
-        progress = services.gitlab.progress(self._event.project_id, self._pipeline.id)
+        progress = services.gitlab.progress(self._home, self._pipeline.id)
         return progress or (None if self._record.is_news(services.now()) else _GONE)
 
     def _begin_again(self) -> None:
         run, records, now = self._record.carried_out, self._services.records, self._services.now()
-        store.add_pipeline(run, self._pipeline.id, records, now)
-        projects.add(self._event.project_id, records, now, live=True)
+        store.add_pipeline(run, self._home, self._pipeline.id, records, now)
+        projects.add(self._home, records, now, live=True)
         self._react("eyes", *_REACTIONS)
 
     def _end(self) -> None:
         services = self._services
-        store.end_pipeline(
-            self._event.project_id, self._pipeline.id, services.records, services.now()
-        )
+        store.end_pipeline(self._home, self._pipeline.id, services.records, services.now())
 
     def _remember(self, progress: Progress, *, ours: bool) -> None:
         """Write down what was said, and stop following what may wait for a person for ever."""
         now, records = self._services.now(), self._services.records
         state = replies.state_of(progress, now)
         told = Followed(self._record.carried_out.id, progress.status, state, ours)
-        store.follow(self._event.project_id, self._pipeline.id, told, records, now)
+        store.follow(self._home, self._pipeline.id, told, records, now)
         if progress.status == _WAITS_FOR_A_PERSON:
             self._end()
 
@@ -152,6 +150,8 @@ class _Following:
         record, settings = self._record, self._services.settings
         run = record.carried_out
         understood = replies.Understood(run.event.name, record.options, settings.phrases[0])
+        if record.home:  # who reads here may not even know of the project there
+            progress = progress.unlinked
         # A project that was moved has its pipelines elsewhere.
         pipeline = self._pipeline._replace(url=progress.url or self._pipeline.url)
         return replies.moved(run.id, pipeline, progress, understood, self._services.now())

@@ -21,7 +21,7 @@ class Tree:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        skip = shutil.ignore_patterns("__pycache__", "*.png")
+        skip = shutil.ignore_patterns("__pycache__", ".*", "*.png")
         for name in ("docs", "templates", "shared", "job"):
             shutil.copytree(ROOT / name, folder / name, ignore=skip)
         for name in ("README.md", "template.yaml", "cloudbuild.yaml", "generate.py"):
@@ -47,11 +47,7 @@ class Tree:
 
     def texts(self) -> dict[Path, str]:
         """Return what stands in every file."""
-        return {
-            path: path.read_text()
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.suffix != ".png"
-        }
+        return {path: path.read_text() for path in self.folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

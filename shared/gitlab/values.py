@@ -92,6 +92,11 @@ class Progress(NamedTuple):
         return self.status in ("success", "failed", "canceled", "skipped", DELETED)
 
     @property
+    def unlinked(self) -> "Progress":
+        """The same without addresses."""
+        return self._replace(url="", jobs=tuple(job._replace(url="") for job in self.jobs))
+
+    @property
     def ours(self) -> tuple[Job, ...]:
         """Claude's jobs, by their names as the component gives them; all, if none is so named."""
         return tuple(job for job in self.jobs if "claude" in job.name.lower()) or self.jobs

@@ -25,6 +25,7 @@ _URL = re.compile(
     re.ASCII,
 )
 _LAST_PORT = 65535
+_RUNNER = re.compile(r"[1-9][0-9]{0,18}|[a-z0-9_][a-z0-9_.-]*(?:/[a-z0-9_.-]+)+", re.ASCII)
 _PHRASE = re.compile(r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?", re.ASCII)
 
 Texts = Mapping[str, str]  # by the variable's name
@@ -181,6 +182,28 @@ def entries(variable: Variable, texts: Texts) -> tuple[str, ...]:
 def paths(variable: Variable, texts: Texts) -> tuple[str, ...]:
     """Return the entries of a comma list in lower case."""
     return tuple(each.lower() for each in entries(variable, texts))
+
+
+def runners(variable: Variable, texts: Texts) -> tuple[tuple[str, str], ...]:
+    """Return which projects' jobs run where: (id or glob, the runner project's id or path) each.
+
+    One that is served as an asking project as well would be asked to run for itself.
+    """
+    found = [entry.rpartition("=") for entry in paths(variable, texts)]
+    expected = "one project's id or path, or a comma list such as group/* = group/claude-runner"
+    alone = len(found) == 1 and not found[0][1]
+    pairs = tuple(
+        ((asking.strip() if mark else "*"), runner.strip()) for asking, mark, runner in found
+    )
+    sound = all(asking and _RUNNER.fullmatch(runner) for asking, runner in pairs)
+    if not sound or not (alone or all(mark for _, mark, _ in found)):
+        raise SettingsError(variable.name, texts[variable.name], expected)
+    served = {each.lower() for each in texts["ALLOWED_PROJECTS"].replace(" ", "").split(",")}
+    for _, runner in pairs:
+        if runner in served:
+            expected = "a project that ALLOWED_PROJECTS does not name: it runs jobs and asks none"
+            raise SettingsError(variable.name, runner, expected)
+    return pairs
 
 
 def names(variable: Variable, texts: Texts) -> frozenset[str]:

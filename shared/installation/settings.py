@@ -98,6 +98,12 @@ class Settings(NamedTuple):
         "default runs pipelines on the default branch, whose job definition is trusted. source runs"
         " them on the merge request's branch, if that is in the same project.",
     )
+    runners: tuple[tuple[str, str], ...] = _row(
+        readers.runners,
+        Variable("RUNNER_PROJECT", "", "GitLab"),
+        "The private project whose pipelines run the job, by id or path, or a comma list such as"
+        " group/* = group/claude-runner. Empty runs it in the asking project.",
+    )
     enabled: bool = _row(
         readers.switch,
         Variable("ENABLED", "true", "GitLab", _SWITCH),
@@ -210,11 +216,29 @@ class Settings(NamedTuple):
         return _names(self.phrases)
 
     def serves(self, project_id: int, project_path: str) -> bool:
-        """Tell whether ALLOWED_PROJECTS lets the project in; in a path `*` crosses `/`."""
-        return any(
-            entry == str(project_id) or fnmatchcase(project_path.lower(), entry)
-            for entry in self.allowed_projects
+        """Tell whether ALLOWED_PROJECTS lets the project in; in a path `*` crosses `/`.
+
+        A runner project is not: whoever asks there would have it run for itself.
+        """
+        return not self.is_runner(project_id, project_path) and any(
+            _names_it(entry, project_id, project_path) for entry in self.allowed_projects
         )
+
+    def is_runner(self, project_id: int, project_path: str) -> bool:
+        """Tell whether RUNNER_PROJECT names the project as one that runs jobs."""
+        names = (str(project_id), project_path.lower())
+        return any(runner in names for _, runner in self.runners)
+
+    def runner_of(self, project_id: int, project_path: str) -> str:
+        """Return the id or path of the project that runs another's jobs, "" for its own.
+
+        >>> Settings.read({"RUNNER_PROJECT": "team/* = team/runner"}).runner_of(7, "team/app")
+        'team/runner'
+        """
+        found = (
+            runner for entry, runner in self.runners if _names_it(entry, project_id, project_path)
+        )
+        return next(found, "")
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
@@ -246,6 +270,10 @@ def required(environment: Mapping[str, str], variable: str, expected: str) -> st
     if not value:
         raise SettingsError(variable, environment.get(variable), expected)
     return value
+
+
+def _names_it(entry: str, project_id: int, project_path: str) -> bool:
+    return entry == str(project_id) or fnmatchcase(project_path.lower(), entry)
 
 
 def _names(phrases: tuple[str, ...]) -> frozenset[str]:

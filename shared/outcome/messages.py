@@ -6,6 +6,9 @@ They are English; `speak` puts those of another language in their place, of a fi
 and words of this file.
 """
 
+# Beside the reason of a refusal that is not about the project in which it is read.
+IN_RUNNER = "This is about the runner project (RUNNER_PROJECT)."
+
 # Why a delivery or a run ended so: the sentence, and what to change. The docs show this same table.
 REASONS = {
     "QUEUED": ("The mention is stored; the run starts within seconds.", ""),
@@ -266,6 +269,21 @@ REASONS = {
             'Give the job a rule for $CI_PIPELINE_SOURCE == "trigger", '
             "or include the claude component."
         ),
+    ),
+    "RUNNER_NOT_SEEN": (
+        "GitLab shows the API token's user no runner project.",
+        (
+            "Check RUNNER_PROJECT, and make that user a member of the project that it names for "
+            "this one."
+        ),
+    ),
+    "RUNNER_NOT_PRIVATE": (
+        "The runner project is not private: its logs would show others what this project asks.",
+        "Set its visibility to private (Settings > General > Visibility).",
+    ),
+    "RUNNER_ASKS": (
+        "A runner project runs the jobs of others and asks for none.",
+        "Ask in another project; RUNNER_PROJECT names the runner projects.",
     ),
     "VARIABLES_FORBIDDEN": (
         "The project forbids pipeline variables, and no job of it runs without them.",

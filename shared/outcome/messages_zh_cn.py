@@ -3,6 +3,8 @@
 Each name, key, `{name}` in braces and code span of that file stands here as well.
 """
 
+IN_RUNNER = "这里指的是运行器项目（RUNNER_PROJECT）。"
+
 REASONS = {
     "QUEUED": ("已收到这次提及，几秒内开始运行。", ""),
     "NO_MENTION": (
@@ -220,6 +222,18 @@ REASONS = {
     "NO_JOB": (
         "项目中没有作业匹配由触发器启动的流水线。",
         ('请给作业添加一条 $CI_PIPELINE_SOURCE == "trigger" 的规则，或引入 claude 组件。'),
+    ),
+    "RUNNER_NOT_SEEN": (
+        "API 令牌的用户在 GitLab 中看不到运行器项目。",
+        "请检查 RUNNER_PROJECT，并让该用户成为其中为本项目指定的那个项目的成员。",
+    ),
+    "RUNNER_NOT_PRIVATE": (
+        "运行器项目不是私有的：别人会从它的日志中看到本项目的请求。",
+        "请将其可见性设为私有（Settings > General > Visibility）。",
+    ),
+    "RUNNER_ASKS": (
+        "运行器项目只运行其他项目的作业，自己不能提出请求。",
+        "请在其他项目中提出；运行器项目写在 RUNNER_PROJECT 中。",
     ),
     "VARIABLES_FORBIDDEN": (
         "项目禁止使用流水线变量，而且没有作业可以在没有变量的情况下运行。",

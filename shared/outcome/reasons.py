@@ -121,6 +121,9 @@ class Reason(Enum):
     REF_NOT_PERMITTED = Outcome.ERROR
     WORKFLOW_RULES = Outcome.ERROR
     NO_JOB = Outcome.ERROR
+    RUNNER_NOT_SEEN = Outcome.ERROR
+    RUNNER_NOT_PRIVATE = Outcome.ERROR
+    RUNNER_ASKS = Outcome.IGNORED
     VARIABLES_FORBIDDEN = Outcome.ERROR
     CI_CONFIG_INVALID = Outcome.ERROR
     CI_DISABLED = Outcome.ERROR

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from shared.contract.ai_flow import ENGLISH, MENTION, VERSION, WITHHELD, command_of
 from shared.incoming.event import Event
@@ -66,6 +67,18 @@ def body(  # noqa: PLR0913  what a run is made of
         "variables": variables,
         "ai_flow": _ai_flow(run, options, instruction, settings) | told,
     }
+
+
+def elsewhere(body: dict[str, object], run: RunRequest, branch: str) -> dict[str, object]:
+    """Return the body for a runner project's default branch.
+
+    The variables say for which project: by them GitLab chooses the token that the job may hold
+    (`environment: claude/$AI_FLOW_PROJECT_ID`), the cache and whom a job waits for.
+    """
+    project, thread = str(run.event.project_id), f"{run.event.kind}-{run.event.iid}"
+    told = {"AI_FLOW_PROJECT_ID": project, "AI_FLOW_THREAD": f"{project}-{thread}"}
+    variables = cast("dict[str, str]", body["variables"])
+    return {**body, "ref": branch, "variables": {**variables, **told}}
 
 
 def _ai_flow(

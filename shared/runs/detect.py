@@ -29,7 +29,8 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     TrackRequest(project_id=7, pipeline_id=31, status='running')
     """
     if isinstance(event, PipelineEvent):
-        if not settings.serves(event.project_id, event.project_path):
+        project = event.project_id, event.project_path
+        if not (settings.serves(*project) or settings.is_runner(*project)):
             raise Stop(Reason.PROJECT_NOT_ALLOWED)
         return TrackRequest(event.project_id, event.pipeline_id, event.status)
     if any(marks.TRIGGER in text for text in event.texts):

@@ -54,7 +54,8 @@ class Record(NamedTuple):
 
     `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
     `since` is the start of a trigger call whose end is not known, `until` the end of the lease, or
-    the turn that a run waits for. By the `nonce` GitLab's pipeline is known to be ours.
+    the turn that a run waits for. By the `nonce` GitLab's pipeline is known to be ours. `home` is
+    the project that the trigger call goes to, 0 for the one that asks.
     """
 
     request: RunRequest
@@ -70,6 +71,7 @@ class Record(NamedTuple):
     reason: str = ""
     hint: str = ""
     nonce: str = ""
+    home: int = 0
 
     @property
     def key(self) -> str:
@@ -81,13 +83,24 @@ class Record(NamedTuple):
         """The request that the pipeline is for."""
         return self.repeats or self.request
 
+    @property
+    def runs_in(self) -> int:
+        """The id of the project that its pipeline is in."""
+        return self.home or self.request.event.project_id
+
     def to_json(self) -> str:
-        """Return the record as JSON of the current version."""
+        """Return the record as JSON of the current version.
+
+        Without `home` where it says nothing, as before there were runner projects.
+        """
         requests = {
             "request": json.loads(self.request.to_json()),
             "repeats": json.loads(self.repeats.to_json()) if self.repeats else None,
         }
-        return json.dumps({"version": VERSION} | self._asdict() | requests)
+        fields = {"version": VERSION} | self._asdict() | requests
+        if not self.home:
+            del fields["home"]
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":

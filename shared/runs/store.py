@@ -12,6 +12,7 @@ record an entry, `<index>//<entry>`, so that none is ever large and none is writ
 | `dead//<run>` | a run whose request exhausted its attempts: a dead letter |
 | `waits//<turn>-…-<run>` | a run that waits for its turn |
 
+`<project>` before a pipeline is the one that it runs in, elsewhere the one that asks.
 `shared.runs.projects` has one more, over the projects. Before 2026-12 `live/<project>` and `dead`
 were one record each; what still stands there is read.
 """
@@ -109,9 +110,11 @@ def change(key: str, records: Records, expires: int, after: Callable[[Any], Any]
     raise Retry(Reason.BUSY)
 
 
-def add_pipeline(request: RunRequest, pipeline_id: int, records: Records, now: float) -> None:
-    """List a run that has a pipeline under its thread, and the pipeline as live."""
-    key = _live(request.event.project_id, pipeline_id)
+def add_pipeline(
+    request: RunRequest, project_id: int, pipeline_id: int, records: Records, now: float
+) -> None:
+    """List a run that has a pipeline under its thread, and the pipeline as live in its project."""
+    key = _live(project_id, pipeline_id)
     records.write(key, request.id, None, int(now) + KEPT)
     add_to_thread(request, records, now)
 

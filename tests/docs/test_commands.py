@@ -26,10 +26,14 @@ _PLACEHOLDER = re.compile(r"<[a-z][^<>\n]*>")
 _MAKE = re.compile(r"\bmake ((?:[a-z][a-z-]*)(?: [a-z][a-z-]+)*)")
 _SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _REASON = re.compile(r"[a-z]+(?:_[a-z]+)+")
-# Of GitLab's, nginx's, Caddy's and Docker's own files; the first two are told to be gone.
+# Of GitLab's, nginx's, Caddy's and Docker's own files, and what Java and Ruby ask for; the first two
+# of GitLab's are told to be gone.
 _FOREIGN = {
+    "BUNDLE_APP_CONFIG",
     "CI_JOB_JWT_FILE",
     "CI_JOB_JWT_V2",
+    "GEM_HOME",
+    "JAVA_HOME",
     "auto_cancel",
     "client_max_body_size",
     "network_mode",

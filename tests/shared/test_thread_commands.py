@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.gitlab.values import GitLabError, Member, User
+from shared.gitlab.values import GitLabError, Member, Progress, Project, User
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs import limits, store
 from shared.runs.detect import request
@@ -303,5 +303,33 @@ def test_what_an_earlier_attempt_cancelled_is_told_by_the_next(stage: Stage) -> 
 def test_of_a_project_s_live_pipelines_the_oldest_thousand_are_looked_at(stage: Stage) -> None:
     stage.says("one")
     for number in range(2, 1200):
-        store.add_pipeline(stage.asked, number, stage.records, NOW)
+        store.add_pipeline(stage.asked, 7, number, stage.records, NOW)
     assert list(store.live_pipelines(7, stage.records)) == list(range(1, 1001))
+
+
+def test_commands_reach_the_pipelines_of_a_runner_project_and_those_of_before() -> None:
+    stage = Stage()
+    stage.gitlab.projects.append(Project(70, "group/claude-runner", "main", public=False))
+    stage.says("one")
+    stage.environment["RUNNER_PROJECT"] = "group/claude-runner"
+    stage.says("two")
+    asked: list[tuple[int, int]] = []
+    progress, cancel = stage.gitlab.progress, stage.gitlab.cancel
+
+    def told(project_id: int, pipeline_id: int) -> Progress | None:
+        asked.append((project_id, pipeline_id))
+        return progress(project_id, pipeline_id)
+
+    def cancelled(project_id: int, pipeline_id: int) -> None:
+        asked.append((project_id, pipeline_id))
+        cancel(project_id, pipeline_id)
+
+    stage.gitlab.progress = told  # type: ignore[method-assign]
+    stage.says("status")
+    assert asked == [(70, 2), (7, 1)]
+    stage.gitlab.progress, asked[:] = progress, []  # type: ignore[method-assign]
+    stage.gitlab.cancel = cancelled  # type: ignore[method-assign]
+    stage.says("stop")
+    assert asked == [(70, 2), (7, 1)]
+    stage.says("retry")
+    assert [project_id for project_id, _, _ in stage.gitlab.triggered] == [7, 70, 70]

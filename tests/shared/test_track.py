@@ -247,7 +247,7 @@ def test_a_reply_whose_id_was_never_told_is_found_by_its_mark(stage: Stage) -> N
     _, version = stage.records.read(record.key)
     stage.records.write(record.key, record._replace(reply_id=0).to_json(), version, 0)
     assert "has finished" in stage.moves("success")
-    store.add_pipeline(run(), 1, stage.records, NOW)
+    store.add_pipeline(run(), 7, 1, stage.records, NOW)
     stage.gitlab.replies.clear()
     assert stage.track() is Reason.TRACKED
 
@@ -319,7 +319,7 @@ def test_a_pipeline_deleted_while_we_wrote_is_forgotten(stage: Stage) -> None:
 
 def test_two_that_end_at_once_both_end(stage: Stage) -> None:
     for number in (2, 3):
-        store.add_pipeline(run()._replace(id=str(number)), number, stage.records, NOW)
+        store.add_pipeline(run()._replace(id=str(number)), 7, number, stage.records, NOW)
     store.end_pipeline(7, 2, stage.records, NOW)
     store.end_pipeline(7, 2, stage.records, NOW)
     store.end_pipeline(7, 3, stage.records, NOW)

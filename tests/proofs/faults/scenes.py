@@ -180,7 +180,7 @@ def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
     gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Options(), "@claude")))
     former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
     journey.records.stored[former.key] = former.to_json(), 1
-    store.add_pipeline(FORMER, pipeline.id, journey.records, NOW)
+    store.add_pipeline(FORMER, FORMER.event.project_id, pipeline.id, journey.records, NOW)
 
 
 def _begin_in_version_1(journey: Journey, gitlab: GitLab, scene: str) -> None:

@@ -183,4 +183,18 @@ JOB_THREATS = (
             "templates/test_journeys.py::test_a_review_stands_on_the_lines_and_the_rest_of_it_in_the_reply",
         ),
     ),
+    Threat(
+        "J17",
+        "A runner project's job for one project reaches another: its token, clone or thread; its log is read by others",
+        "GitLab hands out the token by the environment `claude/<project id>`; a request for any other project, a token that does not see it, a checkout in the way or a runner project that is not private ends the job; replies have no link to it.",
+        (
+            "templates/test_runner.py::test_a_run_for_one_project_has_no_way_to_another",
+            "templates/test_runner.py::test_each_project_has_its_answer_and_merge_request",
+            "job/test_home.py::test_a_request_for_another_than_the_environment_s_project_is_refused",
+            "job/test_home.py::test_what_keeps_it_from_serving_is_told_with_the_cure",
+            "job/test_home.py::test_a_checkout_in_the_way_is_never_worked_on",
+            "shared/test_dispatch.py::test_a_runner_project_that_cannot_serve_starts_nothing",
+            "shared/test_dispatch.py::test_who_asked_is_shown_no_address_of_the_runner_project",
+        ),
+    ),
 )

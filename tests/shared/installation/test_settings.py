@@ -307,3 +307,36 @@ def test_what_a_platform_needs_must_be_there() -> None:
     for environment in ({}, {"QUEUE_URL": " "}):
         with pytest.raises(SettingsError, match=r"QUEUE_URL: found .* expected a URL"):
             required(environment, "QUEUE_URL", "a URL")
+
+
+@pytest.mark.parametrize(
+    ("text", "runner"),
+    [
+        ("", ""),
+        ("Group/claude-runner", "group/claude-runner"),
+        ("70", "70"),
+        ("group/* = 70, other/* = other/runner", "70"),
+        ("other/* = other/runner", ""),
+        ("7 = 70", "70"),
+    ],
+)
+def test_the_first_entry_that_fits_says_where_a_job_runs(text: str, runner: str) -> None:
+    assert settings(RUNNER_PROJECT=text).runner_of(7, "Group/App") == runner
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["runner", "a/b, c/d", "group/* =", "= a/b", "a/* = b/*", "https://x.org/a/b", "a/b,c=d/e"],
+)
+def test_a_runner_project_is_one_id_or_path(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"RUNNER_PROJECT: found .* such as group/"):
+        settings(RUNNER_PROJECT=text)
+
+
+def test_a_runner_project_that_may_ask_would_run_for_itself() -> None:
+    with pytest.raises(SettingsError, match="ALLOWED_PROJECTS does not name"):
+        settings(RUNNER_PROJECT="group/runner", ALLOWED_PROJECTS="Group/Runner, group/app")
+    found = settings(RUNNER_PROJECT="group/runner")
+    assert not found.serves(70, "group/Runner")
+    assert found.is_runner(70, "group/Runner")
+    assert found.serves(7, "group/app")

@@ -216,7 +216,7 @@ def test_a_run_whose_record_cannot_be_read_starts_nothing_and_waits(stage: Stage
     assert stage.log.lines[-1][1]["error"] == "record_unreadable"
     assert stage.gitlab.triggered == []
     with pytest.raises(Retry):
-        store.add_pipeline(run(), 1, stage.records, NOW)
+        store.add_pipeline(run(), 7, 1, stage.records, NOW)
         stage.track()
 
 

@@ -40,9 +40,9 @@ def test_two_that_list_dead_letters_at_once_both_list_theirs(
 
 def test_a_pipeline_is_live_until_it_ends_and_its_run_stays_in_the_thread() -> None:
     records = Records()
-    store.add_pipeline(run(), 1, records, NOW)
-    store.add_pipeline(OTHER, 2, records, NOW)
-    store.add_pipeline(run(), 1, records, NOW)
+    store.add_pipeline(run(), 7, 1, records, NOW)
+    store.add_pipeline(OTHER, OTHER.event.project_id, 2, records, NOW)
+    store.add_pipeline(run(), 7, 1, records, NOW)
     assert store.live_pipelines(7, records) == {1: run().id, 2: OTHER.id}
     assert store.live_pipelines(8, records) == {}
     store.end_pipeline(7, 1, records, NOW)
@@ -75,7 +75,7 @@ def test_lists_of_a_former_version_are_read_and_emptied() -> None:
     }
     for key, value in old.items():
         records.write(key, json.dumps(value), None, 0)
-    store.add_pipeline(run(), 3, records, NOW)
+    store.add_pipeline(run(), 7, 3, records, NOW)
     store.add_dead_letter(run().id, records, NOW)
     assert store.live_pipelines(7, records) == {1: "one", 2: "two", 3: run().id}
     assert [store.live_run(7, number, records) for number in (1, 3, 4)] == ["one", run().id, None]
@@ -91,7 +91,7 @@ def test_lists_of_a_former_version_are_read_and_emptied() -> None:
 def test_however_many_entries_no_record_is_large_and_each_is_written_once() -> None:
     records = Records()
     for number in range(3_000):
-        store.add_pipeline(run()._replace(id=f"{number:032x}"), number, records, NOW)
+        store.add_pipeline(run()._replace(id=f"{number:032x}"), 7, number, records, NOW)
         store.add_dead_letter(f"{number:032x}", records, NOW + number)
     assert max(len(text) for text, _ in records.stored.values()) < 1_000
     often = [key for key, (_, version) in records.stored.items() if version > 2]

@@ -66,6 +66,7 @@ class Runner:
     ) -> None:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self._cache: Path | None = None
+        self.empty = False  # whether jobs find no checkout, as those of a runner project
         # The command that starts the script, as another user for example.
         self.start: Callable[[Path], list[str]] = lambda _: []
         self.shell = ["bash"]
@@ -234,11 +235,15 @@ class Runner:
         environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
         command = ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"]]
         subprocess.run([*command, f"{url}/{path}.git", str(clone)], env=environment, check=True)
+        if self.empty:  # GIT_STRATEGY: empty
+            shutil.rmtree(clone)
+            clone.mkdir()
         if self._cache and self._cache.is_dir():
             shutil.copytree(self._cache, clone / ".gitlab-claude" / "cache", symlinks=True)
-        exclude = clone / ".git" / "info" / "exclude"
-        exclude.parent.mkdir(exist_ok=True)
-        exclude.write_text(".gitlab-ci-local/\n")
+        if not self.empty:
+            exclude = clone / ".git" / "info" / "exclude"
+            exclude.parent.mkdir(exist_ok=True)
+            exclude.write_text(".gitlab-ci-local/\n")
         return clone
 
     def _home(self, pipeline: Record) -> Path:
