@@ -74,6 +74,7 @@ class _Following:
         # What we said of an end is no longer so; what a job of ours answered stays.
         self._reopened = again and followed.ours
         self._told = followed.status
+        self._wrote = False
 
     def follow(self) -> None:
         """Write where the pipeline stands until it rests, or has ended."""
@@ -85,8 +86,10 @@ class _Following:
         for _ in range(_LOOKS):
             if progress is None or progress.over:
                 break
+            self._wrote = False
             ours = self._edit_reply(progress)
-            before, progress = progress, self._progress()
+            # What was written may be older than what another attempt wrote meanwhile.
+            before, progress = progress, self._progress() if self._wrote else progress
             if progress == before:
                 self._remember(progress, ours=ours)
                 return
@@ -143,6 +146,7 @@ class _Following:
         theirs = marks.has_answer(body) or (marks.has_job(body) and not progress.over)
         if body.strip() == text or (theirs and not self._reopened):
             return body.strip() == text
+        self._wrote = True
         gitlab.edit_reply(run.event, note_id, text)
         return True
 

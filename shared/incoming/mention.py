@@ -7,10 +7,12 @@ more rule on the left: `@@claude` is no mention. An underscore is part of a name
 
 import re
 from functools import cache
+from itertools import islice
 
 from shared.incoming import opening
 
 _NOTE = b'{"object_kind":"note"'
+_MOST, _MOST_SHOWN = 20_000, 8_200  # mentions looked at and cut out: a prompt holds no more
 _NO_WORD = re.compile(r"[^\n\w]*+")
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
@@ -85,12 +87,12 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
 
     The Markdown of a text without any phrase is not read.
     """
-    spans = [mention.span() for mention in _pattern(phrases).finditer(text)]
+    spans = [mention.span() for mention in islice(_pattern(phrases).finditer(text), _MOST)]
     if not spans:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
 
-    return visible.shown(text, spans)
+    return visible.shown(text, spans)[:_MOST_SHOWN]
 
 
 def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
@@ -129,7 +131,9 @@ def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:
     """
     if not _find(text, phrases):
         return text
-    return _cut(text, [mention.span() for mention in _pattern(phrases).finditer(text)])
+    return _cut(
+        text, [mention.span() for mention in islice(_pattern(phrases).finditer(text), _MOST)]
+    )
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:

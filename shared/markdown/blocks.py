@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import cache
+from math import inf
 
 from shared.markdown.syntax import (
     ANGLED,
@@ -22,6 +23,7 @@ TAB = 4  # columns
 # a pattern.
 DEEPEST = 99
 
+_BLANKS = r"(?>[ \t\n]*\n)"  # blank lines, from where one starts
 _HEADING = r"\#{1,6}+(?=[ \t\n])"
 _ITEM = r"(?:[-+*]|[0-9]{1,9}+[.)])(?=[ \t\n])"
 _RAW = r"<!--|<(?ai:pre|script|style|textarea)(?=[ \t>\n])"
@@ -32,7 +34,7 @@ _PARAGRAPH = rf"(?>(?:[ \t]*+{_WORDS})*)"
 _TITLED = rf"(?:[ \t]++(?>(?:\n[ \t]*+)?)|\n[ \t]*+){TITLE}{BLANK}"
 _DEFINED = rf":[ \t]*+(?>(?:\n[ \t]*+)?)(?:{ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{BLANK})"
 _LINE = re.compile(
-    rf"[ \t]*+(?:(?P<blank>\n(?>(?:{BLANK})*))"
+    rf"[ \t]*+(?:(?P<blank>\n(?>(?:{_BLANKS})?))"
     rf"|(?P<fence>`{{3}}(?=`*+[^\n`]*+\n)|~{{3}}|>{{3}}(?=>*+{BLANK}))"
     rf"|(?P<quote>>)"
     rf"|(?P<heading>{_HEADING})"
@@ -64,7 +66,7 @@ _RUNS = {
         rf"([ \t]*+)(?>(?:{_ITEM}(?:{BLANK}| {{1,4}}+(?!\[){_WORDS})(?=\1{_ITEM})\1)*)"
     ),
     "text": re.compile(
-        rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:(?>(?:{BLANK})+)\1(?!\[){_WORDS}{_PARAGRAPH})*)"
+        rf"([ \t]*+)[^\n]*+\n{_PARAGRAPH}(?>(?:{_BLANKS}\1(?!\[){_WORDS}{_PARAGRAPH})*)"
     ),
 }
 
@@ -91,21 +93,24 @@ class Blocks:
 
     `opaque` are those without running text, in order: kind, start and end. The kinds are
     definition, fence (of code, or a quote of several lines: `>>>`), indented, quote and raw (HTML).
+    `text` is what was read: the first `most` lines and runs of lines.
     `labels` are the labels that are defined, as CommonMark compares them.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most: float = inf) -> None:
         """Read the text, once."""
+        self._left = most
         self.opaque: list[tuple[str, int, int]] = []
         self.labels: set[str] = set()
-        self._text = text
+        self.text = text
         self._edges: list[tuple[int, int]] = []
         # The columns where the content of the page and of the open list items starts.
         self._offsets = [0]
         self._paragraph = False
         at = 0
-        while at < len(text):
+        while at < len(text) and self._left > 0:
             at = self._line(at, at)
+        self.text = text[:at]
 
     @property
     def hidden(self) -> list[tuple[int, int]]:
@@ -117,7 +122,7 @@ class Blocks:
 
         The edge takes the place of the block's first mark or of its last newline.
         """
-        text, pieces, done = blanked(self._text, self.hidden), [""], 0
+        text, pieces, done = blanked(self.text, self.hidden), [""], 0
         for start, end in self._edges:
             pieces += text[done:start], EDGE, text[start + 1 : end].replace("\n", EDGE)
             done = end
@@ -129,7 +134,8 @@ class Blocks:
 
         Return where the next one starts. `bullet` is that of an item which opened on this line.
         """
-        text, offsets = self._text, self._offsets
+        text, offsets = self.text, self._offsets
+        self._left -= 1
         line = _line_at(text, position)
         kind = line.lastgroup or ""
         if kind == "blank":
@@ -168,10 +174,10 @@ class Blocks:
         `directly` tells that it follows a line of a paragraph.
         """
         # What follows "- " on its line cannot be a rule of "-": the whole line would have been one.
-        ruled = kind != "entry" and self._text[at] != bullet and _RULE.match(self._text, at)
-        if ruled or (directly and _UNDERLINE.match(self._text, at)):
+        ruled = kind != "entry" and self.text[at] != bullet and _RULE.match(self.text, at)
+        if ruled or (directly and _UNDERLINE.match(self.text, at)):
             return "rule"
-        if kind == "rule" or (directly and not _INTERRUPTING.match(self._text, at)):
+        if kind == "rule" or (directly and not _INTERRUPTING.match(self.text, at)):
             return "text"
         return kind
 
@@ -181,24 +187,24 @@ class Blocks:
         Return where the next line starts.
         """
         offset = column + end - at + 1
-        rest = _line_at(self._text, end)
+        rest = _line_at(self.text, end)
         if rest.lastgroup == "blank":  # an item that starts with two blank lines is empty
             if rest[0].count("\n") == 1:
                 self._offsets.append(offset)
             return rest.end()
         content = rest.start(rest.lastgroup or "")
-        inside = len(self._text[start:content].expandtabs(TAB))
+        inside = len(self.text[start:content].expandtabs(TAB))
         if inside - offset < TAB:
             offset, end = inside, content
         self._offsets.append(offset)
-        return self._line(start, end, self._text[at])
+        return self._line(start, end, self.text[at])
 
     def _block(self, kind: str, at: int, run: int) -> int:
         """Take in the block at a position, and return where it ends.
 
         Where `run` is no -1 it is the start of the line: take in the whole run of the block's kind.
         """
-        text, end = self._text, self._text.find("\n", at) + 1
+        text, end = self.text, self.text.find("\n", at) + 1
         if kind == "definition":
             defined = match_end(_DEFINITIONS, text, at)
             self.labels.update(map(label_key, set(_DEFINITION.findall(text, at, defined))))

@@ -9,7 +9,7 @@ import re
 _NEWLINE = r"(?:\r\n|\r|\n)"
 _MARK = r"(?:---|\+\+\+|;;;)"
 _OPENING = re.compile(
-    rf"(?>(?:[^\r\n]*coding:[^\r\n]*{_NEWLINE})?)(?>(?:[ \t\f]*+{_NEWLINE})*)"
+    rf"(?>(?:[^\r\n]*coding:[^\r\n]*{_NEWLINE})?)(?>(?:[ \t\f\r\n]*[\r\n])?)"
     rf"(?P<mark>{_MARK})[ \t]*+[^\s]*+{_NEWLINE}"
 )
 _CLOSING = re.compile(rf"(?:(?<=\n)|(?<=\r))(?:{_MARK}|\.\.\.)(?P<rest>[ \t\f]*+)(?={_NEWLINE}|\Z)")

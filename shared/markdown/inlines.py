@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import reduce
+from itertools import islice
 from typing import ClassVar
 
 from shared.markdown.syntax import (
@@ -37,8 +38,9 @@ _INLINE = (
 _BRACKET = (
     r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"
 )
-_PLAIN = re.compile(rf"[\\`<](?:{_INLINE})")
-_LINKED = re.compile(rf"[][\\`<](?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
+_NO_TAG = r"(?<!<(?![A-Za-z!/?]))"  # found at once
+_PLAIN = re.compile(rf"[\\`<]{_NO_TAG}(?:{_INLINE})")
+_LINKED = re.compile(rf"[][\\`<]{_NO_TAG}(?:{_INLINE}|{_BRACKET}|(?<=\])(?P<close>\]*+))")
 _CODE = re.compile(r"(`++)(?>(?:[^`\0]++|(?!\1(?!`))`++)*)\1")
 _NAMED = re.compile(LABEL)
 _WORD = r"[^\0-\x20\x7f()\\]++|\\[!-/:-@\[-`{-~]?+"
@@ -47,15 +49,19 @@ _NESTED = reduce(
 )
 _TARGET = re.compile(rf"\({SPACES}(?:{ANGLED}|(?!<){_NESTED})(?>(?:[ \t\n]++{TITLE})?){SPACES}\)")
 
+_CLOSER_LOOK = 20  # times what it costs to find a mark
+
 
 class Inlines:
     """The inlines of the running text between blocks, whose last character is an edge.
 
-    `hidden` is where those start and end that are no running text, in order.
+    `hidden` is where those start and end that are no running text, in order. So is all that stands
+    behind the first `most` of them, from `end` on; those that need a closer look weigh more.
     """
 
-    def __init__(self, text: str, labels: set[str]) -> None:
+    def __init__(self, text: str, labels: set[str], most: int) -> None:
         """Read the text, in which these labels are defined."""
+        self._left = most
         self.hidden: list[tuple[int, int]] = []
         self._text = text
         self._labels = labels
@@ -68,8 +74,11 @@ class Inlines:
         # And where its last run of so many backticks starts, once somebody asked.
         self._runs: dict[int, int] | None = None
         at = 0
-        while at < len(text):
+        while at < len(text) and self._left > 0:
             at = self._read(at)
+        self.end = at
+        if at < len(text):
+            self._hide(at, len(text))
 
     def _read(self, at: int) -> int:
         """Read from a position on until something reaches further than its pattern.
@@ -77,17 +86,20 @@ class Inlines:
         Return where it ends.
         """
         hidden, readers = self.hidden, self._READERS
-        for found in (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at):
+        marks = (_LINKED if at <= self._last_link else _PLAIN).finditer(self._text, at)
+        for found in islice(marks, self._left):
+            self._left -= 1
             if (name := found.lastgroup) is None:
                 hidden.append(found.span())
             elif name in readers:
                 start, end = found.span()
+                self._left -= _CLOSER_LOOK
                 if start > self._edge:
                     self._edge = self._text.find(EDGE, start)
                     self._openers, self._dead, self._runs = [], 0, None
                 if (after := readers[name](self, start, end)) != end:
                     return after
-        return len(self._text)
+        return len(self._text) if self._left > 0 else found.end()
 
     def _hide(self, start: int, end: int) -> int:
         while self.hidden and self.hidden[-1][0] >= start:

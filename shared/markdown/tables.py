@@ -7,6 +7,7 @@ in code does. What may or may not belong to a table is taken to.
 import re
 from bisect import bisect_right
 from functools import lru_cache
+from math import inf
 
 from shared.markdown.syntax import BLOCK_TAG, match_end
 
@@ -23,17 +24,21 @@ _OTHER_BLOCK = (
 _OTHER = re.compile(_OTHER_BLOCK)
 
 
-def excess(text: str, code: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def excess(text: str, code: list[tuple[int, int]], most: float = inf) -> list[tuple[int, int]]:
     r"""Return where the cells beyond the header's start and end, in order; none within the code.
 
-    The text ends with a newline.
+    The text ends with a newline. What follows too many rows with such cells, or too many like those
+    below a header, counts as one more.
 
     >>> excess("|a|\n|-|\n|b| c |\n", [])
     [(11, 15)]
     """
     found: list[tuple[int, int]] = []
     text, done = f"\n{text}", 0
-    for row in _DELIMITERS.finditer(text):
+    for number, row in enumerate(_DELIMITERS.finditer(text)):
+        if number >= most and row.start() >= done:
+            found.append((row.start() + 1, len(text)))
+            break
         if row.start() < done or not ("|" in row["row"] or ":" in row["row"]):
             continue
         done, cells = row.end(), _cells(row["row"])
@@ -44,16 +49,21 @@ def excess(text: str, code: list[tuple[int, int]]) -> list[tuple[int, int]]:
         if in_code or _OTHER.match(text, header) or not row.start():
             continue
         if _cells(text[header : row.start()]) == cells:
-            done = _rows(text, row.end() + 1, row["before"].count(">"), cells, found)
+            done = _rows(text, row.end() + 1, row["before"].count(">"), cells, found, most)
     return [(start - 1, end - 1) for start, end in found]
 
 
-def _rows(text: str, at: int, quotes: int, cells: int, found: list[tuple[int, int]]) -> int:
+def _rows(  # noqa: PLR0913, PLR0917
+    text: str, at: int, quotes: int, cells: int, found: list[tuple[int, int]], most: float
+) -> int:
     """Take in the rows of a table from a line on; return where they end."""
     rows = _rows_up_to_excess(quotes, cells)
     while (row := rows.match(text, at)) and row["excess"] is not None:
         found.append(row.span("excess"))
         at = row.end()
+        if len(found) >= most:
+            found.append((at, len(text)))
+            return len(text)
     return row.end() if row else at
 
 

@@ -8,6 +8,7 @@ is made again.
 """
 
 import re
+from itertools import islice
 
 from shared.markdown import front_matter, tables
 from shared.markdown.blocks import Blocks
@@ -24,12 +25,31 @@ _FORMULA = re.compile(
 )
 
 
-# Where what follows a text reaches no further back, and what reaches further on than its block.
-_END = re.compile(r"\n(?=>|[ \t]*+\n)")
-_OPEN = re.compile(
-    r"```|~~~|>>>|<(?:!--|(?ai:pre|code|a|style|script|textarea|rp)(?![A-Za-z0-9-]))"
+# What may hide a text far behind it, what may end that, and what may make a link of brackets.
+_FAR: tuple[str, ...] = ("```", "~~~", ">>>", "-->", "]:", "<!--")
+_FAR += tuple(
+    f"<{end}{each}"
+    for each in ("pre", "code", "a", "style", "script", "textarea", "rp")
+    for end in ("", "/")
 )
-_ITEM = re.compile(r"^[ \t]*+(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t\n])", re.MULTILINE)
+# No more is read of a text that is built to cost: what follows is hidden. GitLab, too, renders no
+# Markdown that takes it long (lib/banzai/filter/concerns/timeout_filter_handler.rb).
+_MOST_CHARACTERS, _MOST_LINES, _MOST_MARKS = 250_000, 4_000, 20_000
+_OPEN = re.compile(r"[`<\[]|\$\$")
+_FARTHEST = 100_000  # characters that are searched for a break
+_WINDOW, _LONGEST = 1_000, 12  # characters: a text is not cut finer; more than a mark has
+# Lines before which all blocks end, whatever they are, but for those that begin with a mark above.
+# Those behind a blank line end what spans lines in brackets or dollars as well.
+_BLANK_BEFORE = r"(?<=\n\n)|(?<=\n \n)"
+_BREAK = (
+    rf"{_BLANK_BEFORE}|(?=>|\#{{1,6}}[ \t]|(?:[-+*]|1[.)])[ \t]++[^ \t\n]"
+    r"|(?>(?:-[ \t]*+){3,}|(?:_[ \t]*+){3,}|(?:\*[ \t]*+){3,})\n)"
+)
+# The first of them, and the last.
+_STRICT, _LOOSE = (
+    tuple(re.compile(rf"{before}\n(?=[^ \t\n])(?:{each})") for before in ("", r"[\s\S]*"))
+    for each in (_BLANK_BEFORE, _BREAK)
+)
 
 
 def mask(text: str) -> str:
@@ -47,32 +67,51 @@ def mask(text: str) -> str:
 def shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return those of the spans, which stand in order, that `mask` leaves as they are.
 
-    Only what can reach them is read: from the last quote or blank line before the first that ends
-    all that may be open there, to the first behind the last.
+    Only what can reach them is read: their own blocks, and those with marks that reach far.
 
     >>> shown("a `b` c", [(3, 4), (6, 7)])
     [(6, 7)]
     """
     read = _read(text)
-    start, end = 0, len(read)
-    if "]:" not in read:  # a label may be defined anywhere
-        start = _start(read, spans[0][0])
-        found = _END.search(read, spans[-1][1])
-        end = found.end() if found else end
-    masked = _masked(text[start:end], read[start:end])
-    return [
-        each for each in spans if masked[each[0] - start : each[1] - start] == text[slice(*each)]
-    ]
+    zones = _zones(read, spans)
+    # What is left out may have ended a paragraph.
+    near, near_read = ("\n".join(each[a:b] for a, b in zones) for each in (text, read))
+    masked = _masked(near, near_read)
+    pieces, done, taken = [""], 0, 0
+    for start, end in zones:
+        pieces += " " * (start - done), masked[taken : taken + end - start]
+        done, taken = end, taken + end - start + 1
+    whole = "".join(pieces)
+    return [(start, end) for start, end in spans if whole[start:end] == text[start:end]]
 
 
-def _start(read: str, at: int) -> int:
-    """Return the start of a line before a position at which nothing is open."""
-    before = read[:at]
-    if _OPEN.search(before):
-        return 0
-    quote = before.rfind("\n>") + 1
-    blank = before.rfind("\n\n") + 2
-    return blank if blank > max(quote, 1) and not _ITEM.search(read, quote, blank) else quote
+def _zones(read: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the parts of a text that say whether the spans are seen, from break to break.
+
+    What stands between two breaks and holds no mark that reaches far changes nothing behind it.
+    """
+    lower = read.lower()
+    far = [each for each in _FAR if each in lower]
+    if "<rp" in far:  # any element in it has it go on
+        far.append("<")
+    labels = "]:" in far  # a label may be defined anywhere
+    first, last = _STRICT if labels or "$$" in read else _LOOSE
+    wanted = {at // _WINDOW * _WINDOW for span in spans for at in span}
+    marks = re.compile("|".join(map(re.escape, far)), re.ASCII | re.IGNORECASE)
+    for at in range(0, len(read) if labels else max(wanted), _WINDOW):
+        if far and marks.search(read, at, at + _WINDOW + _LONGEST):
+            wanted.add(at)
+    zones: list[tuple[int, int]] = []
+    start, done = 0, 0
+    for at in sorted(wanted):
+        if at >= done and (before := last.match(read, max(done, at - _FARTHEST), at + 1)):
+            zones.append((start, done))
+            start = before.end()
+        if at + _WINDOW > done:
+            behind = at + _WINDOW + _LONGEST
+            after = first.search(read, behind, behind + _FARTHEST)
+            done = after.end() if after else len(read)
+    return [*zones, (start, done)]
 
 
 def _read(text: str) -> str:
@@ -85,14 +124,27 @@ def _with_newlines(text: str) -> str:
 
 
 def _masked(text: str, read: str) -> str:
-    blocks = Blocks(read + "\n")
-    seen = blanked(read + "\n", blocks.hidden)
-    cells = tables.excess(seen, []) if "-" in seen and "|" in seen else []
+    blocks = Blocks(read[:_MOST_CHARACTERS] + "\n", _MOST_LINES)
+    text, rest = text[: len(blocks.text)], text[len(blocks.text) :]
+    seen = blanked(blocks.text, blocks.hidden)
+    cells = tables.excess(seen, [], _MOST_LINES) if "-" in seen and "|" in seen else []
     masked = blanked(text, sorted([*blocks.hidden, *cells]))
-    masked = blanked(masked, Inlines(blanked(blocks.marked(), cells), blocks.labels).hidden)
+    marked = blanked(blocks.marked(), cells)
+    inlines = Inlines(marked, blocks.labels, _MOST_MARKS)
+    masked = blanked(masked, inlines.hidden)
     if "$" in masked:
-        formulas = _FORMULA.finditer(_with_newlines(masked))
-        masked = blanked(masked, [formula.span() for formula in formulas])
-    if not any(mark in masked.lower() for mark in ("://", "www.", "mailto:")):
-        return masked
-    return blanked(masked, [url.span() for url in _URL.finditer(masked)])
+        masked = _without(_FORMULA, masked, _with_newlines(masked))
+    if rest or inlines.end < len(marked):  # what is still open there may end behind
+        cut = _OPEN.search(masked, marked.rfind(EDGE, 0, inlines.end - 1) + 1)
+        masked = blanked(masked, [(cut.start(), len(masked))] if cut else [])
+    if any(mark in masked.lower() for mark in ("://", "www.", "mailto:")):
+        masked = _without(_URL, masked, masked)
+    return masked + blanked(rest, [(0, len(rest))])
+
+
+def _without(pattern: re.Pattern[str], masked: str, read: str) -> str:
+    """Return the text without what a pattern matches, and without what stands behind too many."""
+    spans = [found.span() for found in islice(pattern.finditer(read), _MOST_MARKS)]
+    if len(spans) == _MOST_MARKS:
+        spans.append((spans[-1][1], len(masked)))
+    return blanked(masked, spans)

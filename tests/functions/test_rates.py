@@ -39,8 +39,8 @@ COST = {
     "GET projects/:id/members/all": 1,
     "POST projects/:id/trigger/pipeline": 1,
     f"POST {ON}/discussions/:discussion_id/notes": 1,  # the one note
-    "GET projects/:id/pipelines/:pipeline_id": 5,  # twice where it moves, once where it has ended
-    "GET projects/:id/pipelines/:pipeline_id/jobs": 5,
+    "GET projects/:id/pipelines/:pipeline_id": 4,  # again where something was written, but an end
+    "GET projects/:id/pipelines/:pipeline_id/jobs": 4,
     f"GET {ON}/notes/:note_id": 3,
     f"PUT {ON}/notes/:note_id": 2,  # at work, finished; `pending` changes no word
     f"GET {ON}/notes/:note_id/award_emoji": 1,

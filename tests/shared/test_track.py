@@ -1,6 +1,7 @@
 """The one reply of a run follows its pipeline, whatever events come, in whatever order."""
 
 import itertools
+from unittest.mock import Mock
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
     assert "has finished" in stage.moves("success")
     assert stage.gitlab.awards == ["white_check_mark"]
     assert not stage.live
+
+
+def test_an_event_that_changes_no_word_has_gitlab_asked_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Mock(wraps=stage.gitlab.progress)
+    monkeypatch.setattr(stage.gitlab, "progress", look)
+    stage.moves("running")
+    assert look.call_count == 2, "what was written may be old by then"
+    stage.track()
+    assert look.call_count == 3
 
 
 @pytest.mark.parametrize(

@@ -15,26 +15,77 @@ PIECES = (
     *("`a", "`` ` ", "[a](b) ", "<a b='", "](<", "- ", ">>>\n", "~~~\n", "[x]: y\n", "\\"),
     *("http://", "> a\nb\n", "**", "_", "|", "<p>\n\n", "@claude\n\n", "@claude ", '"`` ` "'),
     *("|a|\n|-|\n|b|c\n", "---\n", "$$", "$a%", "<rp>", "1. a\n", "    a\n", "\n", "- - - a\n"),
+    *(
+        "@claude@claude",
+        "\u200b@claude ",
+        "`@claude` ",
+        "[a](@claude)",
+        "```\n@claude\n",
+        "\t@claude",
+    ),
+    *(
+        "a\n-\n",
+        "a\n=\n",
+        "a\n> b\n",
+        "a\n# b\n",
+        "a\n```\nb\n```\n",
+        "- ```\n",
+        "- > a\n",
+        "- [ ] a\n",
+    ),
+    *("1.\n", "-\n\n", "+ a\n\n  b\n", ">>>\na\n>>>\n", ">>>\n\n", "[a]: b\n[a] ", "[![a](b)](c) "),
+    *(
+        "<pre></pre>",
+        "<code></code>",
+        "<",
+        "<a",
+        "<?",
+        "<b>",
+        "<b ",
+        "\r",
+        "\r\n",
+        "&amp;",
+        "*a_",
+        "]]",
+    ),
+    *(
+        "a\t|\tb\n-|-\n",
+        "<http://a.b> ",
+        "a@b.c ",
+        "\\\n",
+        "\u3000",
+        "\U0001f600",
+        "\0\n",
+        "- a\n\tb\n",
+    ),
 )
+GROWING = {
+    "growing runs of backticks": "".join("`" * run + "a" for run in range(1, 1_400)),
+    "growing fences": "".join("~" * (run % 97 + 3) + "\na\n" for run in range(18_000)),
+    "a list that grows deeper": "".join(" " * (2 * (row % 45)) + "- a\n" for row in range(20_000)),
+    "links in links": "[a](" * 200_000 + ")" * 200_000,
+    "labels": "".join(f"[{row}]: a\n[{row}] " for row in range(50_000)),
+}
 
 
 def run() -> Iterator[Row]:
-    """Time each family, the mention in front and behind, so that all is read."""
-    seen = {piece: _milliseconds(piece) for piece in PIECES}
-    slow = sorted(((ms, piece) for piece, ms in seen.items() if ms > BAR), reverse=True)
-    worst = max(seen, key=lambda piece: seen[piece])
+    """Time each family, a mention in front, behind, and both: what is between may reach either."""
+    texts = {repr(piece): piece * (SIZE // len(piece)) for piece in PIECES} | GROWING
+    seen = {name: _milliseconds(text) for name, text in texts.items()}
+    slow = sorted(((ms, name) for name, ms in seen.items() if ms > BAR), reverse=True)
+    worst = max(seen, key=lambda name: seen[name])
     yield Row(
-        f"detection in {SIZE:,} characters, worst of {len(PIECES)} families",
+        f"detection in {SIZE:,} characters, worst of {len(seen)} families",
         f"≤ {BAR} ms",
-        f"{seen[worst]:.0f} ms (`{worst!r}`); {len(slow)} above",
+        f"{seen[worst]:.0f} ms (`{worst}`); {len(slow)} above",
         not slow,
-        stories=tuple(f"{piece!r}: {ms:.0f} ms" for ms, piece in slow),
+        stories=tuple(f"{name}: {ms:.0f} ms" for ms, name in slow),
     )
 
 
-def _milliseconds(piece: str) -> float:
-    text = piece * (SIZE // len(piece))
-    return max(_best(f"@claude {text}"), _best(f"{text} @claude"))
+def _milliseconds(text: str) -> float:
+    around = (f"@claude {text}", f"{text} @claude", f"@claude {text}\n\n@claude")
+    return max(map(_best, around))
 
 
 def _best(text: str) -> float:

@@ -110,7 +110,7 @@ TRIGGER_THREATS = (
     Threat(
         "T9",
         "Texts that make a pattern run for minutes",
-        "Scanners and possessive patterns only; time is linear in any text.",
+        "Scanners and possessive patterns only; time is linear in any text, and no more than a set amount is read.",
         (f"{_QUICK}::test_hostile_texts_take_linear_time",),
         ("families",),
     ),

@@ -3,12 +3,14 @@ import json
 import re
 import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.incoming.mention import instruction
+from shared.markdown import visible
 from shared.markdown.visible import mask, shown
 from tests import DATA
 
@@ -423,17 +425,68 @@ LINES = (
     "~~~\n", "<!--", "-->", "<a>", "</a>", "<b x='", "'>", "[", "](x)", "[x]: y\n", "\n[x]: y\n'",
     "$", "$$", "|", "|-|\n", "---\n", "...\n", "\r\n", "\r",
     "\\", "x", "# ", "\n===", "http://", "\t", "\0", ">",
+    "\n\nx", "\n\n- ", "\n# x", "\n* x", "\n***\n", "\n---\n", "\n--\n", "\n- - -\n", "\n- ```\n  ",
+    "\n    @a", "\n  - @a", "\n\t@a", "<code>", "</code>", "<pre>", "</pre>", "<rp>", "</rp>", "<b>",
+    "a|b\n", "|c|@a|d\n", "[x][x]", "\n- \n", "\n2. ", "<?", "?>",
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("window", [1, 5, 1_000])
 @given(st.lists(st.sampled_from(LINES), max_size=25).map("".join))
-def test_what_is_shown_is_what_the_whole_mask_leaves(text: str) -> None:
+def test_what_is_shown_is_what_the_whole_mask_leaves(window: int, text: str) -> None:
     spans = [found.span() for found in re.finditer("@a", text)]
     seen = mask(text)
-    for some in (spans, spans[:1], spans[-1:]):
-        assert not some or shown(text, some) == [
-            (start, end) for start, end in some if seen[start:end] == text[start:end]
-        ]
+    with patch.object(visible, "_WINDOW", window):
+        for some in (spans, spans[:1], spans[-1:]):
+            assert not some or shown(text, some) == [
+                (start, end) for start, end in some if seen[start:end] == text[start:end]
+            ]
+
+
+FILLED = {
+    "prose": "Some words, and more of them.\n\n",
+    "a list": "- an item\n  1. and one in it\n",
+    "nested quotes": "> > quoted\n> again\n\n",
+    "headings": "a\n# b\n",
+    "links": "See [this](https://example.com/a) and `that`.\n\n",
+}
+
+
+@pytest.mark.parametrize("filling", FILLED.values(), ids=FILLED)
+def test_a_mention_far_behind_in_a_long_text_is_seen_and_little_is_read(filling: str) -> None:
+    text = filling * (990_000 // len(filling)) + "\n\n@a" + "\n\n" + filling * 100
+    at = text.index("@a")
+    with patch.object(visible, "_masked", wraps=visible._masked) as read:
+        assert shown(text, [(at, at + 2)]) == [(at, at + 2)]
+    assert len(read.call_args.args[0]) < 3_000
+
+
+@pytest.mark.parametrize("opening", ["```\n", "<!--", "<pre>\n", "x <code>", ">>>\n", "- ~~~\n"])
+def test_what_is_left_open_far_before_hides_a_mention(opening: str) -> None:
+    inside = "  " if opening.startswith("-") else ""
+    text = opening + f"{inside}words\n\n" * 1_000 + f"{inside}@a"
+    assert shown(text, [(len(text) - 2, len(text))]) == []
+
+
+@pytest.mark.parametrize("piece", ["a\n-\n", "<b>", "[a](b) ", "$a ", "|a|\n|-|\n|b|c\n", "`a` "])
+def test_behind_more_than_is_read_nothing_is_seen(piece: str) -> None:
+    text = "@a " + piece * (990_000 // len(piece)) + " @a"
+    assert shown(text, [(0, 2), (len(text) - 2, len(text))]) == [(0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("opening", "end"), [("`", "`"), ("[", "](b)"), ("<b c='", "'>"), ("$$", "$$")]
+)
+@pytest.mark.parametrize("filling", ["a", "<b>"])
+def test_what_may_end_behind_what_is_read_hides(opening: str, end: str, filling: str) -> None:
+    text = f"x {opening}@a {filling * 300_000}{end}"
+    at = text.index("@a")
+    assert shown(text, [(at, at + 2)]) == []
+
+
+def test_letters_that_grow_when_made_small_hide_no_mark() -> None:
+    text = "\u0130" * 20_000 + "\n\n<PRE>\n\nx\n\n" + "x\n\n" * 5_000 + "@a"
+    assert shown(text, [(len(text) - 2, len(text))]) == []
 
 
 @given(TEXTS)
