@@ -243,8 +243,8 @@ def test_every_delivery_is_answered_and_carried_as_the_core_says(
 def in_the_next_slot(platform: Gcp, patch: pytest.MonkeyPatch) -> list[RunRequest]:
     """Move this process into the next slot of task names; return the runs that wait in this one."""
     patch.setattr(adapters, "time", SimpleNamespace(time=lambda: time.time() + adapters.SAME))
-    found = {from_json(task.body) for task in platform.tasks.tasks.values()}
-    return [each for each in found if isinstance(each, RunRequest)]
+    found = (from_json(task.body) for task in platform.tasks.tasks.values())
+    return list({each for each in found if isinstance(each, RunRequest)})
 
 
 def test_notes_delivered_twelve_times_each_at_once_are_a_pipeline_each(

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from shared.contract.version import VERSION
 from shared.outcome.reasons import Reason
 from shared.runs import store
 from shared.runs.record import Record, State, key_of
@@ -200,7 +201,7 @@ def test_what_is_ignored_is_not_logged_and_what_is_refused_is_counted(receive: F
     assert receive.output() == ""
     assert deliver(receive, **{"webhook-signature": "v1,AAAA"}).status == 401
     [line] = receive.output().splitlines()
-    fields = {"outcome": "refused", "reason": "signature_wrong", "count": 1}
+    fields = {"outcome": "refused", "reason": "signature_wrong", "count": 1, "version": VERSION}
     assert json.loads(line) == {"severity": "WARNING", "message": "signature_wrong", **fields}
 
 
