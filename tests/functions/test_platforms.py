@@ -244,7 +244,7 @@ def in_the_next_slot(platform: Gcp, patch: pytest.MonkeyPatch) -> list[RunReques
     """Move this process into the next slot of task names; return the runs that wait in this one."""
     patch.setattr(adapters, "time", SimpleNamespace(time=lambda: time.time() + adapters.SAME))
     found = (from_json(task.body) for task in platform.tasks.tasks.values())
-    return list({each for each in found if isinstance(each, RunRequest)})
+    return [*{each.queue_key: each for each in found if isinstance(each, RunRequest)}.values()]
 
 
 def test_notes_delivered_twelve_times_each_at_once_are_a_pipeline_each(
