@@ -10,7 +10,7 @@ from typing import NamedTuple
 from shared import thread_commands
 from shared.contract import marks
 from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
-from shared.gitlab.values import GitLabError, Pipeline, Project
+from shared.gitlab.values import GitLabError, Pipeline, Progress, Project
 from shared.incoming import mention
 from shared.installation.secrets import GitLabSecrets, speaks_for
 from shared.log_fields import entry, severity
@@ -81,7 +81,7 @@ def _dispatch(
         after = _ROLLOUT if request.newer else 0.0
         raise Retry(Reason.REQUEST_UNREADABLE, after) from ShapeError(request.why)
     if isinstance(request, TrackRequest):
-        return track(request, services, last=last)
+        return track(request, services, last=last, heard=True)
     try:
         lease = Lease(request, services.records, services.now)
     except Retry as error:
@@ -232,11 +232,18 @@ class Attempt:
         assert record.pipeline  # noqa: S101  so its state says
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
-        text = replies.started(request.id, record.pipeline, understood)
+        text = replies.started(request.id, record.pipeline, understood, self._jobs(record.pipeline))
         reply_id = self._reply(text, checked=True)
         replied = record._replace(reply_id=reply_id)
         self._lease.write(replied.ended(State.FINISHED, Reason.TRIGGERED))
         return Reason.TRIGGERED
+
+    def _jobs(self, pipeline: Pipeline) -> Progress | None:
+        """Return the pipeline with its jobs; None where GitLab does not tell, or nobody may see."""
+        record, gitlab = self._lease.record, self._services.gitlab
+        with suppress(GitLabError):
+            return None if record.home else gitlab.progress(record.runs_in, pipeline.id)
+        return None
 
     def _answer(self, work: Work) -> Reason:
         """Answer what needs no pipeline."""

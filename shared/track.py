@@ -27,8 +27,10 @@ _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
 
 
-def track(request: TrackRequest, services: Services, *, last: bool = False) -> Reason:
-    """Bring the reply of a pipeline's run up to date.
+def track(
+    request: TrackRequest, services: Services, *, last: bool = False, heard: bool = False
+) -> Reason:
+    """Bring the reply of a pipeline's run up to date; `heard` says that an event told of it.
 
     Raise Retry where GitLab does not work and it is not the `last` time. Any number of calls, at
     once or one after the other, leave the reply as the pipeline's last state wants it. A pipeline
@@ -39,7 +41,8 @@ def track(request: TrackRequest, services: Services, *, last: bool = False) -> R
     if followed is None:
         return Reason.NOT_OUR_PIPELINE
     live = store.live_run(project_id, pipeline_id, records)
-    if not live and request.status in ("", followed.status):  # it has been told
+    first = heard and not followed.status and request.status in replies.MADE
+    if first or (not live and request.status in ("", followed.status)):  # it has been told
         return Reason.NOT_OUR_PIPELINE
     try:
         record = run_record.load(followed.run_id, records)

@@ -29,6 +29,8 @@ _LIVE = {
     "scheduled": "manual",
 }
 _WAITING = ("created", "pending", "preparing", "scheduled", "waiting_for_resource")
+# What the reply says that a run's pipeline is made with.
+MADE = ("created", "pending", "preparing")
 _JOB_NAME = re.compile(r"\w[\w .:/+-]{,59}", re.ASCII)  # what a code span shows as it is
 _TIMED_OUT = ("job_execution_timeout", "job_execution_server_timeout")
 _MOST = 10  # pipelines that one answer names
@@ -73,10 +75,13 @@ def _end_of(progress: "Progress") -> str:
     return "superseded" if progress.status == "canceled" and not began else progress.status
 
 
-def started(run_id: str, pipeline: "Pipeline", understood: Understood) -> str:
-    """Return the reply once the pipeline is created."""
+def started(
+    run_id: str, pipeline: "Pipeline", understood: Understood, progress: "Progress | None" = None
+) -> str:
+    """Return the reply once the pipeline is created; `progress` tells what other jobs it has."""
     text = messages.STATES["queued"].format(pipeline=_pipeline(pipeline))
-    return marks.signed(f"{text}\n\n{_understood(understood)}", run_id)
+    others = _beside(progress) if progress else []
+    return marks.signed("\n\n".join([text, *others, _understood(understood)]), run_id)
 
 
 def spoken_for(run_id: str, pipeline: "Pipeline", text: str, state: str = marks.ENDED) -> str:

@@ -1,10 +1,11 @@
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from shared.dispatch import dispatch
-from shared.gitlab.values import GitLabError, Member, Project, User
+from shared.gitlab.values import GitLabError, Job, Member, Progress, Project, User
 from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
@@ -771,3 +772,22 @@ def test_a_thousand_asking_projects_cost_the_sweep_one_list(elsewhere: Stage) ->
     assert calls.count("list 70") == 1
     assert "progress" not in calls
     assert len(calls) < 10
+
+
+def test_the_first_reply_names_the_pipeline_s_other_jobs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://gitlab.com/group/app/-/jobs/2"
+    jobs = (Job(1, "created", "", "", "claude"), Job(2, "created", "", address, "deploy"))
+    made = Progress("created", duration=0, created_at=NOW, jobs=jobs)
+    monkeypatch.setattr(stage.gitlab, "progress", lambda *_: made)
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert f"In the same pipeline: [`deploy`]({address})." in stage.gitlab.replies[0]
+
+
+def test_a_reply_comes_also_where_gitlab_does_not_tell_the_jobs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.gitlab, "progress", Mock(side_effect=GitLabError(500)))
+    assert stage.dispatch() is Reason.TRIGGERED
+    assert "is queued" in stage.gitlab.replies[0]

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import pytest
 
 from shared.contract import marks
+from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Job, Progress
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
@@ -55,6 +56,18 @@ def test_the_reply_moves_on_with_the_pipeline(stage: Stage) -> None:
     assert "has finished" in stage.moves("success")
     assert stage.gitlab.awards == ["white_check_mark"]
     assert not stage.live
+
+
+def test_that_a_pipeline_waits_at_first_is_no_news(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Mock(wraps=stage.gitlab.progress)
+    monkeypatch.setattr(stage.gitlab, "progress", look)
+    waits = TrackRequest(7, 1, "pending")
+    assert dispatch(waits, stage.services) is Reason.NOT_OUR_PIPELINE
+    assert look.call_count == 0
+    stage.moves("running")
+    assert dispatch(waits, stage.services) is Reason.TRACKED
 
 
 def test_an_event_that_changes_no_word_has_gitlab_asked_once(
