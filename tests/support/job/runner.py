@@ -309,12 +309,15 @@ def _script(inputs: Mapping[str, Any]) -> str:
 
 
 def _artifacts(clone: Path) -> dict[str, str]:
+    """Return what GitLab keeps: what the component names, also where its script ran alone."""
+    _, job = component()
+    named = {Path(path).name for path in job["artifacts"]["paths"]}
     kept = [*(clone / ".gitlab-ci-local" / "artifacts").glob("*/.gitlab-claude")]
     return {
         path.name: path.read_text(errors="replace")
         for folder in kept or [clone / ".gitlab-claude"]
         for path in folder.glob("*")
-        if path.is_file()
+        if path.is_file() and path.name in named
     }
 
 
