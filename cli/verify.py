@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from cli.api import under
 from shared.contract import marks, provenance
 from shared.contract.ai_flow import WITHHELD
 from shared.incoming import mention
@@ -156,8 +157,10 @@ def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
 
 def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> Json:
     """Return the `ai_flow` that the pipeline was started with."""
-    path = f"{asked.path}/pipelines/{pipeline}"
-    found = asked.api.find(path)
+    paths = (f"{home}/pipelines/{pipeline}" for home in _homes(asked))
+    path, found = next(
+        ((path, found) for path in paths if (found := asked.api.find(path))), ("", None)
+    )
     if found and found.get("source") != "trigger":
         raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
     variables = asked.api.find(f"{path}/variables") if found else None
@@ -171,6 +174,15 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> Js
         return dict(known["request"])
     why = f"GitLab no longer tells what {pipeline} was started with: give the job's statement"
     raise Broken("pipeline", why)
+
+
+def _homes(asked: Asked) -> Iterator[str]:
+    """Yield the projects in which the pipeline can be: the one that asked, its runner project."""
+    yield asked.path
+    project = asked.api.get(asked.path)
+    runner = asked.settings.runner_of(project["id"], str(project.get("path_with_namespace")))
+    if runner:
+        yield under("projects", runner)
 
 
 def _flow(text: str) -> Json:

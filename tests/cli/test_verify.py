@@ -83,9 +83,10 @@ def check(
     told: dict[str, Any] | None = None,
     keys: tuple[str, ...] = (KEY,),
     sha: str = SHA,
+    **of_settings: str,
 ) -> tuple[int, str]:
     lines: list[str] = []
-    asked = verify.Asked(gitlab, "/p", sha, told, keys, settings())
+    asked = verify.Asked(gitlab, "/p", sha, told, keys, settings(**of_settings))
     return verify.verify(asked, lines.append), "\n".join(lines)
 
 
@@ -193,6 +194,20 @@ def test_an_internal_request_needs_the_statement_to_be_found() -> None:
         gitlab.change(COMMIT, line, "X")
     assert "give the job's statement" in check(gitlab)[1]
     assert check(gitlab, gitlab.statement)[0] == 0
+
+
+@pytest.mark.parametrize("runner", ["9", "group/* = team/runner"])
+def test_a_pipeline_of_a_runner_project_is_found_there(runner: str) -> None:
+    gitlab = GitLab()
+    home = "/projects/9" if runner == "9" else "/projects/team%2Frunner"
+    gitlab.answers["/p"]["path_with_namespace"] = "group/app"
+    for part in ("", "/variables"):
+        gitlab.answers[f"{home}/pipelines/7{part}"] = gitlab.answers.pop(f"/p/pipelines/7{part}")
+    assert check(gitlab)[0] == 1
+    status, shown = check(gitlab, RUNNER_PROJECT=runner)
+    assert status == 0, shown
+    gitlab.change(f"{home}/pipelines/7", "trigger", "web")
+    assert "✘ pipeline" in check(gitlab, RUNNER_PROJECT=runner)[1]
 
 
 @pytest.mark.parametrize("sha", ["../../user", "main", "c" * 6, "--x"])
