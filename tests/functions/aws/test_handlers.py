@@ -31,8 +31,6 @@ REQUIRED = {
     "CLAIMS_TABLE": "the DynamoDB table's name",
     "GITLAB_SECRETS_ID": "a secret's name or ARN",
 }
-LOGGED = {"outcome", "reason", "run", "project_id", "kind", "iid", "note_id", "author_id"}
-POWERTOOLS = {"level", "location", "message", "timestamp", "service", "xray_trace_id"}
 
 # Invokes `receive` with each event on standard input; tells which modules each step loaded, what it printed, and how
 # many clients have been made so far.

@@ -2,13 +2,11 @@ import json
 
 import pytest
 
-from shared.installation.secrets import GitLabSecrets
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
 from shared.runs.store import DeadLetter
-from tests.support.fakes import GITLAB_SECRETS, NOTE, NOW, Records, run
+from tests.support.fakes import NOTE, NOW, Records, run
 
-NO_SECRETS = GitLabSecrets.parse(GITLAB_SECRETS)
 OTHER = run(NOTE._replace(note_id=102))
 
 
