@@ -247,7 +247,7 @@ NO_CLAUDE_AWS = "无法调用 Claude Platform on AWS"
 NO_FOUNDRY = "无法调用 Microsoft Foundry"
 NO_MCP_TOKEN = "GitLab MCP 服务器没有自己的令牌（范围 read_api）"  # noqa: S105
 MODEL_EXPECTED = "{provider} 需要完整的模型 ID"
-AWS_REGION_EXPECTED = "该提供方需要一个 AWS 区域"
+AWS_REGION_EXPECTED = "该提供商需要一个 AWS 区域"
 LOCATION_EXPECTED = "vertex 需要一个位置，例如 global 或 eu"
 CLONE = "项目的克隆（GIT_STRATEGY: none）"
 CLAUDE_COMMAND = "claude 命令，而输入 claude_version 为空"
@@ -294,21 +294,21 @@ REMARK_UNRESOLVED = (
     "物中：changes.patch。"
 )
 REMARK_LEFT = "未提交，因此也未推送：{files}。它们在作业的产物中：not-pushed.tar.gz。"
-# 评审的回答下方。
-REVIEW_POSTED = "写在合并请求各行上的发现：{count} 条。"
-REVIEW_TOLD = "此前已写在那里、不再重复的发现：{count} 条。"
-REVIEW_RESOLVED = "以往评审的讨论中，所涉代码行已更改、现已标为解决的：{count} 个。"
-REVIEW_REST = "无法写在合并请求某一行上的发现："
-REVIEW_MOVED = "合并请求已不在所评审的提交上，或已不再开放：没有在其各行上写任何内容。"
-REVIEW_REFUSED = "GitLab 不接受写在合并请求各行上的评论（{status}）。"
+# Below the answer of a review.
+REVIEW_POSTED = "已在合并请求的代码行上写下的评审意见：{count} 条。"
+REVIEW_TOLD = "此前已写在那里、不再重复的评审意见：{count} 条。"
+REVIEW_RESOLVED = "以往评审的讨论，因所涉代码行已更改而标为已解决：{count} 个。"
+REVIEW_REST = "不属于合并请求中任何一行的评审意见："
+REVIEW_MOVED = "合并请求已不停留在所评审的提交上，或已不再开放：没有在代码行上写任何内容。"
+REVIEW_REFUSED = "GitLab 没有接受写在合并请求代码行上的评论（{status}）。"
 REVIEW_OTHER_DRAFTS = (
-    "没有在合并请求的各行上写任何内容：令牌所属用户在那里有尚未提交的评审，否则会一并发布。"
+    "没有在合并请求的代码行上写任何内容：令牌的用户在那里有一份尚未提交的评审，否则它会被一并发布。"
 )
 REVIEW_LOOKED = "已查看：{all} 个更改文件中的 {count} 个，位于 {commit}。"
 REVIEW_NOT_LOOKED = "未查看：{files}。"
 REVIEW_LARGE = "过大，GitLab 无法显示"
 REVIEW_BINARY = "二进制文件"
-REVIEW_UNCHANGED = "没有更改的行"
+REVIEW_UNCHANGED = "没有行发生更改"
 REVIEW_BEYOND = "超出 Claude 所得差异的范围"
 REVIEW_SKIPPED = "Claude 未查看"
 
