@@ -100,7 +100,8 @@ def rows() -> tuple[Kept, ...]:
         ),
         Kept(
             "GitLab: artifacts, for Developers",
-            "the whole conversation with Claude, changes, and what the log keeps to itself",
+            "the request, the whole conversation with Claude, changes, files that no commit took, and what the log "
+            "keeps to itself",
             f"{artifacts}; those of the last successful job stay unless *Keep artifacts from most recent successful "
             "jobs* is off",
             "erase the job",
@@ -113,8 +114,8 @@ def rows() -> tuple[Kept, ...]:
         ),
         Kept(
             "GitLab: replies, branches, merge requests",
-            "the answer, the changes",
-            "until somebody deletes them",
+            "the answer, the changes; unless it was internal, each commit says who asked: id, name, address",
+            "until somebody deletes them; a commit in the default branch for good",
             "",
         ),
         Kept(
