@@ -114,7 +114,7 @@ def rows() -> tuple[Kept, ...]:
         ),
         Kept(
             "GitLab: replies, branches, merge requests",
-            "the answer, the changes; unless it was internal, each commit says who asked: id, name, address",
+            "the answer, the changes; unless it was internal, each commit says who asked: id and user name",
             "until somebody deletes them; a commit in the default branch for good",
             "",
         ),
