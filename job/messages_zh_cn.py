@@ -280,13 +280,13 @@ REMARK_TARGET_GONE = "目标分支 `{target}` 已不存在：改为与 `{default
 REMARK_NO_DIFF = "Claude 没有看到合并请求的差异：无法取得。"
 REMARK_DIFF_CUT = "Claude 没有看到合并请求的全部差异：内容过长。"
 REMARK_NOT_PUSHED = (
-    "没有推送任何内容：能读取本项目代码的人会因此看到内部提问的内容。修改在作业的"
+    "没有推送任何内容：否则，能读取本项目代码的人会看到内部提问的内容。修改在作业的"
     "产物中，供 Developer 查看：changes.patch。组件的输入 `confidential_changes: "
     "push` 会推送它们。"
 )
 REMARK_NOT_TO_LEAVE = (
-    "没有推送任何内容：修改会在 {files} 中带出作业的密钥。作业的产物中有修改，其"
-    "中的密钥已被遮盖：changes.patch。"
+    "没有推送任何内容：否则，作业的密钥会随 {files} 中的修改泄露。修改在作业的产物"
+    "中，其中的密钥已遮盖：changes.patch。"
 )
 REMARK_UNREAD = "Claude 没有看到这些文件，只看到了文件名：{files}。"
 REMARK_UNRESOLVED = (
