@@ -32,6 +32,12 @@ CORE = "|".join(path.stem for path in (ROOT / "shared").iterdir() if path.stem[0
 NAME = re.compile(rf"((?:{CORE})(?:\.[a-z_]+)?)\.(\w+)")
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 COLUMNS = 100
+_FROM_NINE = "nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+NUMBERS = {word: number for number, word in enumerate(_FROM_NINE.split(), 9)}
+ALARMS = {
+    "aws.md": (ROOT / "template.yaml").read_text().count("Type: AWS::CloudWatch::Alarm"),
+    "gcp.md": len(list((ROOT / "deploy" / "google" / "alerts").glob("*.json"))),
+}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -138,6 +144,16 @@ def test_the_architecture_page_names_every_module_of_the_core() -> None:
     assert [
         path for path in sorted(modules) if not re.search(rf"^{path} ", text, re.MULTILINE)
     ] == []
+
+
+@pytest.mark.parametrize(("page", "count"), ALARMS.items())
+def test_both_languages_count_the_alarms_that_there_are(page: str, count: int) -> None:
+    told = re.findall(r"\b([a-z]+) (?:alarms|alerts?)\b", prose(ROOT / "docs" / page))
+    assert {NUMBERS[each] for each in told if each in NUMBERS} == {count}
+    told = re.findall(r"(九|十[一二三四五六七八九])[个条]告警", prose(CHINESE / page))
+    assert {10 * (len(each) - 1) + "零一二三四五六七八九".index(each[-1]) for each in told} == {
+        count
+    }
 
 
 def test_the_readme_has_two_pages() -> None:
