@@ -82,7 +82,9 @@ def without_means(text: str) -> str:
     """Return a text without what `quiet` adds to it; none of that is seen in what GitLab shows."""
     seen = re.sub("[\u200b\u2060]", "", text).replace("&lt;", "<").replace("\\<", "<")
     seen = seen.replace("!\\[", "![")
-    return re.sub(r"\\([`~])", r"\1", re.sub(r"^(\s*)\\/", r"\1/", seen, flags=re.MULTILINE))
+    seen = re.sub(r"^(\s*)\\/", r"\1/", seen, flags=re.MULTILINE)
+    # Of a run of backslashes the odd one escapes what follows.
+    return re.sub(r"((?:\\\\)*)\\?([`~])", r"\1\2", seen)
 
 
 @settings(max_examples=300, deadline=None)
