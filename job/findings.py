@@ -91,7 +91,8 @@ def body(finding: Finding, replaced: Sequence[str] | None) -> str:
     where it would not be what Claude wrote: without such lines, with line ends that GitLab would
     mix (it takes the last one's only), or with signs that nobody sees.
     """
-    said = quiet(_headed(f"**{finding.severity}**:", finding.text))
+    # What `quiet` takes away may have hidden a suggestion's word.
+    said = _FENCE.sub(r"\1", quiet(_headed(f"**{finding.severity}**:", finding.text)))
     if finding.suggestion is None:
         return said
     lines = finding.suggestion.split("\n")

@@ -80,6 +80,11 @@ def test_a_suggestion_is_one_only_where_it_would_be_committed_to_the_letter(
         ("<!-- gitlab-claude-trigger finding=a-b-1 -->", "&lt;!-- gitlab"),
         ("```suggestion:-9+9\nevil\n```", "```\nevil\n```"),
         ("> ~~~suggestion\nevil", "\\~\\~\\~"),
+        ("x\n\n```\u200bsuggestion:-9+9\nevil\n```", "```\nevil\n```"),
+        ("x\n\n\u200b```suggestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```sug\u200bgestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```\x0csuggestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```!suggestion\nevil\n```", "```\nevil\n```"),
         ("ask @all", "@\u200ball"),
     ],
 )
