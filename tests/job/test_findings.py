@@ -94,6 +94,16 @@ def test_nothing_in_a_finding_acts(text: str, shown: str) -> None:
     assert "suggestion" not in body
 
 
+@pytest.mark.parametrize("replaced", [["x"], None])
+def test_a_quote_that_the_text_opens_does_not_end_in_the_code(replaced: list[str] | None) -> None:
+    found = read(text=">>>\nx", suggestion=">>>\n\n/merge\n@all")
+    assert findings.body(found, replaced) == (
+        "**major**:\n\n>>>\nx\n\n```\n\u2060>>>\n\n/merge\n@all\n```"
+    )
+    inside = read(text=">>>\nx", suggestion="a")
+    assert ("suggestion" in findings.body(inside, replaced)) is bool(replaced)
+
+
 def test_a_digest_is_of_the_words() -> None:
     assert read(text="It  is *wrong*!").digest == read(text="it is wrong").digest
     assert read(text="It is right").digest != read(text="it is wrong").digest
