@@ -98,8 +98,8 @@ def _chain(asked: Asked) -> Iterator[str]:
         raise Broken("reply", why)
     pipeline, run = _reply(asked, sha, place)
     yield f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it"
-    flow = _request(asked, pipeline, known)
-    yield f"✔ pipeline: {pipeline} is the trigger token's, and was started with that request"
+    flow, shown = _request(asked, pipeline, known)
+    yield shown
     _fits(asked, flow, told, run, place)
     yield "✔ request: who asked, where, and the run are the commit's"
     yield _seal(asked, flow)
@@ -155,12 +155,9 @@ def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
     raise Broken("reply", "no reply of our own user says that a run pushed this commit")
 
 
-def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> Json:
-    """Return the `ai_flow` that the pipeline was started with."""
-    paths = (f"{home}/pipelines/{pipeline}" for home in _homes(asked))
-    path, found = next(
-        ((path, found) for path in paths if (found := asked.api.find(path))), ("", None)
-    )
+def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tuple[Json, str]:
+    """Return the `ai_flow` that the pipeline was started with, and what that rests on."""
+    path, found = _pipeline(asked, pipeline)
     if found and found.get("source") != "trigger":
         raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
     variables = asked.api.find(f"{path}/variables") if found else None
@@ -169,20 +166,25 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> Js
             flow = _flow(str(variable.get("value")))
             if known and flow != known.get("request"):
                 raise Broken("pipeline", f"{pipeline} was started with another request")
-            return flow
+            whole = f"✔ pipeline: {pipeline} is the trigger token's, and was started with that"
+            return flow, f"{whole} request"
     if known:
-        return dict(known["request"])
+        whole = f"? pipeline: GitLab no longer tells what {pipeline} was started with, so the"
+        return dict(known["request"]), f"{whole} request is the statement's"
     why = f"GitLab no longer tells what {pipeline} was started with: give the job's statement"
     raise Broken("pipeline", why)
 
 
-def _homes(asked: Asked) -> Iterator[str]:
-    """Yield the projects in which the pipeline can be: the one that asked, its runner project."""
-    yield asked.path
+def _pipeline(asked: Asked, pipeline: str) -> tuple[str, Json]:
+    """Return a pipeline and its path, in the project itself or in the one that runs its jobs."""
     project = asked.api.get(asked.path)
     runner = asked.settings.runner_of(project["id"], str(project.get("path_with_namespace")))
-    if runner:
-        yield under("projects", runner)
+    for place in (asked.path, *([under("projects", runner)] if runner else [])):
+        path = f"{place}/pipelines/{pipeline}"
+        found = asked.api.find(path)
+        if found:
+            return path, dict(found)
+    return "", {}
 
 
 def _flow(text: str) -> Json:
@@ -207,6 +209,9 @@ def _fits(
         raise Broken("request", f"it is another run's than {run}")
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
+    thread = _part(flow, "context", place[1].removesuffix("s"))
+    if str(thread.get("iid")) != place[2]:
+        raise Broken("request", "it was made in another thread than the commit says")
     if str(note.get("id") or "") != (place[3] or ""):
         raise Broken("request", "it was asked for in another comment than the commit says")
 

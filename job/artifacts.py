@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -110,8 +111,18 @@ def _renew(folder: Path) -> None:
 
 
 def _beside(workspace: Path) -> Path:
-    """Make a folder beside the work tree if we may: on one disk, the cache moves at once."""
+    """Make a folder beside the work tree if we may: on one disk, the cache moves at once.
+
+    What a killed job left there goes first: in a runner project it is another project's. Of this
+    work tree no other job is alive.
+    """
+    whole = workspace.resolve()
+    prefix = f".claude-job-{whole.name}-"
+    left = re.compile(f"{re.escape(prefix)}[a-z0-9_]{{8}}")  # as `mkdtemp` names them
     try:
-        return Path(tempfile.mkdtemp(prefix=".claude-job-", dir=workspace.resolve().parent))
+        for path in whole.parent.iterdir():
+            if left.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=whole.parent))
     except OSError:
         return Path(tempfile.mkdtemp(prefix="claude-job-"))

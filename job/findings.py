@@ -91,15 +91,17 @@ def body(finding: Finding, replaced: Sequence[str] | None) -> str:
     where it would not be what Claude wrote: without such lines, with line ends that GitLab would
     mix (it takes the last one's only), or with signs that nobody sees.
     """
-    said = quiet(_headed(f"**{finding.severity}**:", finding.text))
+    # What `quiet` takes away may have hidden a suggestion's word.
+    said = _FENCE.sub(r"\1", quiet(_headed(f"**{finding.severity}**:", finding.text)))
     if finding.suggestion is None:
         return said
     lines = finding.suggestion.split("\n")
     if replaced and not (len(lines) > 1 and any(each.endswith("\r") for each in replaced)):
         block = _block(finding.suggestion, f"suggestion:-{len(replaced) - 1}+0")
-        if quiet(block) == block and lines != [each.rstrip("\r") for each in replaced]:
-            return f"{said}\n\n{block}"
-    return f"{said}\n\n{quiet(_block(finding.suggestion))}"
+        whole = quiet(f"{said}\n\n{block}")  # a quote that the text opens may end in the code
+        if whole.endswith(f"\n\n{block}") and lines != [each.rstrip("\r") for each in replaced]:
+            return whole
+    return quiet(f"{said}\n\n{_block(finding.suggestion)}")
 
 
 def listed(finding: Finding) -> str:

@@ -34,7 +34,10 @@ _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 # Ends at which the project is known, or was not proved to be what the delivery says.
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
-_MAYBE_FORGED = (Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN)
+_MAYBE_FORGED = (
+    *(Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN),
+    Reason.PROJECT_NOT_ALLOWED,
+)
 _UNREADABLE = (Reason.RECORD_UNREADABLE, Reason.REQUEST_UNREADABLE)
 # Seconds after which a version may have been deployed that can read it.
 _ROLLOUT = 30.0
@@ -352,6 +355,9 @@ class Attempt:
             confirmed = confirm(self._request, services.gitlab, services.settings, services.now())
         except GitLabError as error:
             raise self._absent(error, Reason.NOTE_CHANGED) from error
+        event = confirmed.request.event  # of a path the delivery had only claimed
+        if not services.settings.serves(event.project_id, event.project_path):
+            raise Stop(Reason.PROJECT_NOT_ALLOWED)
         if confirmed.request.event.internal and not services.settings.serve_confidential:
             raise Stop(Reason.CONFIDENTIAL_OFF)
         self._request = confirmed.request

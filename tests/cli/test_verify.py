@@ -14,6 +14,7 @@ from job.claude import Result
 from job.provenance import statement, trailers
 from job.request import Request
 from shared.contract import marks, provenance
+from shared.installation.settings import Settings
 from tests.support.fakes import settings
 from tests.support.operator_scene import Scene
 
@@ -32,6 +33,7 @@ def flow() -> dict[str, Any]:
         "nonce": "n" * 32,
         "context": {
             "project": {"id": 7},
+            "issue": {"iid": 5},
             "note": {"id": 9},
             "author": {"id": ADA, "username": "ada", "access_level": 30},
         },
@@ -54,7 +56,7 @@ class GitLab:
         self.statement = json.loads(statement(request, RESULT, SHA, JOB))
         self.answers: dict[str, Any] = {
             "/user": {"id": BOT},
-            "/p": {"id": 7},
+            "/p": {"id": 7, "path_with_namespace": "group/app"},
             f"/p/repository/commits/{SHA}": {"id": SHA, "message": message},
             "/p/issues/5/notes": [asked, {"id": 10, "author": {"id": BOT}, "body": reply}],
             "/p/issues/5/notes/9": asked,
@@ -83,10 +85,10 @@ def check(
     told: dict[str, Any] | None = None,
     keys: tuple[str, ...] = (KEY,),
     sha: str = SHA,
-    **of_settings: str,
+    read: Settings | None = None,
 ) -> tuple[int, str]:
     lines: list[str] = []
-    asked = verify.Asked(gitlab, "/p", sha, told, keys, settings(**of_settings))
+    asked = verify.Asked(gitlab, "/p", sha, told, keys, read or settings())
     return verify.verify(asked, lines.append), "\n".join(lines)
 
 
@@ -105,7 +107,8 @@ def test_the_statement_stands_in_for_what_gitlab_has_forgotten() -> None:
     gitlab = GitLab()
     gitlab.answers["/p/pipelines/7/variables"] = []
     assert "pipeline" in check(gitlab)[1].rpartition("✘")[2]
-    assert check(gitlab, gitlab.statement)[0] == 0
+    status, shown = check(gitlab, gitlab.statement)
+    assert (status, "✔ pipeline" in shown, "? pipeline" in shown) == (0, False, True)
     del gitlab.answers["/p/pipelines/7"]
     assert check(gitlab, gitlab.statement)[0] == 0
 
@@ -122,6 +125,13 @@ def changed(path: str, old: str, new: str) -> Change:
 def unsealed() -> list[dict[str, str]]:
     sent = {name: value for name, value in flow().items() if name != provenance.SEAL}
     return [{"key": "TRIGGER_PAYLOAD", "value": json.dumps({"ai_flow": sent})}]
+
+
+def moved(gitlab: GitLab) -> None:
+    """Let the commit and the reply name another thread than the request."""
+    gitlab.change(COMMIT, "issues/5", "issues/6")
+    for path in (NOTES, NOTE):
+        gitlab.answers[path.replace("5", "6", 1)] = gitlab.answers[path]
 
 
 BROKEN: list[tuple[str, Change]] = [
@@ -147,6 +157,7 @@ BROKEN: list[tuple[str, Change]] = [
     ("request", changed(PAYLOAD, '\\"seal\\": ', '\\"seel\\": ')),
     ("seal", lambda gitlab: gitlab.answers.update({PAYLOAD: unsealed()})),
     ("request", changed("/p", "7", "8")),
+    ("request", moved),
     ("note", lambda gitlab: gitlab.answers.pop(NOTE)),
     ("note", changed(NOTE, '"id": 42', '"id": 43')),
     ("note", changed(NOTE, "mend it", "mend them")),
@@ -204,10 +215,10 @@ def test_a_pipeline_of_a_runner_project_is_found_there(runner: str) -> None:
     for part in ("", "/variables"):
         gitlab.answers[f"{home}/pipelines/7{part}"] = gitlab.answers.pop(f"/p/pipelines/7{part}")
     assert check(gitlab)[0] == 1
-    status, shown = check(gitlab, RUNNER_PROJECT=runner)
+    status, shown = check(gitlab, read=settings(RUNNER_PROJECT=runner))
     assert status == 0, shown
     gitlab.change(f"{home}/pipelines/7", "trigger", "web")
-    assert "✘ pipeline" in check(gitlab, RUNNER_PROJECT=runner)[1]
+    assert "✘ pipeline" in check(gitlab, read=settings(RUNNER_PROJECT=runner))[1]
 
 
 @pytest.mark.parametrize("sha", ["../../user", "main", "c" * 6, "--x"])

@@ -104,6 +104,21 @@ def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> N
     assert not made.private.exists()
 
 
+def test_what_a_killed_job_left_is_gone_but_not_what_a_neighbour_works_with(
+    workspace: Path,
+) -> None:
+    (workspace.parent / f"{workspace.name}-x").mkdir()
+    jobs = [
+        artifacts.folders(workspace),
+        artifacts.folders(workspace.parent / f"{workspace.name}-x"),
+    ]
+    killed, neighbour = [job.__enter__() for job in jobs]
+    (killed.claude / "of another project").touch()
+    with artifacts.folders(workspace):
+        assert not killed.claude.parent.exists()
+        assert neighbour.claude.is_dir()
+
+
 def test_result_and_transcript_hold_no_secret(workspace: Path) -> None:
     failure = Failure(Reason.MAX_TURNS, limit=3)
     result = Result("canary-secret", 3, 0.5, {"Bash": 2}, "s", failure)

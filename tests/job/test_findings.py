@@ -80,6 +80,11 @@ def test_a_suggestion_is_one_only_where_it_would_be_committed_to_the_letter(
         ("<!-- gitlab-claude-trigger finding=a-b-1 -->", "&lt;!-- gitlab"),
         ("```suggestion:-9+9\nevil\n```", "```\nevil\n```"),
         ("> ~~~suggestion\nevil", "\\~\\~\\~"),
+        ("x\n\n```\u200bsuggestion:-9+9\nevil\n```", "```\nevil\n```"),
+        ("x\n\n\u200b```suggestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```sug\u200bgestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```\x0csuggestion\nevil\n```", "```\nevil\n```"),
+        ("x\n\n```!suggestion\nevil\n```", "```\nevil\n```"),
         ("ask @all", "@\u200ball"),
     ],
 )
@@ -87,6 +92,16 @@ def test_nothing_in_a_finding_acts(text: str, shown: str) -> None:
     body = findings.body(read(text=text), ["x"])
     assert shown in body
     assert "suggestion" not in body
+
+
+@pytest.mark.parametrize("replaced", [["x"], None])
+def test_a_quote_that_the_text_opens_does_not_end_in_the_code(replaced: list[str] | None) -> None:
+    found = read(text=">>>\nx", suggestion=">>>\n\n/merge\n@all")
+    assert findings.body(found, replaced) == (
+        "**major**:\n\n>>>\nx\n\n```\n\u2060>>>\n\n/merge\n@all\n```"
+    )
+    inside = read(text=">>>\nx", suggestion="a")
+    assert ("suggestion" in findings.body(inside, replaced)) is bool(replaced)
 
 
 def test_a_digest_is_of_the_words() -> None:

@@ -40,6 +40,10 @@ def test_what_was_asked_by_no_comment_names_the_thread_or_nothing() -> None:
 def test_who_may_not_see_the_question_is_not_told_who_asked_it_or_where() -> None:
     internal = Audience(internal=True, push=True)
     assert provenance.trailers(ASKED, internal, RESULT, JOB) == MADE
+    guessed = {name: value for name, value in FLOW.items() if name != "nonce"}
+    of_another = ASKED._replace(flow=guessed)  # whose digest would tell what was asked
+    assert provenance.trailers(of_another, internal, RESULT, JOB) == MADE[:-1]
+    assert len(provenance.trailers(of_another, Audience(), RESULT, JOB)) == 6
     private = Audience(internal=True, private=True)
     assert len(provenance.trailers(ASKED, private, RESULT, JOB)) == 6
 

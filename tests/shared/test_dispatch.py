@@ -134,6 +134,17 @@ def test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one
     assert stage.dispatch() is Reason.TRIGGERED
 
 
+@pytest.mark.parametrize("path", ["team/app", "group/app"])
+def test_a_project_is_served_by_gitlab_s_path_not_by_the_delivery_s(path: str) -> None:
+    stage = Stage(ALLOWED_PROJECTS="team/*", RUNNER_PROJECT="team/claude-runner")
+    runner = Project(70, "team/claude-runner", "trunk", public=False)
+    stage.gitlab.projects = [Project(7, path, "main", public=False), runner]
+    served = path == "team/app"
+    reason = Reason.TRIGGERED if served else Reason.PROJECT_NOT_ALLOWED
+    assert stage.dispatch(run(NOTE._replace(project_path="team/app"))) is reason
+    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == served
+
+
 def test_a_lie_leaves_a_run_that_is_under_way_as_it_was(stage: Stage) -> None:
     stage.gitlab.faults["reply"] = [GitLabError(503)]
     stage.retried()
