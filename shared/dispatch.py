@@ -10,11 +10,10 @@ from typing import NamedTuple
 from shared import thread_commands
 from shared.contract import marks
 from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
-from shared.gitlab.values import GitLabError, Pipeline, Progress, Project
+from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.incoming import mention
-from shared.installation.secrets import GitLabSecrets, speaks_for
+from shared.installation.secrets import speaks_for
 from shared.log_fields import entry, severity
-from shared.outcome import messages
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import payload, refusals, replies
 from shared.outgoing.context import context
@@ -29,13 +28,15 @@ from shared.runs.request import RunRequest, TrackRequest, Unread
 from shared.runs.shapes import ShapeError
 from shared.services import Services
 from shared.track import track
+from shared.trigger import Trigger, home_of, shown
 
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
 # Ends at which the project is known, or was not proved to be what the delivery says.
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (
-    *(Reason.TOKEN_NOT_FOR_PROJECT, Reason.PROJECT_NOT_SEEN),
+    Reason.TOKEN_NOT_FOR_PROJECT,
+    Reason.PROJECT_NOT_SEEN,
     Reason.PROJECT_NOT_ALLOWED,
 )
 _UNREADABLE = (Reason.RECORD_UNREADABLE, Reason.REQUEST_UNREADABLE)
@@ -308,7 +309,7 @@ class Attempt:
             found = self._services.gitlab.find_pipeline(
                 record.runs_in, record.nonce or request.id, record.since
             )
-            return found and self._shown(found)
+            return found and shown(found, record)
         except GitLabError as error:
             if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
                 raise Stop(Reason.UNCERTAIN) from error
@@ -435,89 +436,19 @@ class Attempt:
         """Show 👀, gather what the job is to know, and trigger."""
         request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
-        home = self._home()
+        home = home_of(self._request.event, services)
         self._award("eyes")
         known = context(confirmed._replace(request=request), role, services)
         record = self._lease.record.understood(self._request, work.options, request)
         seed = f"{request.id}|{services.now()}"
         nonce = record.nonce or services.secrets.get().nonce(seed)
         body = payload.body(request, work.options, work.instruction, known, settings, nonce=nonce)
+        if home:
+            body = payload.elsewhere(body, request, home.default_branch)
         body = services.secrets.get().sealed(body)
         # Both are written before the call leaves.
         self._lease.record = record._replace(nonce=nonce, home=home.id if home else 0)
-        if home:
-            return self._trigger_at(home, payload.elsewhere(body, request, home.default_branch))
-        try:
-            return self._trigger(body)
-        except Stop as error:
-            if error.reason is not Reason.VARIABLES_FORBIDDEN:
-                raise
-        # Our own job needs no pipeline variables; a job that waits for them does not run.
-        without = {name: value for name, value in body.items() if name != "variables"}
-        try:
-            return self._trigger(without)
-        except Stop as refusal:
-            if refusal.reason is not Reason.NO_JOB:
-                raise
-            raise Stop(Reason.VARIABLES_FORBIDDEN) from refusal
-
-    def _home(self) -> Project | None:
-        """Return the private project that runs the job, None where the asking project does."""
-        event, services = self._request.event, self._services
-        name = services.settings.runner_of(event.project_id, event.project_path)
-        if not name:
-            return None
-        try:
-            home = services.gitlab.project(name)
-        except GitLabError as error:
-            raise refusals.unavailable(error) from error
-        if home is None:
-            raise Stop(Reason.RUNNER_NOT_SEEN)
-        if home.id == event.project_id:
-            raise Stop(Reason.RUNNER_ASKS)
-        if home.public:
-            raise Stop(Reason.RUNNER_NOT_PRIVATE)
-        if not home.default_branch:
-            raise Stop(Reason.REPOSITORY_EMPTY, messages.IN_RUNNER)
-        return home
-
-    def _trigger_at(self, home: Project, body: dict[str, object]) -> Pipeline:
-        """Trigger in a runner project; what it refuses with is told to be about that one."""
-        try:
-            return self._shown(self._trigger(body, home))
-        except Stop as refusal:
-            raise Stop(refusal.reason, messages.IN_RUNNER) from refusal
-
-    def _shown(self, pipeline: Pipeline) -> Pipeline:
-        """Return a pipeline as the thread may see it: of a runner project, without its address."""
-        return pipeline._replace(url="") if self._lease.record.home else pipeline
-
-    def _trigger(self, body: dict[str, object], home: Project | None = None) -> Pipeline:
-        """Trigger with the project's token; one that GitLab does not know may have been rotated."""
-        event, secrets = self._request.event, self._services.secrets.get()
-        where = (home.id, home.path) if home else (event.project_id, event.project_path)
-        try:
-            return self._call_trigger(secrets, body, *where)
-        except Stop as error:
-            rotated = self._services.secrets.get(fresh=True)
-            if error.reason is not Reason.TRIGGER_TOKEN_REJECTED or rotated is secrets:
-                raise
-        return self._call_trigger(rotated, body, *where)
-
-    def _call_trigger(
-        self, secrets: GitLabSecrets, body: dict[str, object], project_id: int, path: str
-    ) -> Pipeline:
-        lease = self._lease
-        token = secrets.trigger_token(project_id, path)
-        if token is None:
-            raise Stop(Reason.TRIGGER_TOKEN_MISSING)
-        lease.write(lease.record.triggering(self._services.now()))
-        try:
-            return self._services.gitlab.trigger(project_id, token, body)
-        except GitLabError as error:
-            if not error.unsure:
-                lease.write(lease.record.not_triggered())
-            raise refusals.refused(error) from error
+        return Trigger(self._request, self._lease, services).pipeline(body, home)
 
     def _award(self, emoji: str) -> None:
         try:

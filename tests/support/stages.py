@@ -6,6 +6,7 @@ from shared.dispatch import dispatch
 from shared.incoming.delivery import Delivery
 from shared.outcome.reasons import Reason, Retry
 from shared.receive import Answer, receive
+from shared.runs.record import Record
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 from shared.sweep import Swept, sweep
@@ -52,6 +53,12 @@ class Stage:
         with pytest.raises(Retry) as retry:
             self.dispatch()
         return retry.value
+
+    def record(self) -> Record:
+        """Return the run's record."""
+        record = self.records.run(fakes.run().id)
+        assert record
+        return record
 
     def track(self, pipeline_id: int = 1, *, last: bool = False) -> Reason:
         return track(TrackRequest(7, pipeline_id), self.services, last=last)

@@ -193,8 +193,8 @@ JOB_THREATS = (
             "job/test_home.py::test_a_request_for_another_than_the_environment_s_project_is_refused",
             "job/test_home.py::test_what_keeps_it_from_serving_is_told_with_the_cure",
             "job/test_home.py::test_a_checkout_in_the_way_is_never_worked_on",
-            "shared/test_dispatch.py::test_a_runner_project_that_cannot_serve_starts_nothing",
-            "shared/test_dispatch.py::test_who_asked_is_shown_no_address_of_the_runner_project",
+            "shared/test_trigger.py::test_a_runner_project_that_cannot_serve_starts_nothing",
+            "shared/test_trigger.py::test_who_asked_is_shown_no_address_of_the_runner_project",
         ),
     ),
 )

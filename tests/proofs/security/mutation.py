@@ -43,11 +43,14 @@ TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "runs.access": (("shared/runs/test_access.py",),),
     "outgoing.payload": (
         (_PAYLOAD, *(f"--deselect=tests/{_PAYLOAD}::{test}" for test in _SLOW)),
-        ("shared/test_dispatch.py",),
+        ("shared/test_dispatch.py", "shared/test_trigger.py"),
         tuple(f"{_PAYLOAD}::{test}" for test in _SLOW),
     ),
     "outgoing.refusals": (("shared/outgoing/test_refusals.py",),),
-    "outgoing.replies": (("shared/outgoing/test_replies.py",), ("shared/test_dispatch.py",)),
+    "outgoing.replies": (
+        ("shared/outgoing/test_replies.py",),
+        ("shared/test_dispatch.py", "shared/test_trigger.py"),
+    ),
 }
 
 
