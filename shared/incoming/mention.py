@@ -12,7 +12,7 @@ from itertools import islice
 from shared.incoming import opening
 
 _NOTE = b'{"object_kind":"note"'
-_MOST, _MOST_SHOWN = 20_000, 8_200  # mentions looked at and cut out: a prompt holds no more
+_MOST, _MOST_SHOWN = 10_000, 8_200  # mentions looked at and cut out: a prompt holds no more
 _NO_WORD = re.compile(r"[^\n\w]*+")
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
