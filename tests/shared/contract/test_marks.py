@@ -64,3 +64,38 @@ def test_the_version_that_wrote_a_reply_stands_where_no_other_version_looks() ->
     worked = body.replace(OF_RUN, f"{push}\n{ENDED}\n{OF_RUN}")
     assert marks.pushed(worked) == "a" * 40
     assert (marks.has_answer(worked), marks.pipeline_of(worked)) == (True, "3")
+
+
+COMMIT = "5f3a" * 10
+OF_COMMIT = f"<!-- gitlab-claude-pushed {COMMIT} -->"
+
+
+def test_our_part_of_a_text_that_people_edit_is_between_marks() -> None:
+    assert marks.of_part("5f3a") == "<!-- gitlab-claude-trigger part=5f3a -->"
+    assert marks.OURS == "<!-- gitlab-claude-trigger -->"
+
+
+@pytest.mark.parametrize("last", [WORKING, ENDED])
+def test_what_a_job_has_pushed_is_told_by_the_marks_at_the_end(last: str) -> None:
+    assert marks.of_push(COMMIT) == OF_COMMIT
+    assert marks.pushed(f"Done.\n\n{OF_COMMIT}\n{last}\n{OF_RUN}\n") == COMMIT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        f"Done.\n{OF_COMMIT}\n{ENDED}\n{OF_RUN}",
+        f"Done.\n\n{OF_COMMIT}\n{OF_RUN}",
+        f"Done.\n\n{OF_COMMIT}\n{ENDED}\n{OF_RUN}\n\nAnd more.",
+        f"Done.\n\n<!-- gitlab-claude-pushed {COMMIT[1:]} -->\n{ENDED}\n{OF_RUN}",
+        f"Done.\n\n<!-- gitlab-claude-pushed {'a' * 65} -->\n{ENDED}\n{OF_RUN}",
+    ],
+)
+def test_no_other_place_tells_of_a_push(body: str) -> None:
+    assert marks.pushed(body) == ""
+
+
+def test_whose_reply_it_is_is_told_by_the_mark_at_its_end() -> None:
+    assert marks.run_of(f"Done.\n{OF_RUN}\n") == RUN
+    assert marks.run_of(f"{OF_RUN}\nDone.") == marks.run_of("") == ""
