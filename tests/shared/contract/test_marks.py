@@ -52,6 +52,7 @@ def test_a_job_s_last_mark_counts() -> None:
 
 def test_a_finding_is_told_by_the_mark_at_its_end() -> None:
     mark = "<!-- gitlab-claude-trigger finding=5f3a-0b1c-2 -->"
+    assert marks.of_finding("5f3a", "0b1c", 2) == mark
     assert marks.finding(f"Text.\n\n{mark}") == ("5f3a", "0b1c", 2)
     assert marks.finding(f"{mark}\n\nText.") is None
     assert marks.has_answer(f"Text.\n\n{mark}")  # the next run is to know what was found

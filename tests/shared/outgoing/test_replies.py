@@ -327,3 +327,23 @@ def test_cancelled_names_what_was_and_what_could_not_be() -> None:
         f"Cancelled: {LINK}. GitLab does not let our token cancel pipeline 14. "
         f"A member who may run pipelines on that branch can.\n\n{MARK}"
     )
+
+
+def test_what_waited_is_said_not_to_start() -> None:
+    told = replies.cancelled(RUN, [PIPELINE], [], waiting=True)
+    assert told == f"Cancelled: {LINK}. What waited for its turn here will not start.\n\n{MARK}"
+
+
+@pytest.mark.parametrize(("turn", "time"), [(0, "00:00"), (1, "00:01"), (60, "00:01")])
+def test_a_run_that_waits_starts_at_a_full_minute_and_not_before_its_turn(
+    turn: int, time: str
+) -> None:
+    assert f"at 1970-01-01 {time} UTC" in replies.waits(RUN, Reason.DAY_LIMIT, turn)
+
+
+@pytest.mark.parametrize(
+    "status", ["created", "pending", "preparing", "scheduled", "waiting_for_resource"]
+)
+def test_while_claude_s_job_waits_the_pipeline_is_queued_whatever_else_runs(status: str) -> None:
+    running = at("running", jobs=(other("running"), claude(status, began=False)))
+    assert moved(running).startswith(QUEUED)
