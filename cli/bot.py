@@ -10,6 +10,7 @@ user like any other: it becomes a member only when it is made one.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cli.api import MAINTAINER, Api
 from cli.connection import Connection, Json
@@ -60,20 +61,17 @@ def _check_others(connection: Connection, *, own_bot: bool) -> None:
 
 
 def _make(connection: Connection) -> bool:
-    name = connection.bot_name
-    what = f"access token {name} of {connection.name}: Maintainer, api and write_repository"
-    try:
-        return connection.act(f"{what}, {_DAYS} days", lambda: _access_token(connection))
-    except GitLabError as error:
-        if error.status not in _REFUSED:
-            raise
-    what = f"service account {name} of {connection.name}, api and write_repository"
-    try:
-        return connection.act(f"{what}, {_DAYS} days", lambda: _service_account(connection))
-    except GitLabError as error:
-        if error.status not in _REFUSED:
-            raise
-        raise Unusable(_who_can(connection)) from error
+    named = f"{connection.bot_name} of {connection.name}"
+    for what, make in (
+        (f"access token {named}: Maintainer, api and write_repository", _access_token),
+        (f"service account {named}, api and write_repository", _service_account),
+    ):
+        try:
+            return connection.act(f"{what}, {_DAYS} days", partial(make, connection))
+        except GitLabError as error:
+            if error.status not in _REFUSED:
+                raise
+    raise Unusable(_who_can(connection))
 
 
 def _access_token(connection: Connection) -> None:

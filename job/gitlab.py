@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from shared.contract.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _TIMEOUT, _LAST_TIMEOUT = 20.0, 3.0  # seconds
 _ATTEMPTS = 4
@@ -96,15 +96,15 @@ class GitLab:
         """`DELETE` below the project."""
         self._call("DELETE", f"{self._project}/{path}")
 
-    def pages(self, path: str, most: int, **query: object) -> list[Any]:
-        """`GET` a list below the project, of at most so many pages of 100."""
-        found: list[Any] = []
+    def pages(self, path: str, most: int, **query: object) -> Iterator[Any]:
+        """`GET` a list below the project, page by page, of at most so many pages of 100."""
         for page in range(1, most + 1):
             items = self.get(path, per_page=100, page=page, **query)
-            found += items if isinstance(items, list) else []
-            if not isinstance(items, list) or len(items) < 100:  # noqa: PLR2004  a page
-                break
-        return found
+            if not isinstance(items, list):
+                return
+            yield from items
+            if len(items) < 100:  # noqa: PLR2004  a page
+                return
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         return _parsed(self._send(method, path, body))

@@ -159,10 +159,10 @@ def remark(left: Sequence[Left]) -> str:
     return messages.REMARK_LEFT.format(files=listed(shown))
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first ten names of a list, and how many more there are."""
-    more = messages.MORE_LEFT.format(count=len(names) - _MOST_NAMED)
-    return ", ".join([*names[:_MOST_NAMED], *([more] if names[_MOST_NAMED:] else [])])
+def listed(names: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = messages.MORE_LEFT.format(count=len(names) - most)
+    return ", ".join([*names[:most], *([more] if names[most:] else [])])
 
 
 def archive(left: Sequence[Left], folder: Path, without: Callable[[str], str]) -> bytes:

@@ -31,7 +31,7 @@ _LONGEST_STATE = 20
 _PART = re.compile(re.escape(marks.of_part("0")).replace("0", "([0-9a-f]{64})"))
 _MOST_MARKS = 10  # code in an answer, and people, may show our marks
 _NOT_SHOWN = range(400, 500)
-_PAGE, _MOST_PAGES = 100, 50  # of our open merge requests
+_MOST_PAGES = 50  # of our open merge requests
 
 
 class Summary(NamedTuple):
@@ -135,15 +135,10 @@ def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:
     A second request in an issue goes on where the first ended. `own` is our user's id. Raise
     GitLabError if GitLab does not list them.
     """
-    for page in range(1, _MOST_PAGES + 1):
-        query = {"state": "opened", "author_id": own, "per_page": _PAGE, "page": page}
-        found = gitlab.get("merge_requests", **query) or []
-        for each in found:
-            by_us = (each.get("author") or {}).get("id") == own
-            if by_us and str(each.get("source_branch", "")).startswith(prefix):
-                return dict(each)
-        if len(found) < _PAGE:
-            break
+    for each in gitlab.pages("merge_requests", _MOST_PAGES, state="opened", author_id=own):
+        by_us = (each.get("author") or {}).get("id") == own
+        if by_us and str(each.get("source_branch", "")).startswith(prefix):
+            return dict(each)
     return None
 
 

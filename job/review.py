@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from job import findings, lines, messages, prompt, told
+from job import findings, left, lines, messages, prompt, told
 from job.gitlab import GitLab, GitLabError
 from shared.contract import marks
 from shared.contract.ai_flow import MERGE_REQUEST, REVIEW
@@ -217,13 +217,13 @@ class Review:
             "binary": messages.REVIEW_BINARY,
             "unchanged": messages.REVIEW_UNCHANGED,
         }
-        left = {diff.new_path: why[diff.why] for diff in self._diffs if diff.why}
+        out = {diff.new_path: why[diff.why] for diff in self._diffs if diff.why}
         for diff in self._diffs:
             if not diff.why and diff.new_path.encode() not in self._seen.diff:
-                left[diff.new_path] = messages.REVIEW_BEYOND
+                out[diff.new_path] = messages.REVIEW_BEYOND
         known = {diff.new_path for diff in self._diffs}
         skipped = [path for path in self._found.not_reviewed if path in known]
-        return {**left, **dict.fromkeys(skipped, messages.REVIEW_SKIPPED)}
+        return {**out, **dict.fromkeys(skipped, messages.REVIEW_SKIPPED)}
 
     def _said(self, why: str) -> str:
         parts = [why] if why else []
@@ -236,12 +236,12 @@ class Review:
         if self._rest:
             parts += [messages.REVIEW_REST, *map(findings.listed, self._rest)]
         if self._diffs:
-            left = self._left_out()
-            seen = len(self._diffs) - len(left)
+            out = self._left_out()
+            seen = len(self._diffs) - len(out)
             looked = messages.REVIEW_LOOKED.format(
                 count=seen, all=len(self._diffs), commit=self._seen.head[:8]
             )
-            parts.append(looked if not left else f"{looked} {_not_looked(left)}")
+            parts.append(looked if not out else f"{looked} {_not_looked(out)}")
         return "\n\n".join(parts)
 
 
@@ -251,9 +251,6 @@ def _replaced(finding: Finding, span: Sequence[Line]) -> list[str] | None:
     return [line.text for line in span] if whole else None
 
 
-def _not_looked(left: Mapping[str, str]) -> str:
-    named = [f"`{path.replace('`', chr(39))}` ({why})" for path, why in left.items()]
-    more = len(named) - _MOST_NAMED
-    if more > 0:
-        named[_MOST_NAMED:] = [messages.MORE_LEFT.format(count=more)]
-    return messages.REVIEW_NOT_LOOKED.format(files=", ".join(named))
+def _not_looked(why: Mapping[str, str]) -> str:
+    named = [f"`{path.replace('`', chr(39))}` ({each})" for path, each in why.items()]
+    return messages.REVIEW_NOT_LOOKED.format(files=left.listed(named, _MOST_NAMED))

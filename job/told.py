@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job.findings import digest
-from job.lines import OLD
+from job.lines import NEW, OLD
 from shared.contract import marks
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def read(discussions: Iterable[Mapping[str, Any]], own: object) -> list[Told]:
                 span=mark[2],
                 paths=frozenset(str(at.get(name)) for name in ("old_path", "new_path")),
                 path=str(at.get("new_path")),
-                side="new" if new else OLD,
+                side=NEW if new else OLD,
                 line=int(new or at.get("old_line") or 0),
                 head=str(at.get("head_sha")),
                 alone=not others,

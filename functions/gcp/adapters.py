@@ -117,8 +117,8 @@ def log(severity: str, fields: Mapping[str, object]) -> None:
 
     https://cloud.google.com/logging/docs/structured-logging
     """
-    told = {"message": str(fields.get("reason")), **fields, "version": VERSION}
-    line = {"severity": severity, **told}
+    message = str(fields.get("reason"))
+    line = {"severity": severity, "message": message, **fields, "version": VERSION}
     print(json.dumps(line), flush=True)  # noqa: T201
 
 

@@ -87,7 +87,7 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
 
     The Markdown of a text without any phrase is not read.
     """
-    spans = [mention.span() for mention in islice(_pattern(phrases).finditer(text), _MOST)]
+    spans = _spans(text, phrases)
     if not spans:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
@@ -131,9 +131,11 @@ def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:
     """
     if not _find(text, phrases):
         return text
-    return _cut(
-        text, [mention.span() for mention in islice(_pattern(phrases).finditer(text), _MOST)]
-    )
+    return _cut(text, _spans(text, phrases))
+
+
+def _spans(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
+    return [mention.span() for mention in islice(_pattern(phrases).finditer(text), _MOST)]
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:
