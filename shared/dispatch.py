@@ -178,6 +178,7 @@ class Attempt:
             return Reason.DUPLICATE
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
+        pipeline = record.pipeline
         if record.state is not State.TRIGGERED:
             pipeline = self._lost_pipeline()
             if pipeline is None:
@@ -191,14 +192,16 @@ class Attempt:
                 if turn.at > self._services.now():
                     return self._wait(work, turn)
                 pipeline = self._start(work, confirmed, role)
-            self._list(pipeline)
-            # Whoever was overtaken finds out here, and replies no more.
-            self._lease.write(self._lease.record.triggered(pipeline))
-        else:
-            self._list(record.pipeline)
+        assert pipeline  # noqa: S101  so its state says
+        self._list(pipeline)
+        progress = self._jobs(pipeline)
+        # Whoever was overtaken finds out here, and replies no more.
+        if self._lease.record.state is State.TRIGGERED:
             self._lease.check()
+        else:
+            self._lease.write(self._lease.record.triggered(pipeline))
         self._request = self._lease.record.request
-        return self._acknowledge()
+        return self._acknowledge(progress)
 
     def _prove_project(self) -> None:
         """Raise Stop where the webhook's token is for paths at which GitLab has another project."""
@@ -220,33 +223,34 @@ class Attempt:
         lease.write(lease.record.ended(State.REFUSED, Reason.DUPLICATE))
         return False
 
-    def _list(self, pipeline: Pipeline | None) -> None:
+    def _list(self, pipeline: Pipeline) -> None:
         """List the run's pipeline, so that it can be followed and stopped."""
         services = self._services
-        assert pipeline  # noqa: S101  so its state says
         run, home = self._lease.record.carried_out, self._lease.record.runs_in
         store.add_pipeline(run, home, pipeline.id, services.records, services.now())
         projects.add(home, services.records, services.now(), live=True)
         if home != run.event.project_id:
             projects.add(run.event.project_id, services.records, services.now())
 
-    def _acknowledge(self) -> Reason:
-        """Reply, and end the run that has its pipeline."""
+    def _acknowledge(self, progress: Progress | None) -> Reason:
+        """Reply, and end the run that has its pipeline, which was found as `progress` says."""
         request, record = self._request, self._lease.record
         assert record.pipeline  # noqa: S101  so its state says
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
-        text = replies.started(request.id, record.pipeline, understood, self._jobs(record.pipeline))
+        text = replies.started(request.id, record.pipeline, understood, progress)
         reply_id = self._reply(text, checked=True)
         replied = record._replace(reply_id=reply_id)
         self._lease.write(replied.ended(State.FINISHED, Reason.TRIGGERED))
         return Reason.TRIGGERED
 
     def _jobs(self, pipeline: Pipeline) -> Progress | None:
-        """Return the pipeline with its jobs; None where GitLab does not tell, or nobody may see."""
+        """Return a new pipeline with its jobs; None where GitLab hides them, or nobody may see."""
         record, gitlab = self._lease.record, self._services.gitlab
         with suppress(GitLabError):
-            return None if record.home else gitlab.progress(record.runs_in, pipeline.id)
+            if not record.home:
+                jobs = gitlab.jobs(record.runs_in, pipeline.id)
+                return Progress(replies.MADE[0], duration=0, created_at=0.0, jobs=jobs)
         return None
 
     def _answer(self, work: Work) -> Reason:
@@ -437,7 +441,7 @@ class Attempt:
         request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
         home = home_of(self._request.event, services)
-        self._award("eyes")
+        award_id = self._award("eyes") or self._lease.record.award_id
         known = context(confirmed._replace(request=request), role, services)
         record = self._lease.record.understood(self._request, work.options, request)
         seed = f"{request.id}|{services.now()}"
@@ -447,16 +451,20 @@ class Attempt:
             body = payload.elsewhere(body, request, home.default_branch)
         body = services.secrets.get().sealed(body)
         # Both are written before the call leaves.
-        self._lease.record = record._replace(nonce=nonce, home=home.id if home else 0)
+        self._lease.record = record._replace(
+            nonce=nonce, home=home.id if home else 0, award_id=award_id
+        )
         return Trigger(self._request, self._lease, services).pipeline(body, home)
 
-    def _award(self, emoji: str) -> None:
+    def _award(self, emoji: str) -> int:
+        """Return the award's id, 0 where it is not known."""
         try:
-            self._services.gitlab.award(self._request.event, emoji)
+            return self._services.gitlab.award(self._request.event, emoji)
         except GitLabError as error:  # a missing reaction stops nobody
             reason, cause = Reason.GITLAB_UNAVAILABLE, str(error)
             told = entry(reason, self._request, error="award", status=error.status, cause=cause)
             self._services.log("WARNING", told)
+            return 0
 
     def _reply(self, text: str, *, keep_existing: bool = False, checked: bool = False) -> int:
         """Reply once and return the note's id, 0 where nobody can be told.

@@ -22,6 +22,7 @@ _VERDICTS = {
     **dict.fromkeys(["success", "beside"], "white_check_mark"),
     **dict.fromkeys(["failed", "timed_out", "not_started"], "x"),
 }
+_SEEN = "eyes"
 _REACTIONS = tuple(dict.fromkeys(_VERDICTS.values()))
 _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
@@ -92,7 +93,7 @@ class _Following:
             self._wrote = False
             ours = self._edit_reply(progress)
             # What was written may be older than what another attempt wrote meanwhile.
-            before, progress = progress, self._progress() if self._wrote else progress
+            before, progress = progress, self._progress(progress) if self._wrote else progress
             if progress == before:
                 self._remember(progress, ours=ours)
                 return
@@ -102,21 +103,22 @@ class _Following:
         if progress.over:
             verdict = _VERDICTS.get(replies.state_of(progress, self._services.now()))
             former = [each for each in _REACTIONS if self._again and each != verdict]
-            self._react(verdict, "eyes", *former)
+            self._react(verdict, _SEEN, *former)
             self._remember(progress, ours=ours)
             self._end()
 
-    def _progress(self) -> Progress | None:
+    def _progress(self, before: Progress | None = None) -> Progress | None:
         """Return where the pipeline stands, None where a replica may not have heard of it yet."""
         services = self._services
-        progress = services.gitlab.progress(self._home, self._pipeline.id)
+        gitlab, here = services.gitlab, (self._home, self._pipeline.id)
+        progress = gitlab.progress_after(*here, before) if before else gitlab.progress(*here)
         return progress or (None if self._record.is_news(services.now()) else _GONE)
 
     def _begin_again(self) -> None:
         run, records, now = self._record.carried_out, self._services.records, self._services.now()
         store.add_pipeline(run, self._home, self._pipeline.id, records, now)
         projects.add(self._home, records, now, live=True)
-        self._react("eyes", *_REACTIONS)
+        self._react(_SEEN, *_REACTIONS)
 
     def _end(self) -> None:
         services = self._services
@@ -170,7 +172,8 @@ class _Following:
             if emoji:
                 gitlab.award(self._event, emoji)
             for each in former:
-                gitlab.withdraw(self._event, each)
+                award_id = self._record.award_id if each == _SEEN else 0
+                gitlab.withdraw(self._event, each, award_id)
         except GitLabError as error:  # a missing reaction stops nobody
             _warn(self._record, "award", error, self._services)
 

@@ -80,18 +80,37 @@ class Pipelines(Group):
         return known
 
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
-        """`GET …/pipelines/:id`, then its jobs: https://docs.gitlab.com/api/jobs/."""
-        path = f"/projects/{project_id}/pipelines/{pipeline_id}"
-        pipeline = self._client.find(path)
+        """`GET …/pipelines/:id`, then its jobs."""
+        return self._progress(project_id, pipeline_id, None)
+
+    def progress_after(
+        self, project_id: int, pipeline_id: int, before: Progress
+    ) -> Progress | None:
+        """`GET …/pipelines/:id`, then its jobs if it has moved on."""
+        return self._progress(project_id, pipeline_id, before)
+
+    def _progress(
+        self, project_id: int, pipeline_id: int, before: Progress | None
+    ) -> Progress | None:
+        pipeline = self._client.find(f"/projects/{project_id}/pipelines/{pipeline_id}")
         if pipeline is None:
             return None
-        jobs = self._client.page(f"{path}/jobs", per_page=PAGE)
-        counted = (
+        progress = _progress(pipeline)
+        if before and before.status == progress.status:
+            return progress._replace(jobs=before.jobs)
+        return progress._replace(jobs=self.jobs(project_id, pipeline_id))
+
+    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+        """`GET …/pipelines/:id/jobs`, but those whose failure is allowed.
+
+        https://docs.gitlab.com/api/jobs/
+        """
+        path = f"/projects/{project_id}/pipelines/{pipeline_id}/jobs"
+        return tuple(
             _job(job)
-            for job in jobs
+            for job in self._client.page(path, per_page=PAGE)
             if not job.get("allow_failure") or job.get("status") != "failed"
         )
-        return _progress(pipeline)._replace(jobs=tuple(counted))
 
     def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
         """`GET …/pipelines?source=trigger`: newest first, a hundred in a call."""

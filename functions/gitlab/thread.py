@@ -13,30 +13,40 @@ from shared.incoming.event import Event
 class Thread(Group):
     """Our reactions and replies."""
 
-    def award(self, event: Event, emoji: str) -> None:
+    def award(self, event: Event, emoji: str) -> int:
         """`POST …/award_emoji`: https://docs.gitlab.com/api/emoji_reactions/.
 
         GitLab answers 404 for an emoji that is there already, and has none for commits.
         """
+        if event.kind == COMMIT:
+            return 0
         try:
-            if event.kind != COMMIT:
-                self._client.post(_awards(event), {"name": emoji})
+            award = self._client.post(_awards(event), {"name": emoji})
         except GitLabError as error:
             if "already been taken" not in error.message:
                 raise
+            return 0
+        number = award.get("id") if isinstance(award, dict) else None
+        return number if type(number) is int else 0
 
-    def withdraw(self, event: Event, emoji: str) -> None:
+    def withdraw(self, event: Event, emoji: str, award_id: int = 0) -> None:
         """`DELETE …/award_emoji/:id` of our own one: as `award`."""
-        if event.kind == COMMIT:
+        if event.kind == COMMIT or (award_id and self._take_away(event, award_id)):
             return
         own = self._client.own_id()
         for award in list(self._client.pages(_awards(event), {})):
             if award.get("name") == emoji and (award.get("user") or {}).get("id") == own:
-                try:
-                    self._client.delete(f"{_awards(event)}/{integer(award, 'id')}")
-                except GitLabError as error:
-                    if error.status != HTTPStatus.NOT_FOUND:  # somebody was faster
-                        raise
+                self._take_away(event, integer(award, "id"))
+
+    def _take_away(self, event: Event, award_id: int) -> bool:
+        """Tell whether it was there: somebody may have been faster, or put another one since."""
+        try:
+            self._client.delete(f"{_awards(event)}/{award_id}")
+        except GitLabError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def reply(self, event: Event, body: str) -> int:
         """`POST …/discussions/:id/notes`, which inherits the discussion's confidentiality.

@@ -9,6 +9,7 @@ from typing import Protocol
 from shared.gitlab.values import (
     Diff,
     Hook,
+    Job,
     Member,
     Note,
     Pipeline,
@@ -48,11 +49,14 @@ class People(Protocol):
 class Thread(Protocol):
     """What we leave in an event's thread: reactions and replies."""
 
-    def award(self, event: Event, emoji: str) -> None:
-        """Put an emoji, such as `eyes`, on what was written; one that is there already is fine."""
+    def award(self, event: Event, emoji: str) -> int:
+        """Put an emoji, such as `eyes`, on what was written; one that is there already is fine.
 
-    def withdraw(self, event: Event, emoji: str) -> None:
-        """Take our emoji away; one that is not there is fine."""
+        Returns the award's id, 0 if not told.
+        """
+
+    def withdraw(self, event: Event, emoji: str, award_id: int = 0) -> None:
+        """Take our emoji away; one that is not there is fine. Its award's id saves a search."""
 
     def reply(self, event: Event, body: str) -> int:
         """Answer in the event's discussion, internally where it is internal.
@@ -85,6 +89,14 @@ class Pipelines(Protocol):
 
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
         """Return where a pipeline stands; None when it is gone."""
+
+    def progress_after(
+        self, project_id: int, pipeline_id: int, before: Progress
+    ) -> Progress | None:
+        """Return the same right after; jobs of a pipeline that stands as before do so as well."""
+
+    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+        """Return a pipeline's jobs."""
 
     def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
         """Yield a project's triggered pipelines, newest first, without their jobs."""

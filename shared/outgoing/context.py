@@ -81,7 +81,7 @@ def context(confirmed: Confirmed, role: int, services: Services) -> dict[str, ob
     if event.kind == MERGE_REQUEST:
         parts |= _changes(event, reader, services)
     room = min(THREAD, WHOLE - len(safe_json(parts)))
-    thread = _thread(confirmed, room, reader, services)
+    thread = _thread(confirmed, role, room, reader, services)
     parts["thread"] = {"discussion_id": event.discussion_id, **thread}
     parts["unread"] = list(dict.fromkeys(reader.unread))
     return parts | {"untrusted": sorted(_untrusted(parts))}
@@ -168,7 +168,7 @@ def _short(labels: tuple[str, ...]) -> list[str]:
 
 
 def _thread(
-    confirmed: Confirmed, room: int, reader: _Reader, services: Services
+    confirmed: Confirmed, role: int, room: int, reader: _Reader, services: Services
 ) -> dict[str, object]:
     """Return the comments as they stood when the person asked, oldest first.
 
@@ -190,26 +190,33 @@ def _thread(
             break
         kept.append(note)
         texts[note.id] = text
-    roles: dict[int, int] | None = {}
-    discussion: list[int] | None = []
-    if kept:
-        authors = sorted({note.author[0] for note in kept})
-        roles = reader.read("roles", lambda: services.gitlab.roles(event.project_id, authors))
+    roles, discussion = _roles(kept, event, role, reader, services), list[int]()
     if kept and event.discussion_id:
-        discussion = reader.read("discussion", lambda: services.gitlab.discussion(event))
-    notes = [_comment(note, texts[note.id], roles, discussion or []) for note in reversed(kept)]
+        discussion = reader.read("discussion", lambda: services.gitlab.discussion(event)) or []
+    notes = [_comment(note, texts[note.id], roles, discussion) for note in reversed(kept)]
     return {"notes": notes, "cut": cut or read == _NOTES}
 
 
+def _roles(
+    notes: list[Note], event: Event, role: int, reader: _Reader, services: Services
+) -> dict[int, int | None]:
+    """Return the level of each author, None: unread; that of who asks is known."""
+    roles: dict[int, int | None] = {event.author_id: role}
+    others = sorted({note.author[0] for note in notes} - roles.keys())
+    if others:
+        told = reader.read("roles", lambda: services.gitlab.roles(event.project_id, others))
+        roles |= {each: None if told is None else told.get(each, 0) for each in others}
+    return roles
+
+
 def _comment(
-    note: Note, text: str, roles: dict[int, int] | None, discussion: list[int]
+    note: Note, text: str, roles: dict[int, int | None], discussion: list[int]
 ) -> dict[str, object]:
     """Return what the job is told of a comment; `roles` are levels by user id, None: unread."""
     user_id, username = note.author
-    level = None if roles is None else roles.get(user_id, 0)
     return {
         "id": note.id,
-        "author": {"id": user_id, "username": username, "access_level": level},
+        "author": {"id": user_id, "username": username, "access_level": roles[user_id]},
         "created_at": _iso(note.created_at),
         "in_discussion": note.id in discussion,
         "text": text,

@@ -36,14 +36,12 @@ COST = {
     f"GET {ON}": 1,
     f"GET {ON}/notes": 1,
     f"GET {ON}/discussions/:discussion_id": 1,
-    "GET projects/:id/members/all": 1,
     "POST projects/:id/trigger/pipeline": 1,
     f"POST {ON}/discussions/:discussion_id/notes": 1,  # the one note
-    "GET projects/:id/pipelines/:pipeline_id": 4,  # again where something was written, but an end
-    "GET projects/:id/pipelines/:pipeline_id/jobs": 4,
+    "GET projects/:id/pipelines/:pipeline_id": 3,  # again where something was written, but an end
+    "GET projects/:id/pipelines/:pipeline_id/jobs": 3,
     f"GET {ON}/notes/:note_id": 2,
     f"PUT {ON}/notes/:note_id": 2,  # at work, finished; `pending` is what the first reply says
-    f"GET {ON}/notes/:note_id/award_emoji": 1,
     f"DELETE {ON}/notes/:note_id/award_emoji/:award_id": 1,
 }
 
@@ -213,9 +211,8 @@ def test_one_run_costs_so_many_calls_of_each_kind() -> None:
             kind: tally.total - first.get(kind, 0) for kind, tally in day.gitlab.tally().items()
         }
     assert {kind: count for kind, count in second.items() if count} == COST
-    # `GET /user` comes once to a token, a project once in five minutes, and the first comment of a
-    # thread has no others to look up.
-    assert first.keys() - COST.keys() == {"GET user", "GET projects/:id"}
+    # A project comes once in five minutes, and the first comment of a thread has no others.
+    assert first.keys() - COST.keys() == {"GET projects/:id"}
 
 
 def test_runs_at_20_a_minute_meet_no_limit(request: pytest.FixtureRequest) -> None:

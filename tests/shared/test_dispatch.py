@@ -49,7 +49,7 @@ def test_a_second_delivery_of_the_mention_starts_nothing(stage: Stage) -> None:
 
 def test_while_one_attempt_runs_another_waits(stage: Stage) -> None:
     waits: list[float] = []
-    stage.gitlab.award = lambda *_: waits.append(stage.retried().after)  # type: ignore[method-assign]
+    stage.gitlab.award = lambda *_: waits.append(stage.retried().after)  # type: ignore[method-assign,assignment]
     assert stage.dispatch() is Reason.TRIGGERED
     assert waits == [LEASE]
     assert len(stage.gitlab.triggered) == 1
@@ -432,7 +432,7 @@ def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:
 def test_an_attempt_that_lost_its_lease_leaves_it_to_the_other(stage: Stage) -> None:
     def overtaken(*_: Any) -> None:
         stage.clock.time += LEASE
-        stage.gitlab.award = lambda *_: None  # type: ignore[method-assign]
+        stage.gitlab.award = lambda *_: None  # type: ignore[method-assign,assignment]
         assert stage.dispatch() is Reason.TRIGGERED
 
     stage.gitlab.award = overtaken  # type: ignore[method-assign,assignment]
@@ -604,6 +604,20 @@ def test_the_first_reply_names_the_pipeline_s_other_jobs(
     monkeypatch.setattr(stage.gitlab, "progress", lambda *_: made)
     assert stage.dispatch() is Reason.TRIGGERED
     assert f"In the same pipeline: [`deploy`]({address})." in stage.gitlab.replies[0]
+
+
+def test_who_stood_still_while_the_jobs_were_read_writes_no_second_reply(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*_: object) -> tuple[Job, ...]:
+        monkeypatch.undo()
+        stage.clock.time += LEASE + 1
+        assert stage.dispatch() is Reason.TRIGGERED
+        return ()
+
+    monkeypatch.setattr(stage.gitlab, "jobs", overtaken)
+    assert stage.retried().reason is Reason.BUSY
+    assert (len(stage.gitlab.triggered), len(stage.gitlab.replies)) == (1, 1)
 
 
 def test_a_reply_comes_also_where_gitlab_does_not_tell_the_jobs(

@@ -1,7 +1,7 @@
 """The one reply of a run follows its pipeline, whatever events come, in whatever order."""
 
 import itertools
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -290,6 +290,20 @@ def test_gitlab_out_of_order_is_tried_again_and_at_last_left_to_the_sweep(
     assert stage.track(last=True) is Reason.GITLAB_UNAVAILABLE
     assert stage.live
     assert "has finished" in stage.moves("success")
+
+
+def test_our_eyes_are_taken_away_by_the_id_that_gitlab_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdraw = Mock(wraps=stage.gitlab.withdraw)
+    monkeypatch.setattr(stage.gitlab, "withdraw", withdraw)
+    record = stage.records.run(run().id)
+    assert record
+    assert record.award_id == 1001
+    stage.moves("failed")
+    assert withdraw.call_args_list == [call(run().event, "eyes", 1001)]
+    again(stage, "success")
+    assert call(run().event, "x", 0) in withdraw.call_args_list
 
 
 @pytest.mark.parametrize("method", ["award", "withdraw"])

@@ -183,11 +183,12 @@ class GitLab:
         as_told = Note(event.note_id, author, at, at, internal=False, body=body)
         return self.wrote.get(event.note_id, as_told)
 
-    def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+    def award(self, event: Event, emoji: str) -> int:  # noqa: ARG002
         self._meet("award")
         self.awards.append(emoji)
+        return 1000 + len(self.awards)
 
-    def withdraw(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+    def withdraw(self, event: Event, emoji: str, award_id: int = 0) -> None:  # noqa: ARG002
         self._meet("withdraw")
         self.awards = [each for each in self.awards if each != emoji]
 
@@ -212,6 +213,18 @@ class GitLab:
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
         self._meet("progress")
         return self.statuses.get(pipeline_id)
+
+    def progress_after(
+        self,
+        project_id: int,
+        pipeline_id: int,
+        before: Progress,  # noqa: ARG002
+    ) -> Progress | None:
+        return self.progress(project_id, pipeline_id)
+
+    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+        progress = self.progress(project_id, pipeline_id)
+        return progress.jobs if progress else ()
 
     def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
         self._meet("cancel")

@@ -157,6 +157,23 @@ def test_a_pipeline_is_followed_to_its_end(server: StandIn, gitlab: GitLab) -> N
     assert (progress.over, progress.failed) == (True, failed)
 
 
+def test_the_jobs_of_a_pipeline_that_stands_as_before_are_not_read_again(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    number = started(gitlab)
+    server.set_pipeline(number, "running")
+    first = gitlab.progress(7, number)
+    assert first
+    assert gitlab.jobs(7, number) == first.jobs
+    server.calls.clear()
+    assert gitlab.progress_after(7, number, first) == first
+    assert [call.path for call in server.calls] == [f"/api/v4/projects/7/pipelines/{number}"]
+    server.set_pipeline(number, "success")
+    second = gitlab.progress_after(7, number, first)
+    assert second
+    assert [job.status for job in second.jobs] == ["success"]
+
+
 def test_a_job_that_may_fail_is_not_what_a_pipeline_failed_of(
     server: StandIn, gitlab: GitLab
 ) -> None:

@@ -28,6 +28,35 @@ def test_eyes_are_put_on_the_note_once(server: StandIn, gitlab: GitLab) -> None:
     assert [award["name"] for award in server.emoji.values()] == ["eyes"]
 
 
+def test_an_emoji_whose_id_is_known_is_taken_away_without_a_search(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    note = comment(server)
+    award_id = gitlab.award(note, "eyes")
+    assert award_id in server.emoji
+    assert gitlab.award(note, "eyes") == 0, "it is there already"
+    gitlab.withdraw(note, "eyes", award_id)
+    assert not server.emoji
+    assert [call.method for call in server.calls][-1] == "DELETE"
+    assert not [call for call in server.calls if call.method == "GET"]
+
+
+def test_an_emoji_that_was_put_there_anew_is_searched_for(server: StandIn, gitlab: GitLab) -> None:
+    note = comment(server)
+    former = gitlab.award(note, "eyes")
+    gitlab.withdraw(note, "eyes", former)
+    gitlab.award(note, "eyes")
+    gitlab.withdraw(note, "eyes", former)
+    assert not server.emoji
+
+
+def test_an_award_without_an_id_is_one_all_the_same(server: StandIn, gitlab: GitLab) -> None:
+    note = comment(server)
+    for answer in (b"[]", b"{}", b'{"id": "7"}'):
+        server.fault("POST *", Fault("odd", acts=False, answer=(201, (), answer)))
+        assert gitlab.award(note, "eyes") == 0
+
+
 def test_only_our_own_emoji_is_taken_away_and_one_that_is_not_there_is_fine(
     server: StandIn, gitlab: GitLab
 ) -> None:

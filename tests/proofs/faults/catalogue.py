@@ -93,6 +93,7 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "find_pipeline": (*_CALL, *_OVERTAKEN, Fault("very slow", acts=True, seconds=110)),
     "replied": _CALL,
     "reply": _CALL + _WRITE + _LATE,
+    "jobs": _HELPFUL + _OVERTAKEN,
     "progress": _CALL,
     "cancel": _CALL + _WRITE,
     "read reply": _CALL,

@@ -64,8 +64,8 @@ class _GitLab(GitLab):
     def member(self, project_id: int, user_id: int) -> Member | None:  # noqa: ARG002
         return Member(user_id, 30, "active", "active", None)
 
-    def award(self, event: Event, emoji: str) -> None:
-        pass
+    def award(self, event: Event, emoji: str) -> int:  # noqa: ARG002
+        return 1
 
     def reply(self, event: Event, body: str) -> int:  # noqa: ARG002
         return 1

@@ -75,13 +75,13 @@ class GitLab:
         there = Note(event.note_id, author, event.at, event.at, internal=False, body=said)
         return self._call("note", lambda: there)
 
-    def award(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+    def award(self, event: Event, emoji: str) -> int:  # noqa: ARG002
         try:
-            self._call("award", lambda: None, writes=True)
+            return self._call("award", lambda: 1, writes=True)
         finally:
             self._gathering = self._now()
 
-    def withdraw(self, event: Event, emoji: str) -> None:  # noqa: ARG002
+    def withdraw(self, event: Event, emoji: str, award_id: int = 0) -> None:  # noqa: ARG002
         self._call("withdraw", lambda: None, writes=True)
 
     def reply(self, event: Event, body: str) -> int:  # noqa: ARG002
@@ -116,11 +116,24 @@ class GitLab:
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
         def look() -> Progress:
             status = self.statuses.get(pipeline_id, "pending")
-            return Progress(
-                status, 61, NOW, (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),)
-            )
+            return Progress(status, 61, NOW, self._jobs_of(pipeline_id))
 
         return self._found("progress", look)
+
+    def progress_after(
+        self,
+        project_id: int,
+        pipeline_id: int,
+        before: Progress,  # noqa: ARG002
+    ) -> Progress | None:
+        return self.progress(project_id, pipeline_id)
+
+    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:  # noqa: ARG002
+        return self._call("jobs", lambda: self._jobs_of(pipeline_id))
+
+    def _jobs_of(self, pipeline_id: int) -> tuple[Job, ...]:
+        status = self.statuses.get(pipeline_id, "pending")
+        return (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),)
 
     def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:  # noqa: ARG002
         known = {number: Progress(word, 61, NOW, ()) for number, word in self.statuses.items()}
@@ -136,7 +149,7 @@ class GitLab:
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         said = (
-            Note(number, (42, "ada"), NOW - 9, NOW - 9, internal=False, body=f"{number}")
+            Note(number, (43, "bob"), NOW - 9, NOW - 9, internal=False, body=f"{number}")
             for number in _OTHERS
         )
         yield from self._helps("notes", lambda: said)

@@ -10,6 +10,7 @@ from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import (
     Diff,
     GitLabError,
+    Job,
     Member,
     Note,
     Pipeline,
@@ -49,6 +50,7 @@ _PATHS = {
     "discussion": f"GET {_THREAD}/discussions/*",
     "diffs": f"GET {_THREAD}/diffs",
     "trigger": "POST /api/v4/projects/7/trigger/pipeline",
+    "jobs": "GET /api/v4/projects/7/pipelines/*/jobs",
     "find_pipeline": "GET /api/v4/projects/7/pipelines",
     "replied": f"GET {_THREAD}/discussions/*",
     "reply": f"POST {_THREAD}/discussions/*/notes",
@@ -77,8 +79,11 @@ class _Wired(GitLab):
     def project(self, project_id: str) -> Project | None:
         return self._meet("project", lambda there: there.project(project_id))
 
-    def award(self, event: Event, emoji: str) -> None:
-        self._meet("award", lambda there: there.award(event, emoji))
+    def award(self, event: Event, emoji: str) -> int:
+        return self._meet("award", lambda there: there.award(event, emoji))
+
+    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+        return self._meet("jobs", lambda there: there.jobs(project_id, pipeline_id))
 
     def target(self, event: Event) -> Target:
         return self._meet("target", lambda there: there.target(event))

@@ -157,7 +157,7 @@ def policy() -> str:
         "| looking for a lost pipeline: 403 | told: `uncertain`; not called again |",
         "| looking for a lost pipeline: any other failure | tried again; not called again before it is known |",
         "| what the job gets to know of its surroundings: any failure | goes on without; `unread` names what is missing |",
-        "| 👀 | goes on without |",
+        "| 👀, and which other jobs the pipeline has | goes on without |",
         "| a pipeline's progress, or the reply that follows it: any failure | tried again, then left to the sweep |",
         "| reply: 403, 404, other 4xx | the thread takes none: logged as an error |",
         "| reply: 401, 408, 429, 5xx, no answer | tried again, after a look whether it is there |",

@@ -268,18 +268,27 @@ def test_a_long_hunk_is_cut(stage: Stage) -> None:
 def test_what_cannot_be_read_is_named_and_fails_nothing(
     stage: Stage, method: str, unread: str, status: int
 ) -> None:
-    stage.wrote(1)
+    stage.wrote(1, author=(43, "bob"))
+    stage.wrote(2)
     stage.gitlab.changed = [Diff("a.py", "a.py", "modified", DIFF)]
     stage.gitlab.faults[method] = [GitLabError(status)]
     found = stage.context(MERGE_REQUEST)
     assert unread in found["unread"]
     assert (found["merge_request"]["iid"], found["merge_request"]["sha"]) == (5, "seen")
     if method == "roles":
-        assert found["thread"]["notes"][0]["author"]["access_level"] is None
+        levels = [note["author"]["access_level"] for note in found["thread"]["notes"]]
+        assert levels == [None, 30], "of who asks it is known"
+
+
+def test_the_level_of_who_asks_is_not_asked_for_again(stage: Stage) -> None:
+    stage.wrote(1)
+    stage.gitlab.faults["roles"] = [AssertionError("asked")]
+    [note] = stage.context()["thread"]["notes"]
+    assert note["author"] == {"id": 42, "username": "ada", "access_level": 30}
 
 
 def test_a_slow_gitlab_does_not_hold_the_run_up(stage: Stage) -> None:
-    stage.wrote(1)
+    stage.wrote(1, author=(43, "bob"))
     read = stage.gitlab.roles
 
     def slowly(project_id: int, user_ids: list[int]) -> Any:
@@ -288,7 +297,7 @@ def test_a_slow_gitlab_does_not_hold_the_run_up(stage: Stage) -> None:
 
     stage.gitlab.roles = slowly  # type: ignore[method-assign]
     found = stage.context()
-    assert found["thread"]["notes"][0]["author"]["access_level"] == 30
+    assert found["thread"]["notes"][0]["author"]["access_level"] == 0
     assert found["unread"] == ["discussion"]
 
 

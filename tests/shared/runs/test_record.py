@@ -148,10 +148,13 @@ def test_a_record_reads_back_as_it_was_written() -> None:
         reply_id=8,
         reason="triggered",
         hint="a hint",
+        home=9,
+        award_id=10,
     )
     assert Record.from_json(record.to_json()) == record
     plain = Record(run(), State.CLAIMED, 1.0, 2)
     assert Record.from_json(plain.to_json()) == plain
+    assert not {"home", "award_id"} & json.loads(plain.to_json()).keys()
 
 
 def test_a_record_is_ascii_json_of_one_known_version() -> None:
