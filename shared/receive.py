@@ -1,6 +1,7 @@
 """The use case behind the public URL: verify, detect, store, answer. It makes no call to GitLab."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.contract.version import VERSION
@@ -120,6 +121,7 @@ def _put(asked: "RunRequest | TrackRequest", queue: "Queue", log: "Log") -> Answ
     return _answer(Reason.QUEUED, asked.id)
 
 
+@lru_cache  # most are told again and again
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:
     status = _STATUS_OF_REASON.get(reason, _STATUS[reason.outcome])
     run = f'"{run_id}"' if run_id else "null"
