@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages, sources
@@ -24,7 +25,6 @@ from shared.contract.ai_flow import (
 )
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -87,7 +87,7 @@ def read(environment: Mapping[str, str], payload: Path | None, *, guided: bool =
 
 def _request(flow: Mapping[str, Any], project_id: str) -> Request:
     context, run_id = _object(flow, "context"), flow.get("id")
-    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not re.fullmatch(RUN_ID, run_id):
         raise Failure(Reason.REQUEST_INVALID, what=messages.NO_RUN_ID)
     project = _object(context, "project").get("id")
     if project is not None and str(project) != project_id:
@@ -144,6 +144,6 @@ def _number(parent: Mapping[str, Any], key: str) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _match(pattern: re.Pattern[str], parent: Mapping[str, Any], key: str) -> str:
+def _match(pattern: str, parent: Mapping[str, Any], key: str) -> str:
     value = _text(parent, key)
-    return value if pattern.fullmatch(value) else ""
+    return value if re.fullmatch(pattern, value) else ""

@@ -109,7 +109,7 @@ class Workspace:
 
         GitLab hands out each commit that it keeps, also where its branch is gone.
         """
-        if not SHA.fullmatch(commit):
+        if not re.fullmatch(SHA, commit):
             raise GitError("not a commit")  # noqa: TRY003
         if not self._clone.knows("cat-file", "-e", f"{commit}^{{commit}}"):
             self._fetch(f"+{commit}:{_FETCHED}")

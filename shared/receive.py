@@ -1,17 +1,17 @@
 """The use case behind the public URL: verify, detect, store, answer. It makes no call to GitLab."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.contract.version import VERSION
-from shared.incoming import delivery, mention, payloads
-from shared.log_fields import entry, severity
+from shared.incoming import delivery, mention
 from shared.outcome.reasons import Outcome, Reason, Stop, TriggerError
-from shared.runs import detect, request
 
 if TYPE_CHECKING:
     from shared.installation.secrets import Cached, WebhookSecrets
     from shared.installation.settings import Settings
+    from shared.runs.request import RunRequest, TrackRequest
     from shared.runs.store import Queue
     from shared.services import Log
 
@@ -62,13 +62,7 @@ def receive(  # noqa: PLR0913  one argument per port
     except Exception as error:  # noqa: BLE001  see above: whatever is in it
         log("ERROR", {"reason": str(Reason.DEFECT), "error": type(error).__name__})
         return _answer(Reason.DEFECT)
-    try:
-        queue.put(asked)
-    except Exception as error:  # noqa: BLE001  platforms raise what they like
-        log("ERROR", entry(Reason.QUEUE_UNAVAILABLE, asked, error=type(error).__name__))
-        return _answer(Reason.QUEUE_UNAVAILABLE, asked.id)
-    log(severity(Reason.QUEUED), entry(Reason.QUEUED, asked))
-    return _answer(Reason.QUEUED, asked.id)
+    return _put(asked, queue, log)
 
 
 def _verify(
@@ -92,9 +86,14 @@ def _verify(
 
 def _detect(
     verified: delivery.VerifiedDelivery, settings: "Settings", log: "Log"
-) -> request.RunRequest | request.TrackRequest:
+) -> "RunRequest | TrackRequest":
     if not mention.may_occur(verified.body, settings.prefilter):
         raise Stop(Reason.NO_MENTION)
+    # What one delivery of a hundred needs is no part of a cold start.
+    from shared.incoming import payloads  # noqa: PLC0415
+    from shared.log_fields import severity  # noqa: PLC0415
+    from shared.runs import detect, request  # noqa: PLC0415
+
     event = payloads.parse(verified)
     try:
         bound = detect.bound(event, verified.names)
@@ -110,6 +109,19 @@ def _detect(
     return asked._replace(bound=bound) if isinstance(asked, request.RunRequest) else asked
 
 
+def _put(asked: "RunRequest | TrackRequest", queue: "Queue", log: "Log") -> Answer:
+    from shared.log_fields import entry, severity  # noqa: PLC0415  not on the cold path
+
+    try:
+        queue.put(asked)
+    except Exception as error:  # noqa: BLE001  platforms raise what they like
+        log("ERROR", entry(Reason.QUEUE_UNAVAILABLE, asked, error=type(error).__name__))
+        return _answer(Reason.QUEUE_UNAVAILABLE, asked.id)
+    log(severity(Reason.QUEUED), entry(Reason.QUEUED, asked))
+    return _answer(Reason.QUEUED, asked.id)
+
+
+@lru_cache  # most are told again and again
 def _answer(reason: Reason, run_id: str | None = None) -> Answer:
     status = _STATUS_OF_REASON.get(reason, _STATUS[reason.outcome])
     run = f'"{run_id}"' if run_id else "null"

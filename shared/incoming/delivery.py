@@ -1,9 +1,7 @@
 """One HTTP request of a GitLab webhook, and whether GitLab sent it. The content is not read."""
 
-import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from shared.installation.secrets import Names, SigningKey, WebhookSecrets, WebhookToken
@@ -73,6 +71,8 @@ def _names_of(matched: Sequence[WebhookToken]) -> Names:
 
 def _signed_with(delivery: Delivery, keys: Iterable[SigningKey], now: float) -> list[SigningKey]:
     """Return the keys that signed the delivery, at least one; raise Stop."""
+    import hmac  # noqa: PLC0415  not on the cold path: it loads OpenSSL
+
     webhook_id = delivery.headers.get("webhook-id", "")
     timestamp = delivery.headers.get("webhook-timestamp", "")
     signatures = delivery.headers.get("webhook-signature", "")
@@ -86,7 +86,7 @@ def _signed_with(delivery: Delivery, keys: Iterable[SigningKey], now: float) -> 
     entries = [_bytes(entry) for entry in signatures.split(" ")]
     matched = []
     for key in keys:
-        digest = hmac.digest(key.key, signed, sha256)
+        digest = hmac.digest(key.key, signed, "sha256")
         expected = b"v1," + b64encode(digest)
         found = False
         for entry in entries:
@@ -104,10 +104,13 @@ def _is_time(text: str) -> bool:
 
 def _came_with(presented: str, tokens: Iterable[WebhookToken]) -> list[WebhookToken]:
     """Return the tokens that were presented, at least one; raise Stop."""
+    from hashlib import sha256  # noqa: PLC0415  not on the cold path
+    from hmac import compare_digest  # noqa: PLC0415
+
     # Digests hide the length too; every token is compared, so that the time tells nothing about
     # which one was close.
     digest = sha256(_bytes(presented)).digest()
-    matched = [token for token in tokens if hmac.compare_digest(digest, token.digest)]
+    matched = [token for token in tokens if compare_digest(digest, token.digest)]
     if not matched or presented == "":
         raise Stop(Reason.TOKEN_WRONG)
     return matched

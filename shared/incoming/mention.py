@@ -13,7 +13,7 @@ from shared.incoming import opening
 
 _NOTE = b'{"object_kind":"note"'
 _MOST, _MOST_SHOWN = 10_000, 8_200  # mentions looked at and cut out: a prompt holds no more
-_NO_WORD = re.compile(r"[^\n\w]*+")
+_NO_WORD = r"[^\n\w]*+"
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
 
@@ -109,7 +109,7 @@ def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
     at, passed = spans[0][1], -1
     for _, end in spans:
         if end > passed:
-            passed = match_end(_NO_WORD, words, end)
+            passed = match_end(re.compile(_NO_WORD), words, end)
             if words[passed : passed + 1] not in ("", "\n"):
                 at = end
                 break

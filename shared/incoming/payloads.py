@@ -4,6 +4,7 @@ Who may ask is decided elsewhere, and nothing is built from the payload's URLs.
 """
 
 import json
+import re
 from collections.abc import Callable
 
 from shared.contract.ai_flow import (
@@ -309,10 +310,10 @@ def _name(value: object, most: int = _MAX_NAME) -> str:
 
 
 def _discussion_id(value: object) -> str | None:
-    return value if isinstance(value, str) and DISCUSSION_ID.fullmatch(value) else None
+    return value if isinstance(value, str) and re.fullmatch(DISCUSSION_ID, value) else None
 
 
 def _sha(value: object) -> str:
-    if not isinstance(value, str) or not SHA.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(SHA, value):
         raise Stop(Reason.MALFORMED)
     return value

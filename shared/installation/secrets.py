@@ -1,14 +1,11 @@
 """The two secret documents and a value that cannot leak by accident. It reads no store itself."""
 
-import hmac
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import sha256
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
-from shared.contract import provenance
 from shared.outcome.reasons import Reason, Retry
 
 Document = TypeVar("Document")
@@ -74,6 +71,8 @@ class WebhookToken(Secret):
 
     def __init__(self, value: str, names: Names = None) -> None:
         """Keep the value and the names."""
+        from hashlib import sha256  # noqa: PLC0415  not on the cold path: it loads OpenSSL
+
         super().__init__(value)
         self.digest, self.names = sha256(value.encode()).digest(), names
 
@@ -170,6 +169,8 @@ class GitLabSecrets(NamedTuple):
 
     def sealed(self, body: dict[str, object]) -> dict[str, object]:
         """Return a trigger call's body whose `ai_flow` is sealed, if there is a key."""
+        from shared.contract import provenance  # noqa: PLC0415  not on the cold path
+
         flow = body["ai_flow"]
         if not self.signing_keys or not isinstance(flow, dict):
             return body
@@ -178,8 +179,10 @@ class GitLabSecrets(NamedTuple):
 
     def nonce(self, seed: str) -> str:
         """Return 32 hex digits that only a holder of the API token can make of a seed."""
+        import hmac  # noqa: PLC0415  not on the cold path
+
         key = self.api_token.reveal().encode()
-        return hmac.new(key, seed.encode(), sha256).hexdigest()[:32]
+        return hmac.new(key, seed.encode(), "sha256").hexdigest()[:32]
 
     def trigger_token(self, project_id: int, project_path: str) -> Secret | None:
         """Return the token for the project: by id, by path, or the one under `*`."""

@@ -7,7 +7,6 @@ cloudbuild.yaml.
 
 import re
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar, cast
 
 from shared.contract.ai_flow import ENGLISH, LANGUAGES
@@ -17,7 +16,7 @@ from shared.installation.readers import ROLES, SettingsError, Texts, Variable
 
 T = TypeVar("T")
 
-_NOT_PLAIN = re.compile(r"""[^ -~]+|["\\]+""")
+_NOT_PLAIN = r"""[^ -~]+|["\\]+"""
 _SWITCH = ("true", "false")
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
@@ -273,6 +272,8 @@ def required(environment: Mapping[str, str], variable: str, expected: str) -> st
 
 
 def _names_it(entry: str, project_id: int, project_path: str) -> bool:
+    from fnmatch import fnmatchcase  # noqa: PLC0415  not on the cold path
+
     return entry == str(project_id) or fnmatchcase(project_path.lower(), entry)
 
 
@@ -286,12 +287,17 @@ def _prefilter(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, .
     A phrase, a name or the label as JSON has them, or what a run of ours has.
     """
     known = _names(phrases) | labels
-    names = [f'"{name}"' for name in sorted(known) if not _NOT_PLAIN.search(name)]
+    names = [f'"{name}"' for name in sorted(known) if _is_plain(name)]
     # Of other labels the longest part that looks the same in any JSON and in either case; if there
     # is none, any label may be ours.
     others = [
-        max(_NOT_PLAIN.split(label), key=len) or '"labels"'
+        max(re.split(_NOT_PLAIN, label), key=len) or '"labels"'
         for label in labels
-        if _NOT_PLAIN.search(label)
+        if not _is_plain(label)
     ]
     return (*phrases, *names, *others, "ai_flow")
+
+
+def _is_plain(name: str) -> bool:
+    # As _NOT_PLAIN has it, without a pattern that each cold start would compile.
+    return all(" " <= letter <= "~" and letter not in '"\\' for letter in name)

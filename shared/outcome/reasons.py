@@ -154,9 +154,13 @@ class TriggerError(Exception):
     """The root of our errors: each carries a `Reason`, and so has a name, a sentence and a cure."""
 
     def __init__(self, reason: Reason) -> None:
-        """Carry the reason; the message holds nothing that came from outside."""
-        super().__init__(f"{reason}: {reason.sentence} {reason.cure}".rstrip())
+        """Carry the reason."""
+        super().__init__(reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        """Say what happened and what to do; it holds nothing that came from outside."""
+        return f"{self.reason}: {self.reason.sentence} {self.reason.cure}".rstrip()
 
 
 class Stop(TriggerError):

@@ -142,6 +142,40 @@ def foreign(loaded: list[str]) -> set[str]:
     )
 
 
+# All that a cold start loads beside what Python and Lambda's client have loaded by then. A module
+# more is paid for by every new instance: what most deliveries do without belongs into a function.
+COLD = {
+    *("functions", "functions.aws", "functions.aws.adapters", "functions.aws.calls"),
+    *("functions.aws.handlers", "functions.wiring"),
+    *("shared", "shared.contract", "shared.contract.ai_flow", "shared.contract.invisible"),
+    *("shared.contract.version", "shared.incoming", "shared.incoming.delivery"),
+    *("shared.incoming.mention", "shared.incoming.opening", "shared.installation"),
+    *("shared.installation.providers", "shared.installation.readers"),
+    *("shared.installation.secrets", "shared.installation.settings", "shared.outcome"),
+    *("shared.outcome.messages", "shared.outcome.reasons", "shared.receive"),
+    *("base64", "binascii", "gc", "struct", "typing"),
+}
+
+
+def test_a_cold_start_loads_these_modules_alone(aws: Aws) -> None:
+    program = (
+        "import awslambdaric.bootstrap, json, sys; known = set(sys.modules);"
+        "import functions.aws.handlers; print(json.dumps(sorted(set(sys.modules) - known)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=aws.environment("receive"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    # What is private, and the parts that typing has on Python 3.11 and 3.12, go with another.
+    loaded = {name for name in json.loads(ran.stdout) if not name.startswith(("_", "typing."))}
+    assert loaded == COLD
+
+
 def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
     unsigned = url_event("POST", "/", {"x-gitlab-event": "Note Hook"}, body("@claude fix it"))
     start, rejected = probe(aws, unsigned)
