@@ -1,6 +1,6 @@
 """GitLab's REST API with one token, as setup and doctor use it: JSON in, JSON out, GitLabError."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -54,16 +54,16 @@ class Api:
         with _named("POST", path), translated(writes=True):
             return self._client.http_post(path, post_data=data)
 
-    def put(self, path: str, **data: Any) -> Any:
+    def put(self, path: str, query: Mapping[str, str] | None = None, **data: Any) -> Any:
         """Put JSON and return the answer's."""
         with _named("PUT", path), translated(writes=True):
-            return self._client.http_put(path, post_data=data)
+            return self._client.http_put(path, query_data=dict(query or {}), post_data=data)
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, **query: str) -> None:
         """Delete what is under a path; what is not there is fine."""
         try:
             with _named("DELETE", path), translated(writes=True):
-                self._client.http_delete(path)
+                self._client.http_delete(path, query_data=query)
         except GitLabError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise

@@ -19,21 +19,28 @@ from shared.gitlab.values import GitLabError
 
 Ask = Callable[[str], str]  # a question; the answer is not shown
 SCOPES = ["api", "write_repository"]
-_DAYS = 364  # an access token lives a year at most
+DAYS = 364  # an access token lives a year at most
 SERVICE_ACCOUNTS_SINCE = (18, 11)  # those of projects
-_REFUSED = (400, 403, 404)  # what GitLab answers where a tier, version or role has no such bot
+REFUSED = (400, 403, 404)  # what GitLab answers where a tier, version or role has no such bot
 
 
 def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | None:
     """Return GitLab as the bot sees it: the stored one, your own, or one that is made; None if dry.
 
-    Raises Unusable with who can do it where GitLab lets the operator make none.
+    Raises Unusable with who can do it where GitLab lets the operator make none, and where one of a
+    single project would have to serve in a runner project too.
     """
     bot = connection.bot()
     if bot is None:
         _check_others(connection, own_bot=own_bot)
         if own_bot:
             _store_own(connection, ask)
+        elif connection.homes and not connection.words.group:
+            message = (
+                "a runner project takes one bot for itself and all that ask: set up the group of"
+                " both, GROUP=, or give the token of a user of your own: --bot-token"
+            )
+            raise Unusable(message)
         elif not _make(connection):
             return None
         bot = connection.bot()
@@ -43,15 +50,17 @@ def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | No
         message = "GitLab does not take the bot's token that was just stored: run this again"
         raise Unusable(message)
     user = bot.get("/user")
-    _admit(connection, user)
+    admit(connection, user)
     connection.say(f"✔ the bot is @{user['username']}")
     return bot
 
 
 def _check_others(connection: Connection, *, own_bot: bool) -> None:
     """Refuse to replace a bot that serves other projects too by one of this project alone."""
-    ours = {str(each["id"]) for each in connection.projects}
-    others = set(connection.gitlab.get("trigger_tokens", {})) - ours
+    kinds = (connection.webhook.get(key) for key in ("signing_tokens", "secret_tokens"))
+    bound = {str(name) for kept in kinds if isinstance(kept, dict) for name in kept} - {"*"}
+    ours = {*connection.ids, connection.name.lower()}
+    others = {*connection.gitlab.get("trigger_tokens", {}), *bound} - ours
     if connection.gitlab.get("api_token") and others and not own_bot:
         message = (
             "GitLab does not take this installation's API token, which other projects use too:"
@@ -67,9 +76,9 @@ def _make(connection: Connection) -> bool:
         (f"service account {named}, api and write_repository", _service_account),
     ):
         try:
-            return connection.act(f"{what}, {_DAYS} days", partial(make, connection))
+            return connection.act(f"{what}, {DAYS} days", partial(make, connection))
         except GitLabError as error:
-            if error.status not in _REFUSED:
+            if error.status not in REFUSED:
                 raise
     raise Unusable(_who_can(connection))
 
@@ -91,7 +100,7 @@ def _renew(connection: Connection, path: str, **more: object) -> None:
     for lost in connection.api.find(path, state="active") or ():  # a list since 17.11
         if lost["name"] == connection.bot_name and lost.get("active", True):
             connection.api.delete(f"{path}/{lost['id']}")
-    until = (datetime.now(UTC) + timedelta(days=_DAYS)).date().isoformat()
+    until = (datetime.now(UTC) + timedelta(days=DAYS)).date().isoformat()
     words = {"name": connection.bot_name, "description": connection.mark, "scopes": SCOPES}
     made = connection.api.post(path, **words, expires_at=until, **more)
     connection.gitlab["api_token"] = made["token"]
@@ -131,7 +140,7 @@ def _store_own(connection: Connection, ask: Ask) -> None:
     connection.keep(GITLAB, connection.gitlab)
 
 
-def _admit(connection: Connection, user: Json) -> None:
+def admit(connection: Connection, user: Json) -> None:
     """See that the bot is Maintainer: a user or service account is made one, a token's bot is."""
     member = connection.api.find(f"{connection.path}/members/all/{user['id']}")
     if member is None:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from urllib.request import Request, urlopen
 
 from cli.api import Api, branch_level, under, version
-from cli.connection import EVENTS, JOB_TOKEN, OLDEST, Json, same
+from cli.connection import ASKING, EVENTS, JOB_TOKEN, OLDEST, Json, same
 from cli.installation import Finding
-from cli.variables import MODEL_VARIABLES
+from cli.variables import MODEL_VARIABLES, SECRETS
 from shared.gitlab.values import Cause, GitLabError
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason
@@ -173,10 +173,15 @@ def pipeline_variables(seen: Seen) -> Iterator[Finding]:
     Ours takes the request without. https://docs.gitlab.com/ci/variables/#restrict-pipeline-variables;
     Maintainers alone are told of it.
     """
-    needed = _OVERRIDES.get(str(seen.project.get("ci_pipeline_variables_minimum_override_role")))
-    if needed and seen.level < needed and not _ours(seen):
+    if gives_no_variables(seen) and not our_jobs(seen):
         text = f"the project lets @{seen.bot['username']} give pipelines no variables"
         yield found("pipeline_variables", Reason.VARIABLES_FORBIDDEN, text)
+
+
+def gives_no_variables(seen: Seen) -> bool:
+    """Tell whether the project lets the bot give a pipeline no variables, as far as it is told."""
+    needed = _OVERRIDES.get(str(seen.project.get("ci_pipeline_variables_minimum_override_role")))
+    return needed is not None and seen.level < needed
 
 
 def ci(seen: Seen) -> Iterator[Finding]:
@@ -201,8 +206,9 @@ def variables(seen: Seen) -> Iterator[Finding]:
     known = {each["key"]: each for each in seen.api.all(f"{seen.path}/variables")}
     known = _inherited(seen) | known
     protected = seen.project.get("default_branch") and branch_level(seen.api, seen.project) > 0
-    wanted = ((JOB_TOKEN,), *MODEL_VARIABLES[seen.settings.provider.name])
-    for names in wanted:
+    own = not seen.settings.is_runner(seen.project["id"], str(seen.project["path_with_namespace"]))
+    wanted = ((JOB_TOKEN,),) if own else ()  # of a runner project's scopes more is to be said
+    for names in (*wanted, *MODEL_VARIABLES[seen.settings.provider.name]):
         have = [known[name] for name in names if name in known]
         check = "job_token" if names == (JOB_TOKEN,) else "model_variable"
         if not have:
@@ -213,12 +219,21 @@ def variables(seen: Seen) -> Iterator[Finding]:
             if each.get("environment_scope", "*") != "*":
                 text = f"{name} is for one environment only"
                 yield found("variable_scope", Reason.JOB_VARIABLE, text)
-            if each.get("protected") and not protected:
-                text = f"{name} is protected, but the default branch is not"
-                yield found("variable_protected", Reason.JOB_VARIABLE, text)
-            if protected and not each.get("protected") and name in (JOB_TOKEN, "ANTHROPIC_API_KEY"):
-                text = f"{name} is not protected: every branch that anybody pushes can print it"
-                yield found("variable_open", Reason.JOB_VARIABLE, text, "Tick Protect variable.")
+            yield from protection(each, protected=bool(protected))
+
+
+def protection(variable: Json, *, protected: bool) -> Iterator[Finding]:
+    """Look whether a variable reaches the default branch, and a secret no other.
+
+    `protected`: the default branch is.
+    """
+    name = variable["key"]
+    if variable.get("protected") and not protected:
+        text = f"{name} is protected, but the default branch is not"
+        yield found("variable_protected", Reason.JOB_VARIABLE, text)
+    if protected and not variable.get("protected") and name in SECRETS:
+        text = f"{name} is not protected: every branch that anybody pushes can print it"
+        yield found("variable_open", Reason.JOB_VARIABLE, text, "Tick Protect variable.")
 
 
 def _inherited(seen: Seen) -> dict[str, Json]:
@@ -238,7 +253,7 @@ def _inherited(seen: Seen) -> dict[str, Json]:
 def runner(seen: Seen) -> Iterator[Finding]:
     """Look for a runner that has the tags of the job: `GET /projects/:id/runners?status=online`."""
     query = {"status": "online"}
-    if tags := [str(tag) for each in _ours(seen) for tag in each.get("tag_list") or ()]:
+    if tags := [str(tag) for each in our_jobs(seen) for tag in each.get("tag_list") or ()]:
         query["tag_list"] = ",".join(tags)
     runners = seen.api.all(f"{seen.path}/runners", **query)
     if not [each for each in runners if not each.get("paused")]:
@@ -246,7 +261,7 @@ def runner(seen: Seen) -> Iterator[Finding]:
         yield found("runner", Reason.NO_RUNNER, f"no runner{which} is online")
 
 
-def _ours(seen: Seen) -> list[Json]:
+def our_jobs(seen: Seen) -> list[Json]:
     """Return our job as GitLab reads the default branch's configuration, if it is there."""
     if not seen.project.get("default_branch"):
         return []
@@ -257,13 +272,28 @@ def _ours(seen: Seen) -> list[Json]:
 def hook(seen: Seen) -> Iterator[Finding]:
     """Look at the project's webhook and its last delivery."""
     hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
+    yield from _hook(seen, hooks, EVENTS)
+
+
+def asking_hook(seen: Seen) -> Iterator[Finding]:
+    """Look at the webhook of a project whose pipelines run elsewhere."""
+    hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
+    yield from _hook(seen, hooks, ASKING)
+
+
+def _hook(seen: Seen, hooks: list[Json], events: tuple[str, ...]) -> Iterator[Finding]:
     if not hooks and seen.by_group:  # a group's webhooks are for its Owners to see
         raise GitLabError(403)
     if not hooks:
         yield found("hook", Reason.HOOK_MISSING, f"no webhook to {seen.url}")
+    yield from hooks_of(seen, hooks, events)
+
+
+def hooks_of(seen: Seen, hooks: list[Json], events: tuple[str, ...]) -> Iterator[Finding]:
+    """Look at webhooks that have to send these events, and at their last deliveries."""
     for each in hooks:
         name = f"webhook #{each['id']}"
-        lacking = [event for event in EVENTS if not each.get(event)]
+        lacking = [event for event in events if not each.get(event)]
         if lacking:
             text = f"{name} does not send {', '.join(lacking)}"
             yield found("hook_events", Reason.HOOK_INCOMPLETE, text)

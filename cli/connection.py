@@ -10,14 +10,16 @@ from cli.installation import Installation, Unusable, document
 from shared.gitlab.values import GitLabError
 
 Json = dict[str, Any]
-EVENTS = (
+PIPELINES = "pipeline_events"
+# What a project sends whose jobs run elsewhere, and one that runs them itself.
+ASKING = (
     "note_events",
     "confidential_note_events",
     "issues_events",
     "confidential_issues_events",
     "merge_requests_events",
-    "pipeline_events",
 )
+EVENTS = (*ASKING, PIPELINES)
 MARK = "gitlab-claude-trigger"
 BRANCH, FILE = "claude-setup", ".gitlab/claude.yml"
 ISSUE = "Claude: is it connected?"
@@ -56,6 +58,7 @@ class Connection:
         self.path = under(kind, self.place["id"])
         self._check_role(kind)
         self.projects = [self.place] if kind == "projects" else self._served()
+        self.homes: list[Json] = []  # the runner projects that run the job for some of them
         self.name = str(self.place.get("path_with_namespace") or self.place.get("full_path"))
         # Its id stays when a project or group is renamed.
         self.mark = f"{MARK} {sha256(f'{self.url} {self.path}'.encode()).hexdigest()[:8]}"
@@ -65,6 +68,11 @@ class Connection:
     def bot_name(self) -> str:
         """The access token's name, by which older GitLabs too find it again, and its bot's."""
         return f"Claude {self.mark[-8:]}"
+
+    @property
+    def ids(self) -> set[str]:
+        """The names under which the secrets know what is connected here."""
+        return {str(each["id"]) for each in (*self.projects, *self.homes)}
 
     @property
     def phrase(self) -> str:

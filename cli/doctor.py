@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from cli import checks
+from cli import checks, home_checks
 from cli.api import Api, under
 from cli.checks import Seen, found, unreached
 from cli.installation import GITLAB, WEBHOOK, Finding, Installation, Unusable, document, proxy, say
@@ -135,38 +135,88 @@ def _gitlab(
         return
     report.add("token", lambda: checks.token(api))
     report.add("gitlab_version", lambda: checks.gitlab_version(api))
-    named = projects or [
-        name for name in (*triggers, *settings.allowed_projects) if "*" not in name
-    ]
-    if not named:
-        report.unmade.append("projects: none is named in the settings or secrets: --project")
     bound = [str(key) for kept in hooks.values() if isinstance(kept, dict) for key in kept]
-    for name in dict.fromkeys(named):
-        try:
-            _project(report, api, bot, name, (installation, settings, triggers, bound))
-        except GitLabError as error:
-            report.findings.append(unreached("project", error))
+    ids = [each for each in bound if each.isdigit()]  # whoever asks has a webhook
+    named = projects or [
+        name for name in (*triggers, *settings.allowed_projects, *ids) if "*" not in name
+    ]
+    known = Known(api, bot, installation, settings, triggers, bound)
+    asking: dict[str, list[int]] = {runner: [] for _, runner in settings.runners}
+    seen = [_told(report, known, name, asking) for name in dict.fromkeys(named)]
+    if not any(seen):
+        report.unmade.append("projects: none is named in the settings or secrets: --project")
+    for runner, ids_ in asking.items():
+        _runner(report, known, runner, ids_)
 
 
-def _project(
-    report: Report,
-    api: Api,
-    bot: dict[str, Any],
-    name: str,
-    known: tuple[Installation, Settings, Mapping[str, str], list[str]],
-) -> None:
-    installation, settings, triggers, bound = known
+class Known(NamedTuple):
+    """What the checks of all projects need."""
+
+    api: Api
+    bot: dict[str, Any]
+    installation: Installation
+    settings: Settings
+    triggers: Mapping[str, str]
+    bound: list[str]  # what webhooks' tokens are bound to
+
+    def seen(self, project: dict[str, Any]) -> Seen:
+        """Return what the checks of one project need."""
+        api, bot, path = self.api, self.bot, str(project["path_with_namespace"])
+        member = api.find(f"{under('projects', project['id'])}/members/all/{bot['id']}") or {}
+        keys = (str(project["id"]), path, "*")
+        by_group = any(path.lower().startswith(f"{each.lower()}/") for each in self.bound)
+        token = next((self.triggers[key] for key in keys if key in self.triggers), "")
+        level, url = int(member.get("access_level", 0)), self.installation.url()
+        return Seen(api, project, bot, level, token, url, self.settings, by_group)
+
+
+def _told(report: Report, known: Known, name: str, asking: dict[str, list[int]]) -> bool:
+    """Look at a project that asks; note its id under its runner project, if it has one."""
+    try:
+        return _project(report, known, name, asking)
+    except GitLabError as error:
+        report.findings.append(unreached("project", error))
+        return True
+
+
+def _project(report: Report, known: Known, name: str, asking: dict[str, list[int]]) -> bool:
+    api, bot, settings = known.api, known.bot, known.settings
     project = api.find(under("projects", name))
     if project is None:
         text = f"@{bot['username']} cannot see the project {name}"
         report.findings.append(found("project", Reason.BOT_RIGHTS, text))
-        return
-    member = api.find(f"{under('projects', project['id'])}/members/all/{bot['id']}") or {}
-    keys = (str(project["id"]), path := str(project["path_with_namespace"]), "*")
-    by_group = any(path.lower().startswith(f"{each.lower()}/") for each in bound)
-    token = next((triggers[key] for key in keys if key in triggers), "")
-    level = int(member.get("access_level", 0))
-    seen = Seen(api, project, bot, level, token, installation.url(), settings, by_group)
-    for check in checks.PROJECT_CHECKS:
+        return True
+    named = int(project["id"]), str(project["path_with_namespace"])
+    if settings.is_runner(*named):
+        return False
+    seen, runner = known.seen(project), settings.runner_of(*named)
+    if runner:
+        asking[runner].append(named[0])
+    for check in home_checks.ASKING_CHECKS if runner else checks.PROJECT_CHECKS:
         report.add(check.__name__, lambda check=check: check(seen))  # type: ignore[misc]
-    report.add("job_trust", lambda: installation.trusts(settings.gitlab_url, project))
+    if not runner:
+        _trust(report, known, project)
+    return True
+
+
+def _trust(report: Report, known: Known, project: dict[str, Any]) -> None:
+    url = known.settings.gitlab_url
+    report.add("job_trust", lambda: known.installation.trusts(url, project))
+
+
+def _runner(report: Report, known: Known, name: str, asking: list[int]) -> None:
+    """Look at a runner project, and at what it has for those that ask."""
+    try:
+        project = known.api.find(under("projects", name))
+        if project is None:
+            text = f"@{known.bot['username']} cannot see {name}, which RUNNER_PROJECT names"
+            report.findings.append(found("runner_project", Reason.RUNNER_NOT_SEEN, text))
+            return
+        seen = known.seen(project)
+    except GitLabError as error:
+        report.findings.append(unreached("runner_project", error))
+        return
+    for check in home_checks.HOME_CHECKS:
+        report.add(f"runner {check.__name__}", lambda check=check: check(seen))  # type: ignore[misc]
+    report.add("runner tokens", lambda: home_checks.tokens(seen, asking))
+    _trust(report, known, project)

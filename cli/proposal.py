@@ -14,6 +14,10 @@ TEMPLATE = Path(__file__).parent.parent / "templates" / "claude.yml"
 # `include:` with a list below it, whose first dash is found with its indentation.
 _LIST = re.compile(r"^include:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*([ \t]*)- ", re.MULTILINE)
 
+_OF_HOME = """\
+Adds the job that runs Claude Code for the projects that ask. Whoever may change this file, or \
+read this project's logs, sees what they ask: keep it to those who run the installation.
+"""
 _DESCRIPTION = """\
 Adds the job that runs Claude Code when it is mentioned.
 
@@ -29,14 +33,32 @@ other rules:
 """
 
 
-def propose(connection: Connection, project: Json) -> bool:
-    """Open a merge request with the job; return whether the job is there already."""
+# What the job of a runner project has beside the component's: docs/runner-project.md.
+_HOME = """\
+claude:
+  variables:
+    GIT_STRATEGY: empty  # the job takes the asking project's clone by itself
+  environment:
+    name: claude/$AI_FLOW_PROJECT_ID
+    action: access
+"""
+
+
+def propose(connection: Connection, project: Json, author: str = "") -> bool:
+    """Open a merge request with the job; return whether the job is there already.
+
+    `author` is the user name of the trigger's bot, for a runner project's job.
+    """
     api, path = connection.api, under("projects", project["id"])
     name = str(project["path_with_namespace"])
     if not project.get("default_branch"):
         connection.say(f"✘ {name} is empty: commit something, then run this again")
         return False
-    if _has_job(api, path, str(project["default_branch"])):
+    job = _job(api, path, str(project["default_branch"]))
+    if author and job and not names_environment(job):
+        connection.say(f"✘ the job of {name} names no environment: docs/runner-project.md, step 2")
+        return False
+    if job:
         connection.say(f"✔ {name} has the job")
         return True
     query = {"source_branch": BRANCH, "state": "opened"}
@@ -45,18 +67,19 @@ def propose(connection: Connection, project: Json) -> bool:
         return False
     config = str(project.get("ci_config_path") or ".gitlab-ci.yml")
     before = _content(api, path, config, str(project["default_branch"]))
-    after = include(before or "", connection.provider)
+    after = include(before or "", connection.provider, author)
     if after is None or "@" in config or "://" in config:
         connection.say(f"✘ add the job to {config} of {name} by hand: docs/job.md, Set it up")
         return False
     what = f"merge request of {name} that adds the job in {FILE}"
     action = {"action": "update" if before is not None else "create"}
     change = {**action, "file_path": config, "content": after}
-    connection.act(what, lambda: _propose(connection, project, change))
+    text = _OF_HOME if author else _DESCRIPTION
+    connection.act(what, lambda: _propose(connection, project, change, text))
     return False
 
 
-def _propose(connection: Connection, project: Json, change: Json) -> None:
+def _propose(connection: Connection, project: Json, change: Json, description: str) -> None:
     """Commit to a branch of its own, have GitLab check it there, and only then ask to merge it."""
     api, path = connection.api, under("projects", project["id"])
     branch = f"{path}/repository/branches/{BRANCH}"
@@ -84,7 +107,7 @@ def _propose(connection: Connection, project: Json, change: Json) -> None:
         source_branch=BRANCH,
         target_branch=project["default_branch"],
         title="Let Claude answer mentions",
-        description=_DESCRIPTION,
+        description=description,
         remove_source_branch=True,
     )
 
@@ -102,10 +125,16 @@ def _commit(api: Api, path: str, **commit: object) -> None:
         raise Unusable(message) from error
 
 
-def _has_job(api: Api, path: str, branch: str) -> bool:
-    """Tell whether the default branch has the job, as GitLab itself reads its configuration."""
+def _job(api: Api, path: str, branch: str) -> Json | None:
+    """Return the default branch's job as GitLab itself reads its configuration, if there is one."""
     found = api.find(f"{path}/ci/lint", include_jobs=True, content_ref=branch) or {}
-    return any(each["name"] == "claude" for each in found.get("jobs") or ())
+    return next((each for each in found.get("jobs") or () if each["name"] == "claude"), None)
+
+
+def names_environment(job: Json) -> bool:
+    """Tell whether a job of CI lint's answer is given the token of the project that asks alone."""
+    environment = job.get("environment", "claude/$")  # each GitLab that tells it tells its name
+    return str(environment).startswith("claude/$")
 
 
 def _content(api: Api, path: str, name: str, branch: str) -> str | None:
@@ -113,8 +142,10 @@ def _content(api: Api, path: str, name: str, branch: str) -> str | None:
     return base64.b64decode(found["content"]).decode() if found else None
 
 
-def include(text: str, provider: str) -> str | None:
+def include(text: str, provider: str, author: str = "") -> str | None:
     r"""Return a .gitlab-ci.yml with the job; None where its `include` is written in another way.
+
+    `author`: as for `propose`. A `claude` that a runner project has already is a person's.
 
     >>> print(include("stages: [test]\n", "anthropic"))
     stages: [test]
@@ -123,8 +154,13 @@ def include(text: str, provider: str) -> str | None:
       - local: .gitlab/claude.yml
     <BLANKLINE>
     """
-    inputs = [] if provider == "anthropic" else ["  inputs:", f"    provider: {provider}"]
-    entry = [f"- local: {FILE}", *inputs]
+    if author and re.search(r"^claude\s*:", text, re.MULTILINE):
+        return None
+    chosen = {"provider": provider if provider != "anthropic" else "", "reply_author": author}
+    inputs = [f"    {name}: {value}" for name, value in chosen.items() if value]
+    entry = [f"- local: {FILE}", *(["  inputs:", *inputs] if inputs else [])]
+    if author:
+        text = "\n\n".join(filter(None, (text.rstrip(), _HOME)))
     found = _LIST.search(text)
     if found:
         at = found.start(1)

@@ -1,15 +1,61 @@
 """Take away what setup made, in the order in which nothing half is left working."""
 
 import json
+from collections.abc import Iterator
 
 from cli.api import under
 from cli.connection import BRANCH, ISSUE, Connection, Json
-from cli.installation import GITLAB, WEBHOOK
+from cli.home import EVERY, Home, opened, own_tokens, plan, scope_of
+from cli.installation import GITLAB, WEBHOOK, Unusable
+from cli.variables import in_scope, tokens
 from shared.gitlab.values import GitLabError
 
 
 def remove(connection: Connection) -> None:
     """Undo setup; what was made by hand stays. Run again, it goes on where it was stopped."""
+    homes = list(_homes(connection))
+    _take_away(connection)
+    gone = [home.connection for home in homes if not _serves_others(connection, home)]
+    for home in homes:
+        _take_tokens(connection, home, alone=home.connection not in gone)
+    for each in gone:
+        _take_away(each)
+    connection.homes = [each.place for each in gone]
+    _forget(connection)
+
+
+def _homes(connection: Connection) -> Iterator[Home]:
+    """Yield the runner projects; of one that is gone nothing is left to take away."""
+    for name, asking in plan(connection)[1].items():
+        try:
+            yield opened(connection, name, asking)
+        except Unusable as error:
+            connection.say(f"? {error}")
+
+
+def _serves_others(connection: Connection, home: Home) -> bool:
+    """Tell whether others than what is removed ask of a runner project: who sends us deliveries."""
+    kinds = (connection.webhook.get(key) for key in ("signing_tokens", "secret_tokens"))
+    bound = {str(name) for kept in kinds if isinstance(kept, dict) for name in kept}
+    known = {token["environment_scope"] for token in tokens(home.connection, "*")}
+    ours = {scope_of(each["id"]) for each in home.asking} | {EVERY, "*"}
+    return bool(bound - connection.ids - {connection.name.lower()} or known - ours)
+
+
+def _take_tokens(connection: Connection, home: Home, *, alone: bool) -> None:
+    """Delete the job's tokens of the projects; what serves others too stays."""
+    for project in home.asking:
+        for token in own_tokens(connection, project):
+            path = f"{under('projects', project['id'])}/access_tokens/{token['id']}"
+            _delete(connection, f"access token {token['name']}", path)
+    scopes = [scope_of(each["id"]) for each in home.asking] + ([] if alone else [EVERY])
+    for scope in scopes:
+        for variable in home.connection.mine(tokens(home.connection, scope)):
+            _delete_variable(home.connection, variable)
+
+
+def _take_away(connection: Connection) -> None:
+    """Delete what setup made in the projects of a connection and in its group."""
     for path, hook in connection.hooks():
         _delete(connection, f"webhook #{hook['id']}", path)
     for project in connection.projects:
@@ -30,9 +76,14 @@ def remove(connection: Connection) -> None:
             if issue["title"] == ISSUE:
                 _end_issue(connection, f"{base}/issues/{issue['iid']}")
     for variable in connection.mine(connection.api.all(f"{connection.path}/variables")):
-        name = variable["key"]
-        _delete(connection, f"CI/CD variable {name}", f"{connection.path}/variables/{name}")
-    _forget(connection)
+        _delete_variable(connection, variable)
+
+
+def _delete_variable(connection: Connection, variable: Json) -> None:
+    name, query = variable["key"], in_scope(str(variable.get("environment_scope", "*")))
+    path = f"{connection.path}/variables/{name}"
+    what = f"CI/CD variable {name} deleted"
+    connection.act(what, lambda: connection.api.delete(path, **query))
 
 
 def _delete(connection: Connection, what: str, path: str) -> None:
@@ -53,7 +104,7 @@ def _end_issue(connection: Connection, path: str) -> None:
 
 def _forget(connection: Connection) -> None:
     """Take the project's names out of both documents, and revoke the bot's token if it is ours."""
-    names = {str(each["id"]) for each in connection.projects} | {connection.name.lower()}
+    names = connection.ids | {connection.name.lower()}
     tokens = connection.gitlab.get("trigger_tokens", {})
     left = {name: token for name, token in tokens.items() if name not in names}
     ours = [

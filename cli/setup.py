@@ -11,12 +11,21 @@ import base64
 import secrets as random
 
 from cli.api import Api, under
-from cli.bot import Ask, find_or_make
-from cli.connection import EVENTS, OLDEST, SIGNED_SINCE, Connection, Json
+from cli.bot import Ask, admit, find_or_make
+from cli.connection import (
+    ASKING,
+    EVENTS,
+    OLDEST,
+    PIPELINES,
+    SIGNED_SINCE,
+    Connection,
+    Json,
+)
+from cli.home import Home, opened, plan
 from cli.installation import GITLAB, WEBHOOK, Unusable
 from cli.proof import prove
 from cli.proposal import propose
-from cli.variables import write_variables
+from cli.variables import write_model, write_token, write_variables
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason
 
@@ -29,13 +38,20 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
     )
     if connection.version < OLDEST:
         connection.say(f"? {Reason.VERSION_TOO_OLD.sentence} {Reason.VERSION_TOO_OLD.cure}")
+    own, elsewhere = plan(connection)
+    homes = [opened(connection, name, asking) for name, asking in elsewhere.items()]
+    for each in homes:
+        each.check()
     bot = find_or_make(connection, ask, own_bot=own_bot)
-    for project in connection.projects:
+    for project in own:
         _trigger_token(connection, bot, project)
     _signing_key(connection)
-    _webhook(connection)
-    write_variables(connection, ask)
-    merged = [propose(connection, project) for project in connection.projects]
+    covered = [each for each in homes if each.reports_with(connection)]
+    _webhook(connection, EVENTS if own or covered else ASKING)
+    if own:
+        write_variables(connection, ask)
+    merged = [propose(connection, project) for project in own]
+    merged += [_home(each, connection, bot, ask, reports=each in covered) for each in homes]
     if connection.words.dry:
         return
     if bot:
@@ -43,6 +59,21 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
     if not all(merged):
         connection.say("→ Merge what adds the job; until then only `help` is answered.")
     connection.say(f"→ Then write {connection.phrase} explain what this project does, in an issue.")
+
+
+def _home(home: Home, connection: Connection, bot: Api | None, ask: Ask, *, reports: bool) -> bool:
+    """Prepare a runner project for the projects that ask; return whether the job is there."""
+    user = bot.get("/user") if bot else {"username": "claude"}
+    if bot:
+        admit(home.connection, user)
+    _trigger_token(home.connection, bot, home.connection.place)
+    if not reports:
+        _webhook(home.connection, (PIPELINES,))
+    home.settle()
+    for token in home.job_tokens(connection):
+        write_token(home.connection, token)
+    write_model(home.connection, ask)
+    return propose(home.connection, home.connection.place, str(user["username"]))
 
 
 def _signing_key(connection: Connection) -> None:
@@ -77,11 +108,11 @@ def _trigger_token(connection: Connection, bot: Api | None, project: Json) -> No
     connection.act(what, create)
 
 
-def _webhook(connection: Connection) -> None:
+def _webhook(connection: Connection, events: tuple[str, ...]) -> None:
     found = connection.hooks()
     signed, tokens = _tokens(connection)
     name = connection.name.lower() if connection.words.group else str(connection.place["id"])
-    wanted = dict.fromkeys(EVENTS, True) | {"enable_ssl_verification": True, "push_events": False}
+    wanted = dict.fromkeys(events, True) | {"enable_ssl_verification": True, "push_events": False}
     broken = [
         path
         for path, hook in found
@@ -107,8 +138,9 @@ def _webhook(connection: Connection) -> None:
             _add_hook(connection, path, data)
 
     kind = "signed" if signed else "with a secret token"
+    sent = f"{len(events)} event{'s' * (len(events) > 1)}, {kind}"
     try:
-        connection.act(f"webhook of {connection.name} to {connection.url}, 6 events, {kind}", write)
+        connection.act(f"webhook of {connection.name} to {connection.url}, {sent}", write)
     except GitLabError as error:
         raise Unusable(_hook_refused(error, connection.url)) from error
 
@@ -142,7 +174,7 @@ def _tokens(connection: Connection) -> tuple[bool, Json]:
     that AWS generated is in use only where somebody has connected a project by hand.
     """
     document, known = connection.webhook, connection.gitlab.get("trigger_tokens", {})
-    if all(str(name) in {str(each["id"]) for each in connection.projects} for name in known):
+    if all(str(name) in connection.ids for name in known):
         document.pop("secret_token", None)
     unsigned = document.get("secret_tokens") or document.get("secret_token")
     signed = connection.version >= SIGNED_SINCE and not unsigned

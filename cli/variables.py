@@ -1,6 +1,7 @@
 """The job's CI/CD variables: the bot's token, and what the chosen provider of the model needs."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from cli.api import branch_level
 from cli.bot import Ask
@@ -19,26 +20,78 @@ MODEL_VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
+class JobToken(NamedTuple):
+    """The job's token: in which environments it is given out, and how it is had.
+
+    A tag says which of several tokens it is, and nothing about any: a variable with one of `tags`
+    is as it should be. `make` returns another's text and tag.
+    """
+
+    scope: str
+    tags: frozenset[str]
+    make: Callable[[], tuple[str, str]]
+
+
 def write_variables(connection: Connection, ask: Ask) -> None:
     """Add what is missing and renew what setup wrote with another value; a person's stays."""
+    write_token(connection, bot_token(connection))
+    write_model(connection, ask)
+
+
+def bot_token(connection: Connection, scope: str = "*") -> JobToken:
+    """Return the bot's own token as the job's."""
+    own = connection.bot()
+    found = own.find("/personal_access_tokens/self") if own else None
+    tag = f"{connection.mark} token {(found or {}).get('id', 0)}"
+    token = str(connection.gitlab.get("api_token", ""))
+    return JobToken(scope, frozenset({tag}), lambda: (token, tag))
+
+
+def write_token(connection: Connection, token: JobToken) -> None:
+    """Add the job's token, or renew one that setup wrote; what a person wrote stays."""
+    there = next(iter(tokens(connection, token.scope)), None)
+    shown = JOB_TOKEN if token.scope == "*" else f"{JOB_TOKEN} of {token.scope}"
+    if there and (there.get("description") in token.tags or not connection.mine([there])):
+        connection.say(f"✔ CI/CD variable {shown}")
+        return
+    text, tag = ("", "") if connection.words.dry else token.make()
+    _put(connection, JOB_TOKEN, text, (token.scope, tag), there=bool(there))
+
+
+def tokens(connection: Connection, scope: str) -> list[Json]:
+    """Return the variables of the job's token with this scope; for `*` with whichever."""
+    known = connection.api.all(f"{connection.path}/variables")
+    return [
+        each
+        for each in known
+        if each["key"] == JOB_TOKEN and scope in ("*", each.get("environment_scope", "*"))
+    ]
+
+
+def write_model(connection: Connection, ask: Ask) -> None:
+    """Add and renew what signs in to the model."""
     known = {each["key"]: each for each in connection.api.all(f"{connection.path}/variables")}
     mine = {each["key"] for each in connection.mine(list(known.values()))}
-    protected = all(branch_level(connection.api, each) for each in connection.projects)
     given = _given(connection)
-    wanted: dict[str, Callable[[], str]] = {
-        JOB_TOKEN: lambda: str(connection.gitlab.get("api_token", "")),
-        **{name: lambda value=value: value for name, value in given.items()},  # type: ignore[misc]
-    }
-    if connection.provider == "anthropic":
-        question = "API key of the Claude API for the job (empty: you have another way): "
-        wanted[_KEY] = lambda: ask(question)
+    names = [*given, *([_KEY] if connection.provider == "anthropic" else [])]
     _tell_missing(connection, {*known, *given})
-    for name, text in wanted.items():
-        stale = name in mine and not _is_current(connection, known[name], given.get(name))
+    for name in names:
+        stale = name in mine and known[name].get("value") != given.get(name, known[name]["value"])
         if name in known and not stale:
             connection.say(f"✔ CI/CD variable {name}")
             continue
-        _put(connection, name, text, protected=protected, there=name in known)
+        text = given.get(name, "")
+        if name == _KEY and not connection.words.dry:
+            text = ask("API key of the Claude API for the job (empty: you have another way): ")
+        _put(connection, name, text, there=name in known)
+
+
+def in_scope(scope: str) -> dict[str, str]:
+    """Return the filter that names one of several variables of a name.
+
+    https://docs.gitlab.com/api/project_level_variables/#the-filter-parameter
+    """
+    return {} if scope == "*" else {"filter[environment_scope]": scope}
 
 
 def _given(connection: Connection) -> dict[str, str]:
@@ -60,40 +113,25 @@ def _tell_missing(connection: Connection, there: set[str]) -> None:
         )
 
 
-def _is_current(connection: Connection, variable: Json, value: str | None) -> bool:
-    """Tell whether a variable that setup wrote still says what it would write now."""
-    if variable["key"] == JOB_TOKEN:  # hidden; written for the bot's present token or an older one
-        return _tag(connection) in str(variable.get("description"))
-    return value is None or variable.get("value") == value
-
-
-def _tag(connection: Connection) -> str:
-    """Return what tells one token of the bot from the next, and nothing about either."""
-    own = connection.bot()
-    found = own.find("/personal_access_tokens/self") if own else None
-    return f"{connection.mark} token {(found or {}).get('id', 0)}"
-
-
 def _put(
-    connection: Connection, name: str, value: Callable[[], str], *, protected: bool, there: bool
+    connection: Connection, name: str, text: str, token: tuple[str, str] = ("*", ""), *, there: bool
 ) -> None:
-    path = f"{connection.path}/variables"
+    (scope, tag), path = token, f"{connection.path}/variables"
+    protected = all(branch_level(connection.api, each) for each in connection.projects)
     secret = name in SECRETS
-    flags = ", ".join(
-        word for word, is_so in (("masked", secret), ("protected", protected)) if is_so
-    )
-
-    text = "" if connection.words.dry else value()
+    words = (("masked", secret), ("protected", protected), (f"for {scope}", scope != "*"))
+    flags = ", ".join(word for word, is_so in words if is_so)
     if not text and not connection.words.dry:
         connection.say(f"? CI/CD variable {name} was left out")
         return
 
     def write() -> None:
         data: Json = {"value": text, "protected": protected, "raw": True}
-        data["description"] = _tag(connection) if name == JOB_TOKEN else connection.mark
+        data["description"] = tag or connection.mark
         if there:
-            connection.api.put(f"{path}/{name}", **data)
+            connection.api.put(f"{path}/{name}", in_scope(scope), **data)
             return
+        data |= {"environment_scope": scope} if scope != "*" else {}
         hides = secret and connection.version >= HIDDEN_SINCE
         data |= {"masked_and_hidden": True} if hides else {"masked": secret}
         connection.api.post(path, key=name, **data)

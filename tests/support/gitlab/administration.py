@@ -299,18 +299,39 @@ def list_variables(state: State, request: Request) -> Answer:
 def create_variable(state: State, request: Request) -> Answer:
     """A masked one has eight characters at least and no line break."""
     known, name = state.ci_variables.setdefault(_place(state, request), {}), request.text("key")
-    if name in known:
+    scope = str(request.params.get("environment_scope", "*"))
+    kept = _kept(name, scope)
+    if kept in known:
         raise refused(400, {"key": [f"({name}) has already been taken"]})
-    known[name] = _variable({"key": name}, request.params)
-    return Answer(201, known[name])
+    known[kept] = _variable({"key": name, "environment_scope": scope}, request.params)
+    return Answer(201, known[kept])
+
+
+def _kept(name: str, scope: str) -> str:
+    """Return under which name a variable is kept: of several with one name each has its scope."""
+    return name if scope == "*" else f"{name} {scope}"
+
+
+def _chosen(request: Request, known: Json) -> str:
+    """Return the one variable that is meant; GitLab answers 409 where a filter would have to say."""
+    key, scope = request.values["key"], request.query.get("filter", {}).get("environment_scope")
+    found = [
+        name
+        for name, each in known.items()
+        if each["key"] == key and scope in (None, each["environment_scope"])
+    ]
+    if len(found) > 1:
+        raise refused(409, f"There are multiple variables with provided parameters. {key}")
+    if not found:
+        raise not_found("Variable")
+    return found[0]
 
 
 @route("PUT", f"{_EITHER}/variables/:key")
 def update_variable(state: State, request: Request) -> Answer:
     """Its value and flags."""
-    known, name = state.ci_variables.get(_place(state, request), {}), request.values["key"]
-    if name not in known:
-        raise not_found("Variable")
+    known = state.ci_variables.get(_place(state, request), {})
+    name = _chosen(request, known)
     known[name] = _variable(known[name], request.params)
     return Answer(200, known[name])
 
@@ -318,8 +339,8 @@ def update_variable(state: State, request: Request) -> Answer:
 @route("DELETE", f"{_EITHER}/variables/:key")
 def delete_variable(state: State, request: Request) -> Answer:
     """Gone."""
-    if state.ci_variables.get(_place(state, request), {}).pop(request.values["key"], None) is None:
-        raise not_found("Variable")
+    known = state.ci_variables.get(_place(state, request), {})
+    del known[_chosen(request, known)]
     return Answer(204)
 
 
@@ -427,9 +448,24 @@ def lint(state: State, request: Request) -> Answer:
     if f"local: {JOB}" in text and JOB not in files:
         errors = [f"Local file `{JOB}` does not exist!"]
     there = project.ci == "ours" or f"local: {JOB}" in text
-    jobs = [{"name": "claude", "tag_list": state.job_tags}] if there and not errors else []
+    job: Json = {"name": "claude", "tag_list": state.job_tags, "environment": None}
+    if "name: claude/$AI_FLOW_PROJECT_ID" in text:
+        job["environment"] = "claude/$AI_FLOW_PROJECT_ID"
+    jobs = [job] if there and not errors else []
     answer: Json = {"valid": not errors, "errors": errors, "warnings": [], "merged_yaml": text}
     return Answer(200, answer | ({"jobs": jobs} if request.flag("include_jobs") else {}))
+
+
+@route("PUT", "projects/:id")
+def edit_project(state: State, request: Request) -> Answer:
+    """What a runner project's setup changes; an Owner's word on variables is an Owner's to take."""
+    project = request.project()
+    request.require(project, MAINTAINER)
+    project.variables_role = str(
+        request.params.get("ci_pipeline_variables_minimum_override_role", project.variables_role)
+    )
+    project.order = str(request.params.get("resource_group_default_process_mode", project.order))
+    return Answer(200, entities.project(state, project, level=MAINTAINER))
 
 
 @route("GET", "projects/:id/runners")

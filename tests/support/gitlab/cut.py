@@ -29,7 +29,7 @@ OPERATIONS = {
     "/api/v4/user": "get",
     "/api/v4/users/{id}": "get",
     "/api/v4/projects": "get",
-    _P: "get",
+    _P: "get put",
     **{f"{kind}/{{eventable_id}}/resource_label_events": "get" for kind in (_I, _M)},
     f"{_P}/members/all": "get",
     f"{_P}/members/all/{{user_id}}": "get",

@@ -135,6 +135,7 @@ def project(state: State, record: Project, *, level: int) -> Json:
     }
     if level >= MAINTAINER:
         answer["ci_pipeline_variables_minimum_override_role"] = record.variables_role
+        answer["resource_group_default_process_mode"] = record.order
     return answer
 
 

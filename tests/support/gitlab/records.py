@@ -57,6 +57,7 @@ class Project:
     created_at: float = 0.0
     archived: bool = False
     ci_access: str = "enabled"
+    order: str = "unordered"  # of what waits for a resource group
 
 
 def digest(text: str) -> str:
