@@ -11,7 +11,7 @@ from itertools import islice
 
 from shared.incoming import opening
 
-_NOTE = b'{"object_kind":"note"'
+_NOTE, _PIPELINE = b'{"object_kind":"note"', b'{"object_kind":"pipeline"'
 _MOST, _MOST_SHOWN = 10_000, 8_200  # mentions looked at and cut out: a prompt holds no more
 _NO_WORD = r"[^\n\w]*+"
 _AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
@@ -30,6 +30,8 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
     """
     if body.startswith(_NOTE):  # what most deliveries are: only a mention can ask in one
         found = bool(_mentions(phrases).search(body))
+    elif body.startswith(_PIPELINE):  # of these only a run's own: AI_FLOW_ID, or `ai_flow`
+        found = bool(re.search(rb"_flow", body, re.IGNORECASE))
     else:
         lower = body.lower()
         found = any(phrase.lower().encode() in lower for phrase in phrases)
