@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.runs.record import Record
 from tests.proofs.faults import (
     crowd,
     kills,
@@ -12,10 +13,11 @@ from tests.proofs.faults import (
     over_http,
     refusing_queue,
     report,
+    scenes,
     schedules,
     stalls,
 )
-from tests.proofs.faults.catalogue import STEPS
+from tests.proofs.faults.catalogue import STEPS, point
 from tests.proofs.faults.parts import IDLE, PARTS
 from tests.proofs.faults.schedules import SEED, Tally
 from tests.proofs.rows import Row
@@ -41,6 +43,17 @@ def test_each_fault_at_each_step_loses_and_doubles_nothing() -> None:
     tally = schedules.sample(schedules.singles(), every=9)
     shown(tally)
     assert {met.partition(":")[0] for met in tally.met} == set(STEPS)
+
+
+def test_a_look_in_another_project_than_the_call_went_to_would_double(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = next(each for each in scenes.SCENES if "runner project" in each.name)
+    unsure = (point("trigger", "time-out, acted"),)
+    assert scenes.play(scene, unsure).end.wrong == ()
+    here = property(lambda record: record.request.event.project_id)
+    monkeypatch.setattr(Record, "runs_in", here)
+    assert scenes.play(scene, unsure).end.wrong == ("doubled: pipelines",)
 
 
 def test_pairs_of_faults_lose_and_double_nothing() -> None:

@@ -203,3 +203,25 @@ def test_a_thousand_asking_projects_cost_the_sweep_one_list(elsewhere: Stage) ->
     assert calls.count("list 70") == 1
     assert "progress" not in calls
     assert len(calls) < 10
+
+
+@pytest.mark.parametrize("number", [1, 1000])
+def test_a_pipeline_s_event_costs_the_same_however_many_projects_ask(
+    elsewhere: Stage, number: int
+) -> None:
+    elsewhere.dispatch()
+    for other in range(2, number + 1):
+        asked = run()._replace(id=f"{other:032x}")
+        asked = asked._replace(event=asked.event._replace(project_id=1000 + other))
+        store.add_pipeline(asked, 70, other, elsewhere.records, NOW)
+    elsewhere.gitlab.moves(1, "success")
+    calls: list[str] = []
+    meet = elsewhere.gitlab._meet
+
+    def met(method: str) -> None:
+        calls.append(method)
+        meet(method)
+
+    elsewhere.gitlab._meet = met  # type: ignore[method-assign]
+    assert elsewhere.dispatch(TrackRequest(70, 1, "success")) is Reason.TRACKED
+    assert calls == ["progress", "read_reply", "edit_reply", "award", "withdraw"]

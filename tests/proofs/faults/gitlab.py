@@ -27,11 +27,15 @@ from tests.proofs.faults.catalogue import UNREAD
 from tests.proofs.faults.model import Doubled, Trouble, Value
 from tests.support.fakes import NOW
 
+RUNNER = 70
 _OTHERS = (900_001, 900_002)  # comments that ask for nothing
 
 
 class GitLab:
-    """A GitLab with one project and one thread; its scene says what it `forbids` and `knows`."""
+    """A GitLab with one project and one thread; its scene says what it `forbids` and `knows`.
+
+    Another project, RUNNER, runs jobs for it. A pipeline is there where it was triggered alone.
+    """
 
     def __init__(
         self, trouble: Trouble, text: str, *, forbids: bool = False, knows: bool = True
@@ -43,6 +47,7 @@ class GitLab:
         self.pipelines: dict[str, tuple[Pipeline, float]] = {}
         self._marked: dict[str, str] = {}  # runs by the nonce of their pipeline
         self.statuses: dict[int, str] = {}
+        self.homes: dict[int, int] = {}  # the project of each pipeline
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.concealed: list[set[str]] = []  # what a job was not told that it lacks
         self._lacks: set[str] = set()
@@ -113,8 +118,10 @@ class GitLab:
 
         self._call("edit reply", write, writes=True)
 
-    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
-        def look() -> Progress:
+    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
+        def look() -> Progress | None:
+            if project_id != self.homes.get(pipeline_id, project_id):
+                return None
             status = self.statuses.get(pipeline_id, "pending")
             return Progress(status, 61, NOW, self._jobs_of(pipeline_id))
 
@@ -135,11 +142,17 @@ class GitLab:
         status = self.statuses.get(pipeline_id, "pending")
         return (Job(7, status, "", "https://gitlab.com/group/app/-/jobs/7"),)
 
-    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:  # noqa: ARG002
-        known = {number: Progress(word, 61, NOW, ()) for number, word in self.statuses.items()}
+    def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
+        known = {
+            number: Progress(word, 61, NOW, ())
+            for number, word in self.statuses.items()
+            if self.homes[number] == project_id
+        }
         yield from self._call("progress", lambda: list(known.items()))
 
-    def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
+    def cancel(self, project_id: int, pipeline_id: int) -> None:
+        if project_id != self.homes[pipeline_id]:
+            raise GitLabError(404)
         self._call("cancel", lambda: self.statuses.update({pipeline_id: "canceled"}), writes=True)
 
     def target(self, event: Event) -> Target:
@@ -166,6 +179,8 @@ class GitLab:
         )
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:  # noqa: ARG002
+        """Start a pipeline in this very project."""
+
         def create() -> Pipeline | None:
             if self._forbids and "variables" in body:
                 return None
@@ -175,6 +190,7 @@ class GitLab:
             number = len(self.pipelines) + 1
             pipeline = Pipeline(number, f"https://gitlab.com/group/app/-/pipelines/{number}")
             self.pipelines[run] = pipeline, self._now()
+            self.homes[number] = project_id
             self._marked[body["ai_flow"]["nonce"]] = run
             return pipeline
 
@@ -186,16 +202,18 @@ class GitLab:
             )
         return created
 
-    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:  # noqa: ARG002
+    def find_pipeline(self, project_id: int, mark: str, since: float) -> Pipeline | None:
         def look() -> Pipeline | None:
             run = self._marked.get(mark, mark)
             pipeline, created = self.pipelines.get(run, (None, 0.0))
-            return pipeline if created >= since else None
+            here = pipeline is not None and self.homes[pipeline.id] == project_id
+            return pipeline if here and created >= since else None
 
         return self._call("find_pipeline", look)
 
     def project(self, project_id: str) -> Project | None:
-        there = Project(int(project_id), "group/app", "main", public=False)
+        number = int(project_id) if project_id.isdigit() else RUNNER
+        there = Project(number, "group/app", "main", public=False)
         return self._found("project", lambda: there)
 
     def active_projects(self, since: float) -> Iterator[tuple[int, float]]:

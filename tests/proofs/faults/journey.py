@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import NamedTuple, Protocol
 
 from shared.contract import marks
@@ -21,9 +22,9 @@ from tests.proofs.faults.model import Clock, Killed, Log, Records, StoreError, T
 from tests.support import canaries
 from tests.support.fakes import GITLAB_SECRETS
 
-SETTINGS = Settings.read(
-    {"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
-)
+_LIMITS = {"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
+SETTINGS = Settings.read(_LIMITS)
+ELSEWHERE = Settings.read(_LIMITS | {"RUNNER_PROJECT": "group/claude-runner"})
 _NEEDLES = {spelling for secret in canaries.SECRETS for spelling in canaries.spellings(secret)}
 
 
@@ -99,8 +100,13 @@ class Journey:
         attempts: int = ATTEMPTS,
         clock: Clock | None = None,
         replayed_after: float = 1.0,
+        settings: tuple[Settings, ...] = (SETTINGS,),
     ) -> None:
-        """Take the request, what goes wrong, a GitLab, a queue and how often that offers it."""
+        """Take the request, what goes wrong, a GitLab, a queue and how often that offers it.
+
+        Of several settings each attempt has the next: somebody deploys others meanwhile.
+        """
+        self._settings = cycle(settings)
         self.run, self.queue = run, queue
         self.attempts, self.replayed_after = attempts, replayed_after
         self.clock, self.schedule, self.log = clock or Clock(), schedule, Log()
@@ -227,7 +233,8 @@ class Journey:
             return GITLAB_SECRETS
 
         secrets = Cached(read, GitLabSecrets.parse, self.clock)
-        return Services(SETTINGS, secrets, self.records, self.gitlab, self.clock, self._write)
+        settings = next(self._settings)
+        return Services(settings, secrets, self.records, self.gitlab, self.clock, self._write)
 
     def _write(self, severity: str, fields: Mapping[str, object]) -> None:
         if self.schedule.meet("log").status is not None:

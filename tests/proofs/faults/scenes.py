@@ -8,6 +8,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import MERGE_REQUEST
 from shared.gitlab.values import Pipeline
 from shared.incoming.event import Branches, Event
+from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason
 from shared.outgoing.replies import Understood, started
 from shared.runs import store
@@ -18,8 +19,18 @@ from shared.runs.request import RunRequest, TrackRequest, from_json
 from shared.runs.store import KEPT
 from tests import DATA
 from tests.proofs.faults.catalogue import Point, Schedule
-from tests.proofs.faults.gitlab import GitLab
-from tests.proofs.faults.journey import LOCAL, QUEUES, SQS, TASKS, End, Journey, Queue
+from tests.proofs.faults.gitlab import RUNNER, GitLab
+from tests.proofs.faults.journey import (
+    ELSEWHERE,
+    LOCAL,
+    QUEUES,
+    SETTINGS,
+    SQS,
+    TASKS,
+    End,
+    Journey,
+    Queue,
+)
 from tests.proofs.faults.model import Doubled, Trouble
 from tests.support.fakes import NOTE, NOW, run
 
@@ -44,6 +55,7 @@ SHORT = run()
 LONG, LONG_IN_DIFF = _asked(NOTE, _LONG_TEXT), _asked(_DIFF, _LONG_TEXT)
 # An earlier run of the thread, whose pipeline a command or an event is about.
 FORMER, LOOK = run(NOTE._replace(note_id=100)), TrackRequest(7, 1, "success")
+LOOK_ELSEWHERE = TrackRequest(RUNNER, 1, "success")
 
 
 class Scene(NamedTuple):
@@ -56,6 +68,8 @@ class Scene(NamedTuple):
     former: str = ""  # what became of an earlier run's pipeline
     version_1: str = ""  # what an earlier version had stored of the run
     full: bool = False  # the thread has had as many runs as it may
+    settings: tuple[Settings, ...] = (SETTINGS,)  # of one attempt after the other
+    home: int = 7  # the project of the former run's pipeline
     queue: Queue = LOCAL
     attempts: int = ATTEMPTS
     replayed_after: float = 3600.0
@@ -80,7 +94,30 @@ SCENES = tuple(
     for queue in QUEUES
     for attempts, after in ((ATTEMPTS, 3600.0), (1, 1.0), (2, 1.0), (3, 3600.0))
 )
+_RUNNER = Scene("", settings=(ELSEWHERE,), home=RUNNER)
 _OTHERS = (
+    _RUNNER._replace(name="a mention, with a runner project"),
+    _RUNNER._replace(
+        name="a mention in a diff, with a runner project", run=_asked(_DIFF, "fix it")
+    ),
+    _RUNNER._replace(name="one that forbids variables", forbids=True),
+    _RUNNER._replace(
+        name="a call to stop, with a runner project", run=run(instruction="stop"), former="running"
+    ),
+    _RUNNER._replace(
+        name="the end of a runner project's pipeline", run=LOOK_ELSEWHERE, former="success"
+    ),
+    Scene("a mention on the way over, and back", settings=(SETTINGS, ELSEWHERE)),
+    Scene("a mention on the way back, and over", settings=(ELSEWHERE, SETTINGS)),
+    Scene(
+        "a call to stop on the way back",
+        run=run(instruction="stop"),
+        former="running",
+        home=RUNNER,
+    ),
+    Scene(
+        "the end of a pipeline on the way back", run=LOOK_ELSEWHERE, former="success", home=RUNNER
+    ),
     Scene("a mention over a limit", full=True),
     Scene("a mention after its thread's limit, in a diff", run=_asked(_DIFF, "fix it"), full=True),
     *(
@@ -143,9 +180,10 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
         queue=scene.queue,
         attempts=scene.attempts,
         replayed_after=scene.replayed_after,
+        settings=scene.settings,
     )
     if scene.former:
-        _begin(journey, made[0], scene.former)
+        _begin(journey, made[0], scene)
     if scene.version_1:
         _begin_in_version_1(journey, made[0], scene.version_1)
     if scene.full:
@@ -157,7 +195,7 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
         journey.carry()
         end = (
             _followed(journey, made[0])
-            if scene.run is LOOK
+            if isinstance(scene.run, TrackRequest)
             else journey.judge(_Seen(made[0], scene.run))
         )
     except Doubled:
@@ -173,14 +211,16 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
     )
 
 
-def _begin(journey: Journey, gitlab: GitLab, status: str) -> None:
+def _begin(journey: Journey, gitlab: GitLab, scene: Scene) -> None:
     """Let an earlier run of the thread have its pipeline and its reply."""
     pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
-    gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), status
+    gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), scene.former
+    gitlab.homes[1] = scene.home
     gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Options(), "@claude")))
     former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
+    former = former._replace(home=scene.home if scene.home == RUNNER else 0)
     journey.records.stored[former.key] = former.to_json(), 1
-    store.add_pipeline(FORMER, FORMER.event.project_id, pipeline.id, journey.records, NOW)
+    store.add_pipeline(FORMER, scene.home, pipeline.id, journey.records, NOW)
 
 
 def _begin_in_version_1(journey: Journey, gitlab: GitLab, scene: str) -> None:
@@ -188,7 +228,7 @@ def _begin_in_version_1(journey: Journey, gitlab: GitLab, scene: str) -> None:
     journey.records.stored |= {key: (text, 1) for key, text in _VERSION_1[scene].items()}
     if scene.startswith("trigger"):
         pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
-        gitlab.pipelines[SHORT.id] = pipeline, NOW
+        gitlab.pipelines[SHORT.id], gitlab.homes[1] = (pipeline, NOW), 7
     if scene.startswith("dead"):  # it has raised its alarm
         journey.log("ERROR", {"reason": str(Reason.DEAD_LETTER)})
     journey.clock.wait(LEASE + SETTLE)
@@ -215,7 +255,10 @@ def _followed(journey: Journey, gitlab: GitLab) -> End:
     wrong = [
         *(["doubled: replies"] * (len(gitlab.replies) > 1)),
         *(["lost: reply not brought up to date"] * (not gone and "is queued" in says[0])),
-        *(["lost: followed for ever"] * bool(store.live_pipelines(7, journey.records))),
+        *(
+            ["lost: followed for ever"]
+            * any(store.live_pipelines(e, journey.records) for e in (7, RUNNER))
+        ),
         *(["leaked"] * journey.leaked()),
     ]
     return End("followed", tuple(wrong))
