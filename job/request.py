@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from job import messages, sources
@@ -24,9 +25,10 @@ from shared.contract.ai_flow import (
 )
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping
     from pathlib import Path
+
+_DOLLARS = re.compile(r"[0-9]{1,9}\.[0-9]{6}", re.ASCII)
 
 
 class Request(NamedTuple):
@@ -55,6 +57,7 @@ class Request(NamedTuple):
     prompt: str = ""
     turns: int = 0
     minutes: int = 0
+    dollars: float = 0.0
     note_id: int = 0
     flow: Mapping[str, Any] = {}
     withheld: bool = False
@@ -114,6 +117,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         prompt=_text(flow, "prompt").strip(),
         turns=_number(options, "turns"),
         minutes=_number(options, "minutes"),
+        dollars=float(_match(_DOLLARS, options, "usd") or 0),
         note_id=_number(note, "id"),
         flow=flow,
         withheld=withheld,

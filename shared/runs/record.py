@@ -55,7 +55,8 @@ class Record(NamedTuple):
     `repeats` is the former request that a `retry` carries out, in the name of who repeats it.
     `since` is the start of a trigger call whose end is not known, `until` the end of the lease, or
     the turn that a run waits for. By the `nonce` GitLab's pipeline is known to be ours. `home` is
-    the project that the trigger call goes to, 0 for the one that asks.
+    the project that the trigger call goes to, 0 for the one that asks. `reserved` is when its money
+    was held (`shared.runs.budgets`), 0 where no budget asked for that.
     """
 
     request: RunRequest
@@ -72,6 +73,7 @@ class Record(NamedTuple):
     hint: str = ""
     nonce: str = ""
     home: int = 0
+    reserved: float = 0.0
 
     @property
     def key(self) -> str:
@@ -91,15 +93,16 @@ class Record(NamedTuple):
     def to_json(self) -> str:
         """Return the record as JSON of the current version.
 
-        Without `home` where it says nothing, as before there were runner projects.
+        Without `home` and `reserved` where they say nothing, as before there were such.
         """
         requests = {
             "request": json.loads(self.request.to_json()),
             "repeats": json.loads(self.repeats.to_json()) if self.repeats else None,
         }
         fields = {"version": VERSION} | self._asdict() | requests
-        if not self.home:
-            del fields["home"]
+        for name in ("home", "reserved"):
+            if not fields[name]:
+                del fields[name]
         return json.dumps(fields)
 
     @classmethod

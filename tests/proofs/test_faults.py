@@ -8,6 +8,7 @@ from tests.proofs.faults import (
     load,
     machine,
     many,
+    money,
     outage,
     over_http,
     refusing_queue,
@@ -102,6 +103,15 @@ def test_under_load_every_delivery_is_answered() -> None:
 
 def test_whatever_stands_still_the_answer_leaves_within_three_seconds() -> None:
     assert max(each.longest for each in stalls.run(deliveries=20)) <= 3
+
+
+def test_budgets_hold_however_many_ask_and_wherever_they_die() -> None:
+    seen, died = money.crowd(200), money.deaths()
+    assert (seen.passed, seen.wrong, seen.left) == (0, 0, 0)
+    assert seen.started
+    assert seen.refused
+    assert died.journeys > 50
+    assert died[1:] == (0, 0, 0, 0)
 
 
 def test_the_page_is_as_it_was_generated() -> None:
