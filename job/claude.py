@@ -43,6 +43,7 @@ _FIXED = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second by way of a shell
+_MOST_SPENT = 10**6  # US dollars
 _READ = 4000  # characters of what is said of an error
 _GRACE = 3.0  # seconds from SIGTERM to SIGKILL; GitLab's runner gives the whole job 10
 # Seconds in which the job hears of a stop too, where a runner tells the processes one by one:
@@ -54,14 +55,15 @@ _TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes
 class Result(NamedTuple):
     """What a run of Claude ended with; `failure` is None if it finished.
 
-    `cost` is in US dollars; `denied` counts the refused calls of each tool. Which models answered,
-    and which `version` of Claude Code asked them, is what that says; so is how `commands` ended.
-    `structured` is what was asked for by a schema, if Claude gave it; its `summary` is the answer.
+    `cost` is in US dollars, None where Claude Code ended without a word; `denied` counts the
+    refused calls of each tool. Which models answered, and which `version` of Claude Code asked
+    them, is what that says; so is how `commands` ended. `structured` is what was asked for by a
+    schema, if Claude gave it; its `summary` is the answer.
     """
 
     answer: str
     turns: int
-    cost: float
+    cost: float | None
     denied: Mapping[str, int]
     session: str
     failure: Failure | None
@@ -256,12 +258,17 @@ class Claude:
         return Result(
             answer="" if failure else str(said or ""),
             turns=int(last.get("num_turns") or 0),
-            cost=float(last.get("total_cost_usd") or 0.0),
+            cost=_cost(last.get("total_cost_usd")),
             denied=dict(Counter(names)),
             session=str(last.get("session_id") or ""),
             failure=failure,
             structured=structured,
         )
+
+
+def _cost(said: object) -> float | None:
+    """Return what Claude Code says it has spent, None for what is no such amount."""
+    return float(said) if type(said) in (int, float) and 0 <= said < _MOST_SPENT else None  # type: ignore[operator, arg-type]
 
 
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:

@@ -109,9 +109,13 @@ def parse(text: str, prompt: str = "") -> Inputs:
     return Inputs(**{**values, "prompt": prompt.strip()})  # type: ignore[arg-type]
 
 
-def lowered(inputs: Inputs, turns: int, minutes: int) -> Inputs:
-    """Return the inputs with the limits a comment asked for, if they are lower; 0 asks for none."""
+def lowered(inputs: Inputs, turns: int, minutes: int, dollars: float = 0.0) -> Inputs:
+    """Return the inputs with the limits a comment or the installation sets, if they are lower.
+
+    0 sets none.
+    """
     return inputs._replace(
+        max_budget_usd=min(inputs.max_budget_usd, dollars or inputs.max_budget_usd),
         max_turns=min(inputs.max_turns, turns or inputs.max_turns),
         timeout_minutes=min(inputs.timeout_minutes, minutes or inputs.timeout_minutes),
     )

@@ -231,7 +231,7 @@ MAX_TURNS = Explanation(
 )
 MAX_BUDGET = Explanation(
     "Claude stopped at the limit of ${limit}.",
-    "Ask for less at once, or raise the input max_budget_usd.",
+    "Ask for less at once, or raise the input max_budget_usd and, if set, BUDGET_PER_RUN.",
 )
 CLAUDE_FAILED = Explanation(
     "Claude Code ended without a result (exit code {status}).",

@@ -191,7 +191,7 @@ MAX_TURNS = (
 )
 MAX_BUDGET = (
     "Claude 达到 ${limit} 的上限，已停止。",
-    "请缩小单次请求的范围，或提高输入 max_budget_usd。",
+    "请缩小单次请求的范围，或提高输入 max_budget_usd 以及（若已设定）BUDGET_PER_RUN。",
 )
 CLAUDE_FAILED = (
     "Claude Code 没有给出结果就结束了（退出码 {status}）。",

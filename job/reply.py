@@ -76,15 +76,15 @@ class Thread:
             return []
         return [messages.BESIDE.format(jobs=", ".join(others[:_MOST_TODOS]))]
 
-    def say(self, text: str, pushed: str = "") -> None:
+    def say(self, text: str, pushed: str = "", cost: float | None = None) -> None:
         """Write the last word: into the reply, or as a new one if none can be edited.
 
-        `pushed` is the commit that the run has pushed, for the next run to know it as ours. Raise
-        GitLabError if GitLab refuses that as well.
+        `pushed` is the commit that the run has pushed, for the next run to know it as ours; `cost`
+        is in US dollars, None if unknown. Raise GitLabError if GitLab refuses that as well.
         """
         if not self._request.kind:
             return
-        body = self._body(text, marks.ENDED, pushed)
+        body = self._body(text, marks.ENDED, pushed, cost)
         if not self._note:
             self.find()  # the trigger function may have been slower than we were
         if self._note:
@@ -131,16 +131,17 @@ class Thread:
         named = bool(self._author) and author.get("username") == self._author
         return named or author.get("id") == self._own
 
-    def _body(self, text: str, state: str, pushed: str = "") -> str:
+    def _body(self, text: str, state: str, pushed: str = "", cost: float | None = None) -> str:
         mark = marks.of_run(self._request.id)
         if self._pipeline.isdecimal():
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
             mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
+            mark = mark if cost is None else f"{marks.of_cost(cost)}\n\n{mark}"
         return f"{text}\n\n{marks.of_version()}\n\n{mark}"
 
 
 class Report(NamedTuple):
-    """What a reply tells about a run of Claude that ended; `cost` is in US dollars.
+    """What a reply tells about a run of Claude that ended; `cost` is in US dollars, if known.
 
     `merge_request` is its URL, `pushed` the commit, `denied` the refused calls of each tool,
     `commands` what ran and how it ended.
@@ -148,7 +149,7 @@ class Report(NamedTuple):
 
     answer: str
     turns: int
-    cost: float
+    cost: float | None
     seconds: float
     denied: Mapping[str, int]
     merge_request: str = ""
@@ -215,7 +216,7 @@ def _took(link: str, report: Report) -> str:
     duration = messages.MINUTES if minutes else messages.SECONDS
     parts = [
         turns.format(count=report.turns),
-        f"${report.cost:.2f}",
+        f"${report.cost or 0:.2f}",
         duration.format(minutes=minutes, seconds=seconds),
     ]
     if report.denied:

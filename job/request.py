@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_DOLLARS = r"[0-9]{1,9}\.[0-9]{6}"
+
 
 class Request(NamedTuple):
     """One run: ids that were checked, and two things that are only ever shown to Claude.
@@ -55,6 +57,7 @@ class Request(NamedTuple):
     prompt: str = ""
     turns: int = 0
     minutes: int = 0
+    dollars: float = 0.0
     note_id: int = 0
     flow: Mapping[str, Any] = {}
     withheld: bool = False
@@ -114,6 +117,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         prompt=_text(flow, "prompt").strip(),
         turns=_number(options, "turns"),
         minutes=_number(options, "minutes"),
+        dollars=float(_match(_DOLLARS, options, "usd") or 0),
         note_id=_number(note, "id"),
         flow=flow,
         withheld=withheld,

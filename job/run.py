@@ -83,7 +83,8 @@ class Job:
         file = Path(payload) if payload else None
         self._request = request.read(environment, file, guided=given.guided)
         messages.speak(given.language or self._request.language)
-        lowered = inputs.lowered(given, self._request.turns, self._request.minutes)
+        asked = self._request
+        lowered = inputs.lowered(given, asked.turns, asked.minutes, asked.dollars)
         self._audience = audience.of(self._request, given, environment)
         resume = given.resume and self._audience.keeps_session
         self._inputs = lowered._replace(resume=resume)
@@ -129,7 +130,7 @@ class Job:
         text, code = self._outcome(context, step)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
-            thread.say(text, step.pushed)
+            thread.say(text, step.pushed, step.cost)
         except GitLabError as error:
             failed = messages.REPLY_FAILED.format(error=error)
             self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")

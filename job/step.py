@@ -43,6 +43,7 @@ class Step:
         self._thread, self._link = thread, link
         self.report: reply.Report | None = None
         self.pushed = ""
+        self.cost: float | None = 0.0  # in US dollars; None while nobody knows
 
     def run(
         self,
@@ -107,6 +108,7 @@ class Step:
         inputs, log = self._context.inputs, self._context.log
         progress = Progress(log, time.monotonic, self._thread.update, self._link)
         errors, began = folders.private / "stderr", time.monotonic()
+        self.cost = None
         with log.section(messages.SECTION_CLAUDE), errors.open("wb") as stderr:
             result = self._claude.run(
                 arguments(run, inputs),
@@ -117,7 +119,7 @@ class Step:
                 transcript.append,
                 stderr,
             )
-        self._seconds = time.monotonic() - began
+        self._seconds, self.cost = time.monotonic() - began, result.cost
         if result.failure:
             said = log.masked(errors.read_bytes().decode("utf-8", "replace"))
             log.line(said[-_LOGGED:])

@@ -17,7 +17,7 @@ from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import payload, refusals, replies
 from shared.outgoing.context import context
-from shared.runs import command, limits, projects, store
+from shared.runs import budgets, command, limits, projects, store
 from shared.runs.access import authorise
 from shared.runs.command import Options
 from shared.runs.confirm import Confirmed, confirm, text_of
@@ -30,7 +30,7 @@ from shared.services import Services
 from shared.track import track
 from shared.trigger import Trigger, home_of, shown
 
-_ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP)
+_ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP, command.BUDGET)
 # Ends at which the project is known, or was not proved to be what the delivery says.
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
 _FORBIDDEN, _NOT_FOUND = 403, 404
@@ -434,6 +434,7 @@ class Attempt:
             return self._trigger_counted(work, confirmed, role)
         except Stop:
             limits.give_back(request, services.settings, services.records, services.now())
+            budgets.give_back(self._lease.record, services.records)
             raise
 
     def _trigger_counted(self, work: Work, confirmed: Confirmed, role: int) -> Pipeline:
@@ -441,6 +442,7 @@ class Attempt:
         request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings.pipeline_ref)
         home = home_of(self._request.event, services)
+        self._hold_money(request)
         award_id = self._award("eyes") or self._lease.record.award_id
         known = context(confirmed._replace(request=request), role, services)
         record = self._lease.record.understood(self._request, work.options, request)
@@ -455,6 +457,21 @@ class Attempt:
             nonce=nonce, home=home.id if home else 0, award_id=award_id
         )
         return Trigger(self._request, self._lease, services).pipeline(body, home)
+
+    def _hold_money(self, request: RunRequest) -> None:
+        """Hold what the run may cost; raise Stop where a budget has no room for that."""
+        services, lease, now = self._services, self._lease, self._services.now()
+        settings, records = services.settings, services.records
+        full = budgets.hold(request, lease.record.attempt, settings, records, now)
+        if full:
+            spent, held = full.account.spent, full.account.reserved
+            figures = {"spent": spent / 10**6, "held": held / 10**6}
+            own = full.budget.reason is Reason.BUDGET_USER
+            fields = entry(full.budget.reason, request, **figures)
+            services.log("INFO" if own else "WARNING", fields)
+            raise budgets.refusal(request, full, records, now)
+        if settings.has_budgets:  # written with the next step, before a pipeline can start
+            lease.record = lease.record._replace(reserved=now)
 
     def _award(self, emoji: str) -> int:
         """Return the award's id, 0 where it is not known."""

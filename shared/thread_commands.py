@@ -1,4 +1,4 @@
-"""The commands that act on a thread: `help`, `status`, `stop`, and `retry`."""
+"""The commands that act on a thread: `help`, `status`, `stop`, `retry`, and `budget`."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,8 +8,8 @@ from shared.contract import marks
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
-from shared.runs import limits, store
-from shared.runs.command import HELP, STATUS, Options
+from shared.runs import budgets, limits, store
+from shared.runs.command import BUDGET, HELP, STATUS, Options
 from shared.runs.record import Record, State, end_waiting, load_all
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
@@ -23,7 +23,7 @@ _NEWEST = 100  # of a project's pipelines, which one call tells of
 def answer(
     request: RunRequest, options: Options, services: Services, *, again: bool = False
 ) -> str:
-    """Return the reply to `help`, `status` or `stop`; raise GitLabError where GitLab fails.
+    """Return the reply to a command that needs no pipeline; raise GitLabError where GitLab fails.
 
     `again` says that an earlier attempt may have carried the command out.
     """
@@ -31,6 +31,10 @@ def answer(
         return replies.help_text(request.id, services.settings)
     if options.command == STATUS:
         return _status(request, services)
+    if options.command == BUDGET:
+        settings = services.settings
+        found = budgets.accounts(request, settings, services.records, services.now())
+        return replies.budget(request.id, settings, found)
     return _stop(request, services, again=again)
 
 

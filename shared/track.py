@@ -9,7 +9,7 @@ from shared.gitlab.values import DELETED, GitLabError, Pipeline, Progress
 from shared.log_fields import entry
 from shared.outcome.reasons import Reason, Retry
 from shared.outgoing import refusals, replies
-from shared.runs import projects, store
+from shared.runs import budgets, projects, store
 from shared.runs import record as run_record
 from shared.runs.record import Record, RecordError
 from shared.runs.request import TrackRequest
@@ -26,6 +26,8 @@ _SEEN = "eyes"
 _REACTIONS = tuple(dict.fromkeys(_VERDICTS.values()))
 _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
+# Where a job stands that somebody has just started again.
+_TO_COME = ("created", "pending", "preparing", "waiting_for_resource", "running")
 
 
 def track(
@@ -86,7 +88,7 @@ class _Following:
         if self._again and progress and progress.status == self._told:  # an event that came late
             return
         if self._again and progress and not progress.over:
-            self._begin_again()
+            self._begin_again(progress)
         for _ in range(_LOOKS):
             if progress is None or progress.over:
                 break
@@ -114,10 +116,12 @@ class _Following:
         progress = gitlab.progress_after(*here, before) if before else gitlab.progress(*here)
         return progress or (None if self._record.is_news(services.now()) else _GONE)
 
-    def _begin_again(self) -> None:
+    def _begin_again(self, progress: Progress) -> None:
         run, records, now = self._record.carried_out, self._services.records, self._services.now()
         store.add_pipeline(run, self._home, self._pipeline.id, records, now)
         projects.add(self._home, records, now, live=True)
+        if any(job.status in _TO_COME for job in progress.ours):  # not for another job beside ours
+            budgets.hold_again(self._record, self._services.settings, records)
         self._react(_SEEN, *_REACTIONS)
 
     def _end(self) -> None:
@@ -141,6 +145,8 @@ class _Following:
             found = gitlab.replied(run.event, marks.of_run(run.id))
             note_id = found.id if found else 0
         body = gitlab.read_reply(run.event, note_id) if note_id else None
+        if progress.over or progress.status == _WAITS_FOR_A_PERSON:
+            self._settle(progress, body or "")
         if body is None:
             return False
         text = self._text(progress)
@@ -154,6 +160,23 @@ class _Following:
         self._wrote = True
         gitlab.edit_reply(run.event, note_id, text)
         return True
+
+    def _settle(self, progress: Progress, body: str) -> None:
+        """Let the run have cost what its job says at the end of its reply.
+
+        Nobody but we and Maintainers can write there:
+        https://docs.gitlab.com/user/discussions/#edit-a-comment. A job that says nothing may have
+        spent all, and so may one that a merge request's own branch defines, whatever it says.
+        """
+        records, said = self._services.records, marks.cost(body, self._pipeline.id)
+        of_branch = self._services.settings.pipeline_ref == "source" and self._event.branches
+        if of_branch and not self._record.home:
+            said = None
+        began = progress.status == DELETED or any(job.began for job in progress.ours)
+        if not began:
+            budgets.give_back(self._record, records)
+        else:
+            budgets.settle(self._record, said, records)
 
     def _text(self, progress: Progress) -> str:
         record, settings = self._record, self._services.settings

@@ -23,6 +23,11 @@ writes down what stands in the threads after each step. Only what people say, an
 
 Claude answers each request with one comment. Where it says **edited**, that comment's text was replaced."""
 CLOSING = "What counts as a mention, and what does not: [mentions.md](mentions.md)."
+SETTINGS = {
+    "BUDGET_PER_RUN": "2.50",
+    "BUDGET_PER_USER_DAY": "8",
+    "BUDGET_PER_PROJECT_MONTH": "100",
+}
 TODOS = (
     {"content": "Find where the whistle is blown", "status": "completed"},
     {"content": "Write a test that hears it twice", "status": "in_progress"},
@@ -106,7 +111,12 @@ def steering(stage: Stage) -> None:
         return reply.finished(job, REPORT._replace(merge_request=address))
 
     stage.job_says(
-        3, "Then it opens a merge request and has the last word.", finished, ends=True, minutes=3
+        3,
+        "Then it opens a merge request and has the last word.",
+        finished,
+        ends=True,
+        minutes=3,
+        cost=REPORT.cost,
     )
     stage.moves(
         "The pipeline succeeds. The answer stays as it is; only the reaction changes.",
@@ -169,7 +179,12 @@ def reviewing(stage: Stage) -> None:
         return reply.finished(job, REPORT._replace(answer=said))
 
     stage.job_says(
-        6, "The findings come together, in one notification.", finished, ends=True, minutes=3
+        6,
+        "The findings come together, in one notification.",
+        finished,
+        ends=True,
+        minutes=3,
+        cost=REPORT.cost,
     )
     stage.moves("The pipeline succeeds.", (6, "success"), minutes=0)
 
@@ -219,16 +234,30 @@ def without_a_word(stage: Stage) -> None:
     )
 
 
+def spending(stage: Stage) -> None:
+    """What there is to spend, and what happens where that is not enough."""
+    stage.scene(
+        "Ask what may be spent",
+        "This installation lets a run spend 2.50 dollars, a person 8 a day and a project 100 a month.",
+    )
+    stage.says(GRACE, "@claude budget", issue=11)
+    stage.scene(
+        "Ask for more than is left",
+        "What runs under way may cost is held for them, so nothing starts that might cost too much.",
+    )
+    stage.says(ADA, "@claude paint the kettle blue", issue=16)
+
+
 def perform(stage: Stage) -> str:
     """Act it out on a new stage and return the page."""
-    for act in (asking, steering, reviewing, learning, without_a_word):
+    for act in (asking, steering, reviewing, learning, without_a_word, spending):
         act(stage)
     return "\n\n".join([OPENING, *stage.lines, CLOSING]) + "\n"
 
 
 def page() -> str:
     """Act it all out and return the page."""
-    with Stage() as stage:
+    with Stage(**SETTINGS) as stage:
         return perform(stage)
 
 

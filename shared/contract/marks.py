@@ -66,6 +66,28 @@ def of_push(commit: str) -> str:
     return f"<!-- gitlab-claude-pushed {commit} -->"
 
 
+def of_cost(dollars: float) -> str:
+    """Return the mark of what a job's run of Claude has cost; it stands in front of `of_push`.
+
+    >>> of_cost(0.42)
+    '<!-- gitlab-claude-cost 0.420000 -->'
+    """
+    return f"<!-- gitlab-claude-cost {dollars:.6f} -->"
+
+
+def cost(body: str, pipeline_id: int) -> int | None:
+    """Return what the job of a pipeline says it has cost, in millionths of a US dollar.
+
+    None where it does not say. Only the marks at the end count, as of `pushed`.
+    """
+    push = rf"(?:{of_push('[0-9a-f]{40,64}')}\n)?"
+    mark = r"<!-- gitlab-claude-cost ([0-9]{1,9})\.([0-9]{6}) -->"
+    found = re.search(rf"\n\n{mark}\n\n{push}{_JOB}\n[^\n]*\s*\Z", body)
+    if not found or (found["pipeline"], found["state"]) != (str(pipeline_id), ENDED):
+        return None
+    return int(found[1] + found[2])
+
+
 def of_finding(place: str, said: str, lines: int) -> str:
     """Return the mark that ends a note of a review: digests of its lines and of what it says.
 

@@ -12,7 +12,7 @@ from shared.contract.ai_flow import IMPLEMENT
 from shared.installation.readers import PROMPTED
 from shared.outcome import messages
 
-ON_THREADS = ("help", "status", "stop", "retry")  # commands only where they stand alone
+ON_THREADS = ("help", "status", "stop", "retry", "budget")  # commands only where they stand alone
 BLANKS = " \t\u00a0\u3000"
 _WIDE = "，：；。！？、｡､･・﹐﹑﹒﹔﹕﹖﹗"  # noqa: RUF001  no blank follows these
 PUNCTUATION = f",:;.!?…‥·¡¿{_WIDE}،؛؟۔।॥։፡።፣፤។"  # noqa: RUF001  as people write it

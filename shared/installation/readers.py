@@ -25,6 +25,7 @@ _URL = (
 )
 _LAST_PORT = 65535
 _RUNNER = r"[1-9][0-9]{0,18}|[a-z0-9_][a-z0-9_.-]*(?:/[a-z0-9_.-]+)+"
+_DOLLARS = r"[0-9]{1,9}(?:\.[0-9]{0,6})?|\.[0-9]{1,6}"
 _PHRASE = r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?"
 
 Texts = Mapping[str, str]  # by the variable's name
@@ -150,6 +151,33 @@ def number(variable: Variable, texts: Texts) -> int:
         expected = f"a whole number up to {most}; 0: {variable.zero}"
         raise SettingsError(variable.name, value, expected)
     return int(value)
+
+
+def dollars(variable: Variable, texts: Texts) -> int:
+    """Return an amount of US dollars in millionths of one; 0 for none.
+
+    >>> dollars(Variable("BUDGET_PER_RUN", "", ""), {"BUDGET_PER_RUN": "2.50"})
+    2500000
+    """
+    value = texts[variable.name]
+    if value and not re.fullmatch(_DOLLARS, value):
+        expected = "an amount in US dollars such as 2.50; 0 or empty: no budget"
+        raise SettingsError(variable.name, value, expected)
+    whole, _, parts = value.partition(".")
+    return int(whole or 0) * 10**6 + int(parts.ljust(6, "0"))
+
+
+def dollars_of_many(variable: Variable, texts: Texts) -> int:
+    """Return the same of a budget for many runs: each of them holds BUDGET_PER_RUN of it."""
+    amount, value = dollars(variable, texts), texts[variable.name]
+    of_one = dollars(variable._replace(name="BUDGET_PER_RUN"), texts)
+    if amount and not of_one:
+        expected = "BUDGET_PER_RUN beside it: so much of it is held for each run that goes on"
+        raise SettingsError(variable.name, value, expected)
+    if 0 < amount < of_one:
+        expected = f"at least BUDGET_PER_RUN, {texts['BUDGET_PER_RUN']}: no run could start"
+        raise SettingsError(variable.name, value, expected)
+    return amount
 
 
 def choice(variable: Variable, texts: Texts) -> str:

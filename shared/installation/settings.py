@@ -20,11 +20,18 @@ _NOT_PLAIN = r"""[^ -~]+|["\\]+"""
 _SWITCH = ("true", "false")
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
+_DOLLARS = r"^([0-9]{1,9}(\.[0-9]{0,6})?|\.[0-9]{1,6})?$"
 
 
 def _row(read: Callable[[Variable, Texts], T], variable: Variable, meaning: str) -> T:
     """Declare a field by its row: its reader, its variable, what it means in a sentence or two."""
     return cast("T", (read, variable, meaning))
+
+
+def _dollars(name: str) -> Variable:
+    return Variable(
+        name, "", "Spend", pattern=_DOLLARS, pattern_in_words="US dollars such as 2.50, or empty"
+    )
 
 
 class Settings(NamedTuple):
@@ -167,6 +174,30 @@ class Settings(NamedTuple):
         "Runs of the whole installation within 24 hours. 0 switches the limit off, and with it that"
         " of a project.",
     )
+    budget_per_run: int = _row(
+        readers.dollars,
+        _dollars("BUDGET_PER_RUN"),
+        "What one run may spend, in US dollars such as 2.50; the job's own limit holds as well."
+        " Empty or 0 leaves it to the job.",
+    )
+    budget_per_user_day: int = _row(
+        readers.dollars_of_many,
+        _dollars("BUDGET_PER_USER_DAY"),
+        "What one person's runs may spend in a day of UTC, in US dollars. Takes BUDGET_PER_RUN."
+        " Empty or 0 switches the budget off.",
+    )
+    budget_per_project_month: int = _row(
+        readers.dollars_of_many,
+        _dollars("BUDGET_PER_PROJECT_MONTH"),
+        "What the runs asked for in one project may spend in a month of UTC, in US dollars. Takes"
+        " BUDGET_PER_RUN. Empty or 0 switches the budget off.",
+    )
+    budget_per_installation_month: int = _row(
+        readers.dollars_of_many,
+        _dollars("BUDGET_PER_INSTALLATION_MONTH"),
+        "What all runs may spend in a month of UTC, in US dollars. Takes BUDGET_PER_RUN. Empty or 0"
+        " switches the budget off.",
+    )
     max_turns: int = _row(
         readers.number,
         Variable("MAX_TURNS", "40", "Spend", most=_MOST, zero=_NO_OPTION),
@@ -213,6 +244,12 @@ class Settings(NamedTuple):
     def names(self) -> frozenset[str]:
         """The phrases as user names in lower case: to assign one of them is to ask."""
         return _names(self.phrases)
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether there is a budget for more than one run."""
+        many = self.budget_per_project_month, self.budget_per_installation_month
+        return any((self.budget_per_user_day, *many))
 
     def serves(self, project_id: int, project_path: str) -> bool:
         """Tell whether ALLOWED_PROJECTS lets the project in; in a path `*` crosses `/`.

@@ -164,6 +164,18 @@ REASONS = {
         "The installation has started as many runs within a day as it allows.",
         "Ask again tomorrow; RUNS_PER_DAY sets the limit.",
     ),
+    "BUDGET_USER": (
+        "Your budget for today has no room for another run.",
+        "Whoever runs this installation can raise BUDGET_PER_USER_DAY.",
+    ),
+    "BUDGET_PROJECT": (
+        "This project's budget for this month has no room for another run.",
+        "Whoever runs this installation can raise BUDGET_PER_PROJECT_MONTH.",
+    ),
+    "BUDGET_INSTALLATION": (
+        "The installation's budget for this month has no room for another run.",
+        "Whoever runs it can raise BUDGET_PER_INSTALLATION_MONTH.",
+    ),
     "COMMAND_LIMIT": (
         (
             "This thread has asked for as much help, "
@@ -418,6 +430,12 @@ REFUSED = "Claude did not start. {sentence} {hint} {cure}"
 # A run that a limit lets start later.
 WAITS = "{sentence} Claude starts on this by itself at {time} UTC or soon after."
 
+# Beside the reason of a refusal for want of money, and in the answer to `budget`.
+BUDGET_LEFT = (
+    "{left} of {cap} is left, with {held} held for runs under way; a run takes up to {run}."
+)
+BUDGET_ANEW = "It starts anew on {time} UTC."
+
 # What was understood: by command, else by event.
 TASKS = {
     "review": "a review",
@@ -474,10 +492,11 @@ or description of a new one. These words count when they come first:
 | `{phrase} status` | lists this thread's runs |
 | `{phrase} stop` | cancels this thread's runs |
 | `{phrase} retry` | runs this thread's last request again |
-| `{phrase} help` | shows this |
+{budget}| `{phrase} help` | shows this |
 
 Options come before the text: {options}.
 """
+HELP_BUDGET = "| `{phrase} budget` | tells what may be spent, and what was |\n"
 HELP_OPTIONS = {
     "model": "`--model NAME` ({})",
     "turns": "`--turns N` (up to {})",
@@ -509,6 +528,15 @@ STOP_FORBIDDEN = (
     "GitLab does not let our token cancel {pipelines}. "
     "A member who may run pipelines on that branch can."
 )
+BUDGET_NONE = "No budget is set here."
+BUDGET_RUN = "A run may spend up to {run}."
+BUDGET_HEAD = (
+    "| budget | of | spent | held for runs under way | left | starts anew (UTC) |\n"
+    "|---|---|---|---|---|---|"
+)
+BUDGET_ROW = "| {whose} | {cap} | {spent} | {held} | {left} | {time} |"
+BUDGET_NAMES = {"BUDGET_USER": "yours today", "BUDGET_PROJECT": "this project's this month"}
+BUDGET_ROOM = "The installation's budget for this month has room for a run."
 DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."
 DURATION = "{minutes} min {seconds} s"

@@ -132,6 +132,18 @@ REASONS = {
         "本部署一天内启动的运行次数已达到上限。",
         "请明天再试；上限由 RUNS_PER_DAY 设定。",
     ),
+    "BUDGET_USER": (
+        "您今天的预算已不够再启动一次运行。",
+        "负责本部署的人可以提高 BUDGET_PER_USER_DAY。",
+    ),
+    "BUDGET_PROJECT": (
+        "本项目本月的预算已不够再启动一次运行。",
+        "负责本部署的人可以提高 BUDGET_PER_PROJECT_MONTH。",
+    ),
+    "BUDGET_INSTALLATION": (
+        "本部署本月的预算已不够再启动一次运行。",
+        "负责本部署的人可以提高 BUDGET_PER_INSTALLATION_MONTH。",
+    ),
     "COMMAND_LIMIT": (
         "本讨论十分钟内的帮助、状态和停止请求已达到我们答复的上限。",
         "请十分钟后再试。",
@@ -351,6 +363,9 @@ JOB, PIPELINE = "作业 {}", "流水线 {}"
 REFUSED = "Claude 没有启动。{sentence}{hint}{cure}"
 WAITS = "{sentence}Claude 会在 {time} UTC 或稍后自动开始处理。"
 
+BUDGET_LEFT = "{cap} 中还剩 {left}，另有 {held} 为进行中的运行预留；一次运行最多可花 {run}。"
+BUDGET_ANEW = "预算将于 {time} UTC 重新起算。"
+
 TASKS = {
     "review": "评审",
     "fix": "修复",
@@ -397,10 +412,11 @@ HELP = """\
 | `{phrase} status` | 列出本讨论中的运行 |
 | `{phrase} stop` | 取消本讨论中的运行 |
 | `{phrase} retry` | 再次运行本讨论中的上一个请求 |
-| `{phrase} help` | 显示本帮助 |
+{budget}| `{phrase} help` | 显示本帮助 |
 
 选项写在正文之前：{options}。
 """
+HELP_BUDGET = "| `{phrase} budget` | 说明还可以花多少、已花多少 |\n"
 HELP_OPTIONS = {
     "model": "`--model NAME`（{}）",
     "turns": "`--turns N`（最多 {}）",
@@ -429,6 +445,15 @@ STOPPED = "已取消：{pipelines}。"
 STOPPED_WAITING = "本讨论中正在排队的运行不会再启动。"
 STOP_NONE = "本讨论中没有正在进行的运行。"
 STOP_FORBIDDEN = "GitLab 不允许我们的令牌取消 {pipelines}。有权在该分支上运行流水线的成员可以取消。"
+BUDGET_NONE = "本部署没有设定预算。"
+BUDGET_RUN = "一次运行最多可花 {run}。"
+BUDGET_HEAD = (
+    "| 预算 | 总额 | 已花 | 为进行中的运行预留 | 剩余 | 重新起算（UTC） |\n"
+    "|---|---|---|---|---|---|"
+)
+BUDGET_ROW = "| {whose} | {cap} | {spent} | {held} | {left} | {time} |"
+BUDGET_NAMES = {"BUDGET_USER": "您今天的", "BUDGET_PROJECT": "本项目本月的"}
+BUDGET_ROOM = "本部署本月的预算还够启动一次运行。"
 DID_YOU_MEAN = "您是不是想写 `{}`？"
 OFFERED = "这里提供：{}。"
 DURATION = "{minutes} 分 {seconds} 秒"

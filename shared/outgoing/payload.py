@@ -89,6 +89,9 @@ def _ai_flow(
     # What was asked by no text is asked in our own words.
     withheld = event.internal and event.name == MENTION
     spoken = {} if settings.language == ENGLISH else {"language": settings.language}
+    # As text: a number may be spelled anew on its way, and then the seal would not fit.
+    amount = f"{settings.budget_per_run / 10**6:.6f}"
+    capped = {"usd": amount} if settings.budget_per_run else {}
     return {
         **spoken,
         "version": WITHHELD if event.internal else VERSION,
@@ -97,7 +100,7 @@ def _ai_flow(
         "input": None if withheld else instruction,
         "command": command or None,
         "prompt": settings.prompts.get(command, ""),
-        "options": {"turns": options.turns or None, "minutes": options.minutes or None},
+        "options": {"turns": options.turns or None, "minutes": options.minutes or None, **capped},
     }
 
 

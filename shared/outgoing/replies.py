@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from shared.contract import marks
 from shared.contract.ai_flow import MENTION
 from shared.outcome import messages
+from shared.runs import budgets
 
 if TYPE_CHECKING:
     from shared.gitlab.values import Job, Pipeline, Progress
     from shared.installation.settings import Settings
     from shared.outcome.reasons import Reason, Stop
+    from shared.runs.budgets import Account, Budget
     from shared.runs.command import Options
 
 STUCK = 600.0  # seconds after which a pipeline that nobody has taken up is said to be so
@@ -135,7 +137,9 @@ def help_text(run_id: str, settings: "Settings") -> str:
     }
     offered = {name: limit for name, limit in limits.items() if limit}
     options = [messages.HELP_OPTIONS[name].format(limit) for name, limit in offered.items()]
-    text = messages.HELP.format(phrase=settings.phrases[0], options="; ".join(options))
+    phrase = settings.phrases[0]
+    budget = messages.HELP_BUDGET.format(phrase=phrase) if settings.budget_per_run else ""
+    text = messages.HELP.format(phrase=phrase, options="; ".join(options), budget=budget)
     return marks.signed(text.rstrip(), run_id)
 
 
@@ -148,6 +152,28 @@ def status(run_id: str, found: Sequence[tuple["Pipeline", "Progress | None"]], n
             state = messages.STATE_NAMES[state_of(progress, now)]
         lines.append(messages.STATUS_LINE.format(pipeline=_pipeline(pipeline), state=state))
     return marks.signed("\n".join(lines or [messages.STATUS_NONE]), run_id)
+
+
+def budget(run_id: str, settings: "Settings", found: Sequence[tuple["Budget", "Account"]]) -> str:
+    """Return what may be spent and what was, as far as it concerns who asks.
+
+    Of the installation's budget it says only whether a run has room: it tells of other projects.
+    """
+    of_one = settings.budget_per_run
+    parts = [messages.BUDGET_RUN.format(run=budgets.in_dollars(of_one))] if of_one else []
+    rows = []
+    for each, account in found:
+        told = budgets.in_words(each, account)
+        if each.reason.name in messages.BUDGET_NAMES:
+            whose = messages.BUDGET_NAMES[each.reason.name]
+            rows.append(messages.BUDGET_ROW.format(whose=whose, **told))
+        elif each.cap - account.spent - account.reserved >= of_one:
+            parts.append(messages.BUDGET_ROOM)
+        else:
+            parts.append(f"{each.reason.sentence} {messages.BUDGET_ANEW.format(**told)}")
+    table = ["\n".join([messages.BUDGET_HEAD, *rows])] if rows else []
+    said = [" ".join(parts)] if parts else []
+    return marks.signed("\n\n".join([*table, *said]) or messages.BUDGET_NONE, run_id)
 
 
 def cancelled(

@@ -12,7 +12,7 @@ from shared.installation.settings import Settings
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 
-HELP, STATUS, STOP, RETRY = opening.ON_THREADS
+HELP, STATUS, STOP, RETRY, BUDGET = opening.ON_THREADS
 
 _WORD = re.compile(rf"\s*{opening.DRESS}([A-Za-z]+){opening.WORD_END}")
 _NAME = rf"{opening.DASHES}((?=[A-Za-z]){opening.NAME}){opening.SEPARATOR}"
@@ -33,9 +33,9 @@ class Options(NamedTuple):
 def parse(instruction: str, settings: Settings) -> tuple[Options, str]:
     """Return what an instruction begins with, and the instruction without options.
 
-    Raise Stop, with a hint, for a wrong option. `help`, `status`, `stop` and `retry` are commands
-    only where nothing but options follows: "stop using tabs" is a request. An empty instruction is
-    a call for help.
+    Raise Stop, with a hint, for a wrong option. `help`, `status`, `stop`, `retry` and `budget` are
+    commands only where nothing but options follows: "stop using tabs" is a request. An empty
+    instruction is a call for help.
 
     >>> parse("review --turns 5 the parser", Settings.read({}))
     (Options(command='review', model='', turns=5, minutes=0), 'review the parser')
@@ -46,7 +46,7 @@ def parse(instruction: str, settings: Settings) -> tuple[Options, str]:
     text = instruction[start:].strip() if given else instruction
     word = _WORD.match(text)
     command = word[1].lower() if word else ""
-    if word and command in (HELP, STATUS, STOP, RETRY, *PROMPTED):
+    if word and command in (*opening.ON_THREADS, *PROMPTED):
         more, end = _options(text, word.end(), settings)
         if command in PROMPTED or opening.is_nothing(text[end:]):
             rest = f"{word[0]} {text[end:].strip()}".strip() if more else text

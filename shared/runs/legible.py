@@ -27,6 +27,11 @@ class _Told(TypedDict):
     at: float
 
 
+class _Spent(TypedDict):
+    spent: int
+    held: dict[str, tuple[int, int]]
+
+
 class _Counted(TypedDict):
     runs: dict[str, float]
     told: tuple[str, float] | None
@@ -45,6 +50,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
         (r"(stranger|pace)/.*", float),
         (r"turns/.*", dict[str, int]),
         (r"told/.*", _Told),
+        (r"spent/.*", _Spent),
         (r"limit/.*", _Counted),
         (r"projects/\d+", dict[str, list[int]]),
         (r"projects", list[int]),

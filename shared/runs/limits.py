@@ -39,6 +39,14 @@ class Turn(NamedTuple):
     reason: Reason | None = None
 
 
+class Telling(NamedTuple):
+    """What is told once: under which key, and within which time (Unix seconds)."""
+
+    key: str
+    since: float
+    until: float
+
+
 class _Limit(NamedTuple):
     key: str
     maximum: int
@@ -233,14 +241,19 @@ def _common(run_id: str, shares: list[_Share], turn: Turn) -> Turn:
 
 def _tell_once(run: RunRequest, limit: _Limit, records: Records, now: float) -> None:
     """Raise the limit's Stop for one run of a person in a window, Stop(OVER_LIMIT) for others."""
+    key, window = f"told/{limit.reason}/{run.event.author_id}", limit.window
+    raise once(run, Stop(limit.reason), Telling(key, now - window, now + window), records, now)
+
+
+def once(run: RunRequest, why: Stop, telling: Telling, records: Records, now: float) -> Stop:
+    """Return why a run is refused if it is the first to be told that, else Stop(OVER_LIMIT)."""
 
     def told(former: dict[str, Any] | None) -> dict[str, Any]:
-        recent = former and former["at"] > now - limit.window
+        recent = former and former["at"] > telling.since
         return former if former and recent else {"run": run.id, "at": now}
 
-    key = f"told/{limit.reason}/{run.event.author_id}"
-    first = change(key, records, int(now) + limit.window, told)["run"]
-    raise Stop(limit.reason if first == run.id else Reason.OVER_LIMIT)
+    first = change(telling.key, records, int(telling.until), told)["run"]
+    return why if first == run.id else Stop(Reason.OVER_LIMIT)
 
 
 def _count(run_id: str, limit: _Limit, records: Records, now: float) -> None:

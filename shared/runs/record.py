@@ -56,7 +56,8 @@ class Record(NamedTuple):
     `since` is the start of a trigger call whose end is not known, `until` the end of the lease, or
     the turn that a run waits for. By the `nonce` GitLab's pipeline is known to be ours. `home` is
     the project that the trigger call goes to, 0 for the one that asks; `award_id` that of our 👀,
-    0 where it is not known.
+    0 where it is not known; `reserved` when its money was held (`shared.runs.budgets`), 0 where no
+    budget asked for that.
     """
 
     request: RunRequest
@@ -74,6 +75,7 @@ class Record(NamedTuple):
     nonce: str = ""
     home: int = 0
     award_id: int = 0
+    reserved: float = 0.0
 
     @property
     def key(self) -> str:
@@ -93,14 +95,14 @@ class Record(NamedTuple):
     def to_json(self) -> str:
         """Return the record as JSON of the current version.
 
-        Without `home` and `award_id` where they say nothing, as before there were such fields.
+        Without `home`, `award_id` and `reserved` where they say nothing, as before there were such.
         """
         requests = {
             "request": json.loads(self.request.to_json()),
             "repeats": json.loads(self.repeats.to_json()) if self.repeats else None,
         }
         fields = {"version": VERSION} | self._asdict() | requests
-        for later in ("home", "award_id"):
+        for later in ("home", "award_id", "reserved"):
             if not fields[later]:
                 del fields[later]
         return json.dumps(fields)

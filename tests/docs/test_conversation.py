@@ -23,7 +23,7 @@ class Performance(NamedTuple):
 
 @pytest.fixture(scope="module")
 def performance() -> Iterator[Performance]:
-    with Stage() as stage:
+    with Stage(**conversation.SETTINGS) as stage:
         yield Performance(stage, conversation.perform(stage))
 
 

@@ -133,6 +133,24 @@ def test_the_end_is_judged_by_exit_code_and_is_error(
     assert result.answer == ""
 
 
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [
+        ("0.5", 0.5),
+        ("0", 0.0),
+        ("-1", None),
+        ("true", None),
+        ('"1"', None),
+        ("1e9", None),
+        ("NaN", None),
+    ],
+)
+def test_a_cost_that_is_none_is_not_known(tmp_path: Path, said: str, cost: float | None) -> None:
+    told = f'{{"type": "result", "is_error": false, "total_cost_usd": {said}}}'
+    assert started(tmp_path, f"echo '{told}'").cost == cost
+    assert started(tmp_path, "exit 1").cost is None
+
+
 @pytest.mark.parametrize("script", ["exit 0", "exit 1", "echo nonsense; exit 2"])
 def test_an_end_without_a_result_is_a_failure(tmp_path: Path, script: str) -> None:
     assert reason(started(tmp_path, script)) is Reason.CLAUDE_FAILED

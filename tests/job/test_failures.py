@@ -26,7 +26,7 @@ def test_a_failure_is_its_sentence_and_cure_with_the_blanks_filled_in() -> None:
     failure = Failure(Reason.MAX_BUDGET, limit=5)
     assert failure.text == (
         "Claude stopped at the limit of $5. "
-        "Ask for less at once, or raise the input max_budget_usd."
+        "Ask for less at once, or raise the input max_budget_usd and, if set, BUDGET_PER_RUN."
     )
     assert str(failure) == f"max_budget: {failure.text}"
     assert failure.code == 1

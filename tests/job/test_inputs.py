@@ -94,3 +94,10 @@ def test_what_a_comment_asks_for_only_lowers_a_limit(
 ) -> None:
     inputs = lowered(Inputs(), turns, minutes)
     assert (inputs.max_turns, inputs.timeout_minutes) == limits
+
+
+@pytest.mark.parametrize(("dollars", "limit"), [(0.0, 5.0), (2.5, 2.5), (10.0, 5.0)])
+def test_what_the_installation_lets_a_run_spend_only_lowers_the_limit(
+    dollars: float, limit: float
+) -> None:
+    assert lowered(Inputs(), 0, 0, dollars).max_budget_usd == limit

@@ -9,7 +9,8 @@ from job.failures import Failure, Reason
 from job.gitlab import GitLab as Client
 from job.reply import Report, Thread, failed, finished, working
 from job.request import Request
-from shared.contract.marks import of_run
+from shared.contract.marks import cost, of_run
+from shared.contract.marks import pushed as pushed_by
 from shared.contract.version import VERSION
 from tests.support.gitlab.server import Fault, GitLab
 
@@ -147,6 +148,16 @@ def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     assert bodies(gitlab) == [
         f"Working.\n\n<!-- gitlab-claude-version {VERSION} -->\n\n<!-- gitlab-claude-job pipeline=31 state=working -->\n{of_run(RUN)}"
     ]
+
+
+@pytest.mark.parametrize("pushed", ["", "a" * 40])
+def test_what_a_run_cost_stands_in_front_of_its_last_marks(gitlab: GitLab, pushed: str) -> None:
+    ours(gitlab)
+    thread(gitlab).say("Done.", pushed, 0.42)
+    [body] = bodies(gitlab)
+    assert (cost(body, 31), pushed_by(body)) == (420_000, pushed)
+    thread(gitlab).say("Done.", pushed, None)
+    assert [cost(body, 31) for body in bodies(gitlab)] == [None]
 
 
 @pytest.mark.parametrize("state", ["", " state=working", " state=ended"])

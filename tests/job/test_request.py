@@ -156,3 +156,20 @@ def test_no_request_is_said(given: dict[str, str]) -> None:
 def test_a_context_that_is_no_json_is_nothing() -> None:
     given = {"AI_FLOW_INPUT": "x", "AI_FLOW_CONTEXT": "[" * 100_000}
     assert read(PROJECT | given, None).target == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "dollars"),
+    [
+        ("2.500000", 2.5),
+        ("0.000000", 0.0),
+        ("2.5", 0.0),
+        (2.5, 0.0),
+        ("-1.000000", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_what_a_run_may_spend_is_what_the_trigger_writes(
+    tmp_path: Path, given: object, dollars: float
+) -> None:
+    assert read(PROJECT, payload(tmp_path, options={"usd": given})).dollars == dollars

@@ -9,6 +9,7 @@ from tests.proofs.faults import (
     load,
     machine,
     many,
+    money,
     outage,
     over_http,
     refusing_queue,
@@ -40,7 +41,7 @@ def shown(tally: Tally) -> None:
 
 @pytest.mark.timeout(300)
 def test_each_fault_at_each_step_loses_and_doubles_nothing() -> None:
-    tally = schedules.sample(schedules.singles(), every=9)
+    tally = schedules.sample(schedules.singles(), every=15)
     shown(tally)
     assert {met.partition(":")[0] for met in tally.met} == set(STEPS)
 
@@ -115,6 +116,15 @@ def test_under_load_every_delivery_is_answered() -> None:
 
 def test_whatever_stands_still_the_answer_leaves_within_three_seconds() -> None:
     assert max(each.longest for each in stalls.run(deliveries=20)) <= 3
+
+
+def test_budgets_hold_however_many_ask_and_wherever_they_die() -> None:
+    seen, died = money.crowd(200), money.deaths()
+    assert (seen.passed, seen.wrong, seen.left) == (0, 0, 0)
+    assert seen.started
+    assert seen.refused
+    assert died.journeys > 50
+    assert died[1:] == (0, 0, 0, 0)
 
 
 def test_the_page_is_as_it_was_generated() -> None:

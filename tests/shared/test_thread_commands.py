@@ -333,3 +333,64 @@ def test_commands_reach_the_pipelines_of_a_runner_project_and_those_of_before() 
     assert asked == [(70, 2), (7, 1)]
     stage.says("retry")
     assert [project_id for project_id, _, _ in stage.gitlab.triggered] == [7, 70, 70]
+
+
+def test_budget_tells_what_was_spent_is_held_and_is_left() -> None:
+    amounts = {
+        "BUDGET_PER_RUN": "2.5",
+        "BUDGET_PER_USER_DAY": "10",
+        "BUDGET_PER_PROJECT_MONTH": "100",
+        "BUDGET_PER_INSTALLATION_MONTH": "5",
+    }
+    stage = Stage(**amounts)
+    stage.says("one")
+    assert stage.says("budget") is Reason.ANSWERED
+    table = (
+        "| budget | of | spent | held for runs under way | left | starts anew (UTC) |\n"
+        "|---|---|---|---|---|---|\n"
+        "| yours today | $10.00 | $0.00 | $2.50 | $7.50 | 2026-02-03 00:00 |\n"
+        "| this project's this month | $100.00 | $0.00 | $2.50 | $97.50 | 2026-03-01 00:00 |\n\n"
+        "A run may spend up to $2.50. "
+    )
+    room = "The installation's budget for this month has room for a run.\n\n<!-- "
+    assert stage.reply.startswith(f"{table}{room}")
+    stage.says("two")
+    stage.says("budget")
+    full = (
+        "The installation's budget for this month has no room for another run."
+        " It starts anew on 2026-03-01 00:00 UTC.\n\n<!-- "
+    )
+    assert full in stage.reply
+    assert "$5.00 | $5.00" in stage.reply
+    assert len(stage.gitlab.triggered) == 2
+
+
+@pytest.mark.parametrize(
+    ("amounts", "told"),
+    [
+        ({}, "No budget is set here.\n\n<!--"),
+        ({"BUDGET_PER_RUN": "0.5"}, "A run may spend up to $0.50.\n\n<!--"),
+    ],
+)
+def test_where_there_is_no_budget_that_is_the_answer(amounts: dict[str, str], told: str) -> None:
+    stage = Stage(**amounts)
+    assert stage.says("budget") is Reason.ANSWERED
+    assert stage.reply.startswith(told)
+    assert stage.says("budget the refactoring") is Reason.TRIGGERED
+
+
+def test_a_stranger_hears_of_no_budget() -> None:
+    stage = Stage(BUDGET_PER_RUN="1", BUDGET_PER_USER_DAY="5")
+    stage.gitlab.members.clear()
+    assert stage.says("budget") is Reason.NOT_A_MEMBER
+    assert "$" not in stage.reply
+
+
+def test_budget_frees_what_a_run_left_that_died() -> None:
+    stage = Stage(BUDGET_PER_RUN="2.5", BUDGET_PER_USER_DAY="5")
+    stage.says("one")
+    [held] = [key for key in stage.records.stored if key.startswith("spent/")]
+    text, version = stage.records.stored[held]
+    stage.records.stored[held] = text.replace(stage.asked.id, "f" * 32), version
+    stage.says("budget")
+    assert "| $5.00 | $0.00 | $0.00 | $5.00 |" in stage.reply

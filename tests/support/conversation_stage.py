@@ -146,6 +146,7 @@ class Stage:
         *,
         ends: bool,
         minutes: float = 1,
+        cost: float | None = None,
     ) -> None:
         """Let the job of a pipeline write into its reply, by the code and words of `job/`."""
         pipeline = self.pipeline(number)
@@ -164,7 +165,7 @@ class Stage:
             name = messages.JOB_NAME.format(id=job)
             said = text(f"[{name}]({self.gitlab.url}/acme/teapot/-/jobs/{job})")
             thread.find()
-            (thread.say if ends else thread.update)(said)
+            thread.say(said, cost=cost) if ends else thread.update(said)
 
         self.step(write, caption, minutes)
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from job.failures import ExitCode
+from shared.contract import marks
 from tests import ROOT
 from tests.support.gitlab import diffs, permissions
 from tests.support.gitlab.records import Record
@@ -536,6 +537,17 @@ def test_what_the_trigger_function_chose_is_what_claude_gets(installation: Insta
         assert "Our way of working." in scene.model.prompt()
         assert "Claude stopped at the limit of 1 turns." in scene.reply()
         assert " state=ended -->" in scene.reply()
+
+
+def test_what_the_installation_lets_a_run_spend_ends_it_and_its_cost_is_told(
+    installation: Installation,
+) -> None:
+    with Scene(installation, CHANGE) as scene:
+        pipeline = sent(scene, command="", options={"usd": "0.001000"})
+        ended = scene.script(pipeline)
+        assert ended.code == ExitCode.CLAUDE, plain(ended.log)
+        assert "Claude stopped at the limit of $0.001." in scene.reply()
+        assert (marks.cost(scene.reply(), pipeline["id"]) or 0) >= 1000
 
 
 def beside(scene: Scene, name: str) -> None:

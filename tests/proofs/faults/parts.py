@@ -8,6 +8,7 @@ from tests.proofs.faults import (
     load,
     machine,
     many,
+    money,
     outage,
     over_http,
     refusing_queue,
@@ -178,6 +179,19 @@ def stalled() -> Iterator[Row]:
     )
 
 
+def spent() -> Iterator[Row]:
+    seen, died = money.crowd(), money.deaths()
+    whole = (seen.passed, seen.wrong, seen.left) == (0, 0, 0)
+    yield Row(
+        "10,000 runs ask for money at once, 8 workers: settled, unknown, given back, dead; a run that dies at each change of the store",
+        "no budget passed, sums to the letter, nothing held for ever, no cost forgotten",
+        f"{seen.asked:,} asked, {seen.started:,} started, {seen.refused:,} refused; {seen.looks:,} looks: **{seen.passed} beyond a cap, "
+        f"{seen.wrong} sums wrong, {seen.left} left held** in {seen.seconds:.0f} s; {died.journeys} deaths, come again or forgotten: "
+        f"**{died.held} held for ever, {died.under} spent less than they cost, {died.over} more than they may, {died.doubled} lost or doubled**",
+        whole and died[1:] == (0, 0, 0, 0),
+    )
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "singles": singles,
     "http": wired,
@@ -191,4 +205,5 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "kills": killed,
     "load": loaded,
     "stalls": stalled,
+    "money": spent,
 }

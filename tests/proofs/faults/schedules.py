@@ -1,7 +1,7 @@
 """Every fault at every step, alone, in pairs and in random company: counts and wrong ends."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -131,9 +131,12 @@ def run(kind: str, count: int = 0) -> Tally:
 
 
 def sample(jobs: Iterable[Job], every: int, seed: int = SEED) -> Tally:
-    """Play each so many-th of the jobs, drawn by a seed, in this process."""
+    """Play each so many-th of a scene's jobs that end at one step, one at least, drawn by a seed."""
     draw, tally = random.Random(seed), Tally()  # noqa: S311
+    alike = defaultdict(list)
     for scene, points in jobs:
-        if draw.random() * every < 1:
+        alike[scene.name, points[-1][0]].append((scene, points))
+    for each in alike.values():
+        for scene, points in draw.sample(each, -(-len(each) // every)):
             tally.add(scene, points)
     return tally

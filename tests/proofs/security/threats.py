@@ -1,6 +1,6 @@
 """What threatens an installation, what is done about it, which tests prove it: SECURITY.md.
 
-T1 to T25 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
+T1 to T26 are the threats of a trigger, known from what happened to others; J1 to J10, those of the
 job, stand apart.
 """
 
@@ -324,6 +324,23 @@ TRIGGER_THREATS = (
             "cli/test_bot.py::test_a_bot_whose_token_has_expired_is_replaced_everywhere",
             "functions/gitlab/test_client.py::test_an_api_token_rotated_in_the_store_is_read_on_the_first_401",
             "shared/test_sweep.py::test_a_token_that_expires_soon_is_warned_of_once_a_day",
+        ),
+    ),
+    Threat(
+        "T26",
+        "Money is spent beyond a budget: by many who ask at once, by a forged figure, by a job that is killed or started again; "
+        "or a budget stays shut for runs that died",
+        "A run's maximum is held before its pipeline starts, by compare-and-set, so that many at once pass no budget. What it "
+        "cost is read from the end of the bot's own reply, which no Developer can edit, and counts from 0 to twice the maximum; "
+        "what is not known, or said by a branch's own job, counts as the maximum.",
+        (
+            "proofs/test_faults.py::test_budgets_hold_however_many_ask_and_wherever_they_die",
+            "shared/runs/test_budgets.py::test_only_the_job_s_last_word_tells_what_it_cost",
+            "shared/runs/test_budgets.py::test_the_job_of_a_merge_request_s_own_branch_is_not_believed",
+            "shared/runs/test_budgets.py::test_what_is_not_known_counts_as_the_maximum",
+            "shared/runs/test_budgets.py::test_a_job_started_again_by_hand_holds_and_costs_again",
+            "shared/runs/test_budgets.py::test_nothing_is_held_for_ever",
+            "shared/test_thread_commands.py::test_a_stranger_hears_of_no_budget",
         ),
     ),
 )

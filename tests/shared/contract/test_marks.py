@@ -9,6 +9,7 @@ RUN = "0123456789abcdef0123456789abcdef"
 OF_RUN = f"<!-- gitlab-claude-trigger run={RUN} -->"
 WORKING = "<!-- gitlab-claude-job pipeline=3 state=working -->"
 ENDED = "<!-- gitlab-claude-job pipeline=3 state=ended -->"
+COST = "<!-- gitlab-claude-cost 1.500000 -->"
 
 
 def test_a_reply_is_known_by_its_run() -> None:
@@ -95,6 +96,32 @@ def test_what_a_job_has_pushed_is_told_by_the_marks_at_the_end(last: str) -> Non
 )
 def test_no_other_place_tells_of_a_push(body: str) -> None:
     assert marks.pushed(body) == ""
+
+
+@pytest.mark.parametrize("push", ["", f"{OF_COMMIT}\n"])
+def test_what_a_job_has_cost_is_told_by_the_marks_at_the_end(push: str) -> None:
+    assert marks.of_cost(12.3456789) == "<!-- gitlab-claude-cost 12.345679 -->"
+    body = f"Done.\n\n{marks.of_cost(12.3)}\n\n{push}{ENDED}\n{OF_RUN}\n"
+    assert marks.cost(body, 3) == 12_300_000
+    assert marks.pushed(body) == (COMMIT if push else "")
+    assert marks.cost(body, 4) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        f"Done.\n\n{ENDED}\n{OF_RUN}",
+        f"Done.\n{COST}\n\n{ENDED}\n{OF_RUN}",
+        f"Done.\n\n{COST}\n{ENDED}\n{OF_RUN}",
+        f"Done.\n\n{COST}\n\n{WORKING}\n{OF_RUN}",
+        f"Done.\n\n{COST}\n\n{ENDED}\n{OF_RUN}\n\nAnd more.",
+        f"Done.\n\n{COST.replace('1.', '-1.')}\n\n{ENDED}\n{OF_RUN}",
+        f"Done.\n\n{COST.replace('1.', '1234567890.')}\n\n{ENDED}\n{OF_RUN}",
+    ],
+)
+def test_no_other_place_tells_of_a_cost(body: str) -> None:
+    assert marks.cost(body, 3) is None
 
 
 def test_whose_reply_it_is_is_told_by_the_mark_at_its_end() -> None:

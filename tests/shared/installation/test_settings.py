@@ -136,6 +136,29 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"RUNS_PER_DAY": "many"}, "RUNS_PER_DAY"),
         ({"RUNS_PER_DAY": "10000"}, "RUNS_PER_DAY"),
         ({"RUNS_PER_THREAD": "-1"}, "RUNS_PER_THREAD"),
+        *(
+            ({"BUDGET_PER_RUN": text}, "BUDGET_PER_RUN")
+            for text in (
+                "five",
+                "-1",
+                "$5",
+                "2,50",
+                "1e3",
+                "nan",
+                "inf",
+                ".",
+                "٤",
+                "2.5000001",
+                "5 USD",
+            )
+        ),
+        ({"BUDGET_PER_RUN": "1", "BUDGET_PER_USER_DAY": "many"}, "BUDGET_PER_USER_DAY"),
+        ({"BUDGET_PER_USER_DAY": "10"}, "BUDGET_PER_USER_DAY"),
+        ({"BUDGET_PER_RUN": "0", "BUDGET_PER_PROJECT_MONTH": "1"}, "BUDGET_PER_PROJECT_MONTH"),
+        (
+            {"BUDGET_PER_RUN": "2.5", "BUDGET_PER_INSTALLATION_MONTH": "2.49"},
+            "BUDGET_PER_INSTALLATION_MONTH",
+        ),
         ({"ENABLED": "yes"}, "ENABLED"),
         ({"MAX_TURNS": "-1"}, "MAX_TURNS"),
         ({"MAX_TURNS": "10000"}, "MAX_TURNS"),
@@ -172,6 +195,25 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(
         Settings.read(environment)
     assert str(error.value).startswith(f"{variable}: found ")
     assert "expected " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("", 0),
+        ("0", 0),
+        ("0.00", 0),
+        ("2.50", 2_500_000),
+        ("7", 7_000_000),
+        ("7.", 7_000_000),
+        (".5", 500_000),
+        ("0.000001", 1),
+        (" 999999999 ", 999_999_999_000_000),
+    ],
+)
+def test_an_amount_of_dollars_is_read_to_the_letter(text: str, amount: int) -> None:
+    assert settings(BUDGET_PER_RUN=text).budget_per_run == amount
+    assert not settings(BUDGET_PER_RUN=text, BUDGET_PER_USER_DAY="0").has_budgets
 
 
 @pytest.mark.parametrize(

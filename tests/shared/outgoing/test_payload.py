@@ -219,6 +219,12 @@ def body(
     return payload.body(run(event), options, "do it", {"note": 1}, settings, nonce="n")
 
 
+def test_the_job_is_told_what_a_run_may_spend_and_no_variable_is() -> None:
+    asked = body(NOTE, Options(turns=7), BUDGET_PER_RUN="2.5")
+    assert asked["ai_flow"]["options"] == {"turns": 7, "minutes": None, "usd": "2.500000"}
+    assert asked["variables"] == body(NOTE, Options(turns=7))["variables"]
+
+
 def test_an_option_chooses_the_model_and_the_limits() -> None:
     asked = body(NOTE, Options("review", "claude-opus-4-5", 7, 9), MODEL="claude-sonnet-4-5")
     assert asked["ai_flow"]["options"] == {"turns": 7, "minutes": 9}

@@ -312,6 +312,14 @@ def test_help_names_no_option_that_this_installation_has_not() -> None:
     assert "--model" not in replies.help_text(RUN, fakes.settings())
 
 
+def test_help_tells_of_budgets_where_there_are_any() -> None:
+    told = replies.help_text(RUN, fakes.settings(BUDGET_PER_RUN="1"))
+    assert (
+        "\n| `@claude budget` | tells what may be spent, and what was |\n| `@claude help`" in told
+    )
+    assert "budget" not in replies.help_text(RUN, fakes.settings())
+
+
 def test_status_lists_pipelines() -> None:
     told = replies.status(RUN, [(PIPELINE, at("running")), (NAMELESS, None)], NOW)
     assert told == f"- {LINK}: running\n- pipeline 14: deleted\n\n{MARK}"

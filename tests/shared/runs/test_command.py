@@ -26,7 +26,7 @@ def test_a_word_that_chooses_a_prompt_may_be_followed_by_text(name: str) -> None
         assert parse(text) == (Options(name), text)
 
 
-@pytest.mark.parametrize("name", ["help", "status", "stop", "retry"])
+@pytest.mark.parametrize("name", ["help", "status", "stop", "retry", "budget"])
 def test_a_word_that_acts_on_the_thread_stands_alone(name: str) -> None:
     for text in (name, name.upper(), f"{name}!", f"{name}.", f"{name}?"):
         assert parse(text)[0] == Options(name)
