@@ -22,6 +22,8 @@ def run() -> Iterator[Row]:
     with Installation(tooling.tools()) as installation:
         for _ in range(RUNS):
             with Scene(installation, CHANGE) as scene:
+                tools, runner = scene.tools, scene.runner
+                runner.path = runner.path.replace(str(tools.client), str(tools.claude.parent))
                 ended = scene.script(scene.ask("@claude add a greeting"))
                 assert ended.code == 0, ended.log
                 starts.append(scene.model.conversation[0].time - ended.began)

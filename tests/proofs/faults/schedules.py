@@ -1,13 +1,14 @@
 """Every fault at every step, alone, in pairs and in random company: counts and wrong ends."""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations_with_replacement, islice
 from typing import NamedTuple
+from unittest.mock import patch
 
 from shared.incoming import mention
 from tests.proofs.faults.catalogue import ELSEWHERE, POINTS, Point, with_preamble
@@ -111,12 +112,17 @@ def at_random(count: int, seed: int = SEED) -> Iterator[Job]:
 
 
 def _part(kind: str, count: int, worker: int) -> Tally:
-    # What a text says never changes, and to read the long one was half of a journey's time.
-    mention.sanitized = cache(mention.sanitized)
     jobs = {"singles": singles, "pairs": pairs}[kind]() if kind != "random" else at_random(count)
+    return played(islice(jobs, worker, None, _WORKERS))
+
+
+def played(jobs: Iterable[Job]) -> Tally:
+    """Play these."""
     tally = Tally()
-    for scene, points in islice(jobs, worker, None, _WORKERS):
-        tally.add(scene, points)
+    # What a text says never changes, and to read the long one was half of a journey's time.
+    with patch.object(mention, "sanitized", cache(mention.sanitized)):
+        for scene, points in jobs:
+            tally.add(scene, points)
     return tally
 
 
@@ -131,12 +137,10 @@ def run(kind: str, count: int = 0) -> Tally:
 
 
 def sample(jobs: Iterable[Job], every: int, seed: int = SEED) -> Tally:
-    """Play each so many-th of a scene's jobs that end at one step, one at least, drawn by a seed."""
-    draw, tally = random.Random(seed), Tally()  # noqa: S311
-    alike = defaultdict(list)
-    for scene, points in jobs:
-        alike[scene.name, points[-1][0]].append((scene, points))
-    for each in alike.values():
-        for scene, points in draw.sample(each, -(-len(each) // every)):
-            tally.add(scene, points)
-    return tally
+    """Play each so many-th of the jobs, from one drawn by a seed on, in this process.
+
+    Where `every` shares no factor with the number of jobs of a scene, each fault at each step is
+    among them, in one scene or another.
+    """
+    first = random.Random(seed).randrange(every)  # noqa: S311
+    return played(islice(jobs, first, None, every))

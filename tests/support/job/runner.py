@@ -77,8 +77,7 @@ class Runner:
         # What a test changes in the component's script.
         self.changed: Mapping[str, str] = {}
         self.python(str(shutil.which("python3", path=tools.path)))
-        path = path or f"{tools.folder}/node_modules/.bin:{tools.path}"
-        self.path = f"{self.folder / 'bin'}:{path}"
+        self.path = f"{self.folder / 'bin'}:{path or f'{tools.client}:{tools.path}'}"
 
     def python(self, path: str) -> None:
         """Let this be the image's python3."""

@@ -14,19 +14,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import ROOT
+from tests.support.job.programs import program
 
 LOCK = Path(__file__).parent / "tools"
 _LOCKED = ("package.json", "package-lock.json")
 _INSTALL_SECONDS = 600
 # gitlab-ci-local copies with it; no root is needed to unpack it.
 _RSYNC = ("rsync", "libpopt0", "libxxhash0")
+# Of JavaScript's engine in Claude Code, which does the same with it: a run of some seconds need not
+# collect what it throws away, and a quarter of its processor time goes into that.
+_SHORT_LIVED = "BUN_JSC_useGC=0"
 
 
 class Tools(NamedTuple):
-    """Where they are; `path` is a PATH that has them all, and `claude` only if asked for."""
+    """Where they are; `path` is a PATH that has them all, and `claude` only if asked for.
+
+    `client` is the folder of a `claude` command that starts it with `_SHORT_LIVED`.
+    """
 
     folder: Path
     claude: Path
+    client: Path
     gitlab_ci_local: Path
     path: str
 
@@ -65,7 +73,15 @@ def _installed() -> Tools:
     usual = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
     node = str(Path(shutil.which("node") or "").parent)
     path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), node, usual])
-    return Tools(folder, bin_folder / "claude", bin_folder / "gitlab-ci-local", path)
+    claude = bin_folder / "claude"
+    return Tools(folder, claude, _client(folder, claude), bin_folder / "gitlab-ci-local", path)
+
+
+def _client(folder: Path, claude: Path) -> Path:
+    path = folder / "client" / "claude"
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    program(unfinished, f'{_SHORT_LIVED} exec "{claude}" "$@"').replace(path)
+    return path.parent
 
 
 def _install(folder: Path) -> None:
