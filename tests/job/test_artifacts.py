@@ -1,6 +1,7 @@
 """The job's folders: where a branch cannot lead them, and without secrets."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,21 @@ def test_the_cache_is_out_of_claude_s_reach_and_comes_back(workspace: Path) -> N
     assert (folder / "cache" / "x").is_dir()
     assert (folder / "changes.patch").is_file()
     assert not made.private.exists()
+
+
+def test_what_is_cached_keeps_its_times_so_that_it_is_not_packed_again(workspace: Path) -> None:
+    # The runner packs a cache where something in it is newer than the archive it came from:
+    # `isFileChanged` in its commands/helpers/file_archiver.go.
+    package = workspace / ".gitlab-claude" / "cache" / "claude-code-1"
+    (package / "node_modules").mkdir(parents=True)
+    (package / "node_modules" / "claude").touch()
+    (package / "node_modules" / "link").symlink_to("claude")
+    entries = [*package.rglob("*"), package]
+    for path in entries:
+        os.utime(path, (1000, 1000), follow_symlinks=False)
+    with artifacts.folders(workspace) as made:
+        assert (made.cache / "claude-code-1").is_dir()
+    assert {path.lstat().st_mtime for path in entries} == {1000}
 
 
 def test_what_a_killed_job_left_is_gone_but_not_what_a_neighbour_works_with(

@@ -294,7 +294,11 @@ def test_the_stage_is_one_that_gitlab_runs_by_itself() -> None:
 def test_the_job_has_its_own_way_to_get_the_code_and_is_not_cancelled_for_new_commits() -> None:
     _, job = component()
     assert job["variables"]["GIT_STRATEGY"] == "fetch"
-    assert set(job["variables"]) == {"GIT_STRATEGY", "GIT_DEPTH", "GIT_CHECKOUT"}
+    of_git, of_the_cache = (
+        {"GIT_STRATEGY", "GIT_DEPTH", "GIT_CHECKOUT"},
+        {"CACHE_COMPRESSION_FORMAT"},
+    )
+    assert set(job["variables"]) == of_git | of_the_cache
     assert job["interruptible"] is False
     of_merge_requests = job["rules"][-1]
     assert "merge_request_event" in of_merge_requests["if"]
