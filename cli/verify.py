@@ -6,14 +6,20 @@ docs/provenance.md says what each hop is. It reads only.
 import hmac
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 from cli.api import under
+from functions.gitlab.client import PAGE
 from shared.contract import marks, provenance
 from shared.contract.ai_flow import WITHHELD
+from shared.gitlab.values import GitLabError
 from shared.incoming import mention
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Stop
@@ -25,6 +31,7 @@ HOPS = ("commit", "statement", "reply", "pipeline", "request", "seal", "note")
 
 _PLACE = re.compile(r"/-/(issues|merge_requests)/([0-9]+)(?:#note_([0-9]+))?$")
 _ID = re.compile(r"[0-9a-f]{7,64}")
+_OF_STATEMENT = {"_type", "subject", "predicateType", "predicate"}
 
 
 class Broken(Exception):
@@ -76,22 +83,48 @@ def verify(asked: Asked, say: Callable[[str], None]) -> int:
 
 def statement(file: Path) -> Mapping[str, Any]:
     """Return the job's artifact `statement.json`; raise Broken where it is none."""
+    text = b""
+    with suppress(OSError):
+        text = file.read_bytes()
+    return _statement(text, str(file))
+
+
+def _statement(text: bytes, name: str) -> Mapping[str, Any]:
     try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        read = json.loads(text)
+    except (ValueError, RecursionError):
         read = None
-    sound = isinstance(read, dict) and read.get("predicateType") == provenance.PREDICATE
+    form = {"_type": provenance.STATEMENT, "predicateType": provenance.PREDICATE}
+    sound = isinstance(read, dict) and all(read.get(key) == form[key] for key in form)
     if not sound or not isinstance(read.get("predicate"), dict):
-        raise Broken("statement", f"{file} is no statement of the job's")
+        raise Broken("statement", f"{name} is no statement of the job's")
     return dict(read)
+
+
+def _noted(asked: Asked, sha: str) -> Mapping[str, Any] | None:
+    """Return the statement that a commit's git note holds, if it has one.
+
+    https://docs.gitlab.com/api/repository_files/ takes any name of a commit as `ref`.
+    """
+    path = quote(provenance.note_path(sha), safe="")
+    found = asked.api.find(f"{asked.path}/repository/files/{path}", ref=provenance.NOTES)
+    if not found:
+        return None
+    try:
+        text = b64decode(str(found.get("content")), validate=True)
+    except ValueError:
+        text = b""
+    return _statement(text, f"the git note in {provenance.NOTES}")
 
 
 def _chain(asked: Asked) -> Iterator[str]:
     sha, told = _commit(asked)
     yield f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}"
-    known = _stated(asked, sha, told)
+    given = asked.statement or _noted(asked, sha)
+    known = _stated(given, sha, told) if given else None
     if known:
-        yield "✔ statement: it is about this commit and this request"
+        where = "" if asked.statement else "the git note's, and "
+        yield f"✔ statement: it is {where}about this commit and this request"
     place = _PLACE.search(told.get(provenance.NOTE) or str((known or {}).get("note", "")))
     if place is None:
         why = "the commit does not say where it was asked for: give the job's statement"
@@ -119,34 +152,55 @@ def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
     return str(found["id"]), told
 
 
-def _stated(asked: Asked, sha: str, told: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the statement's predicate, if there is a statement."""
-    if asked.statement is None:
-        return None
-    known = asked.statement["predicate"]
-    subjects = asked.statement.get("subject")
-    about = subjects if isinstance(subjects, list) else []
-    if [_part({"of": each}, "of", "digest").get("gitCommit") for each in about] != [sha]:
-        raise Broken("statement", "it is about another commit")
+def _stated(given: Mapping[str, Any], sha: str, told: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the statement's predicate: it says what the commit and its own request say.
+
+    Its pipeline and job are compared with the reply's.
+    """
+    known = given["predicate"]
     flow = known.get("request")
     if not isinstance(flow, dict) or _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("statement", "its request is not the commit's")
-    pairs = {
-        "run": provenance.RUN, "askedBy": provenance.ASKED_BY, "note": provenance.NOTE,
-        "client": provenance.CLIENT,
-    }  # fmt: skip
-    for name, trailer in pairs.items():
-        if trailer in told and str(known.get(name)) != told[trailer]:
-            raise Broken("statement", f"its {name} is not the commit's {trailer}")
-    if ", ".join(map(str, known.get("models") or [])) != told.get(provenance.MODEL, ""):
-        raise Broken("statement", f"its models are not the commit's {provenance.MODEL}")
+    address = told.get(provenance.NOTE) or str(known.get("note"))
+    if not address:
+        raise Broken("reply", "neither commit nor statement says where it was asked for")
+    subject = {"name": _PLACE.sub("", address), "digest": {"gitCommit": sha}}
+    if not _same(given.get("subject"), [subject]):
+        raise Broken("statement", "it is about another commit or project")
+    author = _part(flow, "context", "author").get("id") or 0
+    expected = {
+        "run": flow.get("id"),
+        "askedBy": author,
+        "note": address,
+        "requestDigest": {"sha256": provenance.digest(flow)},
+        "request": flow,
+        "models": told[provenance.MODEL].split(", ") if provenance.MODEL in told else [],
+        "client": told.get(provenance.CLIENT, ""),
+    }
+    for name, value in expected.items():
+        if not _same(known.get(name), value):
+            raise Broken("statement", f"its {name} is not the commit's")
+    more = {*given} ^ _OF_STATEMENT or {*known} ^ {*expected, "pipeline", "job"}
+    if more:
+        raise Broken("statement", f"it lacks or adds {', '.join(sorted(more))}")
     return dict(known)
+
+
+def _same(one: object, other: object) -> bool:
+    """Tell whether two values are the same JSON: to Python 1 equals true and 1.0 as well."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
     """Return the pipeline and the run that a reply of our own user names for the commit."""
     own = asked.api.get("/user")["id"]
-    for note in asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes"):
+    try:
+        notes = asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes")
+    except GitLabError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise Broken("reply", "the thread is gone, or this token may not see it") from None
+    for note in notes:
         body = str(note.get("body"))
         if _part(note, "author").get("id") == own and marks.pushed(body) == sha:
             run = marks.run_of(body)
@@ -160,12 +214,14 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tu
     path, found = _pipeline(asked, pipeline)
     if found and found.get("source") != "trigger":
         raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
+    if known:
+        _ran(asked, pipeline, path, known)
     variables = asked.api.find(f"{path}/variables") if found else None
     for variable in variables or []:
         if variable.get("key") == "TRIGGER_PAYLOAD":
             flow = _flow(str(variable.get("value")))
-            if known and flow != known.get("request"):
-                raise Broken("pipeline", f"{pipeline} was started with another request")
+            if known and flow.get(provenance.SEAL) != known["request"].get(provenance.SEAL):
+                raise Broken("seal", "the pipeline's is not the statement's")
             whole = f"✔ pipeline: {pipeline} is the trigger token's, and was started with that"
             return flow, f"{whole} request"
     if known:
@@ -173,6 +229,21 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tu
         return dict(known["request"]), f"{whole} request is the statement's"
     why = f"GitLab no longer tells what {pipeline} was started with: give the job's statement"
     raise Broken("pipeline", why)
+
+
+def _ran(asked: Asked, pipeline: str, path: str, known: Mapping[str, Any]) -> None:
+    """Hold the statement's pipeline and job against the reply's pipeline, if that is still there.
+
+    A runner project's job does not say where it ran.
+    """
+    if known.get("pipeline") != pipeline:
+        raise Broken("statement", f"its pipeline is not {pipeline}, which the reply names")
+    jobs = asked.api.find(f"{path}/jobs", include_retried="true", per_page=PAGE) if path else None
+    places = [job.get("web_url") for job in jobs or []]
+    if not path.startswith(f"{asked.path}/"):
+        places = [""] if path else []
+    if 0 < len(places) < PAGE and known.get("job") not in places:
+        raise Broken("statement", f"its job is none of pipeline {pipeline}")
 
 
 def _pipeline(asked: Asked, pipeline: str) -> tuple[str, Json]:
@@ -203,17 +274,32 @@ def _fits(
     if _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("request", "it is not the one that the commit names")
     author, note = _part(flow, "context", "author"), _part(flow, "context", "note")
-    if _part(flow, "context", "project").get("id") != asked.api.get(asked.path)["id"]:
+    project = asked.api.get(asked.path)
+    if _part(flow, "context", "project").get("id") != project["id"]:
         raise Broken("request", "it was made in another project")
     if flow.get("id") != run or told.get(provenance.RUN, run) != run:
         raise Broken("request", f"it is another run's than {run}")
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
+    named = {provenance.RUN, provenance.ASKED_BY, provenance.NOTE} & told.keys()
+    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author else [])} - named
+    if named and lacks:  # none of them stands there where it was asked internally
+        raise Broken("commit", f"its message lacks {', '.join(sorted(lacks))}")
     thread = _part(flow, "context", place[1].removesuffix("s"))
     if str(thread.get("iid")) != place[2]:
         raise Broken("request", "it was made in another thread than the commit says")
     if str(note.get("id") or "") != (place[3] or ""):
         raise Broken("request", "it was asked for in another comment than the commit says")
+    if not _is_there(place.string[: place.start()], flow, project):
+        raise Broken("request", "it was made on another GitLab, or under another project's name")
+
+
+def _is_there(address: str, flow: Json, project: Mapping[str, Any]) -> bool:
+    """Tell whether an address is the project's, by the name that it had then."""
+    path, url = _part(flow, "context", "project").get("path"), project.get("web_url")
+    if not (path and url):
+        return True
+    return address == f"{str(url).removesuffix(str(project.get('path_with_namespace')))}{path}"
 
 
 def _part(whole: Mapping[str, Any], *names: str) -> Json:
