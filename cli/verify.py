@@ -7,8 +7,9 @@ import hmac
 import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -29,6 +30,7 @@ from shared.runs.detect import instruction_of
 Json = dict[str, Any]
 HOPS = ("commit", "statement", "reply", "pipeline", "request", "seal", "note")
 
+_VERIFIED = "urn:gitlab-claude-trigger:verified:1"
 _PLACE = re.compile(r"/-/(issues|merge_requests)/([0-9]+)(?:#note_([0-9]+))?$")
 _ID = re.compile(r"[0-9a-f]{7,64}")
 _OF_STATEMENT = {"_type", "subject", "predicateType", "predicate"}
@@ -70,14 +72,38 @@ class Asked(NamedTuple):
     settings: Settings
 
 
-def verify(asked: Asked, say: Callable[[str], None]) -> int:
-    """Look at one hop after the other and say what holds; return 1 where one is broken."""
+class _Found(NamedTuple):
+    """The commit's whole id and trailers, the request, its pipeline, and where it was made."""
+
+    sha: str
+    told: Mapping[str, str]
+    flow: Json
+    pipeline: str
+    place: re.Match[str]
+
+
+def verify(
+    asked: Asked, say: Callable[[str], None], attest: Callable[[Json], None] | None = None
+) -> int:
+    """Look at one hop after the other and say what holds; return 1 where one is broken.
+
+    `attest` gets what was found where all hold: a statement about the commit, without what was
+    asked.
+    """
+    held: dict[str, bool] = {}
+
+    def told(line: str) -> None:
+        say(line)
+        held[line[2:].partition(":")[0]] = line.startswith("✔")
+
     try:
-        for line in _chain(asked):
-            say(line)
+        found = _chain(asked, told)
     except Broken as broken:
         say(f"✘ {broken}")
         return 1
+    say(_summary(found))
+    if attest:
+        attest(_attested(found, held))
     return 0
 
 
@@ -117,27 +143,27 @@ def _noted(asked: Asked, sha: str) -> Mapping[str, Any] | None:
     return _statement(text, f"the git note in {provenance.NOTES}")
 
 
-def _chain(asked: Asked) -> Iterator[str]:
+def _chain(asked: Asked, say: Callable[[str], None]) -> _Found:
     sha, told = _commit(asked)
-    yield f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}"
+    say(f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}")
     given = asked.statement or _noted(asked, sha)
     known = _stated(given, sha, told) if given else None
     if known:
         where = "" if asked.statement else "the git note's, and "
-        yield f"✔ statement: it is {where}about this commit and this request"
+        say(f"✔ statement: it is {where}about this commit and this request")
     place = _PLACE.search(told.get(provenance.NOTE) or str((known or {}).get("note", "")))
     if place is None:
         why = "the commit does not say where it was asked for: give the job's statement"
         raise Broken("reply", why)
     pipeline, run = _reply(asked, sha, place)
-    yield f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it"
+    say(f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it")
     flow, shown = _request(asked, pipeline, known)
-    yield shown
+    say(shown)
     _fits(asked, flow, told, run, place)
-    yield "✔ request: who asked, where, and the run are the commit's"
-    yield _seal(asked, flow)
-    yield from _note(asked, flow, place)
-    yield _summary(flow, told)
+    say("✔ request: who asked, where, and the run are the commit's")
+    say(_seal(asked, flow))
+    say(_note(asked, flow, place))
+    return _Found(sha, told, flow, pipeline, place)
 
 
 def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
@@ -327,10 +353,9 @@ def _seal(asked: Asked, flow: Json) -> str:
     return "✔ seal: this installation's trigger sent that request"
 
 
-def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
+def _note(asked: Asked, flow: Json, place: re.Match[str]) -> str:
     if not place[3]:
-        yield "✔ note: it was asked for by a change of the thread, not by a comment"
-        return
+        return "✔ note: it was asked for by a change of the thread, not by a comment"
     found = asked.api.find(f"{asked.path}/{place[1]}/{place[2]}/notes/{place[3]}")
     if not found:
         raise Broken("note", "the comment is gone, or this token may not see it")
@@ -339,11 +364,10 @@ def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
     withheld = flow.get("version") == WITHHELD  # its text did not travel
     now = None if withheld else _asks(str(found.get("body")), asked.settings)
     if now is None:
-        yield "✔ note: that person wrote the comment; there is no text to compare"
-        return
+        return "✔ note: that person wrote the comment; there is no text to compare"
     if now != flow.get("input"):
         raise Broken("note", "the comment asks for something else by now: it was edited since")
-    yield "✔ note: that person wrote it, and it asks what the job was asked"
+    return "✔ note: that person wrote it, and it asks what the job was asked"
 
 
 def _asks(body: str, settings: Settings) -> str | None:
@@ -359,7 +383,8 @@ def _asks(body: str, settings: Settings) -> str | None:
     return None if options.command == command.RETRY else text
 
 
-def _summary(flow: Json, told: Mapping[str, str]) -> str:
+def _summary(found: _Found) -> str:
+    told, flow = found.told, found.flow
     author = _part(flow, "context", "author")
     name = f" (@{author['username']})" if author.get("username") else ""
     text = sha256(str(flow.get("input") or "").encode()).hexdigest()
@@ -369,3 +394,26 @@ def _summary(flow: Json, told: Mapping[str, str]) -> str:
         f" {author.get('access_level')} at the time; text sha256:{text}; run {flow.get('id')};"
         f" made by {by or 'a model that the commit does not name'}."
     )
+
+
+def _attested(found: _Found, held: Mapping[str, bool]) -> Json:
+    """Return a statement of what holds; no digest in it is one of a text that could be guessed."""
+    author, place = _part(found.flow, "context", "author"), found.place
+    return {
+        "_type": provenance.STATEMENT,
+        "subject": [{"name": place.string[: place.start()], "digest": {"gitCommit": found.sha}}],
+        "predicateType": _VERIFIED,
+        "predicate": {
+            "verifiedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+            "askedBy": author.get("id"),
+            "accessLevel": author.get("access_level"),
+            "note": place.string,
+            "run": found.flow.get("id"),
+            "pipeline": found.pipeline,
+            "request": found.told[provenance.REQUEST],
+            "models": found.told.get(provenance.MODEL, ""),
+            "client": found.told.get(provenance.CLIENT, ""),
+            "holds": [hop for hop, holds in held.items() if holds],
+            "notShown": [hop for hop in HOPS if not held.get(hop)],
+        },
+    }
