@@ -36,14 +36,14 @@ remove: $(VENV)/.$(SDK)  ## take away what setup made
 doctor: $(VENV)/.$(SDK)  ## find what keeps mentions from being answered; changes nothing
 	@$(CLI) doctor --settings $(SETTINGS) $(if $(PROJECT),--project "$(PROJECT)") $(ARGS)
 
-verify: $(VENV)/.$(SDK)  ## who asked for a commit of the job's: SHA=… PROJECT=… [STATEMENT=…]
+verify: $(VENV)/.$(SDK)  ## who asked for a commit of the job's: SHA=… PROJECT=… [STATEMENT=…] [SIGN=…]
 	@$(CLI) verify "$(SHA)" --settings $(SETTINGS) --project "$(PROJECT)" \
-		$(if $(STATEMENT),--statement "$(STATEMENT)") $(ARGS)
+		$(if $(STATEMENT),--statement "$(STATEMENT)") $(if $(SIGN),--sign "$(SIGN)") $(ARGS)
 
 quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py \
 		--ignore=tests/job/test_branch.py --ignore=tests/job/test_diff.py \
-		--ignore=tests/job/test_workspace.py
+		--ignore=tests/job/test_signing.py --ignore=tests/job/test_workspace.py
 
 test: check  ## the same, and every test
 	$(PYTEST)

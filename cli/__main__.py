@@ -2,10 +2,13 @@
 
 import argparse
 import sys
+from functools import partial
 from getpass import getpass
 from os import environ
 from pathlib import Path
+from typing import Any
 
+from cli import attestation
 from cli.api import Api, under
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
@@ -87,10 +90,14 @@ def _verify(words: argparse.Namespace, installation: Installation) -> int:
             [key.reveal() for key in secrets.signing_keys],
             read,
         )
-        return verify(asked, say)
+        return verify(asked, say, partial(_attest, words.sign) if words.sign else None)
     except Broken as broken:
         say(f"✘ {broken}")
         return 1
+
+
+def _attest(key: Path, statement: dict[str, Any]) -> None:
+    say(f"✔ signed: {attestation.write(statement, key, Path.cwd())}")
 
 
 def ask(question: str) -> str:
@@ -124,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     verify_.add_argument("commit", help="the id of a commit of the job's")
     verify_.add_argument("--project", required=True, help="its path or id")
     verify_.add_argument("--statement", type=Path, metavar="FILE", help="the job's artifact")
+    verify_.add_argument("--sign", type=Path, metavar="KEY", help="sign what was found")
     commands.choices["setup"].add_argument(
         "--proxy-login", action="store_true", help="ask for the login of GITLAB_PROXY, and keep it"
     )

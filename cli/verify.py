@@ -6,14 +6,21 @@ docs/provenance.md says what each hop is. It reads only.
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 from cli.api import under
+from functions.gitlab.client import PAGE
 from shared.contract import marks, provenance
 from shared.contract.ai_flow import WITHHELD
+from shared.gitlab.values import GitLabError
 from shared.incoming import mention
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Stop
@@ -23,8 +30,10 @@ from shared.runs.detect import instruction_of
 Json = dict[str, Any]
 HOPS = ("commit", "statement", "reply", "pipeline", "request", "seal", "note")
 
+_VERIFIED = "urn:gitlab-claude-trigger:verified:1"
 _PLACE = re.compile(r"/-/(issues|merge_requests)/([0-9]+)(?:#note_([0-9]+))?$")
 _ID = re.compile(r"[0-9a-f]{7,64}")
+_OF_STATEMENT = {"_type", "subject", "predicateType", "predicate"}
 
 
 class Broken(Exception):
@@ -63,48 +72,98 @@ class Asked(NamedTuple):
     settings: Settings
 
 
-def verify(asked: Asked, say: Callable[[str], None]) -> int:
-    """Look at one hop after the other and say what holds; return 1 where one is broken."""
+class _Found(NamedTuple):
+    """The commit's whole id and trailers, the request, its pipeline, and where it was made."""
+
+    sha: str
+    told: Mapping[str, str]
+    flow: Json
+    pipeline: str
+    place: re.Match[str]
+
+
+def verify(
+    asked: Asked, say: Callable[[str], None], attest: Callable[[Json], None] | None = None
+) -> int:
+    """Look at one hop after the other and say what holds; return 1 where one is broken.
+
+    `attest` gets what was found where all hold: a statement about the commit, without what was
+    asked.
+    """
+    held: dict[str, bool] = {}
+
+    def told(line: str) -> None:
+        say(line)
+        held[line[2:].partition(":")[0]] = line.startswith("✔")
+
     try:
-        for line in _chain(asked):
-            say(line)
+        found = _chain(asked, told)
     except Broken as broken:
         say(f"✘ {broken}")
         return 1
+    say(_summary(found))
+    if attest:
+        attest(_attested(found, held))
     return 0
 
 
 def statement(file: Path) -> Mapping[str, Any]:
     """Return the job's artifact `statement.json`; raise Broken where it is none."""
+    text = b""
+    with suppress(OSError):
+        text = file.read_bytes()
+    return _statement(text, str(file))
+
+
+def _statement(text: bytes, name: str) -> Mapping[str, Any]:
     try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        read = json.loads(text)
+    except (ValueError, RecursionError):
         read = None
-    sound = isinstance(read, dict) and read.get("predicateType") == provenance.PREDICATE
+    form = {"_type": provenance.STATEMENT, "predicateType": provenance.PREDICATE}
+    sound = isinstance(read, dict) and all(read.get(key) == form[key] for key in form)
     if not sound or not isinstance(read.get("predicate"), dict):
-        raise Broken("statement", f"{file} is no statement of the job's")
+        raise Broken("statement", f"{name} is no statement of the job's")
     return dict(read)
 
 
-def _chain(asked: Asked) -> Iterator[str]:
+def _noted(asked: Asked, sha: str) -> Mapping[str, Any] | None:
+    """Return the statement that a commit's git note holds, if it has one.
+
+    https://docs.gitlab.com/api/repository_files/ takes any name of a commit as `ref`.
+    """
+    path = quote(provenance.note_path(sha), safe="")
+    found = asked.api.find(f"{asked.path}/repository/files/{path}", ref=provenance.NOTES)
+    if not found:
+        return None
+    try:
+        text = b64decode(str(found.get("content")), validate=True)
+    except ValueError:
+        text = b""
+    return _statement(text, f"the git note in {provenance.NOTES}")
+
+
+def _chain(asked: Asked, say: Callable[[str], None]) -> _Found:
     sha, told = _commit(asked)
-    yield f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}"
-    known = _stated(asked, sha, told)
+    say(f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}")
+    given = asked.statement or _noted(asked, sha)
+    known = _stated(given, sha, told) if given else None
     if known:
-        yield "✔ statement: it is about this commit and this request"
+        where = "" if asked.statement else "the git note's, and "
+        say(f"✔ statement: it is {where}about this commit and this request")
     place = _PLACE.search(told.get(provenance.NOTE) or str((known or {}).get("note", "")))
     if place is None:
         why = "the commit does not say where it was asked for: give the job's statement"
         raise Broken("reply", why)
     pipeline, run = _reply(asked, sha, place)
-    yield f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it"
+    say(f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it")
     flow, shown = _request(asked, pipeline, known)
-    yield shown
+    say(shown)
     _fits(asked, flow, told, run, place)
-    yield "✔ request: who asked, where, and the run are the commit's"
-    yield _seal(asked, flow)
-    yield from _note(asked, flow, place)
-    yield _summary(flow, told)
+    say("✔ request: who asked, where, and the run are the commit's")
+    say(_seal(asked, flow))
+    say(_note(asked, flow, place))
+    return _Found(sha, told, flow, pipeline, place)
 
 
 def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
@@ -119,34 +178,55 @@ def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
     return str(found["id"]), told
 
 
-def _stated(asked: Asked, sha: str, told: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the statement's predicate, if there is a statement."""
-    if asked.statement is None:
-        return None
-    known = asked.statement["predicate"]
-    subjects = asked.statement.get("subject")
-    about = subjects if isinstance(subjects, list) else []
-    if [_part({"of": each}, "of", "digest").get("gitCommit") for each in about] != [sha]:
-        raise Broken("statement", "it is about another commit")
+def _stated(given: Mapping[str, Any], sha: str, told: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the statement's predicate: it says what the commit and its own request say.
+
+    Its pipeline and job are compared with the reply's.
+    """
+    known = given["predicate"]
     flow = known.get("request")
     if not isinstance(flow, dict) or _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("statement", "its request is not the commit's")
-    pairs = {
-        "run": provenance.RUN, "askedBy": provenance.ASKED_BY, "note": provenance.NOTE,
-        "client": provenance.CLIENT,
-    }  # fmt: skip
-    for name, trailer in pairs.items():
-        if trailer in told and str(known.get(name)) != told[trailer]:
-            raise Broken("statement", f"its {name} is not the commit's {trailer}")
-    if ", ".join(map(str, known.get("models") or [])) != told.get(provenance.MODEL, ""):
-        raise Broken("statement", f"its models are not the commit's {provenance.MODEL}")
+    address = told.get(provenance.NOTE) or str(known.get("note"))
+    if not address:
+        raise Broken("reply", "neither commit nor statement says where it was asked for")
+    subject = {"name": _PLACE.sub("", address), "digest": {"gitCommit": sha}}
+    if not _same(given.get("subject"), [subject]):
+        raise Broken("statement", "it is about another commit or project")
+    author = _part(flow, "context", "author").get("id") or 0
+    expected = {
+        "run": flow.get("id"),
+        "askedBy": author,
+        "note": address,
+        "requestDigest": {"sha256": provenance.digest(flow)},
+        "request": flow,
+        "models": told[provenance.MODEL].split(", ") if provenance.MODEL in told else [],
+        "client": told.get(provenance.CLIENT, ""),
+    }
+    for name, value in expected.items():
+        if not _same(known.get(name), value):
+            raise Broken("statement", f"its {name} is not the commit's")
+    more = {*given} ^ _OF_STATEMENT or {*known} ^ {*expected, "pipeline", "job"}
+    if more:
+        raise Broken("statement", f"it lacks or adds {', '.join(sorted(more))}")
     return dict(known)
+
+
+def _same(one: object, other: object) -> bool:
+    """Tell whether two values are the same JSON: to Python 1 equals true and 1.0 as well."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
     """Return the pipeline and the run that a reply of our own user names for the commit."""
     own = asked.api.get("/user")["id"]
-    for note in asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes"):
+    try:
+        notes = asked.api.all(f"{asked.path}/{place[1]}/{place[2]}/notes")
+    except GitLabError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise Broken("reply", "the thread is gone, or this token may not see it") from None
+    for note in notes:
         body = str(note.get("body"))
         if _part(note, "author").get("id") == own and marks.pushed(body) == sha:
             run = marks.run_of(body)
@@ -160,12 +240,14 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tu
     path, found = _pipeline(asked, pipeline)
     if found and found.get("source") != "trigger":
         raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
+    if known:
+        _ran(asked, pipeline, path, known)
     variables = asked.api.find(f"{path}/variables") if found else None
     for variable in variables or []:
         if variable.get("key") == "TRIGGER_PAYLOAD":
             flow = _flow(str(variable.get("value")))
-            if known and flow != known.get("request"):
-                raise Broken("pipeline", f"{pipeline} was started with another request")
+            if known and flow.get(provenance.SEAL) != known["request"].get(provenance.SEAL):
+                raise Broken("seal", "the pipeline's is not the statement's")
             whole = f"✔ pipeline: {pipeline} is the trigger token's, and was started with that"
             return flow, f"{whole} request"
     if known:
@@ -173,6 +255,21 @@ def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tu
         return dict(known["request"]), f"{whole} request is the statement's"
     why = f"GitLab no longer tells what {pipeline} was started with: give the job's statement"
     raise Broken("pipeline", why)
+
+
+def _ran(asked: Asked, pipeline: str, path: str, known: Mapping[str, Any]) -> None:
+    """Hold the statement's pipeline and job against the reply's pipeline, if that is still there.
+
+    A runner project's job does not say where it ran.
+    """
+    if known.get("pipeline") != pipeline:
+        raise Broken("statement", f"its pipeline is not {pipeline}, which the reply names")
+    jobs = asked.api.find(f"{path}/jobs", include_retried="true", per_page=PAGE) if path else None
+    places = [job.get("web_url") for job in jobs or []]
+    if not path.startswith(f"{asked.path}/"):
+        places = [""] if path else []
+    if 0 < len(places) < PAGE and known.get("job") not in places:
+        raise Broken("statement", f"its job is none of pipeline {pipeline}")
 
 
 def _pipeline(asked: Asked, pipeline: str) -> tuple[str, Json]:
@@ -203,17 +300,32 @@ def _fits(
     if _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("request", "it is not the one that the commit names")
     author, note = _part(flow, "context", "author"), _part(flow, "context", "note")
-    if _part(flow, "context", "project").get("id") != asked.api.get(asked.path)["id"]:
+    project = asked.api.get(asked.path)
+    if _part(flow, "context", "project").get("id") != project["id"]:
         raise Broken("request", "it was made in another project")
     if flow.get("id") != run or told.get(provenance.RUN, run) != run:
         raise Broken("request", f"it is another run's than {run}")
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
+    named = {provenance.RUN, provenance.ASKED_BY, provenance.NOTE} & told.keys()
+    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author else [])} - named
+    if named and lacks:  # none of them stands there where it was asked internally
+        raise Broken("commit", f"its message lacks {', '.join(sorted(lacks))}")
     thread = _part(flow, "context", place[1].removesuffix("s"))
     if str(thread.get("iid")) != place[2]:
         raise Broken("request", "it was made in another thread than the commit says")
     if str(note.get("id") or "") != (place[3] or ""):
         raise Broken("request", "it was asked for in another comment than the commit says")
+    if not _is_there(place.string[: place.start()], flow, project):
+        raise Broken("request", "it was made on another GitLab, or under another project's name")
+
+
+def _is_there(address: str, flow: Json, project: Mapping[str, Any]) -> bool:
+    """Tell whether an address is the project's, by the name that it had then."""
+    path, url = _part(flow, "context", "project").get("path"), project.get("web_url")
+    if not (path and url):
+        return True
+    return address == f"{str(url).removesuffix(str(project.get('path_with_namespace')))}{path}"
 
 
 def _part(whole: Mapping[str, Any], *names: str) -> Json:
@@ -241,10 +353,9 @@ def _seal(asked: Asked, flow: Json) -> str:
     return "✔ seal: this installation's trigger sent that request"
 
 
-def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
+def _note(asked: Asked, flow: Json, place: re.Match[str]) -> str:
     if not place[3]:
-        yield "✔ note: it was asked for by a change of the thread, not by a comment"
-        return
+        return "✔ note: it was asked for by a change of the thread, not by a comment"
     found = asked.api.find(f"{asked.path}/{place[1]}/{place[2]}/notes/{place[3]}")
     if not found:
         raise Broken("note", "the comment is gone, or this token may not see it")
@@ -253,11 +364,10 @@ def _note(asked: Asked, flow: Json, place: re.Match[str]) -> Iterator[str]:
     withheld = flow.get("version") == WITHHELD  # its text did not travel
     now = None if withheld else _asks(str(found.get("body")), asked.settings)
     if now is None:
-        yield "✔ note: that person wrote the comment; there is no text to compare"
-        return
+        return "✔ note: that person wrote the comment; there is no text to compare"
     if now != flow.get("input"):
         raise Broken("note", "the comment asks for something else by now: it was edited since")
-    yield "✔ note: that person wrote it, and it asks what the job was asked"
+    return "✔ note: that person wrote it, and it asks what the job was asked"
 
 
 def _asks(body: str, settings: Settings) -> str | None:
@@ -273,7 +383,8 @@ def _asks(body: str, settings: Settings) -> str | None:
     return None if options.command == command.RETRY else text
 
 
-def _summary(flow: Json, told: Mapping[str, str]) -> str:
+def _summary(found: _Found) -> str:
+    told, flow = found.told, found.flow
     author = _part(flow, "context", "author")
     name = f" (@{author['username']})" if author.get("username") else ""
     text = sha256(str(flow.get("input") or "").encode()).hexdigest()
@@ -283,3 +394,26 @@ def _summary(flow: Json, told: Mapping[str, str]) -> str:
         f" {author.get('access_level')} at the time; text sha256:{text}; run {flow.get('id')};"
         f" made by {by or 'a model that the commit does not name'}."
     )
+
+
+def _attested(found: _Found, held: Mapping[str, bool]) -> Json:
+    """Return a statement of what holds; no digest in it is one of a text that could be guessed."""
+    author, place = _part(found.flow, "context", "author"), found.place
+    return {
+        "_type": provenance.STATEMENT,
+        "subject": [{"name": place.string[: place.start()], "digest": {"gitCommit": found.sha}}],
+        "predicateType": _VERIFIED,
+        "predicate": {
+            "verifiedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+            "askedBy": author.get("id"),
+            "accessLevel": author.get("access_level"),
+            "note": place.string,
+            "run": found.flow.get("id"),
+            "pipeline": found.pipeline,
+            "request": found.told[provenance.REQUEST],
+            "models": found.told.get(provenance.MODEL, ""),
+            "client": found.told.get(provenance.CLIENT, ""),
+            "holds": [hop for hop, holds in held.items() if holds],
+            "notShown": [hop for hop in HOPS if not held.get(hop)],
+        },
+    }

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from job import confine, messages
+from job import confine, messages, signing
 from job.failures import Failure, Reason
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def choose(
     job, commands are allowed, and the inputs do not accept that.
     """
     secrets = [*_runner_files(folder, environment), *map(str, Path("/").glob("scripts-*"))]
+    secrets += signing.file(inputs, environment)
     common = {
         **_views(folder, folders, environment, secrets),
         "read": str(folders.cache),
@@ -114,8 +115,10 @@ def choose(
             break
     log.line(messages.PROTECTED.format(way=found.way))
     commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
-    if found.spec is None and commands and not inputs.unprotected_commands:
-        raise Failure(Reason.UNPROTECTED)
+    if found.spec is None and commands:
+        if not inputs.unprotected_commands:
+            raise Failure(Reason.UNPROTECTED)
+        signing.refuse_open(inputs)
     return found
 
 

@@ -45,6 +45,8 @@ class Inputs(NamedTuple):
     reply_author: str = ""
     language: str = ""
     token_variable: str = "GITLAB_ACCESS_TOKEN"  # noqa: S105  a name
+    signing_key_variable: str = ""
+    git_note: bool = False
     prompt: str = ""
 
     @property
@@ -84,6 +86,8 @@ _CHECKS = {
     "unprotected_commands": _Check("true|false", "true or false"),
     "language": _Check("|".join(LANGUAGES), "one of " + ", ".join(LANGUAGES)),
     "token_variable": _Check(_NAME, "the name of a CI/CD variable"),
+    "signing_key_variable": _Check(_NAME, "the name of a CI/CD variable"),
+    "git_note": _Check("true|false", "true or false"),
 }
 _UNKNOWN = "no such input"
 _TOOLS_EXPECTED = "expected tools such as Bash(npm test)"
@@ -154,6 +158,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "timeout_minutes": float,
     "draft": _flag,
     "resume": _flag,
+    "git_note": _flag,
     "unprotected_commands": _flag,
     "allowed_tools": tools,
     "environment": _variables,

@@ -289,6 +289,7 @@ SHOW_MERGE_REQUEST = "show the merge request"
 UPDATE_MERGE_REQUEST = "update the merge request"
 # `purpose` of VARIABLE_MISSING,
 NO_ANSWER = "nothing can be pushed or answered"
+NO_SIGNATURE = "no commit can be signed"
 NO_CLAUDE_API = "Claude cannot be called"
 NO_EXCHANGE = "GitLab's identity token cannot be exchanged for a Claude API token"
 NO_BEDROCK = "Amazon Bedrock cannot be called"
@@ -300,6 +301,12 @@ NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)" 
 MODEL_EXPECTED = "{provider} needs a full model id"
 AWS_REGION_EXPECTED = "this provider needs an AWS region"
 LOCATION_EXPECTED = "vertex needs a location such as global or eu"
+KEY_EXPECTED = (
+    "git could not sign; the variable has to hold an SSH private key without a passphrase, the "
+    "image git 2.34 and openssh-client; the job's log has git's words"
+)
+KEY_SHARED = "the input environment names the same variable, so that Claude's commands would see it"
+KEY_OPEN = "on this runner nothing keeps Claude's commands from that key"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"
 CLAUDE_COMMAND = "claude command, and the input claude_version is empty"
@@ -418,6 +425,7 @@ ABOVE_DEVELOPER = (
 )
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
+NO_NOTE = "The commit has no git note: {error}"
 OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"

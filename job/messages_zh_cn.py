@@ -239,6 +239,7 @@ OTHER_PROJECT = "它属于另一个项目"
 SHOW_MERGE_REQUEST = "显示合并请求"
 UPDATE_MERGE_REQUEST = "更新合并请求"
 NO_ANSWER = "无法推送，也无法回复"
+NO_SIGNATURE = "无法为提交签名"
 NO_CLAUDE_API = "无法调用 Claude"
 NO_EXCHANGE = "无法用 GitLab 的身份令牌换取 Claude API 令牌"
 NO_BEDROCK = "无法调用 Amazon Bedrock"
@@ -249,6 +250,12 @@ NO_MCP_TOKEN = "GitLab MCP 服务器没有自己的令牌（范围 read_api）" 
 MODEL_EXPECTED = "{provider} 需要完整的模型 ID"
 AWS_REGION_EXPECTED = "该提供商需要一个 AWS 区域"
 LOCATION_EXPECTED = "vertex 需要一个位置，例如 global 或 eu"
+KEY_EXPECTED = (
+    "git 无法签名；该变量必须是没有密码短语的 SSH 私钥，镜像中必须有 git 2.34 和 openssh-client；"
+    "作业日志中有 git 的原话"
+)
+KEY_SHARED = "输入 environment 也列出了该变量，Claude 的命令会看到它"
+KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 的命令读取该密钥"
 CLONE = "项目的克隆（GIT_STRATEGY: none）"
 CLAUDE_COMMAND = "claude 命令，而输入 claude_version 为空"
 
@@ -351,6 +358,7 @@ ABOVE_DEVELOPER = (
 )
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "分支", "Claude 正在工作"
 NOT_STARTED = "Claude 无法启动。{failure}"
+NO_NOTE = "该提交没有 git note：{error}"
 OWN_PUSH = "这条流水线对应本作业自己的推送，因此不做任何操作。"
 TAKEN = "该请求已在流水线 {pipeline} 中运行过，因此不做任何操作。"
 REPLY_FAILED = "无法写入回复。{error}"

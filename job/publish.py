@@ -8,11 +8,11 @@ from urllib.parse import urlencode, urlsplit
 
 from job import ci_files, left, merge_request, messages, provenance, refusals
 from job.branch import Branch, Context, current, refused
+from job.commits import Author
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.gitlab import GitLabError
 from job.harmless import quiet
-from job.workspace import Author, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from job.changes import Change
     from job.claude import Result
     from job.merge_request import Summary
+    from job.workspace import Workspace
 
 _MOST_NAMED = 10  # files in a remark
 _LONGEST_STATE = 20
@@ -40,17 +41,44 @@ def keep(
     workspace: Workspace, changes: list[Change], title: str, result: Result, context: Context
 ) -> str:
     """Commit the changes in the name of the token's user; return the commit, not yet pushed."""
-    host = urlsplit(context.environment["CI_PROJECT_URL"]).hostname or "localhost"
+    request, audience = context.request, context.audience
+    trailers = provenance.trailers(request, audience, result, context.environment)
+    shown = audience.shown(request)
+    message = merge_request.commit_message(title, shown, _host(context), trailers)
+    return workspace.commit(changes, context.log.masked(message), _author(context))
+
+
+def annotate(
+    workspace: Workspace, commit: str, statement: str, context: Context, tries: int = 3
+) -> None:
+    """Push the statement about a pushed commit as its git note, where the include wants that.
+
+    Who reads the code reads the note, so what others may not see is in none. No run fails for want
+    of it: the log says why it is not there.
+    """
+    if not (commit and context.inputs.git_note and context.audience.all_words):
+        return
+    try:
+        workspace.commits.annotate(commit, f"{context.log.masked(statement)}\n", _author(context))
+    except GitError as error:
+        if tries > 1:  # another job's note may have come in between
+            annotate(workspace, commit, statement, context, tries - 1)
+        else:
+            context.log.line(messages.NO_NOTE.format(error=error))
+
+
+def _host(context: Context) -> str:
+    return urlsplit(context.environment["CI_PROJECT_URL"]).hostname or "localhost"
+
+
+def _author(context: Context) -> Author:
+    """Return who commits: the token's user."""
     user = context.user
-    no_reply = f"{user.get('id')}-{user.get('username')}@users.noreply.{host}"
-    author = Author(
+    no_reply = f"{user.get('id')}-{user.get('username')}@users.noreply.{_host(context)}"
+    return Author(
         name=str(user.get("name") or user.get("username") or "Claude"),
         email=str(user.get("commit_email") or no_reply),
     )
-    request, audience = context.request, context.audience
-    trailers = provenance.trailers(request, audience, result, context.environment)
-    message = merge_request.commit_message(title, audience.shown(request), host, trailers)
-    return workspace.commit(changes, context.log.masked(message), author)
 
 
 def beside(workspace: Workspace, branch: Branch, changes: list[Change]) -> tuple[str, ...]:
@@ -149,7 +177,7 @@ def _push(
 ) -> None:
     name = branch.name
     try:
-        workspace.push(commit, name, branch.before, skip_ci=skip_ci)
+        workspace.commits.push(commit, name, branch.before, skip_ci=skip_ci)
     except GitError as error:
         said = str(error)
         context.log.line(said)

@@ -33,6 +33,7 @@ from job import (
     rights,
     session,
     signin,
+    signing,
     sources,
     uploads,
     withheld,
@@ -65,7 +66,8 @@ def main(paths: list[str]) -> int:
         messages.speak(given.language)
         log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
-        log.hide(*masking.held(environment, (given.token_variable, *secret)))
+        secret += [given.token_variable, given.signing_key_variable]
+        log.hide(*masking.held(environment, secret))
         return Job(given, home.settle(environment, given.token_variable, log), log).run()
     except Failure as failure:
         log.step("\n" + messages.NOT_STARTED.format(failure=failure.text))
@@ -160,6 +162,7 @@ class Job:
             login = Login(f"{environment['CI_PROJECT_URL']}.git", self._token)
             workspace = Workspace(Path.cwd(), folders.private, environment, login)
             claude = identity.choose(workspace.folder, folders, environment, self._inputs, log)
+            workspace.commits.key = signing.key(self._inputs, environment, log)
             sign_in = signin.variables(self._inputs, environment, self._request.model, log)
             package = partial(install.package, folders, claude, environment, log)
             with self._log.section(messages.SECTION_INSTALL):
@@ -187,6 +190,7 @@ class Job:
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
             workspace.guard()
+            signing.check(workspace.commits.try_key, self._inputs, log)
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
             run = run._replace(identity=claude, schema=schema)
             if run.resume:

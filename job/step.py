@@ -55,7 +55,7 @@ class Step:
     ) -> str:
         """Return the reply, or raise Failure; `request` has all that it is told."""
         context, transcript = self._context, list[str]()
-        result, commit, patch, unpushed = None, "", b"", b""
+        result, commit, patch, unpushed, told = None, "", b"", b"", ""
         head = workspace.head  # what Claude sees
         try:
             result = self._with_claude(run, folders, transcript)
@@ -66,6 +66,7 @@ class Step:
             if changes:
                 commit = publish.keep(workspace, changes, summary.title, result, context)
                 patch = workspace.patch(commit)
+                told = provenance.statement(request, result, commit, context.environment)
             beyond = self._keep_session(run, folders, request, result, patch)
             unpushed = left.archive(workspace.left, workspace.folder, context.log.secrets.without)
             report = self._reported(result)
@@ -82,6 +83,7 @@ class Step:
                 link = self._link
                 made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
                 self._cancel.stoppable, self.pushed = False, made.commit
+                publish.annotate(workspace, made.commit, told, context)
                 report = report._replace(merge_request=made.url, pushed=made.commit[:8])
                 report = report._replace(remarks=report.remarks + made.remarks)
             nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
@@ -89,9 +91,6 @@ class Step:
             return reply.finished(self._link, report)
         finally:
             self._cancel.stoppable = False  # what is left to do is to say what was done
-            told = ""
-            if result and commit:
-                told = provenance.statement(request, result, commit, context.environment)
             made_of = (result, transcript, patch, unpushed, told)
             artifacts.leave(folders.private, context.log, request.id, *made_of)
 

@@ -6,10 +6,11 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from job import guides, messages
 from job.changes import Change, Contents, agent_files
+from job.commits import NOBODY, Author, Commits, commit_tree
 from job.failures import Failure, Reason
 from job.git import Git, GitError, Login
 from job.left import Left, Watch
@@ -30,13 +31,6 @@ _DEEPER = (1_000, 10_000)  # commits, where that is not enough
 _FETCHED = "refs/gitlab-claude/fetched"
 
 
-class Author(NamedTuple):
-    """Who commits."""
-
-    name: str
-    email: str
-
-
 class Workspace:
     """The runner's clone.
 
@@ -55,6 +49,7 @@ class Workspace:
         self._clone = Git(self._directory, self.folder, environment)
         self._own = Git(private / "repository", self.folder, environment)
         self._index, self._private, self._login = private / "index", private, login
+        self.commits = Commits(self._own, private, login)
         self._restored: set[str] = set()
         self._watch = Watch(
             self.folder, self._directory, self._own, self._index, {FOLDER, ".gitlab-ci-local"}
@@ -160,7 +155,7 @@ class Workspace:
         if not paths:
             return head, []
         self._parents = [head, target]
-        return self._commit_tree(self._clone, tree, "", Author("Claude", "noreply")), paths
+        return commit_tree(self._clone, tree, "", NOBODY, self._parents), paths
 
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
@@ -240,24 +235,8 @@ class Workspace:
 
     def commit(self, changes: Iterable[Change], message: str, author: Author) -> str:
         """Put these changes alone on top of what Claude saw; return the new commit."""
-        index = self._private / "commit-index"
-        self._own.run("read-tree", self.head, index=index)
-        lines = "".join(f"{change.mode} {change.object}\t{change.path}\0" for change in changes)
-        entries = lines.encode("utf-8", "surrogateescape")
-        self._own.run("update-index", "-z", "--index-info", stdin=entries, index=index)
-        tree = self._own.run("write-tree", index=index).decode().strip()
-        return self._commit_tree(self._own, tree, message, author)
-
-    def _commit_tree(self, git: Git, tree: str, message: str, author: Author) -> str:
-        who = {
-            "GIT_AUTHOR_NAME": author.name,
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_COMMITTER_NAME": author.name,
-            "GIT_COMMITTER_EMAIL": author.email,
-        }
-        parents = [each for parent in self._parents or [self.head] for each in ("-p", parent)]
-        made = git.run("commit-tree", tree, *parents, stdin=message.encode(), variables=who)
-        return made.decode().strip()
+        parents = self._parents or [self.head]
+        return self.commits.make(self.head, changes, message, author, parents)
 
     def patch(self, commit: str) -> bytes:
         """Return the commit as a patch that `git am` takes, of a merge what it does to the branch.
@@ -267,17 +246,6 @@ class Workspace:
         if self._parents:
             return self._own.run("diff", "--binary", "--no-ext-diff", self._parents[0], commit)
         return self._own.run("format-patch", "--stdout", "--binary", "-1", commit)
-
-    def push(self, commit: str, branch: str, before: str, *, skip_ci: bool) -> None:
-        """Push the commit to a branch that stands at `before`; raise GitError with git's words.
-
-        Nothing is overwritten: the commit is made on `before`. "" is a branch that is new.
-        """
-        options = ["--push-option=ci.skip"] if skip_ci else []
-        # The lease refuses a branch that somebody else has deleted, or made, meanwhile.
-        options.append(f"--force-with-lease=refs/heads/{branch}:{before}")
-        refspec = f"{commit}:refs/heads/{branch}"
-        self._own.run("push", "--quiet", *options, self._login.url, refspec, login=self._login)
 
     @property
     def _shallow(self) -> Path:

@@ -35,6 +35,7 @@ TESTED_ELSEWHERE = {
     "shared/incoming/opening.py": "seen through shared.incoming.mention, which has the tests",
     "functions/gitlab/__init__.py": "it only puts the groups together, each of which has tests",
     "job/step.py": "with the real client, in tests/templates/test_journeys.py and test_failures.py",
+    "job/commits.py": "with the work tree whose changes it takes, in tests/job/test_workspace.py",
     "job/publish.py": "with the branch that is published, in tests/job/test_branch.py",
     "job/folders.py": "made and cleared by job.artifacts, which has the tests",
     "job/identity.py": "with real users and the real client, in tests/templates/test_identity.py",

@@ -23,6 +23,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:gitlab-claude-trigger:run:1"
 
 SEAL = "seal"  # the one name of `ai_flow` that the digest leaves out
+NOTES = "refs/notes/claude"  # where statements stand as git notes: `git log --notes=claude`
 
 
 def digest(flow: Mapping[str, object]) -> str:
@@ -39,6 +40,14 @@ def digest(flow: Mapping[str, object]) -> str:
 def seal(key: str, flow: Mapping[str, object]) -> str:
     """Return the HMAC-SHA-256, in hex, of a request's digest."""
     return hmac.new(key.encode(), digest(flow).encode(), sha256).hexdigest()
+
+
+def note_path(commit: str) -> str:
+    """Return where a commit's note stands in the tree of NOTES, as git finds it in a large one.
+
+    Source: `load_subtree` of git's notes.c, which takes any mix of folders and whole names.
+    """
+    return f"{commit[:2]}/{commit[2:]}"
 
 
 def trailers(message: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """`verify` tells who asked for a commit, and names the hop at which a byte was changed."""
 
+import base64
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,15 @@ from job.claude import Result
 from job.provenance import statement, trailers
 from job.request import Request
 from shared.contract import marks, provenance
+from shared.gitlab.values import GitLabError
 from shared.installation.settings import Settings
 from tests.support.fakes import settings
 from tests.support.operator_scene import Scene
 
 SHA, OTHER, RUN, KEY = "c" * 40, "d" * 40, "5f3a", "k" * 32
 BOT, ADA = 1, 42
-JOB = {"CI_PROJECT_URL": "https://g/group/app", "CI_PIPELINE_ID": "7"}
+AT = "https://g/group/app"
+JOB = {"CI_PROJECT_URL": AT, "CI_PIPELINE_ID": "7", "CI_JOB_URL": f"{AT}/-/jobs/70"}
 RESULT = Result("", 2, 0.1, {}, "s", None, ("claude-a",), "2.1.332")
 
 
@@ -32,7 +36,7 @@ def flow() -> dict[str, Any]:
         "command": None,
         "nonce": "n" * 32,
         "context": {
-            "project": {"id": 7},
+            "project": {"id": 7, "path": "group/app"},
             "issue": {"iid": 5},
             "note": {"id": 9},
             "author": {"id": ADA, "username": "ada", "access_level": 30},
@@ -56,15 +60,18 @@ class GitLab:
         self.statement = json.loads(statement(request, RESULT, SHA, JOB))
         self.answers: dict[str, Any] = {
             "/user": {"id": BOT},
-            "/p": {"id": 7, "path_with_namespace": "group/app"},
+            "/p": {"id": 7, "path_with_namespace": "group/app", "web_url": AT},
             f"/p/repository/commits/{SHA}": {"id": SHA, "message": message},
             "/p/issues/5/notes": [asked, {"id": 10, "author": {"id": BOT}, "body": reply}],
             "/p/issues/5/notes/9": asked,
             "/p/pipelines/7": {"id": 7, "source": "trigger"},
+            "/p/pipelines/7/jobs": [{"web_url": f"{AT}/-/jobs/{number}"} for number in (70, 75)],
             "/p/pipelines/7/variables": [{"key": "TRIGGER_PAYLOAD", "value": payload}],
         }
 
     def get(self, path: str, **_: Any) -> Any:
+        if path not in self.answers:
+            raise GitLabError(404)
         return copy.deepcopy(self.answers[path])
 
     def find(self, path: str, **_: Any) -> Any | None:
@@ -264,3 +271,205 @@ def test_the_command_reads_the_installation_s_secrets(stage: Scene) -> None:
     file = str(stage.folder / "none.json")
     status, shown = stage.run("verify", SHA, "--project", "7", "--statement", file)
     assert (status, "is no statement" in shown) == (1, True)
+
+
+# --- any byte, at any hop -------------------------------------------------------------------------
+
+Whole = Callable[[str], tuple[int, str]]
+
+
+def other(byte: str) -> str:
+    """Another character of the same class, so that what holds it stays well-formed."""
+    if byte in "0123456789abcdef":
+        return "0123456789abcdef"[(int(byte, 16) + 1) % 10]
+    return chr(ord(byte) ^ 1) if byte.isalnum() else "~"
+
+
+def each_byte_changed(text: str, part: str, checked: Whole) -> dict[str, int]:
+    """Change each byte of a part of a text, one by one; count the hops that are named.
+
+    What is read as before, such as a blank, is no change. "": nothing was named.
+    """
+    start, named = text.index(part), dict[str, int]()
+    for at in range(start, start + len(part)):
+        status, shown = checked(text[:at] + other(text[at]) + text[at + 1 :])
+        hop = shown.rpartition("✘ ")[2].partition(":")[0] if status else ""
+        named[hop] = named.get(hop, 0) + 1
+    return named
+
+
+def of_statement(gitlab: GitLab) -> Whole:
+    def checked(text: str) -> tuple[int, str]:
+        try:
+            told = verify._statement(text.encode(), "it")
+        except verify.Broken as broken:
+            return 1, f"✘ {broken}"
+        return check(gitlab, dict(told))
+
+    return checked
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_any_byte_of_the_statement_names_the_statement_or_the_seal(*, forgotten: bool) -> None:
+    gitlab = GitLab()
+    if forgotten:
+        gitlab.answers[PAYLOAD] = []
+    text = json.dumps(gitlab.statement, separators=(",", ":"))
+    named = each_byte_changed(text, text, of_statement(gitlab))
+    assert set(named) == {"statement", "seal"}
+    assert named["seal"] == 64
+    assert of_statement(gitlab)(text)[0] == 0
+
+
+def test_any_byte_of_a_trailer_names_its_hop() -> None:
+    gitlab = GitLab()
+    commit = gitlab.answers[COMMIT]
+
+    def checked(message: str) -> tuple[int, str]:
+        gitlab.answers[COMMIT] = commit | {"message": message}
+        return check(gitlab, gitlab.statement)
+
+    (part,) = re.findall(r"Claude-Run.*sha256:\w+", commit["message"], re.DOTALL)
+    named = each_byte_changed(commit["message"], part, checked)
+    assert set(named) == {"commit", "statement", "request"}
+
+
+def test_any_byte_of_the_request_names_its_hop() -> None:
+    gitlab = GitLab()
+    text = gitlab.answers[PAYLOAD][0]["value"]
+
+    def checked(value: str) -> tuple[int, str]:
+        gitlab.answers[PAYLOAD] = [{"key": "TRIGGER_PAYLOAD", "value": value}]
+        return check(gitlab)
+
+    part = text[text.index('"ai_flow"') :]
+    named = each_byte_changed(text, part, checked)
+    assert set(named) == {"pipeline", "request", "seal"}
+
+
+def test_any_byte_of_the_reply_s_marks_names_its_hop() -> None:
+    gitlab = GitLab()
+    reply = gitlab.answers[NOTES][1]
+    body = reply["body"]
+
+    def checked(text: str) -> tuple[int, str]:
+        gitlab.answers[NOTES][1] = reply | {"body": text}
+        return check(gitlab)
+
+    for part in (marks.of_push(SHA), "<!-- gitlab-claude-job pipeline=7", marks.of_run(RUN)):
+        named = each_byte_changed(body, part, checked)
+        assert "" not in named
+        assert set(named) <= {"reply", "pipeline", "request"}
+
+
+def test_any_byte_of_the_comment_names_the_comment() -> None:
+    gitlab = GitLab()
+    comment = gitlab.answers[NOTE]
+
+    def checked(text: str) -> tuple[int, str]:
+        gitlab.answers[NOTE] = comment | {"body": text}
+        return check(gitlab)
+
+    assert each_byte_changed(comment["body"], comment["body"], checked) == {"note": 15}
+
+
+def test_any_byte_of_the_place_of_what_was_asked_names_the_request() -> None:
+    gitlab = GitLab()
+    commit = gitlab.answers[COMMIT]
+
+    def checked(message: str) -> tuple[int, str]:
+        gitlab.answers[COMMIT] = commit | {"message": message}
+        return check(gitlab)
+
+    named = each_byte_changed(commit["message"], f"{AT}/-/issues/5#note_9", checked)
+    assert set(named) == {"request", "reply"}
+
+
+# --- replayed, swapped, forged --------------------------------------------------------------------
+
+
+def another() -> dict[str, Any]:
+    """Another request of the same person, sealed by the same trigger."""
+    made = flow() | {"id": "0b1c", "input": "break it", "nonce": "m" * 32}
+    return made | {provenance.SEAL: provenance.seal(KEY, made)}
+
+
+def replayed(gitlab: GitLab) -> None:
+    """Put the message of a commit of ours on another, as a cherry-pick does."""
+    gitlab.answers[f"/p/repository/commits/{OTHER}"] = gitlab.answers[COMMIT] | {"id": OTHER}
+
+
+def test_a_message_that_is_put_on_another_commit_is_refused() -> None:
+    gitlab = GitLab()
+    replayed(gitlab)
+    assert "✘ reply" in check(gitlab, sha=OTHER)[1]
+    assert "✘ statement" in check(gitlab, gitlab.statement, sha=OTHER)[1]
+
+
+def test_a_true_request_in_the_place_of_another_is_refused() -> None:
+    gitlab = GitLab()
+    gitlab.answers[PAYLOAD][0]["value"] = json.dumps({"ref": "main", "ai_flow": another()})
+    for told in (None, gitlab.statement):
+        status, shown = check(gitlab, told)
+        assert (status, shown.rpartition("✘ ")[2].partition(":")[0]) in [
+            (1, "request"),
+            (1, "seal"),
+        ]
+    swapped = json.loads(json.dumps(gitlab.statement))
+    swapped["predicate"] |= {"request": another(), "run": "0b1c"}
+    swapped["predicate"]["requestDigest"] = {"sha256": provenance.digest(another())}
+    assert "✘ statement" in check(gitlab, swapped)[1]
+
+
+def test_a_seal_of_another_request_does_not_fit() -> None:
+    gitlab = GitLab()
+    gitlab.change(PAYLOAD, flow()[provenance.SEAL], another()[provenance.SEAL])
+    assert "✘ seal: no signing key" in check(gitlab)[1]
+    assert "✘ seal: the pipeline's is not the statement's" in check(gitlab, gitlab.statement)[1]
+
+
+# --- the git note ---------------------------------------------------------------------------------
+
+FILE = f"/p/repository/files/{SHA[:2]}%2F{SHA[2:]}"
+
+
+def noted(gitlab: GitLab, content: bytes) -> None:
+    gitlab.answers[FILE] = {"encoding": "base64", "content": base64.b64encode(content).decode()}
+
+
+def test_a_git_note_stands_in_for_the_artifact() -> None:
+    gitlab = GitLab()
+    noted(gitlab, json.dumps(gitlab.statement).encode())
+    gitlab.answers[PAYLOAD] = []
+    status, shown = check(gitlab)
+    assert (status, "✔ statement: it is the git note's" in shown) == (0, True)
+    assert "git note" not in check(gitlab, gitlab.statement)[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"[]", b"\xff", b"[" * 100_000, b'{"predicate": {}}', b'{"_type": []}'],
+    ids=range(7),
+)
+def test_a_git_note_that_is_none_of_ours_names_its_hop(content: bytes) -> None:
+    gitlab = GitLab()
+    noted(gitlab, content)
+    status, shown = check(gitlab)
+    assert (status, "✘ statement: the git note in refs/notes/claude is no" in shown) == (1, True)
+    assert check(gitlab, gitlab.statement)[0] == 0  # the artifact is of more worth
+    gitlab.answers[FILE] = {"content": "%"}
+    assert "✘ statement" in check(gitlab)[1]
+
+
+def test_the_git_note_of_another_commit_is_refused() -> None:
+    gitlab = GitLab()
+    noted(gitlab, json.dumps(gitlab.statement).replace(SHA, OTHER).encode())
+    assert "✘ statement: it is about another commit" in check(gitlab)[1]
+
+
+def test_a_job_of_another_pipeline_is_not_the_statement_s() -> None:
+    gitlab = GitLab()
+    gitlab.answers["/p/pipelines/7/jobs"] = [{"web_url": f"{AT}/-/jobs/71"}]
+    assert "✘ statement: its job is none of pipeline 7" in check(gitlab, gitlab.statement)[1]
+    del gitlab.answers["/p/pipelines/7/jobs"]
+    assert check(gitlab, gitlab.statement)[0] == 0

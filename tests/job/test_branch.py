@@ -431,7 +431,7 @@ def test_a_push_that_changes_ci_configuration_starts_no_pipeline_and_says_so(
     clone.gitlab.commit(PROJECT, "feature", files)
     case = Case(clone, kind="merge_request", iid=3)
     options: list[bool] = []
-    case.workspace.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
+    case.workspace.commits.push = lambda *_, skip_ci: options.append(skip_ci)  # type: ignore[method-assign]
     environment = {**case.context.environment, "CI_CONFIG_PATH": named}
     case.context = case.context._replace(environment=environment)
     made = case.publish(case.choose(), {path: "a: {script: b}\n"})
@@ -456,7 +456,7 @@ def test_a_push_that_fails_is_told_by_its_cause(clone: Clone, said: str, reason:
     def push(*_: object, **__: object) -> None:
         raise GitError(said)
 
-    case.workspace.push = push  # type: ignore[method-assign]
+    case.workspace.commits.push = push  # type: ignore[method-assign]
     with pytest.raises(Failure, match=reason):
         case.publish(case.choose(), {"new.txt": "n\n"})
     assert said in "".join(case.lines)
@@ -556,3 +556,70 @@ def test_a_change_that_brings_a_secret_is_not_pushed_and_the_file_is_named(clone
     assert made.commit == ""
     assert set(clone.gitlab.projects[PROJECT].branches) == {"main"}
     assert not clone.gitlab.merge_requests
+
+
+NOTED = Inputs(git_note=True)
+
+
+def noted(clone: Clone, commit: str) -> str:
+    """What git shows as the commit's note."""
+    at = clone.gitlab.repository(PROJECT)
+    return clone.gitlab.git(at, "notes", "--ref=claude", "show", commit)
+
+
+def test_a_pushed_commit_has_its_statement_as_a_note_beside_those_of_others(clone: Clone) -> None:
+    at = clone.gitlab.repository(PROJECT)
+    clone.gitlab.git(at, "notes", "--ref=claude", "add", "-m", "earlier", clone.main)
+    case = Case(clone, NOTED, kind="issue", iid=5)
+    commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
+    case.context.log.hide("canary-of-a-secret")
+    publish.annotate(case.workspace, commit, "told, canary-of-a-secret", case.context)
+    assert noted(clone, commit) == "told, [MASKED]"
+    assert noted(clone, clone.main) == "earlier"
+    shown = clone.gitlab.git(at, "log", "-1", "--format=%an %s", "refs/notes/claude")
+    assert shown == f"Claude Bot Account for {commit}"
+    assert "no git note" not in "".join(case.lines)
+
+
+def test_notes_of_two_jobs_at_once_are_both_kept(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(clone, NOTED, kind="issue", iid=5)
+    commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
+    signed, at = case.workspace.commits._signed, clone.gitlab.repository(PROJECT)
+    others = iter(["one", "another"])
+
+    def meanwhile(*given: Any) -> str:
+        for text in [next(others, "")]:
+            if text:
+                clone.gitlab.git(at, "notes", "--ref=claude", "append", "-m", text, clone.main)
+        return signed(*given)
+
+    monkeypatch.setattr(case.workspace.commits, "_signed", meanwhile)
+    publish.annotate(case.workspace, commit, "told", case.context)
+    assert noted(clone, commit) == "told"
+    assert noted(clone, clone.main) == "one\n\nanother"
+
+
+@pytest.mark.parametrize("given", ["not wanted", "internal", "not pushed"])
+def test_no_note_is_written_where_it_is_not_wanted_or_others_would_read_it(
+    clone: Clone, given: str
+) -> None:
+    inputs = Inputs() if given == "not wanted" else NOTED
+    case = Case(clone, inputs, audience=Audience(internal=given == "internal", private=True))
+    commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
+    publish.annotate(case.workspace, "" if given == "not pushed" else commit, "t", case.context)
+    with pytest.raises(RuntimeError, match="no note found"):
+        noted(clone, commit)
+
+
+def test_a_note_that_gitlab_refuses_is_told_in_the_log_and_fails_nothing(clone: Clone) -> None:
+    hook = clone.gitlab.repository(PROJECT) / "hooks" / "update"
+    hook.write_text('#!/bin/sh\ncase $1 in refs/notes/*) echo "no notes here"; exit 1;; esac\n')
+    hook.chmod(0o755)
+    case = Case(clone, NOTED, kind="issue", iid=5)
+    commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
+    publish.annotate(case.workspace, commit, "told", case.context)
+    said = "".join(case.lines)
+    assert said.count("The commit has no git note: ") == 1
+    assert "no notes here" in said

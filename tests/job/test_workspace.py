@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from job.commits import Author
 from job.failures import Failure
 from job.git import GitError, Login
-from job.workspace import Author, Workspace
+from job.workspace import Workspace
 from tests.support.job.clone import AGENT_PATHS, Clone
 
 WHO = Author("Claude", "claude@example.com")
@@ -61,7 +62,7 @@ def test_files_that_configure_the_agent_are_the_target_s_while_claude_works(
     changes = workspace.changes()
     assert [change.path for change in changes] == ["app.py"]
     commit = workspace.commit(changes, "Three", WHO)
-    workspace.push(commit, "feature", head, skip_ci=False)
+    workspace.commits.push(commit, "feature", head, skip_ci=False)
     assert clone.gitlab.head(7, "feature") == commit
     assert clone.gitlab.git(clone.gitlab.repository(7), "show", "feature:CLAUDE.md") == "evil"
 
@@ -91,7 +92,7 @@ def test_only_what_claude_changed_is_committed(clone: Clone) -> None:
     changes = workspace.changes()
     assert sorted(change.path for change in changes) == ["keep.txt", "new file.txt"]
     commit = workspace.commit(changes, "Change\n\nbody\n", WHO)
-    workspace.push(commit, "claude/issue-5-1", "", skip_ci=False)
+    workspace.commits.push(commit, "claude/issue-5-1", "", skip_ci=False)
     shown = clone.gitlab.show(7, "claude/issue-5-1")
     assert "Author: Claude <claude@example.com>" in shown
     assert "left-by-the-runner" not in shown
@@ -114,7 +115,7 @@ def test_nothing_in_the_git_folder_is_obeyed_when_the_job_commits(clone: Clone) 
     (clone.folder / ".gitattributes").write_text("* filter=evil\n")
     (clone.folder / "app.py").write_text("2\n")
     commit = workspace.commit(workspace.changes(), "Two", WHO)
-    workspace.push(commit, "claude/x", "", skip_ci=False)
+    workspace.commits.push(commit, "claude/x", "", skip_ci=False)
     assert not canary.exists()
 
 
@@ -176,9 +177,9 @@ def test_a_wrong_token_pushes_nothing(clone: Clone) -> None:
     workspace.guard()
     (clone.folder / "app.py").write_text("2\n")
     commit = workspace.commit(workspace.changes(), "Two", WHO)
-    workspace._login = Login(f"{clone.gitlab.url}/group/app.git", "glpat-wrong")
+    workspace.commits._login = Login(f"{clone.gitlab.url}/group/app.git", "glpat-wrong")
     with pytest.raises(GitError, match=r"Authentication failed|could not read"):
-        workspace.push(commit, "claude/x", "", skip_ci=False)
+        workspace.commits.push(commit, "claude/x", "", skip_ci=False)
 
 
 @pytest.mark.parametrize(

@@ -205,12 +205,24 @@ def test_without_the_cure_the_same_search_finds_everything(
         assert seen >= SECRETS | ({SCRIPT} if machine.scripts else set())
 
 
-def test_where_nothing_protects_the_job_commands_are_refused(installation: Installation) -> None:
-    with Scene(installation, TURNS, ALLOWED) as scene:
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ({}, "unprotected_commands: true"),
+        (
+            {"unprotected_commands": True, "signing_key_variable": "OTHER_SECRET"},
+            "nothing keeps Claude's commands from that key",
+        ),
+    ],
+)
+def test_where_nothing_protects_the_job_commands_are_refused(
+    installation: Installation, accepted: dict[str, object], said: str
+) -> None:
+    with Scene(installation, TURNS, ALLOWED | accepted) as scene:
         on(NOTHING, scene)
         ended = scene.script(scene.ask("@claude test it"))
         assert ended.code == ExitCode.SETTINGS, plain(ended.log)
-        assert "unprotected_commands: true" in scene.reply()
+        assert said in scene.reply()
         assert scene.model.conversation == []
 
 

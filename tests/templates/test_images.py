@@ -19,14 +19,20 @@ from tests.templates.test_component import script
 
 pytestmark = pytest.mark.skipif(bool(tooling.missing()), reason=tooling.missing())
 
-# Of the component's shell, the lines before the program.
-OPENING = script().partition('program="$(mktemp -d)"')[0] + "echo ready\n"
 # A package manager that installs what is named, if that is a command.
 INSTALLS = """echo "$0 $@" >> "{folder}/called"
 for name in "$@"; do
-  case "$name" in python3|git|npm) ln -sf /bin/true "{folder}/$name";; esac
+  case "$name" in
+    python3|git|npm) ln -sf /bin/true "{folder}/$name";;
+    openssh-client) ln -sf /bin/true "{folder}/ssh-keygen";;
+  esac
 done
 """
+
+
+def opening(**inputs: str) -> str:
+    """Of the component's shell, the lines before the program."""
+    return script(**inputs).partition('program="$(mktemp -d)"')[0] + "echo ready\n"
 
 
 @pytest.fixture
@@ -48,9 +54,9 @@ class Image:
         for name in names:
             program(self.bin / name, does.format(folder=self.bin))
 
-    def open(self) -> "subprocess.CompletedProcess[str]":
+    def open(self, **inputs: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [*self.shell, "-c", OPENING],
+            [*self.shell, "-c", opening(**inputs)],
             env={"PATH": str(self.bin)},
             capture_output=True,
             text=True,
@@ -107,6 +113,14 @@ def test_an_image_that_has_it_all_is_left_alone(debian: Image) -> None:
     debian.has("python3", "git", "claude")
     assert debian.open().stdout == "ready\n"
     assert debian.called() == []
+
+
+def test_what_signs_commits_is_installed_where_they_are_signed(debian: Image) -> None:
+    debian.has("python3", "git", "claude")
+    done = debian.open(signing_key_variable="CLAUDE_SIGNING_KEY")
+    assert (done.returncode, done.stdout.endswith("ready\n")) == (0, True), done.stderr
+    installed = "apt-get install -qq --no-install-recommends openssh-client ca-certificates"
+    assert debian.called() == ["apt-get update -qq", installed]
 
 
 def test_where_nothing_can_be_installed_all_that_is_missing_is_named(debian: Image) -> None:

@@ -143,12 +143,27 @@ JOB_THREATS = (
     Threat(
         "J13",
         "Commits that pass for ours, so that Claude works on what the person who asked has not seen; a push past review",
-        "Ours is what a reply of our own user says a run has pushed, in an unbroken row; a default or protected branch gets no push, and nobody's branch is made again.",
+        "Ours is what a reply of our own user says a run has pushed, in an unbroken row; a default or protected branch gets no push, and nobody's branch is made again. "
+        "`verify` holds each hop from commit to comment against another and names the first that does not hold; a key that signs commits is kept as the token is.",
         (
             "job/test_branch.py::test_what_somebody_else_pushed_is_a_move",
             "job/test_merge_request.py::test_what_replies_of_ours_say_was_pushed_is_known",
             "job/test_branch.py::test_a_default_or_protected_branch_is_never_pushed_to",
             "job/test_branch.py::test_a_branch_deleted_while_claude_worked_is_not_made_again",
+            "cli/test_verify.py::test_a_byte_that_is_changed_names_its_hop",
+            "cli/test_verify.py::test_any_byte_of_the_statement_names_the_statement_or_the_seal",
+            "cli/test_verify.py::test_any_byte_of_a_trailer_names_its_hop",
+            "cli/test_verify.py::test_any_byte_of_the_request_names_its_hop",
+            "cli/test_verify.py::test_any_byte_of_the_reply_s_marks_names_its_hop",
+            "cli/test_verify.py::test_any_byte_of_the_comment_names_the_comment",
+            "cli/test_verify.py::test_any_byte_of_the_place_of_what_was_asked_names_the_request",
+            "cli/test_verify.py::test_a_message_that_is_put_on_another_commit_is_refused",
+            "cli/test_verify.py::test_a_true_request_in_the_place_of_another_is_refused",
+            "cli/test_verify.py::test_a_seal_of_another_request_does_not_fit",
+            "cli/test_verify.py::test_a_git_note_that_is_none_of_ours_names_its_hop",
+            "job/test_signing.py::test_claude_s_commands_are_not_given_the_key",
+            "job/test_signing.py::test_the_key_is_in_a_file_for_no_longer_than_git_signs",
+            "templates/test_identity.py::test_where_nothing_protects_the_job_commands_are_refused",
         ),
     ),
     Threat(
