@@ -419,6 +419,7 @@ ABOVE_DEVELOPER = (
 SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Claude at work"
 NOT_STARTED = "Claude could not start. {failure}"
 OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
+SUPERSEDED = "Newer commits have come, and nobody asked for this run. Nothing is said."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"

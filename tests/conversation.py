@@ -219,9 +219,40 @@ def without_a_word(stage: Stage) -> None:
     )
 
 
+def unasked(stage: Stage) -> None:
+    """What starts by itself, and what newer commits make of it."""
+    stage.scene(
+        "Do not ask at all",
+        "The operator has set `AUTO=review: ready, pushed`. Grace opens a draft: nothing happens yet.",
+    )
+    stage.step(
+        lambda: stage.gitlab.merge_request(
+            PROJECT,
+            17,
+            source_branch="no-drip",
+            title="Draft: Pour without a drip",
+            description="Closes #16.",
+            author_id=GRACE,
+            diffs=[diffs.file("src/spout.py", lines=20)],
+        )
+    )
+    stage.step(
+        lambda: stage.gitlab.edit_merge_request(
+            PROJECT, 17, user_id=GRACE, title="Pour without a drip"
+        ),
+        "She marks it as ready.",
+    )
+    stage.moves("A runner takes the job.", (9, "running"))
+    stage.step(
+        lambda: stage.gitlab.push(PROJECT, 17, "b" * 40, user_id=GRACE),
+        "She pushes once more. The review of the older commit is cancelled, and one of the newer begins.",
+    )
+    stage.moves("The job finds nothing to say.", (10, "success"), minutes=3)
+
+
 def perform(stage: Stage) -> str:
     """Act it out on a new stage and return the page."""
-    for act in (asking, steering, reviewing, learning, without_a_word):
+    for act in (asking, steering, reviewing, learning, without_a_word, unasked):
         act(stage)
     return "\n\n".join([OPENING, *stage.lines, CLOSING]) + "\n"
 
