@@ -131,7 +131,7 @@ class Job:
         step = Step(self._claude, self._cancel, context, thread, self._link)
         text, code = self._outcome(context, step)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
-        if self._superseded(thread, step.pushed):
+        if not step.stands and self._superseded(thread, step.pushed):
             return 0
         try:
             thread.say(text, step.pushed)

@@ -20,10 +20,11 @@ PROJECTS, TARGETS, AUTHORS, LABELS, PATHS = FILTERS = (
 )
 RUNS = "runs"
 FILE = ".gitlab/claude-auto.conf"  # on a project's default branch
-LARGEST = 16_384  # characters of it
+LARGEST = 4_096  # characters of it
 
 _NONE = "none"
 _RUNS, _MOST_RUNS = 10, 99
+_MOST = 50  # values of one name: each is held against each changed file
 _FORM = "parts such as review: opened, ready; targets: main, with a semicolon or a line between"
 
 
@@ -129,6 +130,10 @@ def _parts(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
             values = tuple(each.strip() for each in said.split(",") if each.strip(" !\t"))
             if part.strip() and not (colon and name.strip() and values):
                 raise PolicyError(line, part.strip()[:60], _FORM)
+            if len(values) > _MOST:
+                raise PolicyError(
+                    line, f"{len(values)} values of {name.strip()}"[:60], f"at most {_MOST}"
+                )
             if values:
                 yield line, name.strip().lower(), values
 

@@ -137,7 +137,8 @@ class Record(NamedTuple):
         nor may what the policy did not start for one person or occasion, for another.
         """
         changed = self.reason == str(Reason.NOTE_CHANGED)
-        by_policy = self.request.event.by_policy and self.reason != str(Reason.CANCELLED)
+        over = self.pipeline or self.reason == str(Reason.CANCELLED)
+        by_policy = self.request.event.by_policy and not over
         open_again = self.state is State.REFUSED and (changed or by_policy)
         return open_again and self.request.claims != request.claims
 
