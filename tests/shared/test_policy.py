@@ -205,6 +205,17 @@ def test_where_gitlab_forbids_to_cancel_the_new_run_starts_all_the_same(stage: P
     assert stage.takes(stage.merge_request.pushed()) is Reason.TRIGGERED
 
 
+def test_while_gitlab_does_not_cancel_the_older_run_the_new_one_waits(stage: Policed) -> None:
+    stage.takes(stage.merge_request.opened())
+    stage.gitlab.faults["cancel"] = [GitLabError(503)]
+    with pytest.raises(Retry):
+        stage.takes(stage.merge_request.pushed())
+    stage.clock.time += 5
+    assert stage.dispatch(stage.asked[-1]) is Reason.TRIGGERED
+    assert stage.gitlab.cancelled == [1]
+    assert len(stage.said()) == 1
+
+
 def test_an_event_of_a_commit_that_is_not_the_head_any_more_starts_nothing(stage: Policed) -> None:
     late = stage.merge_request.opened()
     stage.merge_request.pushed()
