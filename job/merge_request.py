@@ -15,7 +15,7 @@ from job.failures import Failure, Reason
 from job.gitlab import GitLabError
 from job.harmless import plain, quiet
 from shared.contract import marks
-from shared.contract.ai_flow import ISSUE
+from shared.contract.ai_flow import AUTO, ISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -81,6 +81,19 @@ def commit_message(title: str, request: Request, host: str, trailers: Sequence[s
         address = f"{request.author_id}-{request.author}@users.noreply.{host}"
         lines += [f"Co-authored-by: {request.author} <{address}>"]
     return "\n".join([*lines, "Co-authored-by: Claude <noreply@anthropic.com>", ""])
+
+
+def superseded(gitlab: GitLab, request: Request, pushed: str = "") -> bool:
+    """Tell whether nobody asked for a run and its merge request has other commits by now.
+
+    `pushed` is the commit that the run itself has pushed, or "".
+    """
+    if request.event != AUTO or not request.sha:
+        return False
+    with suppress(GitLabError):
+        head = gitlab.get(f"merge_requests/{request.iid}").get("sha")
+        return head not in (None, request.sha, pushed)
+    return False
 
 
 def current(gitlab: GitLab, iid: int, project_id: str) -> Mapping[str, Any]:

@@ -427,6 +427,7 @@ SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "Branch", "Clau
 NOT_STARTED = "Claude could not start. {failure}"
 NO_NOTE = "The commit has no git note: {error}"
 OWN_PUSH = "This pipeline is for what this job itself pushed. Nothing was done."
+SUPERSEDED = "Newer commits have come, and nobody asked for this run. Nothing is said."
 TAKEN = "This request has had its run in pipeline {pipeline}. Nothing was done."
 REPLY_FAILED = "The reply could not be written. {error}"
 RESTORED = "while Claude works, {path} is the target branch's"

@@ -360,6 +360,7 @@ SECTION_INSTALL, SECTION_BRANCH, SECTION_CLAUDE = "Claude Code", "分支", "Clau
 NOT_STARTED = "Claude 无法启动。{failure}"
 NO_NOTE = "该提交没有 git note：{error}"
 OWN_PUSH = "这条流水线对应本作业自己的推送，因此不做任何操作。"
+SUPERSEDED = "有了更新的提交，而且没有人提出这次运行，因此不作任何回复。"
 TAKEN = "该请求已在流水线 {pipeline} 中运行过，因此不做任何操作。"
 REPLY_FAILED = "无法写入回复。{error}"
 RESTORED = "Claude 工作期间，{path} 使用目标分支的版本"

@@ -97,6 +97,14 @@ class Thread:
                 return
         self._write(body)
 
+    def withdraw(self) -> None:
+        """Take the reply away, of a run that has nothing to say any more."""
+        if not self._note:
+            self.find()
+        if self._note:
+            with suppress(GitLabError):
+                self._gitlab.delete(f"{self._noteable}/notes/{self._note}")
+
     def _edit(self, body: str) -> None:
         self._gitlab.put(f"{self._noteable}/notes/{self._note}", {"body": body})
 

@@ -97,6 +97,11 @@ class Review:
             self._rest, self._posted = list(self._found.found), 0
         return self._said(why)
 
+    @property
+    def stands(self) -> bool:
+        """Whether a finding of this review stands on a line."""
+        return self._posted > 0
+
     def _post(self) -> str:
         """Return why nothing could be posted, or ""."""
         refs = self._refs()

@@ -24,6 +24,7 @@ from job import (
     install,
     masking,
     mcp,
+    merge_request,
     messages,
     prompt,
     prompts,
@@ -124,6 +125,8 @@ class Job:
         if thread.taken_by:
             self._log.step(messages.TAKEN.format(pipeline=thread.taken_by))
             return 0
+        if self._superseded(thread):
+            return 0
         thread.update(reply.working(self._link, []))
         self._in_order()
         told = self._request, self._inputs, user, self._environment
@@ -131,6 +134,8 @@ class Job:
         step = Step(self._claude, self._cancel, context, thread, self._link)
         text, code = self._outcome(context, step)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
+        if not step.stands and self._superseded(thread, step.pushed):
+            return 0
         try:
             thread.say(text, step.pushed, step.cost)
         except GitLabError as error:
@@ -138,6 +143,14 @@ class Job:
             self._log.line(f"{failed}\n\n{text}", step=f"HTTP {error.status}")
             code = code or Reason.GITLAB_REFUSED.code
         return code
+
+    def _superseded(self, thread: reply.Thread, pushed: str = "") -> bool:
+        """Leave a run without a word that nobody asked for, where newer commits have come."""
+        if not merge_request.superseded(self._gitlab, self._request, pushed):
+            return False
+        thread.withdraw()
+        self._log.step(messages.SUPERSEDED)
+        return True
 
     def _outcome(self, context: branch.Context, step: Step) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""

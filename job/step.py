@@ -44,6 +44,7 @@ class Step:
         self.report: reply.Report | None = None
         self.pushed = ""
         self.cost: float | None = 0.0  # in US dollars; None while nobody knows
+        self.stands = False  # findings of this run, on lines
 
     def run(
         self,
@@ -140,7 +141,9 @@ class Step:
         found, said = findings.read(structured, self._context.log.masked), report.answer
         if found.found:  # for the reply, should the job be canceled now
             self.report = report._replace(answer=f"{said}\n\n{review.everything(found)}")
-        part = review.Review(self._context.gitlab, seen, found).post()
+        posted = review.Review(self._context.gitlab, seen, found)
+        part = posted.post()
+        self.stands = posted.stands
         self.report = report._replace(answer=f"{said}\n\n{part}".strip())
         return self.report
 

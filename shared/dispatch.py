@@ -3,13 +3,14 @@
 The process may be killed after any step; the next attempt goes on from what the record says.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from shared import thread_commands
+from shared import policy, thread_commands
 from shared.contract import marks
-from shared.contract.ai_flow import COMMIT, MENTION, SNIPPET
+from shared.contract.ai_flow import AUTO, COMMIT, MENTION, SNIPPET
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.incoming import mention
 from shared.installation.secrets import speaks_for
@@ -107,7 +108,7 @@ def _bury(request: RunRequest | TrackRequest | Unread, cause: str, services: Ser
     services.log("ERROR", entry(Reason.DEAD_LETTER, request, error=cause))
     records, now = services.records, services.now()
     if isinstance(request, RunRequest):
-        store.add_dead_letter(request.id, records, now)
+        store.add_dead_letter(request.id, records, now, told=request.event.by_policy)
     else:  # nobody is known to have asked
         body = request.body if isinstance(request, Unread) else request.to_json()
         store.add_dead_letter(request.id, records, now, told=True, body=body)
@@ -174,7 +175,8 @@ class Attempt:
         if record.state in ENDED or record.state is State.WAITING:
             return Reason.DUPLICATE
         self._prove_project()
-        if not self._request.event.note_id and not self._is_first():
+        event = self._request.event
+        if not (event.note_id or event.by_policy or self._is_first()):
             return Reason.DUPLICATE
         if record.reason:  # an earlier attempt decided so, and may have said it
             raise Stop(Reason[record.reason.upper()], record.hint)
@@ -185,6 +187,7 @@ class Attempt:
                 self._pass_strangers_by()
                 role = self._authorise()
                 confirmed = self._confirm()
+                self._admit(confirmed)
                 work = self._understand()
                 if work.options.command in _ANSWERED_HERE:
                     return self._answer(work)
@@ -236,6 +239,8 @@ class Attempt:
         """Reply, and end the run that has its pipeline, which was found as `progress` says."""
         request, record = self._request, self._lease.record
         assert record.pipeline  # noqa: S101  so its state says
+        if request.event.by_policy:
+            self._asking(lambda: policy.withdraw_if_moved(record, self._services))
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
         text = replies.started(request.id, record.pipeline, understood, progress)
@@ -271,6 +276,8 @@ class Attempt:
     def _refuse(self, why: Stop) -> Stop:
         """Say why the run does not start; return why it ended, which may be another reason."""
         request, lease, services = self._request, self._lease, self._services
+        if request.event.by_policy and why.reason not in policy.TOLD:
+            return why  # nobody waits for an answer; the log has it
         if why.reason is Reason.NOT_A_MEMBER and request.event.public:
             # A reply to every stranger would make us a means to spam.
             self._award("no_entry_sign")
@@ -295,11 +302,13 @@ class Attempt:
         attempt = lease.record.attempt
         fields = entry(Reason.DEAD_LETTER, request, attempt=attempt, error=str(cause))
         services.log("ERROR", fields)
-        store.add_dead_letter(request.id, services.records, services.now())
+        quiet = request.event.by_policy
+        store.add_dead_letter(request.id, services.records, services.now(), told=quiet)
         with suppress(Retry):
-            told = replies.stopped(request.id, Stop(Reason.DEAD_LETTER))
-            self._reply(told, keep_existing=True)
-            store.add_dead_letter(request.id, services.records, services.now(), told=True)
+            if not quiet:
+                told = replies.stopped(request.id, Stop(Reason.DEAD_LETTER))
+                self._reply(told, keep_existing=True)
+                store.add_dead_letter(request.id, services.records, services.now(), told=True)
         with suppress(Retry):
             lease.write(lease.record.ended(State.DEAD, cause))
         return Reason.DEAD_LETTER
@@ -340,7 +349,9 @@ class Attempt:
             own = not asks_in_words and gitlab.own_id() == event.author_id
         except GitLabError as error:  # a person who is not there is None
             raise self._absent(error, Reason.PROJECT_NOT_SEEN) from error
-        if own:  # not even ALLOWED_BOTS lets us ask ourselves
+        known = user and user.username.lower() in settings.allowed_bots
+        # Not even ALLOWED_BOTS lets us ask ourselves. What we push may start what AUTO counts.
+        if own and not (event.by_policy and known):
             raise Stop(Reason.BOT_AUTHOR)
         authorise(
             user,
@@ -368,6 +379,18 @@ class Attempt:
         self._request = confirmed.request
         return confirmed
 
+    def _admit(self, confirmed: Confirmed) -> None:
+        """Raise Stop where nobody asked, and the policy does not let the run start."""
+        if self._request.event.by_policy:
+            self._asking(lambda: policy.admit(confirmed, self._services))
+
+    def _asking(self, call: Callable[[], None]) -> None:
+        """Do what asks GitLab; raise Retry where that does not answer."""
+        try:
+            call()
+        except GitLabError as error:
+            raise refusals.unavailable(error) from error
+
     def _absent(self, error: GitLabError, reason: Reason) -> TriggerError:
         """Return what an error means that ends the run for this reason where GitLab answers 404."""
         if error.status != _NOT_FOUND:
@@ -380,7 +403,7 @@ class Attempt:
         """Read the options a text begins with; raise Stop where it is no request we serve."""
         request, settings = self._request, self._services.settings
         name = request.event.name
-        if name != MENTION:  # nobody wrote a word: it is ours, or the installation's
+        if name not in (MENTION, AUTO):  # nobody wrote a word: it is ours, or the installation's
             return Work(request, settings.prompts.get(name) or self._text_of(request), Options())
         options, instruction = command.parse(self._seen_of(request), settings)
         if options.command == command.RETRY:
@@ -411,7 +434,12 @@ class Attempt:
         now, asked = services.now(), request.event.at
         if self._request.replay:
             return Turn(now)
-        turn = limits.take_turn(request, settings, services.records, now, asked)
+        try:
+            turn = limits.take_turn(request, settings, services.records, now, asked)
+        except Stop:
+            if request.event.by_policy:  # it was counted among those of its merge request
+                limits.give_back(request, settings, services.records, now)
+            raise
         if turn.at <= now and self._lease.record.attempt == 1:
             turn = limits.pace(request, services.records, now, asked)
         return turn
@@ -443,7 +471,9 @@ class Attempt:
         payload.ref(request.event, settings.pipeline_ref)
         home = home_of(self._request.event, services)
         self._hold_money(request)
-        award_id = self._award("eyes") or self._lease.record.award_id
+        award_id = self._lease.record.award_id
+        if not request.event.by_policy:
+            award_id = self._award("eyes") or award_id
         known = context(confirmed._replace(request=request), role, services)
         record = self._lease.record.understood(self._request, work.options, request)
         seed = f"{request.id}|{services.now()}"

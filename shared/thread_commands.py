@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import islice
 
 from shared.contract import marks
+from shared.contract.ai_flow import MENTION
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
@@ -55,6 +56,7 @@ def repeated(request: RunRequest, options: Options, former: Record) -> tuple[Run
     """
     here, then = request.event, former.carried_out
     event = then.event._replace(
+        name=MENTION if then.event.by_policy else then.event.name,
         note_id=here.note_id,
         discussion_id=here.discussion_id,
         internal=here.internal,

@@ -190,6 +190,8 @@ class _Following:
 
     def _react(self, emoji: str | None, *former: str) -> None:
         """Let one reaction take the place of others; a run that was cancelled gets none."""
+        if self._event.by_policy:  # nobody wrote what it would be on
+            return
         gitlab = self._services.gitlab
         try:
             if emoji:

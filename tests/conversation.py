@@ -25,7 +25,7 @@ Claude answers each request with one comment. Where it says **edited**, that com
 CLOSING = "What counts as a mention, and what does not: [mentions.md](mentions.md)."
 SETTINGS = {
     "BUDGET_PER_RUN": "2.50",
-    "BUDGET_PER_USER_DAY": "8",
+    "BUDGET_PER_USER_DAY": "11",
     "BUDGET_PER_PROJECT_MONTH": "100",
 }
 TODOS = (
@@ -238,19 +238,50 @@ def spending(stage: Stage) -> None:
     """What there is to spend, and what happens where that is not enough."""
     stage.scene(
         "Ask what may be spent",
-        "This installation lets a run spend 2.50 dollars, a person 8 a day and a project 100 a month.",
+        "This installation lets a run spend 2.50 dollars, a person 11 a day and a project 100 a month.",
     )
     stage.says(GRACE, "@claude budget", issue=11)
     stage.scene(
         "Ask for more than is left",
         "What runs under way may cost is held for them, so nothing starts that might cost too much.",
     )
-    stage.says(ADA, "@claude paint the kettle blue", issue=16)
+    stage.says(GRACE, "@claude paint the kettle blue", issue=16)
+
+
+def unasked(stage: Stage) -> None:
+    """What starts by itself, and what newer commits make of it."""
+    stage.scene(
+        "Do not ask at all",
+        "The operator has set `AUTO=review: ready, pushed`. Grace opens a draft: nothing happens yet.",
+    )
+    stage.step(
+        lambda: stage.gitlab.merge_request(
+            PROJECT,
+            17,
+            source_branch="no-drip",
+            title="Draft: Pour without a drip",
+            description="Closes #16.",
+            author_id=GRACE,
+            diffs=[diffs.file("src/spout.py", lines=20)],
+        )
+    )
+    stage.step(
+        lambda: stage.gitlab.edit_merge_request(
+            PROJECT, 17, user_id=GRACE, title="Pour without a drip"
+        ),
+        "She marks it as ready.",
+    )
+    stage.moves("A runner takes the job.", (9, "running"))
+    stage.step(
+        lambda: stage.gitlab.push(PROJECT, 17, "b" * 40, user_id=GRACE),
+        "She pushes once more. The review of the older commit is cancelled, and one of the newer begins.",
+    )
+    stage.moves("The job finds nothing to say.", (10, "success"), minutes=3)
 
 
 def perform(stage: Stage) -> str:
     """Act it out on a new stage and return the page."""
-    for act in (asking, steering, reviewing, learning, without_a_word, spending):
+    for act in (asking, steering, reviewing, learning, without_a_word, unasked, spending):
         act(stage)
     return "\n\n".join([OPENING, *stage.lines, CLOSING]) + "\n"
 

@@ -1,11 +1,13 @@
 """What an event stands in: its texts as they are now, its issue or merge request, the comments."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from functions.gitlab.client import BRIEFLY, Group, branches, integer, is_internal, path_of
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, Note, Target
+from shared.gitlab.values import Diff, File, GitLabError, Note, Target
 from shared.incoming.event import Event
 from shared.incoming.payloads import seconds
 
@@ -37,6 +39,7 @@ class Surroundings(Group):
             updated_at=seconds(found.get("updated_at")),
             assignees=_names(found.get("assignees")),
             reviewers=_names(found.get("reviewers")),
+            draft=found.get("draft") is True,
         )
 
     def notes(self, event: Event) -> Iterator[Note]:
@@ -64,6 +67,23 @@ class Surroundings(Group):
                 change=next((name for flag, name in _CHANGES if diff.get(flag)), "modified"),
                 diff=str(diff.get("diff") or ""),
             )
+
+    def file(self, project_id: int, path: str, ref: str) -> File | None:
+        """`GET …/repository/files/:file_path`.
+
+        https://docs.gitlab.com/api/repository_files/#retrieve-a-file-from-a-repository
+        """
+        query = f"?ref={quote(ref, safe='')}"
+        found = self._client.find(
+            f"/projects/{project_id}/repository/files/{quote(path, safe='')}{query}"
+        )
+        if found is None:
+            return None
+        try:
+            text = b64decode(str(found.get("content"))).decode("utf-8", "replace")
+        except ValueError:
+            raise GitLabError(0) from None
+        return File(text, str(found.get("blob_id")))
 
 
 def _note(found: Mapping[str, Any]) -> Note:

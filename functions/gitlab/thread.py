@@ -86,6 +86,14 @@ class Thread(Group):
         """`PUT …/notes/:id`; the same text again does no harm."""
         self._client.put(_note(event, note_id), {"body": body})
 
+    def delete_reply(self, event: Event, note_id: int) -> None:
+        """`DELETE …/notes/:id`."""
+        try:
+            self._client.delete(_note(event, note_id))
+        except GitLabError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
     def _answers(self, event: Event) -> Iterator[dict[str, Any]]:
         """Yield the notes among which an answer of ours may be."""
         path = path_of(event)

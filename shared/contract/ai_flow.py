@@ -14,6 +14,7 @@ ISSUE, MERGE_REQUEST, COMMIT, SNIPPET = "issue", "merge_request", "commit", "sni
 
 # What made it a run: `event`, and the variable AI_FLOW_EVENT.
 MENTION, ASSIGN, ASSIGN_REVIEWER, LABEL = "mention", "assign", "assign_reviewer", "label"
+AUTO = "auto"  # nobody asked: the installation's policy did
 
 # What the job can be told to do in one word: `command`.
 REVIEW, FIX, EXPLAIN, IMPLEMENT = "review", "fix", "explain", "implement"

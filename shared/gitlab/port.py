@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.gitlab.values import (
     Diff,
+    File,
     Hook,
     Job,
     Member,
@@ -73,6 +74,9 @@ class Thread(Protocol):
     def edit_reply(self, event: Event, note_id: int, body: str) -> None:
         """Change a note of ours."""
 
+    def delete_reply(self, event: Event, note_id: int) -> None:
+        """Take a note of ours away; one that is gone is fine."""
+
 
 class Pipelines(Protocol):
     """What becomes of a run in GitLab."""
@@ -125,6 +129,9 @@ class Surroundings(Protocol):
 
     def diffs(self, event: Event) -> Iterator[Diff]:
         """Yield the changed files of the event's merge request."""
+
+    def file(self, project_id: int, path: str, ref: str) -> File | None:
+        """Return a file as it stands on a branch; None where there is none."""
 
 
 class Projects(Protocol):

@@ -124,7 +124,7 @@ class Target(NamedTuple):
     """An issue or merge request as GitLab tells it.
 
     `author` is (user id, user name), `updated_at` in Unix seconds; `assignees` and `reviewers` are
-    user names.
+    user names. `draft` is a merge request's.
     """
 
     title: str
@@ -137,6 +137,14 @@ class Target(NamedTuple):
     updated_at: float = 0.0
     assignees: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
+    draft: bool = False
+
+
+class File(NamedTuple):
+    """A file of a repository; `blob` is the id of its content."""
+
+    text: str
+    blob: str
 
 
 class Note(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from shared.contract.ai_flow import MENTION
+from shared.contract.ai_flow import AUTO, MENTION
 
 Json = Mapping[str, object]
 
@@ -23,11 +23,11 @@ class Event(NamedTuple):
     `kind` is issue (any work item), merge_request, commit or snippet, `iid` its number in the
     project. `author` wrote the comment or made the change. `texts` is what was written, `before`
     what stood there until then, in the same order. `added` are the user names and labels that a
-    change brought, each behind the AI_FLOW_EVENT it would be. `note_id` 0 stands for the issue or
-    merge request itself: then `occasion` tells one asking from another. `at` is in Unix seconds,
-    0 if unknown. `texts_digest` is that of title and description (`incoming.digests`),
-    "" if unknown. `own` says that who makes a change opened what they change, `swept` that no
-    delivery told of it.
+    change brought, each behind the AI_FLOW_EVENT it would be; behind AUTO stands what became of a
+    merge request. `note_id` 0 stands for the issue or merge request itself: then `occasion` tells
+    one asking from another. `at` is in Unix seconds, 0 if unknown. `texts_digest` is that of title
+    and description (`incoming.digests`), "" if unknown. `own` says that who makes a change opened
+    what they change, `swept` that no delivery told of it.
     """
 
     project_id: int
@@ -53,6 +53,11 @@ class Event(NamedTuple):
     texts_digest: str = ""
     own: bool = False
     swept: bool = False
+
+    @property
+    def by_policy(self) -> bool:
+        """Tell whether nobody asked, and the installation's policy did."""
+        return self.name == AUTO
 
 
 class PipelineEvent(NamedTuple):

@@ -5,11 +5,12 @@ Who may ask is decided elsewhere, and nothing is built from the payload's URLs.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from shared.contract.ai_flow import (
     ASSIGN,
     ASSIGN_REVIEWER,
+    AUTO,
     COMMIT,
     DISCUSSION_ID,
     ISSUE,
@@ -170,7 +171,7 @@ def _change(payload: Json) -> Event:
         texts=tuple(_optional(target.get(name)) for name in _TEXTS),
         position=None,
         before=tuple("" if opened else _before(name, changes, target) for name in _TEXTS),
-        added=tuple(_added(payload, changes, opened=opened)),
+        added=(*_added(payload, changes, opened=opened), *_became(target, changes, opened=opened)),
         occasion=_occasion(target, opened=opened),
         at=seconds(_first(target.get("actioned_at"), target.get("updated_at"))),
         texts_digest=_digest(target),
@@ -225,6 +226,23 @@ def _added(payload: Json, changes: Json, *, opened: bool) -> list[tuple[str, str
         names += [str(each.get(key)) for each in now + current if each.get("re_requested") is True]
         added += [(event, name) for name in dict.fromkeys(names)]
     return added
+
+
+def _became(target: Json, changes: Json, *, opened: bool) -> Iterator[tuple[str, str]]:
+    """Yield what became of a merge request, as AUTO calls it, behind that name; a draft is nothing.
+
+    `oldrev` is there if commits were pushed, and `changes.draft` since GitLab 16.3: the page
+    "Webhook events" (https://docs.gitlab.com/user/project/integrations/webhook_events/).
+    """
+    draft = changes.get("draft")
+    if target.get("draft") is not False or target.get("state") != "opened":
+        return
+    if opened:
+        yield AUTO, "opened"
+    elif isinstance(draft, dict) and draft.get("previous") is True:
+        yield AUTO, "ready"
+    elif target.get("oldrev"):
+        yield AUTO, "pushed"
 
 
 def _digest(target: Json) -> str:

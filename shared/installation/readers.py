@@ -8,10 +8,13 @@ are read before.
 import json
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.installation.providers import PROVIDERS, Provider
 from shared.outcome import messages
+
+if TYPE_CHECKING:
+    from shared.installation.auto import Policy
 
 # https://docs.gitlab.com/api/access_requests/#valid-access-levels; below guest nobody may comment.
 ROLES = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
@@ -94,6 +97,18 @@ def phrases(variable: Variable, texts: Texts) -> tuple[str, ...]:
 def labels(variable: Variable, texts: Texts) -> frozenset[str]:
     """Return the labels that start a run, in lower case."""
     return frozenset({texts[variable.name].lower()} - {"none"})
+
+
+def auto(variable: Variable, texts: Texts) -> "Policy | None":
+    """Return what starts by itself; None where nothing does, which costs no import."""
+    if not texts[variable.name]:
+        return None
+    from shared.installation.auto import PolicyError, read  # noqa: PLC0415  on first need
+
+    try:
+        return read(texts[variable.name])
+    except PolicyError as error:
+        raise SettingsError(variable.name, error.found, error.expected) from None
 
 
 def provider(variable: Variable, texts: Texts) -> Provider:

@@ -7,12 +7,15 @@ cloudbuild.yaml.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from shared.contract.ai_flow import ENGLISH, LANGUAGES
 from shared.installation import readers
 from shared.installation.providers import BEDROCK_PROFILES, NEWEST, PROVIDERS, Model, Provider
 from shared.installation.readers import ROLES, SettingsError, Texts, Variable
+
+if TYPE_CHECKING:
+    from shared.installation.auto import Policy
 
 T = TypeVar("T")
 
@@ -21,6 +24,8 @@ _SWITCH = ("true", "false")
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
 _DOLLARS = r"^([0-9]{1,9}(\.[0-9]{0,6})?|\.[0-9]{1,6})?$"
+# What a delivery holds that a policy may name, as any writer of JSON puts it.
+_AUTO = tuple(f'"object_kind":{blank}"merge_request"' for blank in ("", " "))
 
 
 def _row(read: Callable[[Variable, Texts], T], variable: Variable, meaning: str) -> T:
@@ -77,6 +82,19 @@ class Settings(NamedTuple):
         readers.labels,
         Variable("TRIGGER_LABEL", "claude", "GitLab"),
         "The label that starts a run when it is newly added. none lets no label do so.",
+    )
+    auto: "Policy | None" = _row(
+        readers.auto,
+        Variable(
+            "AUTO",
+            "",
+            "GitLab",
+            pattern=r"^\s*([a-z]+\s*:[^;]+(;\s*[a-z]+\s*:[^;]+)*;?)?\s*$",
+            pattern_in_words="parts such as review: opened, ready; targets: main",
+            longest=1024,
+        ),
+        "What starts by itself, such as review: opened, ready, pushed; targets: main; authors:"
+        " !renovate*; runs: 10. Empty starts nothing that nobody asked for.",
     )
     minimum_role: int = _row(
         readers.role,
@@ -283,7 +301,8 @@ class Settings(NamedTuple):
         values: dict[str, Any] = {
             field: read(variable, found) for field, (read, variable, _) in ROWS.items()
         }
-        return cls(**values, prefilter=_prefilter(values["phrases"], values["labels"]))
+        prefilter = _prefilter(values["phrases"], values["labels"])
+        return cls(**values, prefilter=prefilter + (_AUTO if values["auto"] else ()))
 
 
 ROWS: Mapping[str, tuple[Callable[[Variable, Texts], object], Variable, str]] = (

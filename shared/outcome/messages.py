@@ -9,6 +9,9 @@ and words of this file.
 # Beside the reason of a refusal that is not about the project in which it is read.
 IN_RUNNER = "This is about the runner project (RUNNER_PROJECT)."
 
+# Beside the reason that a project's file for AUTO cannot be read.
+AUTO_LINE = "Line {line} of `.gitlab/claude-auto.conf` is at fault."
+
 # Why a delivery or a run ended so: the sentence, and what to change. The docs show this same table.
 REASONS = {
     "QUEUED": ("The mention is stored; the run starts within seconds.", ""),
@@ -184,6 +187,19 @@ REASONS = {
         "Ask again in ten minutes.",
     ),
     "OVER_LIMIT": ("The limit was reached, and that has been said already.", "Ask again later."),
+    "NOT_BY_POLICY": (
+        "Nobody asked, and the policy does not let this start by itself.",
+        "Ask by the trigger phrase. What starts is said by AUTO and the project's file.",
+    ),
+    "SUPERSEDED": ("Newer commits came, or the merge request is no longer open and ready.", ""),
+    "AUTO_LIMIT": (
+        "This merge request has had all the runs that may start by themselves.",
+        "Ask by the trigger phrase; an operator can raise `runs` in AUTO.",
+    ),
+    "AUTO_UNREADABLE": (
+        "The file that says what starts by itself here cannot be read, so nothing does.",
+        "Whoever may push to the default branch can correct it.",
+    ),
     "OPTION_UNKNOWN": (
         "There is no such option.",
         "The options are --model, --turns and --minutes; they come before the text.",
@@ -423,6 +439,7 @@ STATES = {
 }
 BESIDE = "In the same pipeline: {jobs}."
 UNDERSTOOD = "Understood: {task}{options}. {to_stop}"
+BY_POLICY = "Nobody asked: this installation starts {task} by itself (`AUTO`). {to_stop}"
 TO_STOP = "To stop it, write `{phrase} stop` here."
 OPTIONS = {"model": "model {}", "turns": "at most {} turns", "minutes": "at most {} minutes"}
 JOB, PIPELINE = "job {}", "pipeline {}"

@@ -5,6 +5,8 @@ Each name, key, `{name}` in braces and code span of that file stands here as wel
 
 IN_RUNNER = "这里指的是运行器项目（RUNNER_PROJECT）。"
 
+AUTO_LINE = "`.gitlab/claude-auto.conf` 的第 {line} 行有误。"
+
 REASONS = {
     "QUEUED": ("已收到这次提及，几秒内开始运行。", ""),
     "NO_MENTION": (
@@ -149,6 +151,19 @@ REASONS = {
         "请十分钟后再试。",
     ),
     "OVER_LIMIT": ("已达到上限，并且此前已经告知。", "请稍后再试。"),
+    "NOT_BY_POLICY": (
+        "无人提出，并且策略不允许它自行启动。",
+        "请用触发词提出。哪些会自行启动，由 AUTO 和项目的文件规定。",
+    ),
+    "SUPERSEDED": ("有了更新的提交，或者合并请求不再处于打开且就绪的状态。", ""),
+    "AUTO_LIMIT": (
+        "这个合并请求可以自行启动的运行次数已经用完。",
+        "请用触发词提出；运维人员可以调高 AUTO 中的 `runs`。",
+    ),
+    "AUTO_UNREADABLE": (
+        "规定这里哪些会自行启动的文件无法读取，因此什么也不会自行启动。",
+        "可以推送到默认分支的人可以改正它。",
+    ),
     "OPTION_UNKNOWN": (
         "没有这个选项。",
         "可用的选项有 --model、--turns 和 --minutes，须写在正文之前。",
@@ -357,6 +372,7 @@ STATES = {
 }
 BESIDE = "同一条流水线中的其他作业：{jobs}。"
 UNDERSTOOD = "已理解：{task}{options}。{to_stop}"
+BY_POLICY = "无人提出：本部署会自行启动{task}（`AUTO`）。{to_stop}"
 TO_STOP = "如需停止，请在这里写 `{phrase} stop`。"
 OPTIONS = {"model": "模型 {}", "turns": "最多 {} 轮", "minutes": "最多 {} 分钟"}
 JOB, PIPELINE = "作业 {}", "流水线 {}"

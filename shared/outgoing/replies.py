@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.contract import marks
-from shared.contract.ai_flow import MENTION
+from shared.contract.ai_flow import AUTO, MENTION
 from shared.outcome import messages
 from shared.runs import budgets
 
@@ -213,6 +213,8 @@ def _understood(understood: Understood) -> str:
     options = [text.format(given[name]) for name, text in messages.OPTIONS.items() if given[name]]
     task = messages.TASKS.get(command) or messages.TASKS[understood.task]
     to_stop = messages.TO_STOP.format(phrase=understood.phrase)
+    if understood.task == AUTO:
+        return messages.BY_POLICY.format(task=task, to_stop=to_stop)
     if not options and task == messages.TASKS[MENTION]:
         return to_stop
     with_options = f" ({', '.join(options)})" if options else ""

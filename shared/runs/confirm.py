@@ -42,7 +42,8 @@ class Confirmed(NamedTuple):
 def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float) -> Confirmed:
     """Return the request as GitLab tells it.
 
-    Raise Stop(NOTE_CHANGED) where GitLab tells otherwise, GitLabError where it does not answer:
+    Raise Stop(NOTE_CHANGED) where GitLab tells otherwise, Stop(SUPERSEDED) where what nobody asked
+    for is about another commit by now, GitLabError where it does not answer:
     404 may also mean that a replica has not heard of it yet.
     """
     event = request.event
@@ -59,6 +60,8 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
         _check_note(request, note, settings, now)
         internal = internal or note.internal
         at = note.created_at
+    elif event.by_policy:
+        _check_commit(event, target)
     else:
         _check_change(request, target, settings, unchanged=unchanged)
     confirmed = event._replace(
@@ -141,6 +144,19 @@ def _check_change(
     # Of a review the changes are the task; of all else it is what stands in title and description.
     if name != ASSIGN_REVIEWER and not unchanged:
         raise Stop(Reason.NOTE_CHANGED)
+
+
+def _check_commit(event: Event, target: Target) -> None:
+    """Check that a merge request is open, ready, and at the commit that a start by policy is for.
+
+    What was last updated before the event is what a replica of GitLab's still has: 404, too.
+    """
+    if 0 < target.updated_at < event.at - SKEW:
+        raise GitLabError(_NOT_FOUND)
+    there, told = target.branches, event.branches
+    same = there and told and there.sha == told.sha
+    if not same or target.draft or target.state != "opened":
+        raise Stop(Reason.SUPERSEDED)
 
 
 def _is_unchanged(event: Event, target: Target) -> bool:

@@ -1,9 +1,10 @@
 """Detect whether an event asks for a run. Who may ask is decided behind the queue."""
 
+import re
 from typing import TYPE_CHECKING
 
 from shared.contract import marks
-from shared.contract.ai_flow import LABEL
+from shared.contract.ai_flow import AUTO, LABEL, SHA
 from shared.incoming import mention
 from shared.incoming.changes import new_lines
 from shared.incoming.digests import digest
@@ -22,7 +23,8 @@ _BETWEEN = "\n\n"  # a title and a description
 def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | TrackRequest:
     """Return the request that an event makes; raise Stop with the reason where it makes none.
 
-    An event asks by a new mention, by an assignment or review request, or by a label.
+    An event asks by a new mention, by an assignment or review request, or by a label; where nobody
+    asks, AUTO may.
 
     >>> from shared.installation.settings import Settings
     >>> ask(PipelineEvent(7, "group/app", 31, "running"), Settings.read({}))
@@ -33,13 +35,17 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
         if not (settings.serves(*project) or settings.is_runner(*project)):
             raise Stop(Reason.PROJECT_NOT_ALLOWED)
         return TrackRequest(event.project_id, event.pipeline_id, event.status)
-    if any(marks.TRIGGER in text for text in event.texts):
+    # Nobody asks in a text of ours; the policy reads none.
+    ours = any(marks.TRIGGER in text for text in event.texts)
+    name, parts = (AUTO, _commanded(event, settings)) if ours else _asked(event, settings)
+    if not parts and ours:
         raise Stop(Reason.OWN_NOTE)
-    name, parts = _asked(event, settings)
     if not settings.serves(event.project_id, event.project_path):
         raise Stop(Reason.PROJECT_NOT_ALLOWED)
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
+    if name == AUTO:
+        return _by_policy(event._replace(name=name), parts, settings)
     if not parts[1:]:
         return request(event._replace(name=name), _whole(parts), settings.host)
     # Halves of a pair that a cut brought together would be one character behind the queue.
@@ -100,9 +106,31 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, list[str]]:
     if parts is not None:
         return event.name, parts
     for name, added in event.added:
-        if added.lower() in (settings.labels if name == LABEL else settings.names):
+        ours = settings.labels if name == LABEL else settings.names
+        if name != AUTO and added.lower() in ours:
             return name, [messages.PROMPTS[name]]
+    if parts := _commanded(event, settings):
+        return AUTO, parts
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
+
+
+def _by_policy(event: Event, parts: list[str], settings: "Settings") -> RunRequest:
+    """Return the request for a command on an occasion: a commit has one, whatever tells of it."""
+    command, occasion = parts
+    commit = event.branches.sha if event.branches else ""
+    subject = event._replace(occasion=f"{event.iid}|{command}|{commit}")
+    asked = request(subject, command, settings.host)
+    return asked._replace(event=asked.event._replace(occasion=occasion))
+
+
+def _commanded(event: Event, settings: "Settings") -> list[str]:
+    """Return the command that AUTO starts by an event, and on what occasion; nothing for none."""
+    policy, known = settings.auto, event.branches and re.fullmatch(SHA, event.branches.sha)
+    if not (policy and known and policy.serves(event.project_id, event.project_path)):
+        return []
+    occasions = (occasion for name, occasion in event.added if name == AUTO)
+    found = ([policy.command(occasion), occasion] for occasion in occasions)
+    return next((parts for parts in found if parts[0]), [])
 
 
 def _newly_mentioned(event: Event, phrases: tuple[str, ...]) -> list[str] | None:

@@ -37,6 +37,11 @@ class _Counted(TypedDict):
     told: tuple[str, float] | None
 
 
+class _ByPolicy(TypedDict):
+    runs: list[str]
+    told: str
+
+
 # Of what is JSON, the form. Of a mapping each entry is looked at by itself.
 _FORMS: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
     (re.compile(keys), form)
@@ -52,6 +57,8 @@ _FORMS: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
         (r"told/.*", _Told),
         (r"spent/.*", _Spent),
         (r"limit/.*", _Counted),
+        (r"auto/.*", _ByPolicy),
+        (r"auto-file/.*", tuple[str, str]),
         (r"projects/\d+", dict[str, list[int]]),
         (r"projects", list[int]),
         (r"sweep/(listed|\d+)", float),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs.request import RunRequest
-from shared.runs.store import Records, change
+from shared.runs.store import KEPT, Records, change
 
 # Answers per thread within ten minutes: people need fewer, two bots would need no end.
 _COMMANDS = 30
@@ -158,8 +158,40 @@ def pace(run: RunRequest, records: Records, now: float, asked: float) -> Turn:
     return Turn(at, Reason.PACED) if at > now else Turn(now)
 
 
+def count_by_policy(run: RunRequest, most: int, records: Records, now: float) -> None:
+    """Count a run that nobody asked for among those of its merge request.
+
+    Raise Stop(AUTO_LIMIT) for the first that is too many, Stop(OVER_LIMIT) for others.
+    """
+
+    def counted(former: dict[str, Any] | None) -> dict[str, Any]:
+        runs: list[str] = (former or {}).get("runs", [])
+        told: str = (former or {}).get("told", "")
+        if run.id not in runs and len(runs) < most:
+            return {"runs": [*runs, run.id], "told": told}
+        return {"runs": runs, "told": told or ("" if run.id in runs else run.id)}
+
+    found = change(_auto(run), records, int(now) + KEPT, counted)
+    if run.id not in found["runs"]:
+        raise Stop(Reason.AUTO_LIMIT if found["told"] == run.id else Reason.OVER_LIMIT)
+
+
+def _give_back_by_policy(run: RunRequest, records: Records, now: float) -> None:
+    def without(former: dict[str, Any] | None) -> dict[str, Any]:
+        former = former or {"runs": [], "told": ""}
+        return former | {"runs": [each for each in former["runs"] if each != run.id]}
+
+    change(_auto(run), records, int(now) + KEPT, without)
+
+
+def _auto(run: RunRequest) -> str:
+    return f"auto/{run.thread}"
+
+
 def give_back(run: RunRequest, settings: Settings, records: Records, now: float) -> None:
     """Count a run no more that ended without a pipeline: it has cost nothing."""
+    if run.event.by_policy:
+        _give_back_by_policy(run, records, now)
     for limit in _of_run(run, settings):
         for key, maximum in limit.shares(run.id):
             for _ in range(_TRIES):

@@ -138,10 +138,14 @@ class Record(NamedTuple):
     def contested(self, request: RunRequest) -> bool:
         """Tell whether a run was refused for what this request does not claim.
 
-        A forged delivery, or one that was overtaken by an edit, must not stand for the true one.
+        A forged delivery, or one that was overtaken by an edit, must not stand for the true one;
+        nor may what the policy did not start for one person or occasion, for another.
         """
-        refused = (State.REFUSED, str(Reason.NOTE_CHANGED))
-        return (self.state, self.reason) == refused and self.request.claims != request.claims
+        changed = self.reason == str(Reason.NOTE_CHANGED)
+        over = self.pipeline or self.reason == str(Reason.CANCELLED)
+        by_policy = self.request.event.by_policy and not over
+        open_again = self.state is State.REFUSED and (changed or by_policy)
+        return open_again and self.request.claims != request.claims
 
     def understood(
         self, request: RunRequest, options: Options, carried_out: RunRequest

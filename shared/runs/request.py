@@ -37,7 +37,8 @@ class RunRequest(NamedTuple):
         """All that is still to be confirmed, as 8 hex digits."""
         event = self.event
         told = (event.kind, event.iid, event.name, event.author_id, self.digest)
-        return digest("|".join(map(str, (*told, event.texts_digest, self.bound))))[:8]
+        became = (event.occasion,) if event.by_policy else ()
+        return digest("|".join(map(str, (*told, event.texts_digest, self.bound, *became))))[:8]
 
     @property
     def queue_key(self) -> str:

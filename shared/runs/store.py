@@ -11,6 +11,7 @@ record an entry, `<index>//<entry>`, so that none is ever large and none is writ
 | `asked/<project>/<kind>/<iid>` | the thread's last runs that a change asked for, and when |
 | `dead//<run>` | a run whose request exhausted its attempts: a dead letter |
 | `waits//<turn>-…-<run>` | a run that waits for its turn |
+| `auto-file/<project>` | which content of its file for AUTO cannot be read, and which run told |
 
 `<project>` before a pipeline is the one that it runs in, elsewhere the one that asks.
 `shared.runs.projects` has one more, over the projects. Before 2026-12 `live/<project>` and `dead`
@@ -259,6 +260,19 @@ def due(records: Records, now: float, most: int) -> list[tuple[str, str]]:
     """Return the keys and run ids of those whose turn has come, first turn first."""
     waiting = records.listed("waits", most)
     return [(key, run_id) for key, run_id in waiting if int(_entry(key)[:12]) <= now]
+
+
+def first_of_file(request: RunRequest, blob: str, records: Records, now: float) -> bool:
+    """Tell whether a run is the one to tell that its project's file for AUTO cannot be read.
+
+    `blob` is the id of what it holds: of each there is one.
+    """
+
+    def noted(former: tuple[str, str] | None) -> tuple[str, str]:
+        return former if former and former[0] == blob else (blob, request.id)
+
+    key = f"auto-file/{request.event.project_id}"
+    return bool(change(key, records, int(now) + KEPT, noted)[1] == request.id)
 
 
 def add_stranger(event: Event, records: Records, now: float) -> None:

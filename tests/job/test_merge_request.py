@@ -122,6 +122,20 @@ def test_a_merge_request_of_another_project_is_a_failure(gitlab: GitLabWithGit) 
     assert merge_request.current(client(gitlab), 5, "7")["source_branch"] == "c"
 
 
+def test_a_run_that_nobody_asked_for_is_superseded_by_other_commits_than_its_own(
+    gitlab: GitLabWithGit,
+) -> None:
+    gitlab.merge_request(7, 3, source_branch="feature", sha="b" * 40, author_id=ADA)
+    unasked = MERGE_REQUEST._replace(event="auto", sha="a" * 40)
+    there, gone = client(gitlab), MERGE_REQUEST._replace(event="auto", sha="a" * 40, iid=4)
+    assert merge_request.superseded(there, unasked)
+    assert not merge_request.superseded(there, unasked, "b" * 40)
+    assert not merge_request.superseded(there, unasked._replace(sha="b" * 40))
+    assert not merge_request.superseded(there, unasked._replace(sha=""))
+    assert not merge_request.superseded(there, unasked._replace(event="mention"))
+    assert not merge_request.superseded(there, gone)  # GitLab does not tell
+
+
 def test_only_our_own_open_merge_request_for_the_issue_is_ours(gitlab: GitLabWithGit) -> None:
     others = [("claude/issue-5-1", ADA, "opened"), ("claude/issue-5-2", OWN, "closed")]
     others.append(("claude/issue-55-1", OWN, "opened"))

@@ -140,6 +140,16 @@ def test_a_run_that_another_pipeline_worked_on_is_taken(gitlab: GitLab) -> None:
     assert (again.taken_by, same.taken_by) == ("31", "")
 
 
+def test_a_reply_is_taken_away_wherever_it_stands(gitlab: GitLab) -> None:
+    ours(gitlab)
+    for _ in range(2):
+        thread(gitlab).withdraw()
+    assert bodies(gitlab) == []
+    ours(gitlab, OTHER)
+    thread(gitlab, author="trigger").withdraw()  # GitLab refuses
+    assert len(bodies(gitlab)) == 1
+
+
 def test_while_the_job_works_its_mark_says_so(gitlab: GitLab) -> None:
     ours(gitlab)
     found = thread(gitlab)

@@ -10,8 +10,11 @@ from job.failures import ExitCode, Failure
 from job.inputs import Inputs
 from job.job_log import Log
 from job.run import Job, main
+from job.step import Step
+from shared.contract.marks import of_run
 from shared.contract.version import VERSION
 from tests.support.catalogues import spoken
+from tests.support.gitlab.server import GitLab
 
 ENVIRONMENT = {
     "AI_FLOW_INPUT": "fix it",
@@ -55,6 +58,51 @@ def test_what_is_asked_internally_is_kept_out_of_log_and_cache(tmp_path: Path) -
     log.line("what somebody wrote")
     assert lines == [f"{messages.STEPS_ONLY}\n"]
     assert not made._inputs.resume
+
+
+@pytest.mark.parametrize(
+    ("before", "moved", "stands", "says"),
+    [
+        (False, False, False, True),
+        (True, True, False, False),
+        (False, True, False, False),
+        (False, True, True, True),  # what is on the lines already has its summary
+    ],
+)
+def test_a_run_that_nobody_asked_for_says_nothing_where_newer_commits_have_come(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    before: bool,
+    moved: bool,
+    stands: bool,
+    says: bool,
+) -> None:
+    seen = "a" * 40
+    context = {"merge_request": {"iid": 3, "sha": seen}}
+    flow = {"version": 1, "id": "r", "event": "auto", "input": "review", "context": context}
+    (tmp_path / "payload").write_text(json.dumps({"ai_flow": flow}))
+    monkeypatch.setattr("job.confine.end_with_parent", lambda: None)
+    monkeypatch.setattr("job.cancel.Cancel.catch", lambda *_: None)
+    with GitLab() as gitlab:
+        gitlab.user(1, "claude")
+        gitlab.project(7, "group/app")
+        gitlab.member(7, 1, 40)
+        gitlab.api_token("glpat-x", 1)
+        gitlab.merge_request(7, 3, source_branch="f", sha="b" * 40 if before else seen)
+        gitlab.note(7, "merge_request", 3, author_id=1, body=f"Queued.\n\n{of_run('r')}")
+        given = {"CI_API_V4_URL": f"{gitlab.url}/api/v4", "TRIGGER_PAYLOAD": f"{tmp_path}/payload"}
+        made = job(Inputs(), **given)
+
+        def outcome(_: object, step: Step) -> tuple[str, int]:
+            gitlab.merge_requests[7, 3]["sha"] = "b" * 40 if moved else seen
+            step.stands = stands
+            return "Reviewed.", 0
+
+        monkeypatch.setattr(made, "_outcome", outcome)
+        assert made.run() == 0
+        said = [note["body"].partition("\n")[0] for note in gitlab.notes.values()]
+    assert said == ["Reviewed."] * says
 
 
 @pytest.mark.parametrize("inputs", ["provider=openai\n", "allowed_tools=Bash\n"])

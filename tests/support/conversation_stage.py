@@ -69,6 +69,7 @@ class Stage:
             environment
             | secrets
             | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"}
+            | {"AUTO": "review: ready, pushed"}
             | self._settings,
             now=lambda: self.now,
             log=lambda *line: self.log.append(line),
@@ -212,6 +213,9 @@ class Stage:
                 for each in (*self.gitlab.issues.values(), *self.gitlab.merge_requests.values())
             ]
             things += [("note", each) for each in self.gitlab.notes.values()]
+            there = {(kind, record["id"]) for kind, record in things}
+            gone = [each for each in self._seen if each not in there]
+            lines = ["*A comment of claude's is deleted.*" for each in gone if self._seen.pop(each)]
             found = []
             for kind, record in things:
                 key, now = (kind, record["id"]), self._look(kind, record)
@@ -228,7 +232,8 @@ class Stage:
                             self._told(kind, record, before, now),
                         )
                     )
-        return [line for _, lines in sorted(found, key=lambda each: each[0]) for line in lines]
+        told = [line for _, each in sorted(found, key=lambda one: one[0]) for line in each]
+        return lines + told
 
     def _look(self, kind: str, record: Record) -> Seen:
         about = "Note" if kind == "note" else record["noteable_type"]

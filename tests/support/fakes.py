@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.gitlab.values import (
     Diff,
+    File,
     GitLabError,
     Hook,
     Job,
@@ -132,6 +133,7 @@ class GitLab:
         self.replies: list[str] = []  # reply number n has the id n + 1
         self.thread: list[Note] = []
         self.changed: list[Diff] = []
+        self.files: dict[tuple[int, str, str], str] = {}
         self.described = Target("It breaks", "Since Monday.", "opened", ("bug",), (42, "ada"), None)
         self.branches: Branches | None = None  # where they are not as deliveries tell
         self.statuses: dict[int, Progress] = {}
@@ -204,11 +206,16 @@ class GitLab:
 
     def read_reply(self, event: Event, note_id: int) -> str | None:  # noqa: ARG002
         self._meet("read_reply")
-        return self.replies[note_id - 1] if note_id <= len(self.replies) else None
+        there = note_id <= len(self.replies) and self.replies[note_id - 1]
+        return there or None  # one that was deleted is empty
 
     def edit_reply(self, event: Event, note_id: int, body: str) -> None:  # noqa: ARG002
         self._meet("edit_reply")
         self.replies[note_id - 1] = body
+
+    def delete_reply(self, event: Event, note_id: int) -> None:  # noqa: ARG002
+        self._meet("delete_reply")
+        self.replies[note_id - 1] = ""
 
     def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
         self._meet("progress")
@@ -267,6 +274,11 @@ class GitLab:
     def diffs(self, event: Event) -> Iterator[Diff]:  # noqa: ARG002
         self._meet("diffs")
         yield from self.changed
+
+    def file(self, project_id: int, path: str, ref: str) -> File | None:
+        self._meet("file")
+        text = self.files.get((project_id, path, ref))
+        return None if text is None else File(text, f"blob of {text}")
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:
         try:

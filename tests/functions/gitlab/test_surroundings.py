@@ -11,6 +11,7 @@ from shared.gitlab.values import Diff, GitLabError, Note, Target
 from shared.incoming.event import Branches
 from tests.support.fakes import NOTE
 from tests.support.gitlab import diffs
+from tests.support.gitlab.faults import Fault
 from tests.support.gitlab.server import GitLab as StandIn
 
 HERE = NOTE._replace(kind=MERGE_REQUEST, iid=3)
@@ -62,8 +63,30 @@ def test_a_merge_request_is_told_with_its_branches(
     found = gitlab.target(HERE)
     assert found.updated_at == pytest.approx(made["updated_at"], abs=0.01)
     ends = Branches("feature", "main", source, "a" * 40)
-    there = Target("Draft: it", "", "opened", (), (42, "ada"), ends, reviewers=("claude",))
+    there = Target(
+        "Draft: it", "", "opened", (), (42, "ada"), ends, reviewers=("claude",), draft=True
+    )
     assert found._replace(updated_at=0.0) == there
+
+
+def test_a_file_is_told_as_it_stands_on_a_branch(server: StandIn, gitlab: GitLab) -> None:
+    server.files[7, "main"] = {".gitlab/claude-auto.conf": "review: ready  # f\u00fcr alle\n"}
+    found = gitlab.file(7, ".gitlab/claude-auto.conf", "main")
+    assert found
+    assert found.text == "review: ready  # f\u00fcr alle\n"
+    # As `git hash-object --stdin` has it.
+    assert found.blob == "4c08b76c440536911b92275723e45a71023be63f"
+    assert gitlab.file(7, ".gitlab/claude-auto.conf", "feature/a b&c") is None
+    assert gitlab.file(7, "another", "main") is None
+
+
+def test_a_file_that_is_no_base64_is_no_answer(server: StandIn, gitlab: GitLab) -> None:
+    server.files[7, "main"] = {"a": "b"}
+    call = "GET /api/v4/projects/7/repository/files/a"
+    answer = 200, (("Content-Type", "application/json"),), b'{"content": "a", "blob_id": "1"}'
+    server.fault(call, Fault("no base64", acts=False, answer=answer))
+    with pytest.raises(GitLabError):
+        gitlab.file(7, "a", "main")
 
 
 def test_a_comment_is_told_as_it_is(server: StandIn, gitlab: GitLab) -> None:

@@ -171,6 +171,18 @@ def test_a_reply_is_read_and_changed_by_its_id(server: StandIn, gitlab: GitLab) 
     assert error.value.status == 404
 
 
+def test_a_reply_is_deleted_once(server: StandIn, gitlab: GitLab) -> None:
+    note = comment(server)
+    number = gitlab.reply(note, "queued <!-- mark -->")
+    for _ in range(2):
+        gitlab.delete_reply(note, number)
+    assert gitlab.read_reply(note, number) is None
+    server.fault("DELETE *", Fault.status(403))
+    with pytest.raises(GitLabError) as error:
+        gitlab.delete_reply(note, number)
+    assert error.value.status == 403
+
+
 def test_a_reply_that_may_be_written_all_the_same_is_unsure(
     server: StandIn, gitlab: GitLab
 ) -> None:

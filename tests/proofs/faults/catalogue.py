@@ -96,6 +96,8 @@ STEPS: dict[str, tuple[Fault, ...]] = {
     "jobs": _HELPFUL + _OVERTAKEN,
     "progress": _CALL,
     "cancel": _CALL + _WRITE,
+    "file": _CALL + _OVERTAKEN,
+    "delete reply": _CALL + _WRITE,
     "read reply": _CALL,
     "edit reply": _CALL + _WRITE + _LATE,
     "withdraw": _CALL + _WRITE,
@@ -138,7 +140,7 @@ UNREAD = {
 
 # The steps that no mention takes which starts a pipeline at once.
 ELSEWHERE = (
-    *("progress", "cancel", "read reply", "withdraw", "delete live"),
+    *("progress", "cancel", "read reply", "withdraw", "delete live", "file", "delete reply"),
     *("list waits", "write waits", "write waiting", "delete waits"),
     *("write stranger", "write command limit"),
 )

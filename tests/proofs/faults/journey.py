@@ -22,7 +22,12 @@ from tests.proofs.faults.model import Clock, Killed, Log, Records, StoreError, T
 from tests.support import canaries
 from tests.support.fakes import GITLAB_SECRETS
 
-_LIMITS = {"RUNS_PER_THREAD": "6", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
+_LIMITS = {
+    "RUNS_PER_THREAD": "6",
+    "RUNS_PER_USER_PER_HOUR": "0",
+    "RUNS_PER_DAY": "0",
+    "AUTO": "review: pushed",
+}
 SETTINGS = Settings.read(_LIMITS)
 ELSEWHERE = Settings.read(_LIMITS | {"RUNNER_PROJECT": "group/claude-runner"})
 _NEEDLES = {spelling for secret in canaries.SECRETS for spelling in canaries.spellings(secret)}
@@ -250,7 +255,9 @@ class Journey:
         started = [reply for reply in replies if reply not in stopped]
         dead = [reply for reply in stopped if "We tried for as long as we may" in reply]
         refused = [reply for reply in stopped if reply not in dead]
-        silent = self.log.tells(error="reply")  # the thread took no reply: the log was told
+        unasked = isinstance(self.run, RunRequest) and self.run.event.by_policy
+        # The thread took no reply, or nobody had asked there: the log was told.
+        silent = self.log.tells(error="reply") or unasked
         twice = len(replies) > 1
         # That a run waits stays true of the time it was said at, where GitLab wrote it late.
         waits = [reply for reply in started if "starts on this by itself" in reply]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from shared.contract import marks
-from shared.contract.ai_flow import MERGE_REQUEST
+from shared.contract.ai_flow import AUTO, MERGE_REQUEST
 from shared.gitlab.values import Pipeline
 from shared.incoming.event import Branches, Event
 from shared.installation.settings import Settings
@@ -56,6 +56,14 @@ LONG, LONG_IN_DIFF = _asked(NOTE, _LONG_TEXT), _asked(_DIFF, _LONG_TEXT)
 # An earlier run of the thread, whose pipeline a command or an event is about.
 FORMER, LOOK = run(NOTE._replace(note_id=100)), TrackRequest(7, 1, "success")
 LOOK_ELSEWHERE = TrackRequest(RUNNER, 1, "success")
+# What nobody asked for, for a commit and for an older one.
+UNASKED, OLDER = (
+    run(_DIFF._replace(note_id=0, position=None, name=AUTO, occasion=occasion, branches=branches))
+    for occasion, branches in (
+        ("pushed", _DIFF.branches),
+        ("opened", Branches("feature", "main", 7, "b" * 40)),
+    )
+)
 
 
 class Scene(NamedTuple):
@@ -118,6 +126,7 @@ _OTHERS = (
     Scene(
         "the end of a pipeline on the way back", run=LOOK_ELSEWHERE, former="success", home=RUNNER
     ),
+    Scene("a start by policy, while an older one runs", run=UNASKED, former="running"),
     Scene("a mention over a limit", full=True),
     Scene("a mention after its thread's limit, in a diff", run=_asked(_DIFF, "fix it"), full=True),
     *(
@@ -201,6 +210,8 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
     except Doubled:
         end = End("doubled", ("doubled: pipelines",))
     wrong = [f"concealed from the job: {sorted(lacks)}" for lacks in made[0].concealed]
+    if scene.run is UNASKED and end.word.endswith("triggered"):
+        wrong += _not_superseded(journey, made[0])
     if scene.former == "running" and end.word.endswith("answered"):
         wrong += _not_stopped(journey, made[0])
     return Played(
@@ -213,14 +224,15 @@ def play(scene: Scene, points: Iterable[Point]) -> Played:
 
 def _begin(journey: Journey, gitlab: GitLab, scene: Scene) -> None:
     """Let an earlier run of the thread have its pipeline and its reply."""
+    asked = OLDER if journey.run is UNASKED else FORMER
     pipeline = Pipeline(1, "https://gitlab.com/group/app/-/pipelines/1")
-    gitlab.pipelines[FORMER.id], gitlab.statuses[1] = (pipeline, NOW), scene.former
+    gitlab.pipelines[asked.id], gitlab.statuses[1] = (pipeline, NOW), scene.former
     gitlab.homes[1] = scene.home
-    gitlab.replies.append(started(FORMER.id, pipeline, Understood("mention", Options(), "@claude")))
-    former = Record(FORMER, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
+    gitlab.replies.append(started(asked.id, pipeline, Understood("mention", Options(), "@claude")))
+    former = Record(asked, State.FINISHED, 0.0, int(NOW) + KEPT, pipeline=pipeline, reply_id=1)
     former = former._replace(home=scene.home if scene.home == RUNNER else 0)
     journey.records.stored[former.key] = former.to_json(), 1
-    store.add_pipeline(FORMER, scene.home, pipeline.id, journey.records, NOW)
+    store.add_pipeline(asked, scene.home, pipeline.id, journey.records, NOW)
 
 
 def _begin_in_version_1(journey: Journey, gitlab: GitLab, scene: str) -> None:
@@ -242,6 +254,17 @@ def _not_stopped(journey: Journey, gitlab: GitLab) -> list[str]:
         return ["lost: runs on"] * (not gone or "Cancelled" in told)
     silent = journey.log.tells(error="reply")  # the thread took no reply: the log was told
     return ["lost: stopped and not told"] * ("Cancelled" not in told and not silent and not gone)
+
+
+def _not_superseded(journey: Journey, gitlab: GitLab) -> list[str]:
+    """Say where a newer commit's run left an older one's at work, or its reply in the thread."""
+    met = set(journey.schedule.met)
+    stays = any(marks.of_run(OLDER.id) in reply for reply in gitlab.replies)
+    forbidden = {"replied: 404", "delete reply: 403", "delete reply: 404"} & met
+    return [
+        *(["lost: runs on"] * (gitlab.statuses[1] != "canceled" and "cancel: 403" not in met)),
+        *(["lost: says what it will not do"] * (stays and not forbidden)),
+    ]
 
 
 def _followed(journey: Journey, gitlab: GitLab) -> End:

@@ -388,6 +388,37 @@ def test_a_change_tells_only_what_it_adds(
     assert event(change("merge_request", **changes)).added == tuple(added)
 
 
+@pytest.mark.parametrize(
+    ("action", "attributes", "changes", "became"),
+    [
+        ("open", {}, {}, "opened"),
+        ("open", {"draft": True}, {}, ""),
+        ("open", {"draft": None}, {}, ""),
+        ("open", {"state": "merged"}, {}, ""),
+        ("update", {"oldrev": "a" * 40}, {}, "pushed"),
+        ("update", {"oldrev": "a" * 40, "draft": True}, {}, ""),
+        ("update", {"oldrev": None}, {}, ""),
+        ("update", {}, {"draft": {"previous": True, "current": False}}, "ready"),
+        ("update", {"draft": True}, {"draft": {"previous": False, "current": True}}, ""),
+        ("update", {"state": "closed"}, {"draft": {"previous": True, "current": False}}, ""),
+        ("update", {}, {"draft": [True, False]}, ""),
+        ("update", {}, {"title": {"previous": "a", "current": "b"}}, ""),
+    ],
+)
+def test_what_became_of_a_merge_request_is_told_unless_it_is_a_draft(
+    action: str, attributes: dict[str, Any], changes: dict[str, Any], became: str
+) -> None:
+    body = change("merge_request", action, changes=changes)
+    body["object_attributes"] |= {"draft": False, "state": "opened"} | attributes
+    assert [name for key, name in event(body).added if key == "auto"] == [became] * bool(became)
+
+
+def test_the_documented_delivery_of_an_opened_merge_request_is_one_that_became_so() -> None:
+    file = "gitlab-docs/doc-merge-request-events-complete-payload-example.json"
+    body = json.loads((DATA / "payloads" / file).read_text())
+    assert ("auto", "opened") in event(body).added
+
+
 def test_assignees_and_labels_of_a_new_issue_count_as_added() -> None:
     found = event(change(action="open", assignees=people("claude"), labels=[{"title": "bug"}]))
     assert found.added == (("assign", "claude"), ("label", "bug"))

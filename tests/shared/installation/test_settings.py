@@ -1,10 +1,13 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from shared.incoming.mention import may_occur
 from shared.installation.readers import SettingsError, Variable, number
 from shared.installation.settings import Settings, required
+from tests import ROOT
 from tests.support.fakes import settings
 
 
@@ -20,6 +23,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert found.language == "en"
     assert not found.allowed_models
     assert not found.prompts
+    assert found.auto is None
     assert (found.max_turns, found.max_minutes) == (40, 30)
     assert found.serves(1, "any/project/at/all")
 
@@ -186,6 +190,9 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
         ({"PROMPTS": "null"}, "PROMPTS"),
         ({"PROMPTS": '{"implement": "x"}'}, "PROMPTS"),
         ({"PROMPTS": '{"review": 1}'}, "PROMPTS"),
+        ({"AUTO": "true"}, "AUTO"),
+        ({"AUTO": "review: merged"}, "AUTO"),
+        ({"AUTO": "targets: main"}, "AUTO"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_found_and_expected(
@@ -253,6 +260,27 @@ def test_a_delivery_with_the_label_is_looked_at_however_it_is_spelled(
             {"labels": [{"title": spelled}]}, ensure_ascii=ascii_only, separators=(",", ":")
         )
         assert may_occur(body.encode(), prefilter)
+
+
+def test_a_policy_lets_events_of_merge_requests_be_looked_at_and_its_reader_be_imported() -> None:
+    body = b'{"object_kind":"merge_request","user":{}}'
+    assert not may_occur(body, settings().prefilter)
+    policed = settings(AUTO="review: opened")
+    assert policed.auto
+    assert policed.auto.starts == {"review": ("opened",)}
+    for spaced in (body, body.replace(b":", b": ")):
+        assert may_occur(spaced, policed.prefilter)
+    assert not may_occur(b'{"object_kind":"issue"}', policed.prefilter)
+    assert not may_occur(b'{"object_kind":"note","merge_request":{}}', policed.prefilter)
+    program = "import shared.receive, shared.installation.settings as s, sys; s.Settings.read({})"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{program}; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert not {"shared.installation.auto", "shared.policy"} & set(told.stdout.split())
 
 
 def test_whose_name_is_a_phrase_is_asked_by_assigning() -> None:

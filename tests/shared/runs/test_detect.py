@@ -1,7 +1,7 @@
 import pytest
 
 from shared.contract import marks
-from shared.incoming.event import Event, PipelineEvent
+from shared.incoming.event import Branches, Event, PipelineEvent
 from shared.markdown import visible
 from shared.outcome.reasons import Reason, Stop
 from shared.receive import receive
@@ -29,6 +29,53 @@ def refused(event: Event | PipelineEvent, **environment: str) -> Reason:
     with pytest.raises(Stop) as stop:
         ask(event, fakes.settings(**environment))
     return stop.value.reason
+
+
+OPENED = ISSUE._replace(
+    kind="merge_request",
+    branches=Branches("feature", "main", 7, "a" * 40),
+    added=(("auto", "opened"),),
+)
+
+
+def test_where_nobody_asks_the_policy_may_and_a_commit_has_one_run() -> None:
+    policy = "review: opened, ready, pushed"
+    assert refused(OPENED) is Reason.NOTHING_NEW
+    assert asked(OPENED, AUTO=policy) == ("auto", "review")
+    first = ask(OPENED, fakes.settings(AUTO=policy))
+    ready = OPENED._replace(added=(("auto", "ready"),), occasion="9|later|", at=1.0)
+    second = ask(ready, fakes.settings(AUTO=policy))
+    assert isinstance(first, RunRequest)
+    assert isinstance(second, RunRequest)
+    assert first.id == second.id
+    assert first.claims != second.claims  # so that a queue keeps both
+    assert (first.event.occasion, second.event.occasion) == ("opened", "ready")
+    other = OPENED._replace(branches=Branches("feature", "main", 7, "b" * 40))
+    third = ask(other, fakes.settings(AUTO=policy))
+    assert third.id != first.id
+
+
+@pytest.mark.parametrize(
+    ("event", "policy"),
+    [
+        (OPENED, "review: ready"),
+        (OPENED, "review: opened; projects: other/*"),
+        (OPENED._replace(branches=Branches("feature", "main", 7, "")), "review: opened"),
+        (OPENED._replace(branches=None), "review: opened"),
+        (OPENED._replace(added=(("auto", "merged"),)), "review: opened"),
+        (OPENED._replace(added=(("label", "opened"),)), "review: opened"),
+    ],
+)
+def test_what_the_policy_does_not_name_starts_nothing(event: Event, policy: str) -> None:
+    assert refused(event, AUTO=policy, TRIGGER_PHRASE="@claude,@merged") is Reason.NOTHING_NEW
+
+
+def test_who_asks_comes_before_the_policy() -> None:
+    policy = "review: opened"
+    labelled = OPENED._replace(added=(("label", "claude"), ("auto", "opened")))
+    assert asked(labelled, AUTO=policy)[0] == "label"
+    mentioned = OPENED._replace(texts=("It breaks", "@claude fix it"))
+    assert asked(mentioned, AUTO=policy)[0] == "mention"
 
 
 @pytest.mark.parametrize("event", [NOTE, PipelineEvent(7, "group/app", 31, "running")])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.outcome.reasons import Reason
-from shared.runs import projects, store
+from shared.runs import limits, projects, store
 from shared.runs.legible import legible
 from shared.runs.record import key_of
 from tests.support import fakes
@@ -16,7 +16,7 @@ from tests.support.stages import Stage
 OTHER = run(NOTE._replace(note_id=102))
 # Every kind of record beside the runs' own that a day of work leaves.
 KINDS = {"asked", "dead", "limit", "live", "pace", "pipeline", "projects", "stranger", "sweep"}
-KINDS |= {"thread", "told", "turns", "waits"}
+KINDS |= {"thread", "told", "turns", "waits", "auto", "auto-file"}
 
 
 def worked() -> Stage:
@@ -29,6 +29,8 @@ def worked() -> Stage:
     stage.dispatch(run(NOTE._replace(note_id=300), "help"))
     stage.dispatch(run(NOTE._replace(note_id=301, author_id=43)))
     stage.dispatch(run(NOTE._replace(note_id=0, iid=6, occasion="x", texts_digest="")))
+    limits.count_by_policy(OTHER, 1, stage.records, NOW)
+    store.first_of_file(OTHER, "a blob", stage.records, NOW)
     store.add_dead_letter(run(NOTE._replace(note_id=103)).id, stage.records, NOW)
     stage.gitlab.moves(1, "running")
     stage.track()

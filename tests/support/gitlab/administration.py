@@ -4,6 +4,7 @@ lint, runners, groups; as lib/api answers it, by tier and version (`State.tier`,
 # ruff: noqa: TRY003  (the sentences are GitLab's)
 
 import base64
+import hashlib
 from typing import Any
 
 from . import entities
@@ -391,7 +392,10 @@ def show_file(state: State, request: Request) -> Answer:
     if text is None:
         raise not_found("File")
     content = base64.b64encode(text.encode()).decode()
-    return Answer(200, {"file_path": name, "encoding": "base64", "content": content})
+    blob = hashlib.sha1(f"blob {len(text.encode())}\0{text}".encode()).hexdigest()  # noqa: S324  git's
+    return Answer(
+        200, {"file_path": name, "encoding": "base64", "content": content, "blob_id": blob}
+    )
 
 
 def _files(state: State, project: Project, branch: str) -> dict[str, str]:

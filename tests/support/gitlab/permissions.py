@@ -23,6 +23,7 @@ _RESOURCES = (
     (r"projects/\d+/resource_groups/[^/]+", "Resource Group"),
     (r"projects/\d+/uploads/[^/]+/[^/]+", "Markdown Upload"),
     (r"projects/\d+/repository/branches/[^/]+", "Branch"),
+    (r"projects/\d+/repository/files/[^/]+", "Repository"),
     (r"projects/\d+/repository/commits/\w+/discussions.*", "Commit"),
     (r"projects/\d+/merge_requests/\d+/(notes|award_emoji).*", "Work Item"),
     # Not in GitLab's table as it was read: taken to be as their subject's notes are.
