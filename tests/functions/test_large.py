@@ -89,7 +89,7 @@ def test_a_long_thread_is_read_from_its_end(worker: Worker) -> None:
     context, calls = ask(worker, "issue")
     check_thread(context)
     # user, member, issue, 3 pages of notes, 👀, discussion, roles, trigger, pipeline, jobs, reply
-    assert calls == 13
+    assert calls == 12
 
 
 def test_a_line_among_the_first_500_files_is_found(worker: Worker) -> None:
@@ -103,7 +103,7 @@ def test_a_line_among_the_first_500_files_is_found(worker: Worker) -> None:
     assert len(paths) >= 100
     assert context["changed_files_cut"] is True
     # as above, and 5 pages of files
-    assert calls == 18
+    assert calls == 17
 
 
 def test_a_line_beyond_them_is_said_to_be_unread(worker: Worker) -> None:
@@ -113,14 +113,14 @@ def test_a_line_beyond_them_is_said_to_be_unread(worker: Worker) -> None:
         line(FAR)["new_path"],
         7,
     )
-    assert calls == 18
+    assert calls == 17
 
 
 def test_without_a_line_no_more_files_are_read_than_are_told(worker: Worker) -> None:
     context, calls = ask(worker, "merge_request")
     assert context["changed_files_cut"] is True
     # 3 pages of files and 4 of notes are more than fits
-    assert calls == 17
+    assert calls == 16
 
 
 @pytest.mark.parametrize("kind", ["issue", "merge_request"])
