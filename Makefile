@@ -87,10 +87,12 @@ $(BIN)/python:
 
 faults: $(VENV)/.test  ## what breaks and what is lost, all of it on all clouds; writes docs/reliability.md
 	$(BIN)/python -m tests.proofs.faults
-	$(PYTEST) --whole tests/functions/test_platforms.py tests/functions/test_rates.py
+	$(PYTEST) --whole tests/functions/test_platforms.py tests/functions/test_rates.py \
+		tests/templates/test_journeys.py
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
 	$(BIN)/python -m tests.proofs.security
+	$(PYTEST) --whole tests/templates/test_confidential.py
 
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -20,11 +20,18 @@ _BUNDLE = ("tests/deploy/test_bundle.py", "tests/deploy/test_deploy_aws.py")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--whole", action="store_true", help="play all cases on the clouds, as make faults does"
+        "--whole", action="store_true", help="play all cases, as make faults and make security do"
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "whole: a case whose values others cover; with --whole")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--whole"):
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
+
     def place(item: pytest.Item) -> int:
         folder = item.nodeid.removeprefix("tests/").partition("/")[0]
         return _LONG.index(folder) if folder in _LONG else len(_LONG)

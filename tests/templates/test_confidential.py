@@ -6,6 +6,7 @@ Code is the real one.
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ CHANGE: list[Turn] = [
 ]
 ANSWERED: list[Turn] = [[say(f"The {WORD} is in `app.py`.")]]
 WAYS = ("internal note", "confidential issue", "withheld note", "withheld description")
+VISIBILITIES = ("public", "internal", "private")
+# Each way and each visibility: the answer stays unpushed where others may see the project, and each
+# kind of way is played on both sides of that. The rest is for make security.
+COVERING = (
+    ("public", "internal note"),
+    ("public", "withheld description"),
+    ("internal", "confidential issue"),
+    ("internal", "withheld note"),
+    ("private", "confidential issue"),
+    ("private", "withheld note"),
+)
 
 
 def prepared(scene: Scene, visibility: str, way: str) -> None:
@@ -112,8 +124,13 @@ def public(scene: Scene, ended: Ended, issue: int = 5) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("visibility", ["public", "internal", "private"])
+@pytest.mark.parametrize(
+    ("visibility", "way"),
+    [
+        pytest.param(*each, marks=() if each in COVERING else pytest.mark.whole)
+        for each in product(VISIBILITIES, WAYS)
+    ],
+)
 def test_nothing_confidential_is_in_an_output_for_others(
     installation: Installation, visibility: str, way: str
 ) -> None:

@@ -10,6 +10,7 @@ import shutil
 import string
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,41 +154,59 @@ def found(scene: Scene, ended: Ended) -> set[str]:
     return {secret for secret in (*SECRETS, MODEL_KEY, SCRIPT) if secret in str(results)}
 
 
-@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
-def test_commands_find_what_signs_claude_in_and_nothing_else(
-    installation: Installation, machine: Machine
-) -> None:
-    with Scene(installation, TURNS, ALLOWED) as scene:
+class Searched(NamedTuple):
+    """A run that is over, and what it left; the scene may go on."""
+
+    machine: Machine
+    scene: Scene
+    ended: Ended
+    seen: set[str]
+    client: str
+    session: str
+
+
+@pytest.fixture(scope="module", params=MACHINES)
+def searched(installation: Installation, request: pytest.FixtureRequest) -> Iterator[Searched]:
+    machine = MACHINES[request.param]
+    with Scene(installation, TURNS, ALLOWED | {"resume": True}) as scene:
         on(machine, scene)
         ended = scene.script(scene.ask("@claude test it"))
-        assert machine.way in plain(ended.log)
-        seen = found(scene, ended)
-        # Where only the processes can be kept from it, Claude reads the files of the job's user.
-        assert seen - ({HOME, SESSION} if machine.way == messages.UNREADABLE else set()) == {
-            MODEL_KEY
-        }
         cached = scene.runner.clone / ".gitlab-claude" / "cache"
-        if machine.way != messages.UNREADABLE:
-            assert (cached / "claude-code-0" / "client").read_text() == "clean"
-        assert (cached / "sessions" / "issue-9" / "x.jsonl").read_text() == SESSION
-        (merge_request,) = scene.merge_requests()
-        commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
-        assert "+good" in commit
+        kept = ("claude-code-0/client", "sessions/issue-9/x.jsonl")
+        yield Searched(
+            machine,
+            scene,
+            ended,
+            found(scene, ended),
+            *((cached / each).read_text() for each in kept),
+        )
 
 
-@pytest.mark.parametrize("machine", [each for each in MACHINES.values() if not each.scripts])
-def test_the_conversation_goes_on_under_each_protection(
-    installation: Installation, machine: Machine
-) -> None:
-    with Scene(installation, [[say("It greets.")]], {"resume": True}) as scene:
-        on(machine, scene)
-        assert scene.script(scene.ask("@claude what is it?")).code == 0
-        scene.runner.keep_cache()
-        shutil.rmtree(scene.runner.clone / ".gitlab-claude" / "cache" / "claude-code-0")
-        scene.model.requests.clear()
-        ended = scene.script(scene.ask("@claude and what for?"))
-        assert ended.code == 0, plain(ended.log)
-        assert "It greets." in json.dumps(scene.model.conversation[0].body["messages"])
+def test_commands_find_what_signs_claude_in_and_nothing_else(searched: Searched) -> None:
+    way, scene = searched.machine.way, searched.scene
+    assert way in plain(searched.ended.log)
+    # Where only the processes can be kept from it, Claude reads the files of the job's user.
+    readable = {HOME, SESSION} if way == messages.UNREADABLE else set()
+    assert searched.seen - readable == {MODEL_KEY}
+    if way != messages.UNREADABLE:
+        assert searched.client == "clean"
+    assert searched.session == SESSION
+    (merge_request,) = scene.merge_requests()
+    commit = scene.gitlab.show(scene.number, merge_request["source_branch"])
+    assert "+good" in commit
+
+
+def test_the_conversation_goes_on_under_each_protection(searched: Searched) -> None:
+    scene = searched.scene
+    scene.runner.keep_cache()
+    shutil.rmtree(scene.runner.clone / ".gitlab-claude" / "cache" / "claude-code-0")
+    scene.model.requests.clear()
+    scene.model.turns = [[say("It greets.")]]
+    ended = scene.script(scene.ask("@claude and what for?"))
+    assert ended.code == 0, plain(ended.log)
+    sent = scene.model.conversation[0].body["messages"]
+    said = [message for message in sent if message["role"] == "assistant"]
+    assert "Do good" in json.dumps(said)
 
 
 @pytest.mark.parametrize(
