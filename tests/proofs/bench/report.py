@@ -41,12 +41,12 @@ One process, step by step; `python -m tests.proofs.bench profile` shows it anew.
 |---|---|
 {steps}
 
-- **First answer on AWS, and its memory.** Two thirds are imports of `botocore.auth`, AWS's own
+- **First answer on AWS, and its memory.** More than half are imports of `botocore.auth`, AWS's own
   signer, and of what it stands on: urllib3, ssl, email, inspect, dateutil. It needs no client, no
   service's model and no list of endpoints any more; what is left cannot be had in parts. Looking for
   garbage while it is imported took a tenth more and is put off. The imports could stand at init,
   where Lambda gives a whole processor: that would be the quicker first answer in a small function,
-  and an init three times the empty one's, for stray requests as well.
+  and an init of more than three times the empty one's, for stray requests as well.
 - **First answer on Google.** google-auth and requests alone take what the goal allows; the client
   of Secret Manager is over REST, as gRPC takes no less. The secret mounted as a file would spare
   both ([why not](decisions/0008-nothing-heavy-on-the-cold-path.md)).
