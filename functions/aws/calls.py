@@ -7,7 +7,7 @@ before its first answer.
 import json
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.httpsession import URLLib3Session
@@ -20,12 +20,13 @@ class CallError(Exception):
     """AWS refused a call; the message is "400 AccessDeniedException"."""
 
 
-class _Keys(NamedTuple):
+class _Keys:
     """What Lambda gives a function: its role's credentials, as environment variables."""
 
-    access_key: str
-    secret_key: str
-    token: str | None
+    def __init__(self) -> None:
+        self.access_key = os.environ["AWS_ACCESS_KEY_ID"]
+        self.secret_key = os.environ["AWS_SECRET_ACCESS_KEY"]
+        self.token = os.environ.get("AWS_SESSION_TOKEN")
 
 
 def call(
@@ -46,8 +47,7 @@ def call(
     headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": action}
     url = _endpoint(service, region)
     request = AWSRequest("POST", url, headers, json.dumps(fields).encode())
-    keys = (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-    SigV4Auth(_Keys(*keys, os.environ.get("AWS_SESSION_TOKEN")), service, region).add_auth(request)
+    SigV4Auth(_Keys(), service, region).add_auth(request)
     prepared = request.prepare()
     try:
         answer = session(url).send(prepared)

@@ -1,7 +1,6 @@
 """The Lambda handlers: `receive` (function URL), `dispatch` (SQS) and `sweep` (schedule)."""
 
 import os
-from base64 import b64decode
 from typing import Any
 
 from functions.aws.adapters import DynamoRecords, SqsQueue, log, prepare, secret
@@ -86,8 +85,14 @@ def _delivery(event: dict[str, Any]) -> Delivery:
     method = event.get("requestContext", {}).get("http", {}).get("method", "")
     text = event.get("body") or ""
     try:
-        body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+        body = _decoded(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError:  # not base64, or not even text
         body = b""  # what was sent is not known: no signature fits it, and it mentions nobody
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     return Delivery(method.upper(), headers, body)
+
+
+def _decoded(text: str) -> bytes:
+    from base64 import b64decode  # not on the cold path
+
+    return b64decode(text, validate=True)

@@ -1,6 +1,5 @@
 """One HTTP request of a GitLab webhook, and whether GitLab sent it. The content is not read."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -72,6 +71,7 @@ def _names_of(matched: Sequence[WebhookToken]) -> Names:
 def _signed_with(delivery: Delivery, keys: Iterable[SigningKey], now: float) -> list[SigningKey]:
     """Return the keys that signed the delivery, at least one; raise Stop."""
     import hmac  # noqa: PLC0415  not on the cold path: it loads OpenSSL
+    from base64 import b64encode  # noqa: PLC0415
 
     webhook_id = delivery.headers.get("webhook-id", "")
     timestamp = delivery.headers.get("webhook-timestamp", "")

@@ -8,13 +8,14 @@ more rule on the left: `@@claude` is no mention. An underscore is part of a name
 import re
 from functools import cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from shared.incoming import opening
+if TYPE_CHECKING:
+    from shared.incoming.opening import Opening
 
 _NOTE, _PIPELINE = b'{"object_kind":"note"', b'{"object_kind":"pipeline"'
 _MOST, _MOST_SHOWN = 10_000, 8_200  # mentions looked at and cut out: a prompt holds no more
 _NO_WORD = r"[^\n\w]*+"
-_AFTER_WORD = opening.PUNCTUATION + opening.BLANKS + "\n"
 
 
 def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
@@ -97,7 +98,7 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
     return visible.shown(text, spans)[:_MOST_SHOWN]
 
 
-def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
+def _opening(text: str, spans: list[tuple[int, int]]) -> "Opening | None":
     """Return the command and options behind a mention, where the text does not begin with it.
 
     That is the first mention with words behind it on its line, else the first of all: in "Thanks
@@ -105,7 +106,8 @@ def _opening(text: str, spans: list[tuple[int, int]]) -> opening.Opening | None:
     """
     if not text[: spans[0][0]].strip():
         return None
-    from shared.markdown.syntax import blanked, match_end  # noqa: PLC0415  only where a phrase is
+    from shared.incoming import opening  # noqa: PLC0415  only where a phrase is
+    from shared.markdown.syntax import blanked, match_end  # noqa: PLC0415
 
     words = blanked(text, spans)
     at, passed = spans[0][1], -1
@@ -145,6 +147,9 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
 
     With one that begins a line goes the punctuation behind it, with another the blank before it.
     """
+    from shared.incoming import opening  # noqa: PLC0415  only where a phrase is
+
+    after_word = opening.PUNCTUATION + opening.BLANKS + "\n"
     pieces, at, begins_line = [], 0, True
     for start, end in spans:
         before, at = text[at:start], end
@@ -152,7 +157,7 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
         begins_line = only_blanks and (begins_line or "\n" in before)
         if begins_line:
             at = opening.after_name(text, end)
-        elif before[-1:] in opening.BLANKS and text[end : end + 1] in _AFTER_WORD:  # "" at the ends
+        elif before[-1:] in opening.BLANKS and text[end : end + 1] in after_word:  # "" at the ends
             before = before[:-1]
         pieces.append(before)
     return "".join([*pieces, text[at:]]).strip()

@@ -1,8 +1,6 @@
 """The two secret documents and a value that cannot leak by accident. It reads no store itself."""
 
 import json
-from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
@@ -84,6 +82,8 @@ class SigningKey(WebhookToken):
 
     def __init__(self, value: str, names: Names = None) -> None:
         """Keep the value and the names."""
+        from base64 import b64decode  # noqa: PLC0415  not on the cold path
+
         super().__init__(value, names)
         self.key = b64decode(value)
 
@@ -348,11 +348,13 @@ def _strings(values: object, key: str) -> list[str]:
 
 
 def _signing_key(token: str) -> str:
+    from base64 import b64decode  # noqa: PLC0415  not on the cold path
+
     # GitLab: whsec_ + base64 of 32 bytes; Standard Webhooks: 24 to 64 bytes, the prefix optional.
     key = token.removeprefix("whsec_")
     try:
         size = len(b64decode(key, validate=True))
-    except Base64Error:
+    except ValueError:  # binascii's Error is one
         size = 0
     if not 24 <= size <= 64:  # noqa: PLR2004
         message = (

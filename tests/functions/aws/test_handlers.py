@@ -147,13 +147,13 @@ def foreign(loaded: list[str]) -> set[str]:
 COLD = {
     *("functions", "functions.aws", "functions.aws.adapters", "functions.aws.calls"),
     *("functions.aws.handlers", "functions.wiring"),
-    *("shared", "shared.contract", "shared.contract.ai_flow", "shared.contract.invisible"),
+    *("shared", "shared.contract", "shared.contract.ai_flow"),
     *("shared.contract.version", "shared.incoming", "shared.incoming.delivery"),
-    *("shared.incoming.mention", "shared.incoming.opening", "shared.installation"),
+    *("shared.incoming.mention", "shared.installation"),
     *("shared.installation.providers", "shared.installation.readers"),
     *("shared.installation.secrets", "shared.installation.settings", "shared.outcome"),
     *("shared.outcome.messages", "shared.outcome.reasons", "shared.receive"),
-    *("base64", "binascii", "gc", "struct", "typing"),
+    *("gc", "typing"),
 }
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.proofs.bench import job, lambdas, report, servers, talk, texts
+from tests.proofs.bench import job, lambdas, profile, report, servers, talk, texts
 from tests.proofs.rows import Row, shown
 
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "talk": talk.run,
     "texts": texts.run,
     "job": job.run,
+    "profile": profile.run,
 }
 
 

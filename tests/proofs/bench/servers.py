@@ -82,7 +82,7 @@ def run() -> Iterator[Row]:
                 _framework(stack, _HELLO, {}),
                 1.15,
             ),
-            ("local server, reject, signed, 5 KB / http.server", _local(stack), _bare(stack), 1.5),
+            ("local server, reject, signed, 5 KB / http.server", _local(stack), _bare(stack), 2.0),
         ):
             seen = pairs(lambda: ours.request(REQUESTS), lambda: theirs.request(REQUESTS), ROUNDS)  # noqa: B023
             yield ratio(title, seen, bar, "ms")
