@@ -90,7 +90,10 @@ def _find(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
 
     The Markdown of a text without any phrase is not read.
     """
-    spans = _spans(text, phrases)
+    return _shown(text, _spans(text, phrases))
+
+
+def _shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     if not spans:
         return []
     from shared.markdown import visible  # noqa: PLC0415  only where a phrase is
@@ -133,9 +136,8 @@ def _without_mentions(text: str, phrases: tuple[str, ...]) -> str:
 
     A cut can bring to light what was code: then hidden mentions go as well.
     """
-    if not _find(text, phrases):
-        return text
-    return _cut(text, _spans(text, phrases))
+    spans = _spans(text, phrases)
+    return _cut(text, spans) if _shown(text, spans) else text
 
 
 def _spans(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:

@@ -26,10 +26,11 @@ DEEPEST = 99
 _BLANKS = r"(?>[ \t\n]*\n)"  # blank lines, from where one starts
 _HEADING = r"\#{1,6}+(?=[ \t\n])"
 _ITEM = r"(?:[-+*]|[0-9]{1,9}+[.)])(?=[ \t\n])"
-_RAW = r"<!--|<(?ai:pre|script|style|textarea)(?=[ \t>\n])"
+_RAW_NAME = r"!--|(?ai:pre|script|style|textarea)(?=[ \t>\n])"
+_RAW = rf"<(?:{_RAW_NAME})"
 _START = rf">|`{{3}}|~{{3}}|{_HEADING}|{_ITEM}|(?>(?:[-_*=][ \t]*+)+)\n|{_RAW}"
 # A line that starts no block, without its indent.
-_WORDS = rf"(?:[^ \t\n>`~\#*+_=<0-9-]|(?!{_START})[^ \t\n])[^\n]*+\n"
+_WORDS = rf"(?:[^ \t\n>`~\#*+_=<0-9-]|<(?!{_RAW_NAME})|(?!{_START})[^ \t\n<])[^\n]*+\n"
 _PARAGRAPH = rf"(?>(?:[ \t]*+{_WORDS})*)"
 _TITLED = rf"(?:[ \t]++(?>(?:\n[ \t]*+)?)|\n[ \t]*+){TITLE}{BLANK}"
 _DEFINED = rf":[ \t]*+(?>(?:\n[ \t]*+)?)(?:{ANGLED}|(?!<)[^\0-\x20\x7f]++)(?:{_TITLED}|{BLANK})"

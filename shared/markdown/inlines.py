@@ -22,18 +22,21 @@ from shared.markdown.syntax import (
 _ELEMENT = r"(?ai:pre|code|a|style|script|textarea|rp)"
 _VALUE = rf"""{SPACES}={SPACES}(?:[^ \t\n"'=<>`\0]++|'[^'\0]*+'|"[^"\0]*+")"""
 _ATTRS = rf"(?>(?:[ \t\n]++[A-Za-z_:][A-Za-z0-9_.:-]*+(?>(?:{_VALUE})?))*){SPACES}"
+_COMMENT = r"(?:-?>|[^-\0]*+-->)"
 _OTHER = (
-    r"!--(?:-?>|[^-\0]*+-->)|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>"
+    rf"!--{_COMMENT}|![A-Za-z\[][^<>\0]*+>|\?[^<>\0]*+>"
     r"|[A-Za-z][A-Za-z0-9+.-]{1,31}+:[^\0- <>\x7f]*+>"
 )
-_TAG = (
-    rf"(?:(?!{_ELEMENT}{_ATTRS}>)[A-Za-z][A-Za-z0-9-]*+{_ATTRS}/?+>"
-    rf"|/[A-Za-z][A-Za-z0-9-]*+{SPACES}>|{_OTHER})"
-)
+_NAME = r"[A-Za-z][A-Za-z0-9-]*+"
+_NAMED_TAG = rf"(?={_NAME}[ \t\n/>])"  # most of what only looks like a tag ends here
+_ANY_TAG = rf"{_NAME}{_ATTRS}/?+>"
+_NO_NAME = rf"/{_NAME}{SPACES}>|{_OTHER}"
+_TAG = rf"(?:{_NAMED_TAG}(?!{_ELEMENT}{_ATTRS}>){_ANY_TAG}|{_NO_NAME})"
 _INLINE = (
     r"(?<=\\)(?:(?P<escape>[!-/:-?\[-`{-~](?>(?:\\[!-/:-?\[-`{-~])*))|@)"
     r"|(?<=`)(?:[^`\0]++`(?!`)|(?P<ticks>`*+))"
-    rf"|(?<=<)(?:{_TAG}(?>(?:<{_TAG})*)|(?P<element>!--|{_ELEMENT}{_ATTRS}>))"
+    rf"|(?<=<)(?:(?P<element>{_NAMED_TAG}{_ELEMENT}{_ATTRS}>|!--(?!{_COMMENT}))"
+    rf"|(?:{_NAMED_TAG}{_ANY_TAG}|{_NO_NAME})(?>(?:<{_TAG})*))"
 )
 _BRACKET = (
     r"(?<=\[)(?:[^][\\`<\0]*+\](?:(?P<link>\([^\0- ()<>\\\x7f]*+\))|(?P<pair>))|(?P<open>\[*+))"

@@ -36,6 +36,8 @@ def blanked(text: str, spans: list[tuple[int, int]]) -> str:
     >>> blanked("a `b` c", [(2, 5)])
     'a     c'
     """
+    if not spans:
+        return text
     blank = text.encode("latin-1", "replace").translate(_TO_SPACES).decode("latin-1")
     pieces, done = [""], 0
     for start, end in spans:

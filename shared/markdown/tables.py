@@ -69,8 +69,9 @@ def _rows(  # noqa: PLR0913, PLR0917
 
 @lru_cache(maxsize=64)
 def _rows_up_to_excess(quotes: int, cells: int) -> re.Pattern[str]:
-    before = rf"[ \t]*+(?>(?:>[ \t]*+){{{quotes}}})(?:(?=\|)|(?!>|{_OTHER_BLOCK}))"
-    first = rf"\|?+(?>(?:(?>(?:[^|\n]|(?<=\\)\|)*)\|){{{cells}}})"
+    before = rf"[ \t]*+(?>(?:>[ \t]*+){{{quotes}}})(?:(?=[|A-Za-z])|(?!>|{_OTHER_BLOCK}))"
+    cell = r"[^|\n]*+(?>(?:(?<=\\)\|[^|\n]*+)*)\|"
+    first = rf"\|?+(?>(?:{cell}){{{cells}}})"
     fitting = rf"{before}(?!{first}[ \t]*+[^ \t\n])[^\n]*+\n"
     return re.compile(rf"(?>(?:{fitting})*)(?:{before}{first}(?P<excess>[^\n]*+)\n)?")
 

@@ -74,6 +74,8 @@ def shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """
     read = _read(text)
     zones = _zones(read, spans)
+    if _read_up_to(spans[0][1], zones) > _MOST_CHARACTERS + 1:  # none of them is reached
+        return []
     # What is left out may have ended a paragraph.
     near, near_read = ("\n".join(each[a:b] for a, b in zones) for each in (text, read))
     masked = _masked(near, near_read)
@@ -85,13 +87,24 @@ def shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(start, end) for start, end in spans if whole[start:end] == text[start:end]]
 
 
+def _read_up_to(at: int, zones: list[tuple[int, int]]) -> int:
+    """Return how many characters of the zones are read up to a position in one of them."""
+    passed = 0
+    for start, end in zones:
+        if at <= end:
+            return passed + at - start
+        passed += end - start + 1
+    return passed
+
+
 def _zones(read: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the parts of a text that say whether the spans are seen, from break to break.
 
     What stands between two breaks and holds no mark that reaches far changes nothing behind it.
     """
     lower = read.lower()
-    far = [each for each in _FAR if each in lower]
+    # That a text lacks one character is found far sooner than that it lacks several in a row.
+    far = [each for each in _FAR if all(map(lower.__contains__, each)) and each in lower]
     if "<rp" in far:  # any element in it has it go on
         far.append("<")
     labels = "]:" in far  # a label may be defined anywhere
@@ -120,7 +133,7 @@ def _read(text: str) -> str:
 
 
 def _with_newlines(text: str) -> str:
-    return text.replace("\r\n", " \n").replace("\r", "\n")
+    return text.replace("\r\n", " \n").replace("\r", "\n") if "\r" in text else text
 
 
 def _masked(text: str, read: str) -> str:
@@ -137,7 +150,8 @@ def _masked(text: str, read: str) -> str:
     if rest or inlines.end < len(marked):  # what is still open there may end behind
         cut = _OPEN.search(masked, marked.rfind(EDGE, 0, inlines.end - 1) + 1)
         masked = blanked(masked, [(cut.start(), len(masked))] if cut else [])
-    if any(mark in masked.lower() for mark in ("://", "www.", "mailto:")):
+    lower = masked.lower()
+    if any(mark in lower for mark in ("://", "www.", "mailto:")):
         masked = _without(_URL, masked, masked)
     return masked + blanked(rest, [(0, len(rest))])
 

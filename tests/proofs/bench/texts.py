@@ -58,12 +58,28 @@ PIECES = (
         "\0\n",
         "- a\n\tb\n",
     ),
+    # What only looks like a tag, over lines; mentions between tags and in tables; other alphabets.
+    *("<b\n", "<rp\n", "</", "<a b", "<a\n\n", "<ab:", "<![CDATA[", "<!-- -- ", "&#64;claude "),
+    *("<p>\n@claude\n", "<b>@claude</b>", "|@claude|\n|-|\n", "`a\nb` @claude ", "@claude`"),
+    *("|-|\n", "> |a|\n> |-|\n> |b|c|\n", "|\\|", "[a][b]", "[^1]: a\n", "> ```\n\n"),
+    *("日本語 @claude 修正\n", "\ud800@claude ", "@claude" + "!" * 90, "x @claude --turns 3 "),
 )
 GROWING = {
     "growing runs of backticks": "".join("`" * run + "a" for run in range(1, 1_400)),
     "growing fences": "".join("~" * (run % 97 + 3) + "\na\n" for run in range(18_000)),
     "a list that grows deeper": "".join(" " * (2 * (row % 45)) + "- a\n" for row in range(20_000)),
     "links in links": "[a](" * 200_000 + ")" * 200_000,
+    "front matter left open": "---\n" + "---a\n" * 200_000,
+    "front matter without lines": "---\n" + "." * 1_000_000,
+    "a first line that names the encoding": "coding:" * 140_000 + "\n---\na\n---\n",
+    "quotes that grow deeper": "".join(">" * (row % 300) + " a\n" for row in range(6_600)),
+    "tables of all widths": "".join(
+        "|a" * wide + "|\n" + "|-" * wide + "|\n" + "|b" * (wide + 1) + "|\n\n"
+        for wide in [row % 70 + 1 for row in range(4_600)]
+    ),
+    "one tag with many attributes": "<a" + " b=c" * 250_000,
+    "a comment of dashes": "<!--" + "-" * 1_000_000,
+    "falling runs of backticks": "".join("`" * run + " " for run in range(1_400, 1, -1)),
     "labels": "".join(f"[{row}]: a\n[{row}] " for row in range(50_000)),
 }
 

@@ -318,6 +318,7 @@ def test_a_definition_and_a_link_to_it_are_not_seen(text: str) -> None:
     "---\nHIDDEN\n---\nSHOWN",
     "\n \n+++ toml\r\nHIDDEN\r\n+++ \r\nSHOWN",
     "-*- coding: HIDDEN -*-\n;;;\nHIDDEN\n...\nSHOWN".replace("coding: HIDDEN", "coding: x"),
+    "coding: x\r\n---\r\nHIDDEN\r\n---\r\nSHOWN",
     "---\nHIDDEN\n\n# HIDDEN\n---- HIDDEN\n;;;\nSHOWN",
     "---\n```\nSHOWN\n---\nHIDDEN",
     "---\n~~~\nHIDDEN\n---\nSHOWN",
@@ -574,3 +575,16 @@ def test_four_times_the_text_costs_less_than_eight_times_the_time(
     # Quadratic would be sixteen times. What else the machine does is noise: one fair comparison of
     # twenty is enough.
     assert any(cost(long) <= 8 * max(cost(short), 0.001) for _ in range(20))
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 2])
+def test_what_ends_behind_the_last_character_read_is_hidden_without_being_read(
+    beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = 250_001 + beyond
+    text = "a" * (end - 6) + " SHOWN" + "a" * 9
+    seen = mask(text)[end - 5 : end] == "SHOWN"
+    assert bool(shown(text, [(end - 5, end)])) is seen
+    if beyond > 0:
+        monkeypatch.setattr(visible, "_masked", None)
+        assert shown(text, [(end - 5, end)]) == []
