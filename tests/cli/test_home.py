@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.installation import secrets
 from tests.support.gitlab.records import Record
 from tests.support.operator_scene import OPERATOR, OTHER, Scene
 
@@ -250,7 +251,28 @@ def test_a_job_that_would_hold_every_token_is_told(runner: Scene) -> None:
 def test_another_user_s_token_is_not_replaced_while_others_ask(runner: Scene) -> None:
     connect(runner)
     connect(runner, "group/web")
-    secrets = runner.document("GITLAB_SECRETS") | {"api_token": "glpat-old"}
-    (runner.state / "gitlab_secrets.json").write_text(json.dumps(secrets))
+    old = runner.document("GITLAB_SECRETS") | {"api_token": "glpat-old"}
+    (runner.state / "gitlab_secrets.json").write_text(json.dumps(old))
     status, shown = runner.run("setup", "--project", "group/app")
     assert (status, "which other projects use too" in shown) == (2, True)
+
+
+def test_the_way_over_takes_another_bot_and_leaves_what_the_old_way_still_needs(
+    runner: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "MAX_AGE", 0.0)  # or the functions go on as the old bot
+    gitlab = runner.gitlab
+    runner.settings(URL=runner.read()["URL"])
+    runner.setup()
+    own = set(gitlab.trigger_tokens)
+    runner.settings(URL=runner.read()["URL"], RUNNER_PROJECT=PATH)
+    status, shown = runner.run("setup", "--project", "group/app")
+    assert (status, "or take --bot-token" in shown) == (2, True)
+    connect(runner)
+    assert own < set(gitlab.trigger_tokens)
+    (hook,) = [each for each in gitlab.hooks.values() if each["project_id"] == 7]
+    assert hook["pipeline_events"]  # what runs there is still followed
+    assert runner.document("GITLAB_SECRETS")["api_token"] == BOT_TOKEN
+    calls = len(gitlab.calls)
+    connect(runner)
+    assert {call.method for call in gitlab.calls[calls:]} == {"GET"}
