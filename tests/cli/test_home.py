@@ -72,7 +72,7 @@ def test_one_command_prepares_the_runner_project_and_asks_nothing_of_the_other(
     )
     added = gitlab.files[RUNNER, "claude-setup"][".gitlab-ci.yml"]
     assert "GIT_STRATEGY: empty" in added
-    assert "reply_author: claude" in added
+    assert 'reply_author: "claude"' in added
     assert "name: claude/$AI_FLOW_PROJECT_ID" in added
 
 
@@ -177,6 +177,12 @@ def test_a_dry_run_tells_the_plan_and_does_nothing(runner: Scene) -> None:
         assert part in shown
     assert "group/app that adds the job" not in shown
     assert {call.method for call in runner.gitlab.calls} == {"GET"}
+    connect(runner)
+    runner.gitlab.remove_member(RUNNER, OTHER)  # the bot is to be a member yet
+    calls = len(runner.gitlab.calls)
+    shown = runner.setup("--dry-run", place=("--project", "group/web"))
+    assert "would: @claude becomes Maintainer of group/claude-runner" in shown
+    assert {call.method for call in runner.gitlab.calls[calls:]} == {"GET"}
 
 
 def test_remove_leaves_the_runner_project_to_others_and_the_last_takes_it_along(
