@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from cli.api import MAINTAINER, Api
+from cli.api import MAINTAINER, Api, under
 from cli.connection import Connection, Json
 from cli.installation import GITLAB, Unusable
 from shared.gitlab.values import GitLabError
@@ -31,6 +31,8 @@ def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | No
     single project would have to serve in a runner project too.
     """
     bot = connection.bot()
+    if bot and own_bot and _stays_away(connection, bot):
+        bot = None
     if bot is None:
         _check_others(connection, own_bot=own_bot)
         if own_bot:
@@ -53,6 +55,15 @@ def find_or_make(connection: Connection, ask: Ask, *, own_bot: bool) -> Api | No
     admit(connection, user)
     connection.say(f"✔ the bot is @{user['username']}")
     return bot
+
+
+def _stays_away(connection: Connection, bot: Api) -> bool:
+    """Tell whether the stored bot is an access token's, which no runner project can admit."""
+    user = bot.get("/user")
+    return bool(user.get("bot")) and any(
+        connection.api.find(f"{under('projects', home['id'])}/members/all/{user['id']}") is None
+        for home in connection.homes
+    )
 
 
 def _check_others(connection: Connection, *, own_bot: bool) -> None:

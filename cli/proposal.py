@@ -156,7 +156,8 @@ def include(text: str, provider: str, author: str = "") -> str | None:
     """
     if author and re.search(r"^claude\s*:", text, re.MULTILINE):
         return None
-    chosen = {"provider": provider if provider != "anthropic" else "", "reply_author": author}
+    named = f'"{author}"' if author else ""  # digits alone would be a number
+    chosen = {"provider": provider if provider != "anthropic" else "", "reply_author": named}
     inputs = [f"    {name}: {value}" for name, value in chosen.items() if value]
     entry = [f"- local: {FILE}", *(["  inputs:", *inputs] if inputs else [])]
     if author:

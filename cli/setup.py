@@ -92,7 +92,7 @@ def _trigger_token(connection: Connection, bot: Api | None, project: Json) -> No
     name, path = str(project["id"]), f"{under('projects', project['id'])}/triggers"
     tokens = connection.gitlab.setdefault("trigger_tokens", {})
     what = f"trigger token of {project['path_with_namespace']}, owned by the bot"
-    known = bot.all(path) if bot else []
+    known = _triggers(connection, bot, path)
     if any(each["token"] == tokens.get(name) for each in known):
         connection.say(f"✔ {what}")
         return
@@ -106,6 +106,16 @@ def _trigger_token(connection: Connection, bot: Api | None, project: Json) -> No
         connection.keep(GITLAB, connection.gitlab)
 
     connection.act(what, create)
+
+
+def _triggers(connection: Connection, bot: Api | None, path: str) -> list[Json]:
+    """Return the trigger tokens as the bot sees them; in a plan it may be no member yet."""
+    try:
+        return bot.all(path) if bot else []
+    except GitLabError as error:
+        if not connection.words.dry or error.status not in (403, 404):
+            raise
+        return []
 
 
 def _webhook(connection: Connection, events: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from job import confine, messages, signing
 from job.failures import Failure, Reason
+from job.home import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,6 +98,7 @@ def choose(
     """
     secrets = [*_runner_files(folder, environment), *map(str, Path("/").glob("scripts-*"))]
     secrets += signing.file(inputs, environment)
+    secrets += _of_others(folder, folders, environment)
     common = {
         **_views(folder, folders, environment, secrets),
         "read": str(folders.cache),
@@ -165,6 +167,27 @@ def _runner_files(folder: Path, environment: Mapping[str, str]) -> list[str]:
             with suppress(OSError):
                 Path(path).chmod(0o700)
     return found
+
+
+def _of_others(folder: Path, folders: Folders, environment: Mapping[str, str]) -> list[str]:
+    """Return the folders of other jobs that a runner keeps beside this one of a runner project.
+
+    They are other projects'. CI_BUILDS_DIR holds the work trees of a machine:
+    https://docs.gitlab.com/ci/variables/predefined_variables/
+    """
+    top = Path(environment.get("CI_BUILDS_DIR") or os.devnull).resolve()
+    if not served(environment) or top not in folder.parents:
+        return []
+    ours = (folder, folders.private, folders.claude, folders.cache)
+    found: list[Path] = []
+    for parent in (each for each in folder.parents if each == top or top in each.parents):
+        with suppress(OSError):
+            found += [path for path in parent.iterdir() if path.is_dir()]
+    return [
+        str(path)
+        for path in found
+        if not path.is_symlink() and not any(path in (each, *each.parents) for each in ours)
+    ]
 
 
 def _kept(folder: Path, folders: Folders, environment: Mapping[str, str]) -> Iterator[Path]:

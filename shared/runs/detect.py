@@ -41,7 +41,8 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     if not parts and ours:
         raise Stop(Reason.OWN_NOTE)
     if not settings.serves(event.project_id, event.project_path):
-        raise Stop(Reason.PROJECT_NOT_ALLOWED)
+        asks = settings.is_runner(event.project_id, event.project_path)
+        raise Stop(Reason.RUNNER_ASKS if asks else Reason.PROJECT_NOT_ALLOWED)
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
     if name == AUTO:

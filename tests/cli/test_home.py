@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.installation import secrets
 from tests.support.gitlab.records import Record
 from tests.support.operator_scene import OPERATOR, OTHER, Scene
 
@@ -71,7 +72,7 @@ def test_one_command_prepares_the_runner_project_and_asks_nothing_of_the_other(
     )
     added = gitlab.files[RUNNER, "claude-setup"][".gitlab-ci.yml"]
     assert "GIT_STRATEGY: empty" in added
-    assert "reply_author: claude" in added
+    assert 'reply_author: "claude"' in added
     assert "name: claude/$AI_FLOW_PROJECT_ID" in added
 
 
@@ -176,6 +177,12 @@ def test_a_dry_run_tells_the_plan_and_does_nothing(runner: Scene) -> None:
         assert part in shown
     assert "group/app that adds the job" not in shown
     assert {call.method for call in runner.gitlab.calls} == {"GET"}
+    connect(runner)
+    runner.gitlab.remove_member(RUNNER, OTHER)  # the bot is to be a member yet
+    calls = len(runner.gitlab.calls)
+    shown = runner.setup("--dry-run", place=("--project", "group/web"))
+    assert "would: @claude becomes Maintainer of group/claude-runner" in shown
+    assert {call.method for call in runner.gitlab.calls[calls:]} == {"GET"}
 
 
 def test_remove_leaves_the_runner_project_to_others_and_the_last_takes_it_along(
@@ -250,7 +257,28 @@ def test_a_job_that_would_hold_every_token_is_told(runner: Scene) -> None:
 def test_another_user_s_token_is_not_replaced_while_others_ask(runner: Scene) -> None:
     connect(runner)
     connect(runner, "group/web")
-    secrets = runner.document("GITLAB_SECRETS") | {"api_token": "glpat-old"}
-    (runner.state / "gitlab_secrets.json").write_text(json.dumps(secrets))
+    old = runner.document("GITLAB_SECRETS") | {"api_token": "glpat-old"}
+    (runner.state / "gitlab_secrets.json").write_text(json.dumps(old))
     status, shown = runner.run("setup", "--project", "group/app")
     assert (status, "which other projects use too" in shown) == (2, True)
+
+
+def test_the_way_over_takes_another_bot_and_leaves_what_the_old_way_still_needs(
+    runner: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "MAX_AGE", 0.0)  # or the functions go on as the old bot
+    gitlab = runner.gitlab
+    runner.settings(URL=runner.read()["URL"])
+    runner.setup()
+    own = set(gitlab.trigger_tokens)
+    runner.settings(URL=runner.read()["URL"], RUNNER_PROJECT=PATH)
+    status, shown = runner.run("setup", "--project", "group/app")
+    assert (status, "or take --bot-token" in shown) == (2, True)
+    connect(runner)
+    assert own < set(gitlab.trigger_tokens)
+    (hook,) = [each for each in gitlab.hooks.values() if each["project_id"] == 7]
+    assert hook["pipeline_events"]  # what runs there is still followed
+    assert runner.document("GITLAB_SECRETS")["api_token"] == BOT_TOKEN
+    calls = len(gitlab.calls)
+    connect(runner)
+    assert {call.method for call in gitlab.calls[calls:]} == {"GET"}

@@ -6,7 +6,7 @@ import pytest
 
 from shared.dispatch import dispatch
 from shared.gitlab.values import GitLabError, Project
-from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets
+from shared.installation.secrets import MIN_AGE, Cached, GitLabSecrets, Secret
 from shared.outcome.reasons import Reason
 from shared.runs import projects, store
 from shared.runs.record import LEASE, SETTLE
@@ -225,3 +225,12 @@ def test_a_pipeline_s_event_costs_the_same_however_many_projects_ask(
     elsewhere.gitlab._meet = met  # type: ignore[method-assign]
     assert elsewhere.dispatch(TrackRequest(70, 1, "success")) is Reason.TRACKED
     assert calls == ["progress", "read_reply", "edit_reply", "award", "withdraw"]
+
+
+def test_a_runner_project_without_a_trigger_token_is_told_as_its_own(elsewhere: Stage) -> None:
+    here = elsewhere.services
+    only = here.secrets.get()._replace(trigger_tokens={"7": Secret("glptt-of-app")})
+    here.secrets.get = lambda **_: only  # type: ignore[method-assign]
+    assert dispatch(run(), here) is Reason.TRIGGER_TOKEN_MISSING
+    assert "(RUNNER_PROJECT)" in elsewhere.reply
+    assert not elsewhere.gitlab.triggered

@@ -201,10 +201,16 @@ JOB_THREATS = (
     Threat(
         "J17",
         "A runner project's job for one project reaches another: its token, clone or thread; its log is read by others",
-        "GitLab hands out the token by the environment `claude/<project id>`; a request for any other project, a token that does not see it, a checkout in the way or a runner project that is not private ends the job; replies have no link to it.",
+        "GitLab hands out the token by the environment `claude/<project id>`; a request for any other project, a token that does not see it, a checkout in the way or a runner project that is not private ends the job; replies have no link to it. What other jobs keep on the same machine is out of Claude's reach, or commands are refused.",
         (
             "templates/test_runner.py::test_a_run_for_one_project_has_no_way_to_another",
+            "templates/test_runner.py::test_an_environment_that_is_no_project_s_opens_none",
             "templates/test_runner.py::test_each_project_has_its_answer_and_merge_request",
+            "templates/test_runner.py::test_of_a_public_project_s_confidential_issue_nothing_is_said_in_public",
+            "templates/test_runner_attacks.py::test_commands_find_nothing_of_another_project",
+            "templates/test_runner_attacks.py::test_without_the_cure_the_same_search_finds_it",
+            "cli/test_home.py::test_the_job_has_a_token_that_opens_the_asking_project_alone",
+            "cli/test_home_checks.py::test_what_is_broken_is_found_by_name",
             "job/test_home.py::test_a_request_for_another_than_the_environment_s_project_is_refused",
             "job/test_home.py::test_what_keeps_it_from_serving_is_told_with_the_cure",
             "job/test_home.py::test_a_checkout_in_the_way_is_never_worked_on",

@@ -191,6 +191,8 @@ def test_the_closed_doors_hold_for_every_way_to_ask() -> None:
         PipelineEvent(7, "group/app", 31, "running"),
     ):
         assert refused(event, ALLOWED_PROJECTS="8") is Reason.PROJECT_NOT_ALLOWED
+    for runner in ("group/app", "7"):  # to allow it would be the wrong advice
+        assert refused(NOTE, RUNNER_PROJECT=runner) is Reason.RUNNER_ASKS
     assert (
         refused(NOTE._replace(internal=True), SERVE_CONFIDENTIAL="false") is Reason.CONFIDENTIAL_OFF
     )

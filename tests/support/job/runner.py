@@ -30,12 +30,14 @@ from tests.support.job.tooling import Tools
 COMPONENT = ROOT / "templates" / "claude.yml"
 JOB_TOKEN = "glcbt-job-token"
 _SECONDS = 180
+_TEXT = "AI_FLOW_INPUT"
 # Stands before the image's python3: the file of TRIGGER_PAYLOAD is written as late as this.
 _PYTHON = """\
 case "$TRIGGER_PAYLOAD" in "{{"*)
   printf %s "$TRIGGER_PAYLOAD" > "{file}"
   export TRIGGER_PAYLOAD="{file}";;
 esac
+{begin}
 exec "{python}" "$@"
 """
 _SECTION = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
@@ -67,6 +69,8 @@ class Runner:
         self.gitlab, self.tools, self.variables = gitlab, tools, dict(variables)
         self._cache: Path | None = None
         self.empty = False  # whether jobs find no checkout, as those of a runner project
+        # What GitLab hands out in one environment alone: variables by name, texts by scope.
+        self.scoped: Mapping[str, Mapping[str, str]] = {}
         # The command that starts the script, as another user for example.
         self.start: Callable[[Path], list[str]] = lambda _: []
         self.shell = ["bash"]
@@ -79,9 +83,9 @@ class Runner:
         self.python(str(shutil.which("python3", path=tools.path)))
         self.path = f"{self.folder / 'bin'}:{path or f'{tools.client}:{tools.path}'}"
 
-    def python(self, path: str) -> None:
-        """Let this be the image's python3."""
-        script = _PYTHON.format(python=path, file=self.folder / "payload")
+    def python(self, path: str, begin: str = "") -> None:
+        """Let this be the image's python3, which begins with a line of shell."""
+        script = _PYTHON.format(python=path, file=self.folder / "payload", begin=begin)
         program(self.folder / "bin" / "python3", script)
 
     def close(self) -> None:
@@ -94,8 +98,17 @@ class Runner:
                     shutil.rmtree(file.parent)
 
     def run(self, pipeline: Record, *, source: str = "trigger") -> Ended:
-        """Run a pipeline as GitLab's runner would, rules and all."""
-        clone = self._clone(pipeline)
+        """Run a pipeline as GitLab's runner would, rules and all.
+
+        gitlab-ci-local reads the configuration in a checkout: of an empty one the program begins in
+        another folder.
+        """
+        clone = self._clone(pipeline, emptied=False)
+        if self.empty:
+            left = self.folder / f"empty-{pipeline['id']}"
+            left.mkdir()
+            there = f'cd "{left}"; export CI_PROJECT_DIR="{left}"'
+            self.python(str(shutil.which("python3", path=self.tools.path)), there)
         predefined = self._predefined(pipeline, source)
         variables = predefined | self.variables
         command = self._command(
@@ -223,7 +236,7 @@ class Runner:
         seconds, log = time.monotonic() - began, output.decode("utf-8", "replace")
         return Ended(process.returncode, log, began, seconds, _artifacts(clone))
 
-    def _clone(self, pipeline: Record) -> Path:
+    def _clone(self, pipeline: Record, *, emptied: bool = True) -> Path:
         path = self.gitlab.projects[pipeline["project_id"]].path
         clone = self.folder / f"build-{pipeline['id']}" / path
         if clone.exists():
@@ -234,12 +247,12 @@ class Runner:
         environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
         command = ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"]]
         subprocess.run([*command, f"{url}/{path}.git", str(clone)], env=environment, check=True)
-        if self.empty:  # GIT_STRATEGY: empty
+        if self.empty and emptied:  # GIT_STRATEGY: empty
             shutil.rmtree(clone)
             clone.mkdir()
         if self._cache and self._cache.is_dir():
             shutil.copytree(self._cache, clone / ".gitlab-claude" / "cache", symlinks=True)
-        if not self.empty:
+        if not (self.empty and emptied):
             exclude = clone / ".git" / "info" / "exclude"
             exclude.parent.mkdir(exist_ok=True)
             exclude.write_text(".gitlab-ci-local/\n")
@@ -254,7 +267,9 @@ class Runner:
         """
         home = self.folder / f"home-{pipeline['id']}"
         (home / ".gitlab-ci-local").mkdir(parents=True, exist_ok=True)
-        alone = [variable["key"] for variable in pipeline["variables"]] == ["TRIGGER_PAYLOAD"]
+        alone = not any(
+            variable["value"] for variable in pipeline["variables"] if variable["key"] == _TEXT
+        )
         variables: dict[str, Any] = {}
         for variable in pipeline["variables"]:
             value = variable["value"]
@@ -263,6 +278,8 @@ class Runner:
                 file = {"type": "file", "values": {"*": value}}
                 value = value.replace("$", "$$") if alone else file
             variables[variable["key"]] = value
+        for name, values in self.scoped.items():
+            variables[name] = {"type": "variable", "values": dict(values)}
         written = json.dumps({"global": variables})
         (home / ".gitlab-ci-local" / "variables.yml").write_text(written)
         return home
