@@ -199,6 +199,17 @@ def test_a_run_that_waits_for_its_turn_is_superseded_too(stage: Policed) -> None
     assert first.state is State.REFUSED
 
 
+def test_a_run_that_waited_in_vain_takes_its_word_back(stage: Policed) -> None:
+    stage.environment["RUNS_PER_THREAD"] = "1"
+    stage.takes(stage.merge_request.opened())
+    stage.takes(stage.merge_request.pushed())
+    stage.merge_request.closed()
+    stage.clock.time += 700
+    stage.sweep()
+    assert stage.dispatch(stage.queue.runs[-1]) is Reason.SUPERSEDED
+    assert not [each for each in stage.said() if "starts on this by itself" in each]
+
+
 def test_where_gitlab_forbids_to_cancel_the_new_run_starts_all_the_same(stage: Policed) -> None:
     stage.takes(stage.merge_request.opened())
     stage.gitlab.faults["cancel"] = [GitLabError(403)]
