@@ -14,7 +14,7 @@ from shared.log_fields import entry
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 from shared.runs import limits, store
-from shared.runs.confirm import Confirmed
+from shared.runs.confirm import Confirmed, is_stale
 from shared.runs.record import Record, State, end_waiting, load_all
 from shared.runs.request import RunRequest
 from shared.services import Services
@@ -52,8 +52,9 @@ def admit(confirmed: Confirmed, services: Services) -> None:
 def withdraw_if_moved(record: Record, services: Services) -> None:
     """Cancel a run's pipeline where newer commits have come since; then raise Stop(SUPERSEDED)."""
     event, gitlab = record.request.event, services.gitlab
-    now = gitlab.target(event).branches
-    if now and now.sha != _commit(event):
+    target = gitlab.target(event)
+    now = target.branches
+    if now and now.sha != _commit(event) and not is_stale(event, target):
         _cancel(record, services)
         raise Stop(Reason.SUPERSEDED)
 
