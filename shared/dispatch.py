@@ -277,6 +277,8 @@ class Attempt:
         """Say why the run does not start; return why it ended, which may be another reason."""
         request, lease, services = self._request, self._lease, self._services
         if request.event.by_policy and why.reason not in policy.TOLD:
+            if lease.record.attempt > 1:  # it may have said that it waits
+                self._asking(lambda: policy.take_back(lease.record, services))
             return why  # nobody waits for an answer; the log has it
         if why.reason is Reason.NOT_A_MEMBER and request.event.public:
             # A reply to every stranger would make us a means to spam.

@@ -14,8 +14,8 @@ from shared.log_fields import entry
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
 from shared.runs import limits, store
-from shared.runs.confirm import Confirmed
-from shared.runs.record import Record, end_waiting, load_all
+from shared.runs.confirm import Confirmed, is_stale
+from shared.runs.record import Record, State, end_waiting, load_all
 from shared.runs.request import RunRequest
 from shared.services import Services
 
@@ -52,10 +52,19 @@ def admit(confirmed: Confirmed, services: Services) -> None:
 def withdraw_if_moved(record: Record, services: Services) -> None:
     """Cancel a run's pipeline where newer commits have come since; then raise Stop(SUPERSEDED)."""
     event, gitlab = record.request.event, services.gitlab
-    now = gitlab.target(event).branches
-    if now and now.sha != _commit(event):
+    target = gitlab.target(event)
+    now = target.branches
+    if now and now.sha != _commit(event) and not is_stale(event, target):
         _cancel(record, services)
         raise Stop(Reason.SUPERSEDED)
+
+
+def take_back(record: Record, services: Services) -> None:
+    """Delete the reply of a run that will say nothing; what a job has answered stays."""
+    event, gitlab = record.request.event, services.gitlab
+    found = gitlab.replied(event, marks.of_run(record.request.id))
+    if found and not marks.has_answer(found.body):
+        gitlab.delete_reply(event, found.id)
 
 
 def _policies(request: RunRequest, services: Services) -> tuple[Policy, Policy]:
@@ -112,9 +121,10 @@ def _supersede(request: RunRequest, services: Services) -> None:
     for record in load_all(ids, records, services.log):
         event = record.request.event
         if event.by_policy and _commit(event) != commit:
-            if end_waiting(record, records):
-                limits.give_back(record.request, services.settings, records, services.now())
-                _take_back(record, services)
+            if record.state is State.WAITING:
+                take_back(record, services)
+                if end_waiting(record, records):
+                    limits.give_back(record.request, services.settings, records, services.now())
             elif record.pipeline and store.live_run(record.runs_in, record.pipeline.id, records):
                 _cancel(record, services)
 
@@ -128,16 +138,8 @@ def _cancel(record: Record, services: Services) -> None:
             raise
     pipeline_id = record.pipeline.id
     services.log("INFO", entry(Reason.SUPERSEDED, record.request, pipeline_id=pipeline_id))
-    _take_back(record, services)
+    take_back(record, services)
 
 
 def _commit(event: Event) -> str:
     return event.branches.sha if event.branches else ""
-
-
-def _take_back(record: Record, services: Services) -> None:
-    """Delete the reply of a run that will say nothing; what a job has answered stays."""
-    event, gitlab = record.request.event, services.gitlab
-    found = gitlab.replied(event, marks.of_run(record.request.id))
-    if found and not marks.has_answer(found.body):
-        gitlab.delete_reply(event, found.id)

@@ -239,9 +239,9 @@ def _became(target: Json, changes: Json, *, opened: bool) -> Iterator[tuple[str,
         return
     if opened:
         yield AUTO, "opened"
-    elif isinstance(draft, dict) and draft.get("previous") is True:
+    if not opened and isinstance(draft, dict) and draft.get("previous") is True:
         yield AUTO, "ready"
-    elif target.get("oldrev"):
+    if not opened and target.get("oldrev"):
         yield AUTO, "pushed"
 
 

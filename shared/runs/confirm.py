@@ -149,14 +149,21 @@ def _check_change(
 def _check_commit(event: Event, target: Target) -> None:
     """Check that a merge request is open, ready, and at the commit that a start by policy is for.
 
-    What was last updated before the event is what a replica of GitLab's still has: 404, too.
+    If it is not, and was last updated before the event, a replica of GitLab's may not have heard of
+    that yet: 404, too.
     """
-    if 0 < target.updated_at < event.at - SKEW:
-        raise GitLabError(_NOT_FOUND)
     there, told = target.branches, event.branches
     same = there and told and there.sha == told.sha
-    if not same or target.draft or target.state != "opened":
-        raise Stop(Reason.SUPERSEDED)
+    if same and not target.draft and target.state == "opened":
+        return
+    if is_stale(event, target):
+        raise GitLabError(_NOT_FOUND)
+    raise Stop(Reason.SUPERSEDED)
+
+
+def is_stale(event: Event, target: Target) -> bool:
+    """Tell whether a replica of GitLab's may not have heard of the event yet."""
+    return 0 < target.updated_at < event.at - SKEW
 
 
 def _is_unchanged(event: Event, target: Target) -> bool:

@@ -199,6 +199,17 @@ def test_a_run_that_waits_for_its_turn_is_superseded_too(stage: Policed) -> None
     assert first.state is State.REFUSED
 
 
+def test_a_run_that_waited_in_vain_takes_its_word_back(stage: Policed) -> None:
+    stage.environment["RUNS_PER_THREAD"] = "1"
+    stage.takes(stage.merge_request.opened())
+    stage.takes(stage.merge_request.pushed())
+    stage.merge_request.closed()
+    stage.clock.time += 700
+    stage.sweep()
+    assert stage.dispatch(stage.queue.runs[-1]) is Reason.SUPERSEDED
+    assert not [each for each in stage.said() if "starts on this by itself" in each]
+
+
 def test_where_gitlab_forbids_to_cancel_the_new_run_starts_all_the_same(stage: Policed) -> None:
     stage.takes(stage.merge_request.opened())
     stage.gitlab.faults["cancel"] = [GitLabError(403)]
@@ -246,6 +257,22 @@ def test_a_commit_that_comes_while_the_pipeline_starts_takes_it_back(stage: Poli
     assert not stage.said()
 
 
+def test_a_replica_that_lags_behind_takes_nothing_back(stage: Policed) -> None:
+    pushed = stage.merge_request.pushed()
+    trigger = stage.gitlab.trigger
+
+    def read_elsewhere(*call: Any) -> Any:
+        stage.gitlab.branches = stage.gitlab.branches and stage.gitlab.branches._replace(
+            sha=commit(0)
+        )
+        stage.gitlab.described = stage.gitlab.described._replace(updated_at=stage.clock.time - 3600)
+        return trigger(*call)
+
+    stage.gitlab.trigger = read_elsewhere  # type: ignore[method-assign, assignment]
+    assert stage.takes(pushed) is Reason.TRIGGERED
+    assert stage.gitlab.cancelled == []
+
+
 def test_a_replica_that_has_not_heard_of_the_push_is_asked_again(stage: Policed) -> None:
     pushed = stage.merge_request.pushed()
     stage.gitlab.branches = stage.gitlab.branches and stage.gitlab.branches._replace(sha=commit(0))
@@ -253,8 +280,20 @@ def test_a_replica_that_has_not_heard_of_the_push_is_asked_again(stage: Policed)
     with pytest.raises(Retry):
         stage.takes(pushed)
     stage.clock.time += 5
-    stage.merge_request.settle()
+    stage.merge_request.settle()  # with the same time: GitLab need not move it
+    stage.gitlab.described = stage.gitlab.described._replace(updated_at=stage.clock.time - 3600)
     assert stage.dispatch(stage.asked[-1]) is Reason.TRIGGERED
+
+
+def test_what_no_replica_has_after_a_minute_starts_nothing(stage: Policed) -> None:
+    pushed = stage.merge_request.pushed()
+    stage.merge_request.pushed()
+    stage.gitlab.described = stage.gitlab.described._replace(updated_at=stage.clock.time - 3600)
+    with pytest.raises(Retry):
+        stage.takes(pushed)
+    stage.clock.time += 70
+    assert stage.dispatch(stage.asked[-1]) is Reason.NOTE_CHANGED
+    assert not stage.said()
 
 
 def test_a_fork_s_merge_request_starts_nothing_by_itself() -> None:

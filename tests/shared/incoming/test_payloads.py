@@ -391,7 +391,7 @@ def test_a_change_tells_only_what_it_adds(
 @pytest.mark.parametrize(
     ("action", "attributes", "changes", "became"),
     [
-        ("open", {}, {}, "opened"),
+        ("open", {"oldrev": "a" * 40}, {}, "opened"),
         ("open", {"draft": True}, {}, ""),
         ("open", {"draft": None}, {}, ""),
         ("open", {"state": "merged"}, {}, ""),
@@ -399,6 +399,12 @@ def test_a_change_tells_only_what_it_adds(
         ("update", {"oldrev": "a" * 40, "draft": True}, {}, ""),
         ("update", {"oldrev": None}, {}, ""),
         ("update", {}, {"draft": {"previous": True, "current": False}}, "ready"),
+        (
+            "update",
+            {"oldrev": "a" * 40},
+            {"draft": {"previous": True, "current": False}},
+            "ready pushed",
+        ),
         ("update", {"draft": True}, {"draft": {"previous": False, "current": True}}, ""),
         ("update", {"state": "closed"}, {"draft": {"previous": True, "current": False}}, ""),
         ("update", {}, {"draft": [True, False]}, ""),
@@ -410,7 +416,7 @@ def test_what_became_of_a_merge_request_is_told_unless_it_is_a_draft(
 ) -> None:
     body = change("merge_request", action, changes=changes)
     body["object_attributes"] |= {"draft": False, "state": "opened"} | attributes
-    assert [name for key, name in event(body).added if key == "auto"] == [became] * bool(became)
+    assert [name for key, name in event(body).added if key == "auto"] == became.split()
 
 
 def test_the_documented_delivery_of_an_opened_merge_request_is_one_that_became_so() -> None:
