@@ -37,6 +37,7 @@ class Inputs(NamedTuple):
     mcp: str = "none"
     branch_prefix: str = "claude/"
     branch_moved: str = "stop"
+    repair_tries: int = 3
     confidential_changes: str = "patch"
     draft: bool = True
     labels: str = ""
@@ -75,6 +76,7 @@ _CHECKS = {
     "mcp": _Check("none|gitlab", "none or gitlab"),
     "branch_prefix": _Check(_PREFIX, "the beginning of a branch name such as claude/"),
     "branch_moved": _Check("stop|continue", "stop or continue"),
+    "repair_tries": _Check(r"[0-9]{1,3}", "a whole number from 0 to 999"),
     "confidential_changes": _Check("patch|push", "patch or push"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
@@ -146,6 +148,7 @@ def _flag(text: str) -> bool:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "max_turns": int,
+    "repair_tries": int,
     "max_budget_usd": float,
     "timeout_minutes": float,
     "draft": _flag,

@@ -130,6 +130,40 @@ BRANCH_MOVED = (
     "在您提出请求之后，分支上有了新的提交。",
     ("请先查看新的提交，再次提出请求；输入 `branch_moved: continue` 会让作业照常继续。"),
 )
+REPAIRS_SPENT = (
+    "本合并请求的流水线已尝试修复 {most} 次，因此没有启动 Claude。",
+    (
+        "请查看这些尝试所做的修改，然后用您自己的话提出请求，例如说明要改什么：这不再计入次数。"
+        "也可以调高组件的输入 repair_tries。"
+    ),
+)
+PIPELINE_UNREADABLE = (
+    "GitLab 没有显示本合并请求的流水线（{status}），因此没有可供修复的依据。",
+    "作业的令牌须能读取合并请求、流水线和作业；CI/CD 也须已启用。",
+)
+PIPELINE_MISSING = (
+    "本合并请求的提交 {commit} 没有流水线，因此没有需要修复的内容。",
+    "请启动一条流水线，待其结束后再次提出请求。",
+)
+PIPELINE_OF_BEFORE = (
+    "本合并请求最新的流水线 {pipeline} 属于 {commit} 之前的提交。",
+    "请为该提交启动一条流水线，待其结束后再次提出请求。",
+)
+PIPELINE_RUNS = (
+    "本合并请求的流水线 {pipeline} 尚未结束。",
+    "请待其结束后再次提出请求。",
+)
+NOTHING_FAILED = (
+    "本合并请求的流水线 {pipeline} 中没有失败的作业（状态为 `{status}`），因此没有需要修复的内容。",
+    "如果还缺少什么，请说明。",
+)
+NOT_THE_CODE = (
+    (
+        "本合并请求的流水线 {pipeline} 失败的原因不在代码：GitLab 给出的原因是 `{reasons}`。"
+        "没有修改任何内容。"
+    ),
+    "请重试失败的作业。如果仍然如此失败，请联系负责 Runner 和项目 CI/CD 设置的人员。",
+)
 PUSHED_MEANWHILE = (
     "Claude 工作期间有人推送到了 `{branch}`，因此没有推送任何内容。",
     "请再次提出请求。修改在作业的产物中。",
@@ -279,6 +313,10 @@ REMARK_MOVED_KEPT = (
 REMARK_TARGET_GONE = "目标分支 `{target}` 已不存在：改为与 `{default}` 比较。"
 REMARK_NO_DIFF = "Claude 没有看到合并请求的差异：无法取得。"
 REMARK_DIFF_CUT = "Claude 没有看到合并请求的全部差异：内容过长。"
+REMARK_NO_LOGS = (
+    "Claude 没有得到流水线的日志和测试报告：能阅读本回复的人多于能阅读它们的人。请在内部备注中"
+    "提问，或允许所有人阅读（Settings > CI/CD > General pipelines）。"
+)
 REMARK_NOT_PUSHED = (
     "没有推送任何内容：否则，能读取本项目代码的人会看到内部提问的内容。修改在作业的"
     "产物中，供 Developer 查看：changes.patch。组件的输入 `confidential_changes: "

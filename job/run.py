@@ -27,6 +27,7 @@ from job import (
     messages,
     prompt,
     prompts,
+    repair,
     reply,
     request,
     review,
@@ -126,7 +127,7 @@ class Job:
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
         step = Step(self._claude, self._cancel, context, thread, self._link)
-        text, code = self._outcome(context, step)
+        text, code = self._outcome(context, step, thread)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         try:
             thread.say(text, step.pushed)
@@ -136,13 +137,19 @@ class Job:
             code = code or Reason.GITLAB_REFUSED.code
         return code
 
-    def _outcome(self, context: branch.Context, step: Step) -> tuple[str, int]:
+    def _outcome(
+        self, context: branch.Context, step: Step, thread: reply.Thread
+    ) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
             token = self._inputs.token_variable
             self._cancel.begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
-            return self._work(context, step), 0
+            found = repair.find(self._request, context)
+            if found and found.number:  # it counts from here on, however it ends
+                thread.repair = found.number
+                thread.update(reply.working(self._link, []))
+            return self._work(context, step, found), 0
         except Failure as error:
             self._cancel.stoppable = False
             failure = error
@@ -152,7 +159,7 @@ class Job:
             self._log.line(traceback.format_exc(), step=type(error).__name__)
         return reply.failed(self._link, failure, step.report), failure.code
 
-    def _work(self, context: branch.Context, step: Step) -> str:
+    def _work(self, context: branch.Context, step: Step, found: repair.Found | None) -> str:
         """Do everything between the first word and the last, which is returned."""
         environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
@@ -169,9 +176,9 @@ class Job:
                 home.clone(workspace.folder, login, environment, self._inputs.token_variable, log)
                 chosen = branch.choose(workspace, context)
             images = uploads.fetch(self._gitlab, self._request, environment)
-            if images.unread:
-                remarks = (*chosen.remarks, quiet(uploads.remark(images.unread)))
-                chosen = chosen._replace(remarks=remarks)
+            unread = [quiet(uploads.remark(images.unread))] if images.unread else []
+            remarks = (*chosen.remarks, *(found.remarks if found else ()), *unread)
+            chosen = chosen._replace(remarks=remarks)
             texts = prompt.build(
                 self._request,
                 project=self._environment.get("CI_PROJECT_PATH", ""),
@@ -179,7 +186,13 @@ class Job:
                 prompt_file=self._inputs.prompt_file,
                 file=workspace.file,
                 nested=workspace.nested_guides(),
-                fetched=prompt.Fetched(chosen.diff, images, chosen.conflicts),
+                fetched=prompt.Fetched(
+                    chosen.diff,
+                    images,
+                    chosen.conflicts,
+                    found.told if found else None,
+                    repair=bool(found and found.number),
+                ),
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":

@@ -66,6 +66,28 @@ def of_push(commit: str) -> str:
     return f"<!-- gitlab-claude-pushed {commit} -->"
 
 
+def of_repair(number: int) -> str:
+    """Return the mark of a run that is to repair a pipeline: the how manieth in its merge request.
+
+    It stands alone in front of the other marks of a job's reply, which the trigger keeps.
+
+    >>> of_repair(2)
+    '<!-- gitlab-claude-repair 2 -->'
+    """
+    return f"<!-- gitlab-claude-repair {number} -->"
+
+
+def repair(body: str) -> int:
+    """Return the how manieth repair the job behind a reply was, or 0 where it was none.
+
+    Only the marks at the end count: an answer above them may show others.
+    """
+    push = rf"(?:{of_push('[0-9a-f]{40,64}')}\n)?"
+    number = of_repair(0).replace("0", "([0-9]{1,6})")
+    found = re.search(rf"\n\n{number}\n\n{push}{_JOB}\n[^\n]*\s*\Z", body)
+    return int(found[1]) if found else 0
+
+
 def of_finding(place: str, said: str, lines: int) -> str:
     """Return the mark that ends a note of a review: digests of its lines and of what it says.
 

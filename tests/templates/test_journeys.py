@@ -6,14 +6,17 @@ Claude Code and gitlab-ci-local are the real ones; GitLab and the providers are 
 import base64
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from job.failures import ExitCode
+from shared.contract import marks
 from tests import ROOT
 from tests.support.gitlab import diffs, permissions
 from tests.support.gitlab.records import Record
@@ -185,6 +188,57 @@ def test_in_a_merge_request_claude_sees_the_diff_and_pushes_to_its_branch(
         assert len(scene.merge_requests()) == 1
         pushed = scene.gitlab.head(scene.number, "feature")[:8]
         assert f"Pushed to this merge request: {pushed}" in scene.reply()
+
+
+CHECK = """\
+got=$(cat answer.txt)
+if [ "$got" != 42 ]; then printf '\\033[31mexpected 42, got %s\\033[0m\\n' "$got"; exit 1; fi
+"""
+
+
+def check(scene: Scene, folder: Path) -> tuple[str, str]:
+    """Run the project's own job on the merge request's head, as its pipeline; return how it ended."""
+    head = scene.gitlab.head(scene.number, "feature")
+    repository = scene.gitlab.repository(scene.number)
+    subprocess.run(["git", "clone", "-q", "-b", "feature", repository, folder], check=True)
+    done = subprocess.run(["sh", "check.sh"], cwd=folder, capture_output=True, check=False)
+    status = "failed" if done.returncode else "success"
+    pipeline = scene.gitlab.pipeline(
+        scene.number, ref="feature", sha=head, user_id=ADA, source="push"
+    )
+    job = scene.gitlab.job(pipeline["id"], "unit")
+    job["trace"] = f"section_start:1:step_script\r\x1b[0K$ sh check.sh\n{done.stdout.decode()}"
+    scene.gitlab.set_pipeline(pipeline["id"], status, failure_reason="script_failure")
+    return status, done.stdout.decode()
+
+
+def test_a_red_job_is_repaired(installation: Installation, tmp_path: Path) -> None:
+    turns = [
+        [use("Read", file_path="answer.txt")],
+        [use("Write", file_path="answer.txt", content="42\n")],
+        [say("Title: Give the right answer\n\n`unit` failed: the answer was 41. It is 42 now.")],
+    ]
+    with Scene(installation, turns) as scene:
+        scene.merge_request("feature", {"answer.txt": "41\n", "check.sh": CHECK})
+        status, output = check(scene, tmp_path / "before")
+        assert (status, "expected 42, got 41" in output) == ("failed", True)
+        ended = scene.script(scene.ask("@claude fix the pipeline", "merge_request", 3))
+        assert ended.code == 0, plain(ended.log)
+        assert check(scene, tmp_path / "after") == ("success", "")
+        asked = scene.model.prompt()
+        assert '"log_end": "$ sh check.sh\\nexpected 42, got 41"' in asked
+        assert "Repair that pipeline" in asked
+        pushed = scene.gitlab.head(scene.number, "feature")[:8]
+        assert f"Pushed to this merge request: {pushed}" in scene.reply()
+        assert marks.repair(scene.reply()) == 1
+        assert marks.pushed(scene.reply()).startswith(pushed)
+        variables = json.dumps([each["variables"] for each in scene.gitlab.pipelines.values()])
+        assert "expected 42" not in variables
+        assert "expected 42" not in ended.log
+        ended = scene.script(scene.ask("@claude fix the pipeline", "merge_request", 3))
+        assert ended.code == ExitCode.CHANGED, plain(ended.log)
+        assert "No job failed in the pipeline" in scene.replies()[1]
+        assert len(scene.model.conversation) == len(turns)
 
 
 def test_two_requests_written_before_the_first_has_ended_are_both_done(

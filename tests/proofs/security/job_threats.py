@@ -197,4 +197,22 @@ JOB_THREATS = (
             "shared/test_trigger.py::test_who_asked_is_shown_no_address_of_the_runner_project",
         ),
     ),
+    Threat(
+        "J18",
+        "A log or test report of a failed job that gives orders, or holds secrets or what the reply's "
+        "readers may not know",
+        "It is data like all from GitLab, never a variable; escapes, marks and whatever looks like a "
+        "secret go before it is cut; debug logs are not read, nor any where more people read the "
+        "reply than the log; who asks for a repair gets a set number, counted by marks of ours.",
+        (
+            "job/test_repair.py::test_secrets_in_a_log_are_masked",
+            "job/test_repair.py::test_a_debug_log_is_not_told",
+            "job/test_repair.py::test_tries_are_counted_by_our_own_replies",
+            "job/test_repair.py::test_logs_are_read_only_where_the_reply_s_readers_may_read_them",
+            "job/test_traces.py::test_what_looks_like_a_secret_of_another_job_is_masked",
+            "job/test_traces.py::test_a_hostile_log_takes_no_long_time",
+            "job/test_prompt.py::test_a_log_is_data_in_which_nothing_acts",
+            "templates/test_journeys.py::test_a_red_job_is_repaired",
+        ),
+    ),
 )

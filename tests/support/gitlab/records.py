@@ -57,6 +57,7 @@ class Project:
     created_at: float = 0.0
     archived: bool = False
     ci_access: str = "enabled"
+    public_jobs: bool = True
 
 
 def digest(text: str) -> str:
