@@ -82,10 +82,11 @@ INSTALL_FAILED = Explanation(
     "claude command.",
 )
 UNPROTECTED = Explanation(
-    "The include allows commands, and on this runner they could read the job's tokens.",
+    "The include allows commands or MCP servers, and on this runner they could read the job's "
+    "tokens.",
     "Run the job as root (the usual Docker image), or on a kernel with Landlock or user "
-    "namespaces, or take the commands out of allowed_tools; the input `unprotected_commands: true` "
-    "accepts the risk.",
+    "namespaces, or take the commands out of allowed_tools, and mcp_config out; the input "
+    "`unprotected_commands: true` accepts the risk.",
 )
 TOKEN_REJECTED = Explanation(
     "GitLab does not accept the token in {name}.",
@@ -330,6 +331,7 @@ NO_VERTEX = "Vertex AI cannot be called"
 NO_CLAUDE_AWS = "Claude Platform on AWS cannot be called"
 NO_FOUNDRY = "Microsoft Foundry cannot be called"
 NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)"  # noqa: S105
+NO_MCP_VARIABLE = "the team's MCP server cannot sign in"
 # `expected` of INPUT_INVALID, besides those of `job/inputs.py`,
 MODEL_EXPECTED = "{provider} needs a full model id"
 AWS_REGION_EXPECTED = "this provider needs an AWS region"

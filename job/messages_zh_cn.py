@@ -63,10 +63,10 @@ INSTALL_FAILED = (
     ("作业日志中有 npm 的输出；如果无法访问 npm registry，请使用自带 claude 命令的镜像。"),
 )
 UNPROTECTED = (
-    "include 允许执行命令，而在这个 Runner 上，这些命令能够读到作业的令牌。",
+    "include 允许执行命令或 MCP 服务器，而在这个 Runner 上，它们能够读到作业的令牌。",
     (
         "请以 root 运行作业（普通 Docker 镜像即是如此），或使用支持 Landlock 或用户命"
-        "名空间的内核，或从 allowed_tools 中去掉这些命令；输入 "
+        "名空间的内核，或从 allowed_tools 中去掉这些命令，并去掉 mcp_config；输入 "
         "`unprotected_commands: true` 表示接受该风险。"
     ),
 )
@@ -280,6 +280,7 @@ NO_VERTEX = "无法调用 Vertex AI"
 NO_CLAUDE_AWS = "无法调用 Claude Platform on AWS"
 NO_FOUNDRY = "无法调用 Microsoft Foundry"
 NO_MCP_TOKEN = "GitLab MCP 服务器没有自己的令牌（范围 read_api）"  # noqa: S105
+NO_MCP_VARIABLE = "团队的 MCP 服务器无法登录"
 MODEL_EXPECTED = "{provider} 需要完整的模型 ID"
 AWS_REGION_EXPECTED = "该提供商需要一个 AWS 区域"
 LOCATION_EXPECTED = "vertex 需要一个位置，例如 global 或 eu"

@@ -114,6 +114,12 @@ def build(
     return Prompt(system, "\n\n".join(parts) + "\n", files)
 
 
+def of_skills(found: Mapping[str, str]) -> str:
+    """Return what the system prompt says of the team's skills, each with its description."""
+    lines = (f"- {name}: {description}" for name, description in found.items())
+    return prompts.SKILLS.format(skills="\n".join(lines))
+
+
 def command(request: Request) -> str:
     """Return the command of a request, of the sender's or ours; "" where it has none."""
     return _chosen(request)[1]

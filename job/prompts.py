@@ -48,6 +48,8 @@ NESTED_GUIDE_IN_FILE = (
     "\nWhat holds for the folder {folder} alone is in the file {file} of the second working "
     "directory: read it before you work there.\n"
 )
+# Claude Code lists them in what CLAUDE_CODE_DISABLE_ATTACHMENTS leaves out (seen with 2.1.332).
+SKILLS = "\nSkills of this project, to be had with the tool Skill where they fit:\n{skills}\n"
 GUIDE_CUT = "\n[cut here: the project's guides are longer]\n"
 DIFF_IN_FILE = "The merge request's diff is in the file {file} of the second working directory."
 EMPTY_DIFF = "The merge request's diff is empty: its branch brings nothing that its target lacks."

@@ -32,8 +32,10 @@ from job import (
     request,
     review,
     rights,
+    servers,
     session,
     signin,
+    skills,
     sources,
     uploads,
     withheld,
@@ -66,6 +68,7 @@ def main(paths: list[str]) -> int:
         messages.speak(given.language)
         log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
+        secret += given.mcp_variables
         log.hide(*masking.held(environment, (given.token_variable, *secret)))
         return Job(given, home.settle(environment, given.token_variable, log), log).run()
     except Failure as failure:
@@ -198,12 +201,28 @@ class Job:
             if self._inputs.mcp != "none":
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
+            run = self._of_the_team(run, workspace, folders)
             workspace.guard()
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
             run = run._replace(identity=claude, schema=schema)
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)
+
+    def _of_the_team(self, run: Run, workspace: Workspace, folders: Folders) -> Run:
+        """Lay the default branch's skills and MCP servers where Claude Code reads them."""
+        inputs = self._inputs
+        if inputs.skills:
+            config, allowed = run.home / ".claude", inputs.allowed_tools
+            found = skills.copy(workspace, inputs.skills, config, allowed)
+            with run.system.open("a", encoding="utf-8", errors="replace") as system:
+                system.write(prompt.of_skills(found))
+            run = run._replace(skills=tuple(found))
+        if inputs.mcp_config:
+            text = workspace.file(inputs.mcp_config)
+            team = servers.read(text, inputs, self._environment)
+            run = run._replace(mcp=servers.write(team, folders.claude, run.mcp))
+        return run
 
     def _prepare(
         self,

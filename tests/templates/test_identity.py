@@ -11,7 +11,7 @@ import string
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -205,8 +205,13 @@ def test_without_the_cure_the_same_search_finds_everything(
         assert seen >= SECRETS | ({SCRIPT} if machine.scripts else set())
 
 
-def test_where_nothing_protects_the_job_commands_are_refused(installation: Installation) -> None:
-    with Scene(installation, TURNS, ALLOWED) as scene:
+@pytest.mark.parametrize(
+    "inputs", [ALLOWED, {"mcp_config": "mcp.json"}], ids=["commands", "servers"]
+)
+def test_where_nothing_protects_the_job_commands_are_refused(
+    installation: Installation, inputs: dict[str, Any]
+) -> None:
+    with Scene(installation, TURNS, inputs) as scene:
         on(NOTHING, scene)
         ended = scene.script(scene.ask("@claude test it"))
         assert ended.code == ExitCode.SETTINGS, plain(ended.log)

@@ -215,4 +215,19 @@ JOB_THREATS = (
             "templates/test_journeys.py::test_a_red_job_is_repaired",
         ),
     ),
+    Threat(
+        "J19",
+        "A branch brings skills or MCP servers; those of the team get more than the include names, "
+        "such as the key to the model",
+        "Both are the default branch's, by an input; no hook and no command of a skill runs, its "
+        "tools are those of the include; variables are filled in by the job, by name, and none is "
+        "left to the client.",
+        (
+            "templates/test_journeys.py::test_claude_has_the_skills_and_servers_of_the_default_branch",
+            "job/test_skills.py::test_what_a_branch_holds_is_not_copied",
+            "job/test_skills.py::test_a_tool_that_the_include_does_not_allow_is_refused",
+            "job/test_servers.py::test_no_variable_is_left_for_claude_code_to_fill_in",
+            "job/test_servers.py::test_an_entry_that_could_do_more_is_refused",
+        ),
+    ),
 )
