@@ -430,6 +430,7 @@ REMARK_CASE = (
 )
 REMARK_MERGED = "The target branch was merged into this one."
 REMARK_CONTINUE = "Ask Claude here to `continue`, and it goes on from there."
+REMARK_ANSWER = "Answer here with a mention of Claude, and it goes on from there."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

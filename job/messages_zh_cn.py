@@ -363,6 +363,7 @@ MORE_LEFT = "以及另外 {count} 个"
 REMARK_CASE = "{files} 与其他文件仅大小写不同：在 Windows 和 macOS 上只能保留其中一个。"
 REMARK_MERGED = "已将目标分支合并到本分支。"
 REMARK_CONTINUE = "在此让 Claude `continue`，它会从停下的地方继续。"
+REMARK_ANSWER = "请在此提及 Claude 作答，它会从这里继续。"
 REMARK_PATCH = "截至当时的修改在作业的产物中：changes.patch。"
 
 CHANGES_FOR = "针对 {target} 的修改"

@@ -41,6 +41,11 @@ NOT_TAKEN_UP = (
     "Your conversation goes on. The branch has moved on, and the changes that you had made, and "
     "that were not committed, do not fit it: the working directory is without them.\n\n"
 )
+MAY_ASK = """
+The person can answer a question: your conversation goes on then, with all that you know by now. Ask
+only where a wrong guess would cost more than waiting; put the question last in your final message,
+and leave undone what hangs on it.
+"""
 BY_HAND = "a pipeline started by hand"
 GUIDE = "\nContents of the project's {path}, from its default branch:\n\n{guide}\n"
 NESTED_GUIDE = "\nWhat holds for the folder {folder} alone:\n{guide}"

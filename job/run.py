@@ -237,7 +237,10 @@ class Job:
         home, extra, system = claude / "home", claude / "context", claude / "system-prompt.md"
         home.mkdir()
         extra.mkdir()
-        system.write_text(texts.system, encoding="utf-8", errors="replace")
+        told = texts.system + (
+            prompts.MAY_ASK if self._inputs.resume and self._request.kind else ""
+        )
+        system.write_text(told, encoding="utf-8", errors="replace")
         for name, content in texts.files.items():
             (extra / name).write_bytes(content)
         resume = ""

@@ -655,6 +655,27 @@ def test_the_conversation_goes_on_where_resume_is_set(installation: Installation
         assert "and what for?" in told
 
 
+def test_an_answer_in_the_thread_goes_on_from_claude_s_question(installation: Installation) -> None:
+    question = [[say("There are two greetings.\n\n**Which one do you mean?**")]]
+    with Scene(installation, question, {"resume": True}) as scene:
+        assert scene.script(scene.ask("@claude change the greeting")).code == 0
+        assert "Answer here with a mention of Claude" in scene.reply()
+        assert "The person can answer a question" in scene.model.system()
+        scene.runner.keep_cache()
+        scene.model.requests.clear()
+        scene.model.turns = CHANGE
+        thread = scene.note["discussion_id"]
+        ended = scene.script(scene.ask("@claude the second one", discussion_id=thread))
+        assert ended.code == 0, plain(ended.log)
+        told = json.dumps(scene.model.conversation[0].body["messages"])
+        assert "change the greeting" in told
+        assert "Which one do you mean?" in told
+        assert "the second one" in told
+        (made,) = scene.merge_requests()
+        assert "+hello" in scene.gitlab.show(scene.number, made["source_branch"])
+        assert "Answer here" not in scene.replies()[1]
+
+
 def test_what_a_limit_ended_goes_on_where_it_stopped(installation: Installation) -> None:
     with Scene(installation, CHANGE, {"resume": True, "max_turns": 1}) as scene:
         ended = scene.script(scene.ask("@claude add a greeting"))
