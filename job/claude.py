@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
-from job import refusals
+from job import refusals, skills
 from job.failures import Failure, Reason
 from job.inputs import TOOLS
 
@@ -78,7 +78,7 @@ class Run(NamedTuple):
 
     `extra` is a second folder to read, `system` the file with our part of the system prompt,
     `mcp` the configuration of an MCP server, `resume` the session to go on with, `schema` the form
-    of the answer; `identity` is who it runs as, None being the job's own user.
+    of the answer; `identity` is who it runs as, None being the job's own user; `skills` are names.
     """
 
     program: str
@@ -94,13 +94,15 @@ class Run(NamedTuple):
     resume: str = ""
     schema: str = ""
     identity: Identity | None = None
+    skills: tuple[str, ...] = ()
 
 
 def arguments(run: Run, inputs: Inputs) -> list[str]:
     """Return the command line. Nothing in it comes from a comment: that goes to standard input."""
     commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
     named = [tool for tool in inputs.allowed_tools if not tool.startswith(("Bash(", "mcp__"))]
-    tools = [*TOOLS, *(["Bash"] if commands else []), *(tool.partition("(")[0] for tool in named)]
+    own = [*(["Bash"] if commands else []), *([skills.TOOL] if run.skills else [])]
+    tools = [*TOOLS, *own, *(tool.partition("(")[0] for tool in named)]
     command = [
         run.program, "--print",
         "--output-format", "stream-json", "--verbose",
@@ -115,13 +117,16 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
     ]  # fmt: skip
     if inputs.fallback_model:
         command += ["--fallback-model", inputs.fallback_model]
+    if run.skills:
+        command += ["--settings", skills.SETTINGS]
     if run.mcp:
         command += ["--mcp-config", str(run.mcp)]
     if run.resume:
         command += ["--resume", run.resume]
     if run.schema:
         command += ["--json-schema", run.schema]
-    allowed = [*inputs.allowed_tools, *run.mcp_tools]
+    team = [f"{skills.TOOL}({name})" for name in run.skills]
+    allowed = [*inputs.allowed_tools, *run.mcp_tools, *team]
     if allowed:  # at the end: it takes every argument that follows
         command += ["--allowedTools", *allowed]
     return command

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     CLAUDE = 1  # Claude did not finish
     SETTINGS = 2  # of the project, of the include, or of the image
     GITLAB = 3  # GitLab said no
-    CHANGED = 4  # the merge request or its branch is not what it was
+    CHANGED = 4  # the merge request, its branch or its pipeline is not what it was asked for
     TIME = 5
     DEFECT = 70  # ours: EX_SOFTWARE of sysexits.h
 
@@ -41,6 +41,7 @@ class Reason(Enum):
     GITLAB_UNAVAILABLE = ExitCode.GITLAB, messages.GITLAB_UNAVAILABLE
     NOT_FETCHED = ExitCode.GITLAB, messages.NOT_FETCHED
     NO_DIFF = ExitCode.GITLAB, messages.NO_DIFF
+    PIPELINE_UNREADABLE = ExitCode.GITLAB, messages.PIPELINE_UNREADABLE
     PUSH_REJECTED = ExitCode.GITLAB, messages.PUSH_REJECTED
     PUSH_RULE = ExitCode.GITLAB, messages.PUSH_RULE
     PUSH_PROTECTED = ExitCode.GITLAB, messages.PUSH_PROTECTED
@@ -55,6 +56,12 @@ class Reason(Enum):
     FORK = ExitCode.CHANGED, messages.FORK
     BRANCH_MOVED = ExitCode.CHANGED, messages.BRANCH_MOVED
     PUSHED_MEANWHILE = ExitCode.CHANGED, messages.PUSHED_MEANWHILE
+    REPAIRS_SPENT = ExitCode.CHANGED, messages.REPAIRS_SPENT
+    PIPELINE_MISSING = ExitCode.CHANGED, messages.PIPELINE_MISSING
+    PIPELINE_OF_BEFORE = ExitCode.CHANGED, messages.PIPELINE_OF_BEFORE
+    PIPELINE_RUNS = ExitCode.CHANGED, messages.PIPELINE_RUNS
+    NOTHING_FAILED = ExitCode.CHANGED, messages.NOTHING_FAILED
+    NOT_THE_CODE = ExitCode.CHANGED, messages.NOT_THE_CODE
 
     NOT_SIGNED_IN = ExitCode.CLAUDE, messages.NOT_SIGNED_IN
     MODEL_UNKNOWN = ExitCode.CLAUDE, messages.MODEL_UNKNOWN

@@ -7,7 +7,8 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, Callable
+from http.client import HTTPException
+from typing import IO, TYPE_CHECKING, Any, Callable
 from urllib.parse import quote, urlencode
 
 from shared.contract.version import VERSION
@@ -19,6 +20,7 @@ _TIMEOUT, _LAST_TIMEOUT = 20.0, 3.0  # seconds
 _ATTEMPTS = 4
 _MESSAGE = 500  # characters of GitLab's own words that go to the log
 _LONGEST_PAUSE = 60.0  # seconds
+_PIECE = 65_536  # bytes of a file that are read at once
 _TOO_MANY = 429
 _AGAIN = (_TOO_MANY, 502, 503, 504)
 
@@ -82,7 +84,29 @@ class GitLab:
 
     def download(self, path: str, most: int) -> bytes:
         """`GET` a file below the project, of which no more than `most` bytes are read."""
-        return self._send("GET", f"{self._project}/{path}", most=most)
+        return self._send("GET", f"{self._project}/{path}", read=lambda file: file.read(most))
+
+    def end_of(self, path: str, size: int, most: int) -> tuple[bytes, bool]:
+        """`GET` a file below the project; return its last `size` bytes, and whether that is all.
+
+        Raise GitLabError if it has more than `most` bytes or takes too long: its end is out of
+        reach, for GitLab sends a job's log from the beginning (lib/api/ci/jobs.rb).
+        """
+        kept, whole, until = b"", True, time.monotonic() + _LONGEST_PAUSE
+
+        def read(file: IO[bytes]) -> bytes:
+            nonlocal kept, whole
+            kept, whole, seen = b"", True, 0
+            while seen <= most and time.monotonic() < until:
+                piece = file.read(_PIECE)
+                if not piece:
+                    return kept
+                seen, kept = seen + len(piece), kept + piece
+                whole = whole and len(kept) <= size
+                kept = kept[-size:]
+            raise GitLabError(0, "the file is too long, or too slow")
+
+        return self._send("GET", f"{self._project}/{path}", read=read), whole
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """`POST` below the project."""
@@ -114,7 +138,7 @@ class GitLab:
         method: str,
         path: str,
         body: Mapping[str, object] | None = None,
-        most: int | None = None,
+        read: Callable[[IO[bytes]], bytes] = lambda response: response.read(),
     ) -> bytes:
         texts = {
             name: self._masked(each) for name, each in (body or {}).items() if type(each) is str
@@ -132,15 +156,14 @@ class GitLab:
             pause = 2.0 ** (attempt - 1)
             try:
                 with self._opener.open(request, timeout=self._timeout) as response:
-                    content: bytes = response.read(most)
-                    return content
+                    return read(response)
             except urllib.error.HTTPError as error:
                 message = error.read().decode("utf-8", "replace")
                 if error.code not in again or attempt >= self._attempts:
                     raise GitLabError(error.code, message) from None
                 asked = error.headers.get("Retry-After", "")
                 pause = min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else pause
-            except (OSError, ValueError) as error:  # no answer, or none that is HTTP
+            except (OSError, ValueError, HTTPException) as error:  # no answer, or none that is HTTP
                 if method == "POST" or attempt >= self._attempts:
                     raise GitLabError(0, _cause(error)) from None
             self._pause(pause)

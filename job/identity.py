@@ -116,8 +116,9 @@ def choose(
             found = tried
             break
     log.line(messages.PROTECTED.format(way=found.way))
-    commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
-    if found.spec is None and commands:
+    # A server of the team's may be a program that the repository holds.
+    starts = any(tool.startswith("Bash(") for tool in inputs.allowed_tools) or inputs.mcp_config
+    if found.spec is None and starts:
         if not inputs.unprotected_commands:
             raise Failure(Reason.UNPROTECTED)
         signing.refuse_open(inputs)

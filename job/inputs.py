@@ -35,8 +35,12 @@ class Inputs(NamedTuple):
     allowed_tools: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     mcp: str = "none"
+    mcp_config: str = ""
+    mcp_variables: tuple[str, ...] = ()
+    skills: str = ""
     branch_prefix: str = "claude/"
     branch_moved: str = "stop"
+    repair_tries: int = 3
     confidential_changes: str = "patch"
     draft: bool = True
     labels: str = ""
@@ -61,6 +65,7 @@ class _Check(NamedTuple):
 
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PATH = r"(?![-/])[^\0:]*"
 _PREFIX = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 _CHECKS = {
     "provider": _Check("|".join(PROVIDERS), "one of " + ", ".join(PROVIDERS)),
@@ -70,13 +75,17 @@ _CHECKS = {
         r"(?:(?!-)[A-Za-z0-9@._:/\[\]-]+(?:,(?!$)|$))*", "full model ids such as A,B"
     ),
     "claude_version": _Check(r"([0-9]+\.[0-9]+\.[0-9]+)?", "a version such as 2.1.332"),
-    "prompt_file": _Check(r"(?![-/])[^\0:]*", "a path in the repository"),
+    "prompt_file": _Check(_PATH, "a path in the repository"),
     "max_turns": _Check(r"[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
     "max_budget_usd": _Check(r"[0-9]+(\.[0-9]+)?", "an amount in US dollars such as 5 or 0.5"),
     "timeout_minutes": _Check(r"[0-9]+(\.[0-9]+)?", "a number of minutes"),
     "mcp": _Check("none|gitlab", "none or gitlab"),
+    "mcp_config": _Check(_PATH, "a path in the repository"),
+    "mcp_variables": _Check(rf"(?:{_NAME}(?:[, ]+|$))*", "names of CI/CD variables, such as A, B"),
+    "skills": _Check(_PATH, "a path in the repository"),
     "branch_prefix": _Check(_PREFIX, "the beginning of a branch name such as claude/"),
     "branch_moved": _Check("stop|continue", "stop or continue"),
+    "repair_tries": _Check(r"[0-9]{1,3}", "a whole number from 0 to 999"),
     "confidential_changes": _Check("patch|push", "patch or push"),
     "draft": _Check("true|false", "true or false"),
     "resume": _Check("true|false", "true or false"),
@@ -131,12 +140,17 @@ def tools(text: str) -> tuple[str, ...]:
     >>> tools("Bash(npm test), WebFetch(domain:a.b)")
     ('Bash(npm test)', 'WebFetch(domain:a.b)')
     """
-    found = tuple(_TOOL.findall(text))
+    found = tool_names(text)
     if _TOOL.sub("", text).strip(", "):
         raise Failure(Reason.INPUT_INVALID, name="allowed_tools", expected=_TOOLS_EXPECTED)
     if any(tool in ("Bash", "Bash(*)", "Bash()", "Bash(:*)") for tool in found):
         raise Failure(Reason.INPUT_INVALID, name="allowed_tools", expected=_PLAIN_BASH)
     return found
+
+
+def tool_names(text: str) -> tuple[str, ...]:
+    """Return whatever is a tool's name in a text, with its rule."""
+    return tuple(_TOOL.findall(text))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -154,6 +168,7 @@ def _flag(text: str) -> bool:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "max_turns": int,
+    "repair_tries": int,
     "max_budget_usd": float,
     "timeout_minutes": float,
     "draft": _flag,
@@ -162,4 +177,5 @@ _READERS: dict[str, Callable[[str], object]] = {
     "unprotected_commands": _flag,
     "allowed_tools": tools,
     "environment": _variables,
+    "mcp_variables": _names,
 }

@@ -25,6 +25,17 @@ _SHAPES = re.compile(
     r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     re.ASCII,
 )
+# What strangers' logs may hold, whose secrets nobody told us: an assignment to such a name, a
+# password in an address, a header that signs in, a private key.
+_TOLD = re.compile(
+    r"((?<![\w-])[\w-]{0,100}?(?i:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|JWT"
+    r"|(?:API|PRIVATE|ACCESS|DEPLOY|SSH|SIGNING)[_-]?KEY)=[$]?['\"]?)[^\s'\"&]+"
+    r"|(://[^\s/:@]{0,100}:)[^\s/@]{1,500}(?=@)"
+    r"|((?i:\b(?:(?:proxy-)?authorization|private-token|job-token|x-api-key|api-key|(?:set-)?cookie)"
+    r"['\"]?: *['\"]?(?:(?:bearer|basic|token) +)?))[^\s'\"]+"
+    r"|(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[\w\s+/=\\]+",
+    re.ASCII,
+)
 # Names of variables that hold secrets; a short value, such as the password of a test's database, is
 # a word that may stand anywhere.
 _NAME = re.compile(
@@ -76,6 +87,14 @@ class Secrets:
         for spelling in self._spellings:
             text = text.replace(spelling, MASK)
         return text
+
+    def strange(self, text: str) -> str:
+        """Return a text of other jobs as `masked` does, and without what looks like their secrets.
+
+        >>> Secrets().strange("DB_PASSWORD=hunter2 psql postgres://app:hunter2@db/app")
+        'DB_PASSWORD=[MASKED] psql postgres://app:[MASKED]@db/app'
+        """
+        return _TOLD.sub(lambda found: f"{found[found.lastindex or 0]}{MASK}", self.masked(text))
 
     def are_in(self, data: bytes) -> bool:
         """Tell whether bytes hold one of the values."""

@@ -18,7 +18,7 @@ from shared.contract import marks
 from shared.contract.ai_flow import AUTO, ISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from job.audience import Audience
     from job.gitlab import GitLab
@@ -32,6 +32,7 @@ _PART = re.compile(re.escape(marks.of_part("0")).replace("0", "([0-9a-f]{64})"))
 _MOST_MARKS = 10  # code in an answer, and people, may show our marks
 _NOT_SHOWN = range(400, 500)
 _MOST_PAGES = 50  # of our open merge requests
+_MOST_NOTES = 20  # pages of a merge request's notes in which repairs are counted
 
 
 class Summary(NamedTuple):
@@ -128,18 +129,28 @@ def pushed(gitlab: GitLab, thread: str, own: Container[str]) -> set[str]:
     They say so in our replies, which nobody but Maintainers can edit: a commit's author can be
     anybody's invention. `own` has the id and names of the users who write replies.
     """
-    kind, _, iid = thread.rpartition("-")
-    query = {"sort": "desc", "order_by": "created_at", "per_page": 100}
-    found: object = None
+    found: list[str] = []
     with suppress(GitLabError):
-        found = gitlab.get(f"{kind}s/{iid}/notes", **query)
-    notes = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
-    by_us = []
-    for note in notes:
-        author = note.get("author") or {}
+        found += _said(gitlab, thread, own, 1)
+    return {marks.pushed(body) for body in found} - {""}
+
+
+def repairs(gitlab: GitLab, thread: str, own: Container[str]) -> int:
+    """Return how many runs have tried to repair a merge request's pipeline, by our replies there.
+
+    Raise GitLabError if GitLab does not list them.
+    """
+    return max(map(marks.repair, _said(gitlab, thread, own, _MOST_NOTES)), default=0)
+
+
+def _said(gitlab: GitLab, thread: str, own: Container[str], most: int) -> Iterator[str]:
+    """Yield what we wrote in a thread, the newest first, of at most so many pages of notes."""
+    kind, _, iid = thread.rpartition("-")
+    query = {"sort": "desc", "order_by": "created_at"}
+    for note in gitlab.pages(f"{kind}s/{iid}/notes", most, **query):
+        author = (note.get("author") if isinstance(note, dict) else None) or {}
         if str(author.get("id")) in own or author.get("username") in own:
-            by_us.append(str(note.get("body")))
-    return {marks.pushed(body) for body in by_us} - {""}
+            yield str(note.get("body"))
 
 
 def ours(gitlab: GitLab, prefix: str, own: object) -> Mapping[str, Any] | None:

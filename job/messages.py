@@ -82,10 +82,11 @@ INSTALL_FAILED = Explanation(
     "claude command.",
 )
 UNPROTECTED = Explanation(
-    "The include allows commands, and on this runner they could read the job's tokens.",
+    "The include allows commands or MCP servers, and on this runner they could read the job's "
+    "tokens.",
     "Run the job as root (the usual Docker image), or on a kernel with Landlock or user "
-    "namespaces, or take the commands out of allowed_tools; the input `unprotected_commands: true` "
-    "accepts the risk.",
+    "namespaces, or take the commands out of allowed_tools, and mcp_config out; the input "
+    "`unprotected_commands: true` accepts the risk.",
 )
 TOKEN_REJECTED = Explanation(
     "GitLab does not accept the token in {name}.",
@@ -156,6 +157,40 @@ BRANCH_MOVED = Explanation(
     "The branch has moved on since you asked.",
     "Look at the new commits, then ask again; the input `branch_moved: continue` goes on "
     "regardless.",
+)
+REPAIRS_SPENT = Explanation(
+    "The pipeline of this merge request has had its {most} tries to be repaired, so Claude was not "
+    "started.",
+    "Look at what the tries changed, then ask with words of your own, such as what to change: that "
+    "is no further try. Or raise the component's input repair_tries.",
+)
+PIPELINE_UNREADABLE = Explanation(
+    "GitLab did not show the pipeline of this merge request ({status}), so there is nothing to "
+    "repair it by.",
+    "The job's token needs to read merge requests, pipelines and jobs; and CI/CD must be on.",
+)
+PIPELINE_MISSING = Explanation(
+    "The commit {commit} of this merge request has no pipeline, so there is nothing to repair.",
+    "Start one and ask again when it has ended.",
+)
+PIPELINE_OF_BEFORE = Explanation(
+    "The latest pipeline of this merge request, {pipeline}, is of an earlier commit than {commit}.",
+    "Start one for this commit and ask again when it has ended.",
+)
+PIPELINE_RUNS = Explanation(
+    "The pipeline {pipeline} of this merge request has not ended.",
+    "Ask again when it has.",
+)
+NOTHING_FAILED = Explanation(
+    "No job failed in the pipeline {pipeline} of this merge request (it is `{status}`), so there "
+    "is nothing to repair.",
+    "If something is missing, say what.",
+)
+NOT_THE_CODE = Explanation(
+    "What failed in the pipeline {pipeline} of this merge request is not the code: GitLab says "
+    "`{reasons}`. No change was made.",
+    "Retry the failed jobs. If they fail so again, whoever looks after the runners and the "
+    "project's CI/CD settings can help.",
 )
 PUSHED_MEANWHILE = Explanation(
     "Somebody pushed to `{branch}` while Claude worked, so nothing was pushed.",
@@ -297,6 +332,7 @@ NO_VERTEX = "Vertex AI cannot be called"
 NO_CLAUDE_AWS = "Claude Platform on AWS cannot be called"
 NO_FOUNDRY = "Microsoft Foundry cannot be called"
 NO_MCP_TOKEN = "the GitLab MCP server has no token of its own (scope read_api)"  # noqa: S105
+NO_MCP_VARIABLE = "the team's MCP server cannot sign in"
 # `expected` of INPUT_INVALID, besides those of `job/inputs.py`,
 MODEL_EXPECTED = "{provider} needs a full model id"
 AWS_REGION_EXPECTED = "this provider needs an AWS region"
@@ -343,6 +379,11 @@ REMARK_MOVED_KEPT = (
 REMARK_TARGET_GONE = "The target branch `{target}` is gone: this was compared with `{default}`."
 REMARK_NO_DIFF = "Claude did not see the merge request's diff: it could not be had."
 REMARK_DIFF_CUT = "Claude did not see all of the merge request's diff: it is too long."
+REMARK_NO_LOGS = (
+    "Claude got no logs and no test reports of the pipeline: more people can read this reply than "
+    "those. Ask in an internal note, or let everybody read them (Settings > CI/CD > General "
+    "pipelines)."
+)
 REMARK_NOT_PUSHED = (
     "Nothing was pushed: whoever may read this project's code would see what was asked internally. "
     "The changes are in the job's artifacts, for Developers: changes.patch. The component's input "
@@ -396,6 +437,7 @@ REMARK_CASE = (
 )
 REMARK_MERGED = "The target branch was merged into this one."
 REMARK_CONTINUE = "Ask Claude here to `continue`, and it goes on from there."
+REMARK_ANSWER = "Answer here with a mention of Claude, and it goes on from there."
 REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.patch."
 
 # The commit and the merge request.

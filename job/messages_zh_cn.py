@@ -63,10 +63,10 @@ INSTALL_FAILED = (
     ("作业日志中有 npm 的输出；如果无法访问 npm registry，请使用自带 claude 命令的镜像。"),
 )
 UNPROTECTED = (
-    "include 允许执行命令，而在这个 Runner 上，这些命令能够读到作业的令牌。",
+    "include 允许执行命令或 MCP 服务器，而在这个 Runner 上，它们能够读到作业的令牌。",
     (
         "请以 root 运行作业（普通 Docker 镜像即是如此），或使用支持 Landlock 或用户命"
-        "名空间的内核，或从 allowed_tools 中去掉这些命令；输入 "
+        "名空间的内核，或从 allowed_tools 中去掉这些命令，并去掉 mcp_config；输入 "
         "`unprotected_commands: true` 表示接受该风险。"
     ),
 )
@@ -129,6 +129,40 @@ FORK = (
 BRANCH_MOVED = (
     "在您提出请求之后，分支上有了新的提交。",
     ("请先查看新的提交，再次提出请求；输入 `branch_moved: continue` 会让作业照常继续。"),
+)
+REPAIRS_SPENT = (
+    "本合并请求的流水线已尝试修复 {most} 次，因此没有启动 Claude。",
+    (
+        "请查看这些尝试所做的修改，然后用您自己的话提出请求，例如说明要改什么：这不再计入次数。"
+        "也可以调高组件的输入 repair_tries。"
+    ),
+)
+PIPELINE_UNREADABLE = (
+    "GitLab 没有显示本合并请求的流水线（{status}），因此没有可供修复的依据。",
+    "作业的令牌须能读取合并请求、流水线和作业；CI/CD 也须已启用。",
+)
+PIPELINE_MISSING = (
+    "本合并请求的提交 {commit} 没有流水线，因此没有需要修复的内容。",
+    "请启动一条流水线，待其结束后再次提出请求。",
+)
+PIPELINE_OF_BEFORE = (
+    "本合并请求最新的流水线 {pipeline} 属于 {commit} 之前的提交。",
+    "请为该提交启动一条流水线，待其结束后再次提出请求。",
+)
+PIPELINE_RUNS = (
+    "本合并请求的流水线 {pipeline} 尚未结束。",
+    "请待其结束后再次提出请求。",
+)
+NOTHING_FAILED = (
+    "本合并请求的流水线 {pipeline} 中没有失败的作业（状态为 `{status}`），因此没有需要修复的内容。",
+    "如果还缺少什么，请说明。",
+)
+NOT_THE_CODE = (
+    (
+        "本合并请求的流水线 {pipeline} 失败的原因不在代码：GitLab 给出的原因是 `{reasons}`。"
+        "没有修改任何内容。"
+    ),
+    "请重试失败的作业。如果仍然如此失败，请联系负责 Runner 和项目 CI/CD 设置的人员。",
 )
 PUSHED_MEANWHILE = (
     "Claude 工作期间有人推送到了 `{branch}`，因此没有推送任何内容。",
@@ -247,6 +281,7 @@ NO_VERTEX = "无法调用 Vertex AI"
 NO_CLAUDE_AWS = "无法调用 Claude Platform on AWS"
 NO_FOUNDRY = "无法调用 Microsoft Foundry"
 NO_MCP_TOKEN = "GitLab MCP 服务器没有自己的令牌（范围 read_api）"  # noqa: S105
+NO_MCP_VARIABLE = "团队的 MCP 服务器无法登录"
 MODEL_EXPECTED = "{provider} 需要完整的模型 ID"
 AWS_REGION_EXPECTED = "该提供商需要一个 AWS 区域"
 LOCATION_EXPECTED = "vertex 需要一个位置，例如 global 或 eu"
@@ -286,6 +321,10 @@ REMARK_MOVED_KEPT = (
 REMARK_TARGET_GONE = "目标分支 `{target}` 已不存在：改为与 `{default}` 比较。"
 REMARK_NO_DIFF = "Claude 没有看到合并请求的差异：无法取得。"
 REMARK_DIFF_CUT = "Claude 没有看到合并请求的全部差异：内容过长。"
+REMARK_NO_LOGS = (
+    "Claude 没有得到流水线的日志和测试报告：能阅读本回复的人多于能阅读它们的人。请在内部备注中"
+    "提问，或允许所有人阅读（Settings > CI/CD > General pipelines）。"
+)
 REMARK_NOT_PUSHED = (
     "没有推送任何内容：否则，能读取本项目代码的人会看到内部提问的内容。修改在作业的"
     "产物中，供 Developer 查看：changes.patch。组件的输入 `confidential_changes: "
@@ -331,6 +370,7 @@ MORE_LEFT = "以及另外 {count} 个"
 REMARK_CASE = "{files} 与其他文件仅大小写不同：在 Windows 和 macOS 上只能保留其中一个。"
 REMARK_MERGED = "已将目标分支合并到本分支。"
 REMARK_CONTINUE = "在此让 Claude `continue`，它会从停下的地方继续。"
+REMARK_ANSWER = "请在此提及 Claude 作答，它会从这里继续。"
 REMARK_PATCH = "截至当时的修改在作业的产物中：changes.patch。"
 
 CHANGES_FOR = "针对 {target} 的修改"

@@ -47,11 +47,16 @@ class Prompt(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The merge request's diff, None if unknown, images, and files to resolve a merge in."""
+    """The merge request's diff, None if unknown, images, and files to resolve a merge in.
+
+    `pipeline` is what failed there, None where nobody asked; `repair`: that is all that was asked.
+    """
 
     diff: bytes | None
     images: Images
     conflicts: Sequence[str] = ()
+    pipeline: Mapping[str, Any] | None = None
+    repair: bool = False
 
 
 def build(
@@ -79,7 +84,11 @@ def build(
     system += told.text
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
     files = dict(told.files)
-    diff, images, conflicts = fetched
+    diff, images, conflicts, pipeline, repair = fetched
+    context = dict(request.context)
+    if pipeline is not None:
+        context["pipeline"] = pipeline
+        parts += [prompts.PIPELINE, prompts.REPAIR] if repair else [prompts.PIPELINE]
     if diff:
         files[DIFF] = diff
         parts.append(prompts.DIFF_IN_FILE.format(file=DIFF))
@@ -96,13 +105,19 @@ def build(
     if images.unread:
         parts.append(prompts.UNREAD_FILES)
         data["unread_files"] = images.unread
-    if len(as_data(request.context)) > _LARGEST_CONTEXT:
-        files[CONTEXT] = as_data(_in_pieces(request.context)).encode()
+    if len(as_data(context)) > _LARGEST_CONTEXT:
+        files[CONTEXT] = as_data(_in_pieces(context)).encode()
         parts.append(prompts.CONTEXT_IN_FILE.format(file=CONTEXT))
     else:
-        data["context"] = request.context
+        data["context"] = context
     parts += [prompts.REQUEST_FOLLOWS, as_data(data)]
     return Prompt(system, "\n\n".join(parts) + "\n", files)
+
+
+def of_skills(found: Mapping[str, str]) -> str:
+    """Return what the system prompt says of the team's skills, each with its description."""
+    lines = (f"- {name}: {description}" for name, description in found.items())
+    return prompts.SKILLS.format(skills="\n".join(lines))
 
 
 def command(request: Request) -> str:

@@ -25,7 +25,7 @@ _LONGEST_TODO, _LONGEST_TOOL = 120, 40  # characters
 
 
 class Thread:
-    """Where a run's reply stands, or will stand."""
+    """Where a run's reply stands, or will stand; `repair`: which try to repair a pipeline it is."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Thread:
         self._noteable = f"{request.kind}s/{request.iid}"
         self._note = 0
         self._others: list[str] | None = None
-        self.taken_by = ""
+        self.taken_by, self.repair = "", 0
 
     def find(self) -> None:
         """Look for the reply; `taken_by` is the pipeline that has already worked on this run."""
@@ -145,6 +145,7 @@ class Thread:
             mark = f"{marks.of_job(self._pipeline, state)}\n{mark}"
             mark = f"{marks.of_push(pushed)}\n{mark}" if pushed else mark
             mark = mark if cost is None else f"{marks.of_cost(cost)}\n\n{mark}"
+            mark = f"{marks.of_repair(self.repair)}\n\n{mark}" if self.repair else mark
         return f"{text}\n\n{marks.of_version()}\n\n{mark}"
 
 

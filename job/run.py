@@ -28,13 +28,16 @@ from job import (
     messages,
     prompt,
     prompts,
+    repair,
     reply,
     request,
     review,
     rights,
+    servers,
     session,
     signin,
     signing,
+    skills,
     sources,
     uploads,
     withheld,
@@ -67,7 +70,7 @@ def main(paths: list[str]) -> int:
         messages.speak(given.language)
         log.step(f"gitlab-claude-trigger {VERSION}")
         secret = [name for name in given.environment if not isinstance(name, inputs.Plain)]
-        secret += [given.token_variable, given.signing_key_variable]
+        secret += [given.token_variable, given.signing_key_variable, *given.mcp_variables]
         log.hide(*masking.held(environment, secret))
         return Job(given, home.settle(environment, given.token_variable, log), log).run()
     except Failure as failure:
@@ -132,7 +135,7 @@ class Job:
         told = self._request, self._inputs, user, self._environment
         context = branch.Context(self._gitlab, *told, self._log, self._audience)
         step = Step(self._claude, self._cancel, context, thread, self._link)
-        text, code = self._outcome(context, step)
+        text, code = self._outcome(context, step, thread)
         artifacts.leave_unsaid(Workspace.around(Path.cwd()), self._log)
         if not step.stands and self._superseded(thread, step.pushed):
             return 0
@@ -152,13 +155,19 @@ class Job:
         self._log.step(messages.SUPERSEDED)
         return True
 
-    def _outcome(self, context: branch.Context, step: Step) -> tuple[str, int]:
+    def _outcome(
+        self, context: branch.Context, step: Step, thread: reply.Thread
+    ) -> tuple[str, int]:
         """Work, and return the last word and the exit code, whatever happened."""
         try:
             token = self._inputs.token_variable
             self._cancel.begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
-            return self._work(context, step), 0
+            found = repair.find(self._request, context)
+            if found and found.number:  # it counts from here on, however it ends
+                thread.repair = found.number
+                thread.update(reply.working(self._link, []))
+            return self._work(context, step, found), 0
         except Failure as error:
             self._cancel.stoppable = False
             failure = error
@@ -168,7 +177,7 @@ class Job:
             self._log.line(traceback.format_exc(), step=type(error).__name__)
         return reply.failed(self._link, failure, step.report), failure.code
 
-    def _work(self, context: branch.Context, step: Step) -> str:
+    def _work(self, context: branch.Context, step: Step, found: repair.Found | None) -> str:
         """Do everything between the first word and the last, which is returned."""
         environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
@@ -186,9 +195,9 @@ class Job:
                 home.clone(workspace.folder, login, environment, self._inputs.token_variable, log)
                 chosen = branch.choose(workspace, context)
             images = uploads.fetch(self._gitlab, self._request, environment)
-            if images.unread:
-                remarks = (*chosen.remarks, quiet(uploads.remark(images.unread)))
-                chosen = chosen._replace(remarks=remarks)
+            unread = [quiet(uploads.remark(images.unread))] if images.unread else []
+            remarks = (*chosen.remarks, *(found.remarks if found else ()), *unread)
+            chosen = chosen._replace(remarks=remarks)
             texts = prompt.build(
                 self._request,
                 project=self._environment.get("CI_PROJECT_PATH", ""),
@@ -196,12 +205,19 @@ class Job:
                 prompt_file=self._inputs.prompt_file,
                 file=workspace.file,
                 nested=workspace.nested_guides(),
-                fetched=prompt.Fetched(chosen.diff, images, chosen.conflicts),
+                fetched=prompt.Fetched(
+                    chosen.diff,
+                    images,
+                    chosen.conflicts,
+                    found.told if found else None,
+                    repair=bool(found and found.number),
+                ),
             )
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
+            run = self._of_the_team(run, workspace, folders)
             workspace.guard()
             signing.check(workspace.commits.try_key, self._inputs, log)
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
@@ -209,6 +225,21 @@ class Job:
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)
+
+    def _of_the_team(self, run: Run, workspace: Workspace, folders: Folders) -> Run:
+        """Lay the default branch's skills and MCP servers where Claude Code reads them."""
+        inputs = self._inputs
+        if inputs.skills:
+            config, allowed = run.home / ".claude", inputs.allowed_tools
+            found = skills.copy(workspace, inputs.skills, config, allowed)
+            with run.system.open("a", encoding="utf-8", errors="replace") as system:
+                system.write(prompt.of_skills(found))
+            run = run._replace(skills=tuple(found))
+        if inputs.mcp_config:
+            text = workspace.file(inputs.mcp_config)
+            team = servers.read(text, inputs, self._environment)
+            run = run._replace(mcp=servers.write(team, folders.claude, run.mcp))
+        return run
 
     def _prepare(
         self,
@@ -223,7 +254,10 @@ class Job:
         home, extra, system = claude / "home", claude / "context", claude / "system-prompt.md"
         home.mkdir()
         extra.mkdir()
-        system.write_text(texts.system, encoding="utf-8", errors="replace")
+        told = texts.system + (
+            prompts.MAY_ASK if self._inputs.resume and self._request.kind else ""
+        )
+        system.write_text(told, encoding="utf-8", errors="replace")
         for name, content in texts.files.items():
             (extra / name).write_bytes(content)
         resume = ""

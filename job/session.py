@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LARGEST = 20_000_000  # bytes of a conversation worth taking up, and of its changes
 _CHANGES = "changes.patch"
+_END = 200  # characters of an answer, in which a question would end
+_ASKS = re.compile(r"[?？][\s*_\"')\]»”]*\Z")  # noqa: RUF001
 _LIMITS = (Reason.MAX_TURNS, Reason.MAX_BUDGET, Reason.TIME_LIMIT)
 
 
@@ -62,7 +64,12 @@ def keep(run: Run, cache: Path, request: Request, result: Result, patch: bytes) 
     if not limited:
         patch = _changes(cache, request.target) if prompt.reads_only(request) else b""
     saved = save(cache, request.target, run.home / ".claude", result.session, patch)
-    return (messages.REMARK_CONTINUE,) if saved and limited else ()
+    if not saved:
+        return ()
+    if limited:
+        return (messages.REMARK_CONTINUE,)
+    asks = result.failure is None and _ASKS.search(result.answer[-_END:])
+    return (messages.REMARK_ANSWER,) if asks else ()
 
 
 def _changes(cache: Path, target: str) -> bytes:

@@ -76,6 +76,7 @@ class Step:
                 kept = (messages.REMARK_PATCH,) if commit else ()
                 self.report = report._replace(remarks=(*remarks, *kept, *beyond))
                 raise result.failure
+            remarks = (*remarks, *beyond)
             report = self.report = report._replace(answer=summary.answer, remarks=remarks)
             if result.structured:
                 seen = review.seen(workspace, head, chosen.diff or b"", request, context)

@@ -46,7 +46,7 @@ class Workspace:
         """Take the clone around `start`; `private` is a folder that Claude cannot reach."""
         self.folder = self.around(start)
         self._directory = _git_directory(self.folder)
-        self._clone = Git(self._directory, self.folder, environment)
+        self.clone = Git(self._directory, self.folder, environment)
         self._own = Git(private / "repository", self.folder, environment)
         self._index, self._private, self._login = private / "index", private, login
         self.commits = Commits(self._own, private, login)
@@ -73,13 +73,13 @@ class Workspace:
         """
         if not self._directory.is_dir():
             raise Failure(Reason.TOOL_MISSING, name=messages.CLONE)
-        keys = self._clone.text("config", "--local", "--no-includes", "--name-only", "--list")
+        keys = self.clone.text("config", "--local", "--no-includes", "--name-only", "--list")
         for key in keys.splitlines():
             if _CREDENTIALS.fullmatch(key):
                 with suppress(GitError):
-                    self._clone.run("config", "--local", "--unset-all", key)
-        self._clone.run("config", "--local", "remote.origin.url", self._login.url)
-        self.head = self._clone.text("rev-parse", "--verify", "HEAD")
+                    self.clone.run("config", "--local", "--unset-all", key)
+        self.clone.run("config", "--local", "remote.origin.url", self._login.url)
+        self.head = self.clone.text("rev-parse", "--verify", "HEAD")
         self.trusted = self.head if ref == default_branch else self.fetch(default_branch)
 
     def fetch(self, branch: str) -> str:
@@ -87,14 +87,14 @@ class Workspace:
 
         Its name is taken as a name, never as an option or a refspec.
         """
-        if not self._clone.knows("check-ref-format", f"refs/heads/{branch}"):
+        if not self.clone.knows("check-ref-format", f"refs/heads/{branch}"):
             raise GitError("not a branch name")  # noqa: TRY003
         self._fetch(f"+refs/heads/{branch}:{_FETCHED}")
-        return self._clone.text("rev-parse", "--verify", _FETCHED)
+        return self.clone.text("rev-parse", "--verify", _FETCHED)
 
     def gone(self, branch: str) -> bool:
         """Tell whether the project has no such branch; raise GitError if it does not say."""
-        listed = self._clone.run(
+        listed = self.clone.run(
             "ls-remote", self._login.url, f"refs/heads/{branch}", login=self._login
         )
         return not listed.strip()
@@ -106,19 +106,19 @@ class Workspace:
         """
         if not re.fullmatch(SHA, commit):
             raise GitError("not a commit")  # noqa: TRY003
-        if not self._clone.knows("cat-file", "-e", f"{commit}^{{commit}}"):
+        if not self.clone.knows("cat-file", "-e", f"{commit}^{{commit}}"):
             self._fetch(f"+{commit}:{_FETCHED}")
         return commit
 
     def _fetch(self, *refspecs: str, depth: int = _DEPTH) -> None:
         shallow = [f"--depth={depth}"] if self._shallow.exists() else []
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", *shallow]
-        self._clone.run("fetch", *options, self._login.url, *refspecs, login=self._login)
+        self.clone.run("fetch", *options, self._login.url, *refspecs, login=self._login)
 
     def first_parent(self, commit: str) -> str:
         """Return the commit that another was made on, or "" if it is not here."""
         try:
-            return self._clone.text("rev-parse", "--verify", "--quiet", f"{commit}^1")
+            return self.clone.text("rev-parse", "--verify", "--quiet", f"{commit}^1")
         except GitError:
             return ""
 
@@ -127,9 +127,9 @@ class Workspace:
 
         Return the paths of those that were put back.
         """
-        self._clone.run("checkout", "--quiet", "--force", "--detach", commit)
+        self.clone.run("checkout", "--quiet", "--force", "--detach", commit)
         self.head = commit
-        ours, theirs = agent_files(self._clone, commit), agent_files(self._clone, target)
+        ours, theirs = agent_files(self.clone, commit), agent_files(self.clone, target)
         for path in [path for path, entry in ours.items() if theirs.get(path) != entry]:
             (self.folder / path).unlink()
             self._restored.add(path)
@@ -137,7 +137,7 @@ class Workspace:
         if back:
             options = ["--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"]
             paths = "\0".join(back).encode("utf-8", "surrogateescape")
-            self._clone.run("restore", *options, f"--source={target}", stdin=paths)
+            self.clone.run("restore", *options, f"--source={target}", stdin=paths)
         self._restored.update(back)
         return sorted(self._restored)
 
@@ -150,12 +150,12 @@ class Workspace:
         if not self.base(target, head):
             raise GitError("no common commit")  # noqa: TRY003
         options = ["--write-tree", "-z", "--name-only", "--no-messages"]
-        told = self._clone.run("merge-tree", *options, head, target, codes=(0, 1))
+        told = self.clone.run("merge-tree", *options, head, target, codes=(0, 1))
         tree, *paths = told.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
         if not paths:
             return head, []
         self._parents = [head, target]
-        return commit_tree(self._clone, tree, "", NOBODY, self._parents), paths
+        return commit_tree(self.clone, tree, "", NOBODY, self._parents), paths
 
     def file(self, path: str) -> str | None:
         """Return a file of the default branch, or None; a link is followed within that branch."""
@@ -163,7 +163,7 @@ class Workspace:
         if "\n" in path:
             return None
         try:
-            told = self._clone.run("cat-file", "--batch", "--follow-symlinks", stdin=asked)
+            told = self.clone.run("cat-file", "--batch", "--follow-symlinks", stdin=asked)
         except GitError:  # it is outside
             return None
         found = re.match(rb"[0-9a-f]+ blob [0-9]+\n", told)
@@ -171,14 +171,14 @@ class Workspace:
 
     def nested_guides(self) -> list[str]:
         """Return the paths of the default branch's CLAUDE.md files below its top."""
-        paths = [path for path in agent_files(self._clone, self.trusted) if path.count("/")]
+        paths = [path for path in agent_files(self.clone, self.trusted) if path.count("/")]
         own = f".claude/{guides.NAME}"
         return [path for path in paths if path.endswith(f"/{guides.NAME}") and path != own]
 
     def compared(self, base: str, head: str) -> bytes:
         """Return the diff of two commits; raise GitError."""
         options = ["--no-ext-diff", "--no-textconv", "--no-color"]
-        return self._clone.run("diff", *options, base, head)
+        return self.clone.run("diff", *options, base, head)
 
     def base(self, target: str, head: str) -> str:
         """Return the last commit that both have; fetch more of a shallow clone until it is found.
@@ -191,7 +191,7 @@ class Workspace:
                     break
                 self._fetch(target, head, depth=depth)
             with suppress(GitError):
-                return self._clone.text("merge-base", target, head)
+                return self.clone.text("merge-base", target, head)
         return ""
 
     def guard(self) -> None:
@@ -199,12 +199,12 @@ class Workspace:
 
         Claude may then change anything in `.git`: no configuration, hook or filter in it is used.
         """
-        kind = self._clone.text("rev-parse", "--show-object-format")
+        kind = self.clone.text("rev-parse", "--show-object-format")
         self._own.run("init", "--quiet", "--template=", f"--object-format={kind}")
         info, objects = self._own.directory / "info", self._own.directory / "objects"
         info.mkdir(exist_ok=True)
         (objects / "info").mkdir(exist_ok=True)
-        borrowed = self.folder / self._clone.text("rev-parse", "--git-path", "objects")
+        borrowed = self.folder / self.clone.text("rev-parse", "--git-path", "objects")
         (objects / "info" / "alternates").write_text(f"{borrowed}\n", encoding="utf-8")
         if self._shallow.exists():
             shutil.copy(self._shallow, self._own.directory / "shallow")

@@ -152,7 +152,8 @@ class _Following:
         text = self._text(progress)
         if marks.has_job(body):
             state = marks.ENDED if progress.over else marks.WORKING
-            text = replies.spoken_for(run.id, self._pipeline, text, state)
+            tried = marks.repair(body)
+            text = replies.spoken_for(run.id, self._pipeline, text, state, tried)
         # A job of ours speaks for itself while it runs, and its answer stays.
         theirs = marks.has_answer(body) or (marks.has_job(body) and not progress.over)
         if body.strip() == text or (theirs and not self._reopened):

@@ -17,6 +17,8 @@ OURS = f"{TRIGGER} -->"  # ends our part of a text that people edit: a merge req
 WORKING, ENDED = "working", "ended"
 
 # Compiled on first need: the front door, which GitLab waits for, needs no more than TRIGGER.
+_COST = r"<!-- gitlab-claude-cost (?P<dollars>[0-9]{1,9})\.(?P<millionths>[0-9]{6}) -->"
+_PUSH = r"(?:<!-- gitlab-claude-pushed [0-9a-f]{40,64} -->\n)?"
 _JOB = r"<!-- gitlab-claude-job pipeline=(?P<pipeline>[0-9]+)(?: state=(?P<state>[a-z]+))? -->"
 
 
@@ -80,12 +82,32 @@ def cost(body: str, pipeline_id: int) -> int | None:
 
     None where it does not say. Only the marks at the end count, as of `pushed`.
     """
-    push = rf"(?:{of_push('[0-9a-f]{40,64}')}\n)?"
-    mark = r"<!-- gitlab-claude-cost ([0-9]{1,9})\.([0-9]{6}) -->"
-    found = re.search(rf"\n\n{mark}\n\n{push}{_JOB}\n[^\n]*\s*\Z", body)
+    found = re.search(rf"\n\n{_COST}\n\n{_PUSH}{_JOB}\n[^\n]*\s*\Z", body)
     if not found or (found["pipeline"], found["state"]) != (str(pipeline_id), ENDED):
         return None
-    return int(found[1] + found[2])
+    return int(found["dollars"] + found["millionths"])
+
+
+def of_repair(number: int) -> str:
+    """Return the mark of a run that is to repair a pipeline: the how manieth in its merge request.
+
+    It stands alone in front of the other marks of a job's reply, which the trigger keeps.
+
+    >>> of_repair(2)
+    '<!-- gitlab-claude-repair 2 -->'
+    """
+    return f"<!-- gitlab-claude-repair {number} -->"
+
+
+def repair(body: str) -> int:
+    """Return the how manieth repair the job behind a reply was, or 0 where it was none.
+
+    Only the marks at the end count: an answer above them may show others.
+    """
+    number = of_repair(0).replace("0", "([0-9]{1,6})")
+    cost = rf"(?:{_COST}\n\n)?"
+    found = re.search(rf"\n\n{number}\n\n{cost}{_PUSH}{_JOB}\n[^\n]*\s*\Z", body)
+    return int(found[1]) if found else 0
 
 
 def of_finding(place: str, said: str, lines: int) -> str:

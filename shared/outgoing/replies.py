@@ -86,13 +86,17 @@ def started(
     return marks.signed("\n\n".join([text, *others, _understood(understood)]), run_id)
 
 
-def spoken_for(run_id: str, pipeline: "Pipeline", text: str, state: str = marks.ENDED) -> str:
+def spoken_for(
+    run_id: str, pipeline: "Pipeline", text: str, state: str = marks.ENDED, repair: int = 0
+) -> str:
     """Return a reply that takes a dead job's place, or is left to one (WORKING).
 
-    The job's mark stays, so that no second pipeline does the work again.
+    The job's mark stays, so that no second pipeline does the work again; `repair`: that of a
+    repair, which counts as one even so.
     """
     mark = marks.of_run(run_id)
-    return text.replace(mark, f"{marks.of_job(pipeline.id, state)}\n{mark}")
+    tried = f"{marks.of_repair(repair)}\n\n" if repair else ""
+    return text.replace(mark, f"{tried}{marks.of_job(pipeline.id, state)}\n{mark}")
 
 
 def moved(

@@ -69,12 +69,22 @@ def reason(result: Result) -> Reason:
 
 def test_nothing_of_the_request_is_an_argument(tmp_path: Path) -> None:
     command = arguments(run(tmp_path, message="--settings={}"), Inputs())
+    assert "Skill" not in ",".join(command)
     assert "--settings={}" not in command
     assert command[command.index("--permission-mode") + 1] == "acceptEdits"
     assert command[command.index("--setting-sources") + 1] == "user"
     assert "--strict-mcp-config" in command
     assert command[command.index("--tools") + 1] == "Read,Edit,Write,Glob,Grep,TodoWrite"
     assert "--allowedTools" not in command
+
+
+def test_skills_bring_their_tool_for_themselves_alone(tmp_path: Path) -> None:
+    command = arguments(run(tmp_path, skills=("greet", "part")), Inputs())
+    assert command[command.index("--tools") + 1].endswith("TodoWrite,Skill")
+    assert command[command.index("--allowedTools") + 1 :] == ["Skill(greet)", "Skill(part)"]
+    settings = json.loads(command[command.index("--settings") + 1])
+    assert settings == dict.fromkeys(settings, True)
+    assert {"disableAllHooks", "disableSkillShellExecution"} <= set(settings)
 
 
 def test_only_named_commands_bring_bash(tmp_path: Path) -> None:

@@ -50,6 +50,21 @@ def test_a_refusal_is_an_error_with_its_status_and_words(gitlab: GitLab) -> None
     assert len(error.value.message) == 500
 
 
+def test_of_a_file_the_end_is_read_in_bounds(gitlab: GitLab) -> None:
+    client = Calls(gitlab).client
+    gitlab.project(7, "group/app").public_jobs = True
+    pipeline = gitlab.pipeline(7, ref="main", sha="a" * 40, user_id=1)
+    job = gitlab.job(pipeline["id"], "test")
+    job["trace"] = "0123456789" * 20_000
+    path = f"jobs/{job['id']}/trace"
+    assert client.end_of(path, 5, 200_000) == (b"56789", False)
+    assert client.end_of(path, 200_000, 200_000)[1]
+    with pytest.raises(GitLabError, match="too long"):
+        client.end_of(path, 5, 99_999)
+    job["trace"] = ""
+    assert client.end_of(path, 5, 10) == (b"", True)
+
+
 def test_no_answer_is_status_0() -> None:
     pauses: list[float] = []
     client = Client("http://127.0.0.1:1/api/v4", "7", "x", pause=pauses.append)

@@ -69,6 +69,27 @@ def result(reason: Reason | None) -> Result:
     return Result("", 1, 0.0, {}, SESSION, failure)
 
 
+@pytest.mark.parametrize(
+    ("answer", "asks"),
+    [
+        ("Which one?", True),
+        ("**Which one do you mean?**\n", True),
+        ('Do you mean "both?"', True),
+        ("要哪一个？", True),
+        ("Why? It was the cache.", False),
+        ("", False),
+    ],
+)
+def test_who_is_asked_something_is_told_how_to_answer(
+    tmp_path: Path, answer: str, asks: bool
+) -> None:
+    ended = result(None)._replace(answer=answer)
+    remarks = session.keep(run(tmp_path), tmp_path / "cache", ASKED, ended, b"")
+    assert remarks == ((messages.REMARK_ANSWER,) if asks else ())
+    nowhere = session.keep(run(tmp_path), tmp_path / "cache", ASKED._replace(kind=""), ended, b"")
+    assert nowhere == ()
+
+
 @pytest.mark.parametrize("reason", [Reason.MAX_TURNS, Reason.MAX_BUDGET, Reason.TIME_LIMIT])
 def test_what_a_limit_ended_is_kept_with_its_changes_and_put_back(
     clone: Clone, tmp_path: Path, reason: Reason

@@ -161,6 +161,13 @@ def test_a_job_that_died_at_work_is_spoken_for(stage: Stage) -> None:
     )  # no second pipeline works on it again
 
 
+def test_a_repair_whose_job_died_stays_a_try(stage: Stage) -> None:
+    repair = marks.of_repair(2)
+    end = f"{JOB.format('working')}\n{marks.of_run(run().id)}"
+    stage.gitlab.replies[0] = f"Claude is at work.\n\n{repair}\n\n{end}"
+    assert marks.repair(stage.moves("failed", "runner_system_failure")) == 2
+
+
 def test_a_pipeline_that_is_not_ours_or_over_costs_no_call(stage: Stage) -> None:
     stage.moves("success")
     stage.gitlab.faults["progress"] = [AssertionError("asked")]

@@ -69,7 +69,7 @@ def test_the_program_knows_every_setting_the_component_hands_over() -> None:
 
 def test_the_defaults_are_the_program_s() -> None:
     inputs, _ = component()
-    others = {"claude_version", "labels", "allowed_tools", "environment"}
+    others = {"claude_version", "labels", "allowed_tools", "environment", "mcp_variables"}
     for name in set(inputs) & set(Inputs._fields) - others:
         assert inputs[name]["default"] == getattr(Inputs(), name), name
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -225,19 +225,21 @@ def test_without_the_cure_the_same_search_finds_everything(
 
 
 @pytest.mark.parametrize(
-    ("accepted", "said"),
+    ("inputs", "said"),
     [
-        ({}, "unprotected_commands: true"),
+        (ALLOWED, "unprotected_commands: true"),
+        ({"mcp_config": "mcp.json"}, "unprotected_commands: true"),
         (
-            {"unprotected_commands": True, "signing_key_variable": "OTHER_SECRET"},
+            ALLOWED | {"unprotected_commands": True, "signing_key_variable": "OTHER_SECRET"},
             "nothing keeps Claude's commands from that key",
         ),
     ],
+    ids=["commands", "servers", "commands and a key"],
 )
 def test_where_nothing_protects_the_job_commands_are_refused(
-    installation: Installation, accepted: dict[str, object], said: str
+    installation: Installation, inputs: dict[str, Any], said: str
 ) -> None:
-    with Scene(installation, TURNS, ALLOWED | accepted) as scene:
+    with Scene(installation, TURNS, inputs) as scene:
         on(NOTHING, scene)
         ended = scene.script(scene.ask("@claude test it"))
         assert ended.code == ExitCode.SETTINGS, plain(ended.log)

@@ -218,4 +218,37 @@ JOB_THREATS = (
             "shared/test_trigger.py::test_who_asked_is_shown_no_address_of_the_runner_project",
         ),
     ),
+    Threat(
+        "J18",
+        "A log or test report of a failed job that gives orders, or holds secrets or what the reply's "
+        "readers may not know",
+        "It is data like all from GitLab, never a variable; escapes, marks and whatever looks like a "
+        "secret go before it is cut; debug logs are not read, nor any where more people read the "
+        "reply than the log; who asks for a repair gets a set number, counted by marks of ours.",
+        (
+            "job/test_repair.py::test_secrets_in_a_log_are_masked",
+            "job/test_repair.py::test_a_debug_log_is_not_told",
+            "job/test_repair.py::test_tries_are_counted_by_our_own_replies",
+            "job/test_repair.py::test_logs_are_read_only_where_the_reply_s_readers_may_read_them",
+            "job/test_traces.py::test_what_looks_like_a_secret_of_another_job_is_masked",
+            "job/test_traces.py::test_a_hostile_log_takes_no_long_time",
+            "job/test_prompt.py::test_a_log_is_data_in_which_nothing_acts",
+            "templates/test_journeys.py::test_a_red_job_is_repaired",
+        ),
+    ),
+    Threat(
+        "J19",
+        "A branch brings skills or MCP servers; those of the team get more than the include names, "
+        "such as the key to the model",
+        "Both are the default branch's, by an input; no hook and no command of a skill runs, its "
+        "tools are those of the include; variables are filled in by the job, by name, and none is "
+        "left to the client.",
+        (
+            "templates/test_journeys.py::test_claude_has_the_skills_and_servers_of_the_default_branch",
+            "job/test_skills.py::test_what_a_branch_holds_is_not_copied",
+            "job/test_skills.py::test_a_tool_that_the_include_does_not_allow_is_refused",
+            "job/test_servers.py::test_no_variable_is_left_for_claude_code_to_fill_in",
+            "job/test_servers.py::test_an_entry_that_could_do_more_is_refused",
+        ),
+    ),
 )

@@ -22,6 +22,19 @@ def test_a_job_s_note_is_known_by_its_pipeline_and_state() -> None:
     assert marks.of_job("3", marks.ENDED) == ENDED
 
 
+@pytest.mark.parametrize("push", ["", f"{marks.of_push('a' * 40)}\n"], ids=["", "pushed"])
+def test_a_repair_is_known_by_the_mark_before_the_others(push: str) -> None:
+    repair = marks.of_repair(2)
+    assert repair == "<!-- gitlab-claude-repair 2 -->"
+    whole = f"Done.\n\n{repair}\n\n{push}{ENDED}\n{OF_RUN}"
+    assert marks.repair(whole) == 2
+    assert marks.pushed(whole) == ("a" * 40 if push else "")
+    paid = f"Done.\n\n{repair}\n\n{marks.of_cost(1.5)}\n\n{push}{ENDED}\n{OF_RUN}"
+    assert (marks.repair(paid), marks.cost(paid, 3)) == (2, 1_500_000)
+    for other in (f"{whole}\n\n{OF_RUN}", f"{repair}\n\nDone.\n\n{ENDED}\n{OF_RUN}", ""):
+        assert marks.repair(other) == 0
+
+
 @pytest.mark.parametrize(
     ("mark", "job", "answer", "pipeline"),
     [

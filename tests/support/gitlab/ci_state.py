@@ -25,6 +25,22 @@ class CiState(Tables):
     # True: a canceled job is `canceling` until its runner has stopped it (17.0 and later)
     cancels_gracefully = False
 
+    def pipeline(
+        self, project_id: int, *, ref: str, sha: str, user_id: int, source: str = "trigger"
+    ) -> Record:
+        """Add a pipeline without jobs; the newest of its branch is its merge request's."""
+        with self.lock:
+            now, made = self.clock(), self.ids("pipelines", project_id)
+            pipeline: Record = {"id": self.number(), "iid": len(made) + 1, "project_id": project_id}
+            pipeline |= {"user_id": user_id, "ref": ref, "sha": sha, "source": source}
+            pipeline |= {"status": "created", "created_at": now, "updated_at": now}
+            pipeline |= {"yaml_errors": None, "jobs": [], "failure_reason": None, "name": None}
+            pipeline |= {"started_at": None, "finished_at": None, "variables": []}
+            pipeline |= {"bridges": [], "suites": []}
+            self.pipelines[pipeline["id"]] = pipeline
+            made.append(pipeline["id"])
+            return pipeline
+
     def job(
         self, pipeline_id: int, name: str, *, stage: str = "test", allow_failure: bool = False
     ) -> Record:
@@ -43,7 +59,7 @@ class CiState(Tables):
                 "created_at": self.clock(),
                 "queued_at": None,
             }
-            job |= {"started_at": None, "finished_at": None}
+            job |= {"started_at": None, "finished_at": None, "trace": ""}
             job |= {"pipeline_id": pipeline_id, "project_id": pipeline["project_id"]}
             self.jobs[job["id"]] = job
             pipeline["jobs"].append(job)

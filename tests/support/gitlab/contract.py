@@ -48,6 +48,7 @@ STATUSES: dict[tuple[str, int], tuple[str | None, str]] = {
         None,
         "quick actions only: Entities::NoteCommands",
     ),
+    (r"GET .*/jobs/\d+/trace", 200): (None, "the file says Job; ci/jobs.rb: text/plain"),
     (r"DELETE .*/(notes|hooks|draft_notes)/\d+", 204): (
         None,
         "the file takes DELETE's default; destroy_conditionally!: 204",

@@ -126,7 +126,7 @@ def project(state: State, record: Project, *, level: int) -> Json:
         "merge_requests_enabled": True,
         "jobs_enabled": record.ci_access != "disabled",
         "builds_access_level": record.ci_access,
-        "public_jobs": True,
+        "public_jobs": record.public_jobs,
         "ci_config_path": "",
         "permissions": {
             "project_access": {"access_level": level, "notification_level": 3} if level else None,

@@ -19,7 +19,12 @@ _RESOURCES = (
     (r"projects/\d+/members/all(/\d+)?", "Member"),
     (r"projects/\d+/events", "Event"),
     (r"projects/\d+/hooks(/\d+/events)?", "Webhook"),
-    (r"projects/\d+/pipelines(/\d+(/jobs|/variables)?)?", "Pipeline"),
+    (
+        r"projects/\d+/pipelines(/\d+(/jobs|/variables|/bridges|/test_report(_summary)?)?)?",
+        "Pipeline",
+    ),
+    (r"projects/\d+/jobs/\d+/trace", "Job"),
+    (r"projects/\d+/repository/commits/\w+", "Commit"),
     (r"projects/\d+/resource_groups/[^/]+", "Resource Group"),
     (r"projects/\d+/uploads/[^/]+/[^/]+", "Markdown Upload"),
     (r"projects/\d+/repository/branches/[^/]+", "Branch"),

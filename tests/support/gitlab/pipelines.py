@@ -4,7 +4,6 @@ lib/api/ci/{triggers,pipelines}.rb answer it.
 # ruff: noqa: EM102, TRY003  (the sentences are GitLab's)
 
 import json
-from typing import Any
 
 from . import ci_entities
 from .ci_state import LIVE, STATUSES
@@ -49,7 +48,7 @@ def trigger(state: State, request: Request) -> Answer:
         raise _failed("Too many pipelines created in the last minute. Try again later.")
     _check_ci(project, variables)
     token["last_used"] = state.clock()
-    pipeline = _create(state, project, user_id=token["owner_id"], ref=ref, sha=commit)
+    pipeline = state.pipeline(project.id, user_id=token["owner_id"], ref=ref, sha=commit)
     pipeline["variables"] = [
         *(
             {"key": key, "value": value, "variable_type": "env_var", "raw": False}
@@ -142,28 +141,8 @@ def _payload(params: Json, project_id: str, variables: Json) -> str:
     return text
 
 
-def _create(state: State, project: Project, **fields: Any) -> Record:
-    now, made = state.clock(), state.ids("pipelines", project.id)
-    pipeline: Record = {
-        "id": state.number(),
-        "iid": len(made) + 1,
-        "project_id": project.id,
-        **fields,
-    }
-    pipeline |= {
-        "status": "created",
-        "source": "trigger",
-        "created_at": now,
-        "updated_at": now,
-        "yaml_errors": None,
-    }
-    pipeline |= {"jobs": [], "failure_reason": None, "started_at": None, "finished_at": None}
-    state.pipelines[pipeline["id"]] = pipeline
-    made.append(pipeline["id"])
-    return pipeline
-
-
-def _pipeline(state: State, request: Request) -> tuple[Project, Record]:
+def pipeline_of(state: State, request: Request) -> tuple[Project, Record]:
+    """The pipeline of a request's path."""
     project = request.project()
     pipeline = state.pipelines.get(request.id("pipeline_id"))
     if pipeline is None or pipeline["project_id"] != project.id:
@@ -210,14 +189,14 @@ def list_pipelines(state: State, request: Request) -> Answer:
 @route("GET", "projects/:id/pipelines/:pipeline_id")
 def show_pipeline(state: State, request: Request) -> Answer:
     """One pipeline."""
-    _, pipeline = _pipeline(state, request)
+    _, pipeline = pipeline_of(state, request)
     return Answer(200, {**ci_entities.pipeline(state, pipeline), "name": pipeline["name"]})
 
 
 @route("GET", "projects/:id/pipelines/:pipeline_id/variables")
 def list_variables(state: State, request: Request) -> Answer:
     """In clear, TRIGGER_PAYLOAD included; for Maintainers and for whoever the pipeline runs as."""
-    project, pipeline = _pipeline(state, request)
+    project, pipeline = pipeline_of(state, request)
     if pipeline["user_id"] != request.user.id:
         request.require(project, MAINTAINER)
     return Answer(200, [dict(variable) for variable in pipeline["variables"]])
@@ -225,9 +204,12 @@ def list_variables(state: State, request: Request) -> Answer:
 
 @route("GET", "projects/:id/pipelines/:pipeline_id/jobs")
 def list_jobs(state: State, request: Request) -> Answer:
-    """The pipeline's jobs, with their failure reasons."""
-    _, pipeline = _pipeline(state, request)
-    page, headers = request.page(pipeline["jobs"])
+    """The pipeline's jobs, with their failure reasons; not its bridges."""
+    _, pipeline = pipeline_of(state, request)
+    scope = str(request.params.get("scope", ""))
+    page, headers = request.page(
+        [job for job in pipeline["jobs"] if job["status"] == scope or not scope]
+    )
     return Answer(200, [ci_entities.job(state, job, pipeline) for job in page], headers)
 
 
@@ -236,7 +218,7 @@ def cancel(state: State, request: Request) -> Answer:
     """200, also where nothing was left to cancel; on a protected ref for those who may push or
     merge there.
     """
-    project, pipeline = _pipeline(state, request)
+    project, pipeline = pipeline_of(state, request)
     request.require(project, max(DEVELOPER, project.protected.get(pipeline["ref"], 0)))
     if pipeline["status"] in LIVE:
         state.cancel_pipeline(pipeline["id"])

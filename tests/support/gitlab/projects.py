@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from . import entities
+from . import ci_entities, entities, reports
 from .records import DEVELOPER, Record
 from .routing import Answer, Request, invalid, no_record, not_found, refused, route
 from .state import State
@@ -171,7 +171,10 @@ def _merge_request(state: State, request: Request) -> Record:
 @route("GET", "projects/:id/merge_requests/:iid")
 def show_merge_request(state: State, request: Request) -> Answer:
     """One merge request."""
-    return Answer(200, entities.merge_request(state, _merge_request(state, request)))
+    record = _merge_request(state, request)
+    found = {**entities.merge_request(state, record), "head_pipeline": None}
+    head = reports.head_pipeline(state, record)
+    return Answer(200, {**found, "head_pipeline": head and ci_entities.pipeline(state, head)})
 
 
 @route("GET", "projects/:id/merge_requests/:iid/diffs")

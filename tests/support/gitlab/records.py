@@ -58,6 +58,7 @@ class Project:
     archived: bool = False
     ci_access: str = "enabled"
     order: str = "unordered"  # of what waits for a resource group
+    public_jobs: bool = True
 
 
 def digest(text: str) -> str:

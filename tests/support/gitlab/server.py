@@ -30,6 +30,7 @@ from . import (  # noqa: F401
     notes,
     pipelines,
     projects,
+    reports,
 )
 from .faults import Fault
 from .records import Clock, Json, Project, Record, User
