@@ -117,6 +117,11 @@ PUSH_RULE = Explanation(
     "A push rule or a hook of the project, its group or this GitLab asks for that. The artifacts "
     "have the changes.",
 )
+PUSH_UNSIGNED = Explanation(
+    "GitLab did not take the push to `{branch}`: the project rejects unsigned commits.",
+    "A maintainer gives the job an SSH key that signs them, with the component's input "
+    "signing_key_variable. The artifacts have the changes.",
+)
 PUSH_PROTECTED = Explanation(
     "GitLab did not take the push to `{branch}`: the branch is protected.",
     "Let the user of the token in {name} push there (Settings > Repository > Protected branches), "

@@ -95,6 +95,10 @@ PUSH_RULE = (
     "GitLab 没有接受对 `{branch}` 的推送：{words}。",
     "这是项目、群组或该 GitLab 的推送规则或钩子的要求。修改已保存在产物中。",
 )
+PUSH_UNSIGNED = (
+    "GitLab 没有接受对 `{branch}` 的推送：项目拒绝未签名的提交。",
+    "请维护者通过组件的输入 signing_key_variable 为作业提供签名用的 SSH 密钥。修改已保存在产物中。",
+)
 PUSH_PROTECTED = (
     "GitLab 没有接受对 `{branch}` 的推送：该分支受保护。",
     (
