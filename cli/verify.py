@@ -309,7 +309,8 @@ def _fits(
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
     named = {provenance.RUN, provenance.ASKED_BY, provenance.NOTE} & told.keys()
-    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author else [])} - named
+    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author.get("id") else [])}
+    lacks -= named
     if named and lacks:  # none of them stands there where it was asked internally
         raise Broken("commit", f"its message lacks {', '.join(sorted(lacks))}")
     thread = _part(flow, "context", place[1].removesuffix("s"))

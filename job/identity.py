@@ -115,8 +115,8 @@ def choose(
             break
     log.line(messages.PROTECTED.format(way=found.way))
     commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
-    if found.spec is None and commands:
-        if not inputs.unprotected_commands:
+    if found.spec is None:
+        if commands and not inputs.unprotected_commands:
             raise Failure(Reason.UNPROTECTED)
         signing.refuse_open(inputs)
     return found

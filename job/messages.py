@@ -311,7 +311,7 @@ KEY_EXPECTED = (
     "image git 2.34 and openssh-client; the job's log has git's words"
 )
 KEY_SHARED = "the input environment names the same variable, so that Claude's commands would see it"
-KEY_OPEN = "on this runner nothing keeps Claude's commands from that key"
+KEY_OPEN = "on this runner nothing keeps Claude from that key"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"
 CLAUDE_COMMAND = "claude command, and the input claude_version is empty"

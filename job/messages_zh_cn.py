@@ -259,7 +259,7 @@ KEY_EXPECTED = (
     "作业日志中有 git 的原话"
 )
 KEY_SHARED = "输入 environment 也列出了该变量，Claude 的命令会看到它"
-KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 的命令读取该密钥"
+KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 读取该密钥"
 CLONE = "项目的克隆（GIT_STRATEGY: none）"
 CLAUDE_COMMAND = "claude 命令，而输入 claude_version 为空"
 

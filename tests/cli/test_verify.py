@@ -267,7 +267,8 @@ def test_the_command_reads_the_installation_s_secrets(stage: Scene) -> None:
     stage.setup()
     assert len(stage.document("GITLAB_SECRETS")["signing_keys"][0]) >= 32
     status, shown = stage.run("verify", "main", "--project", "group/app")
-    assert (status, shown) == (1, "✘ commit: main is no commit's id\n")
+    # The scene's own server may write its log in between.
+    assert (status, "✘ commit: main is no commit's id\n" in shown) == (1, True)
     file = str(stage.folder / "none.json")
     status, shown = stage.run("verify", SHA, "--project", "7", "--statement", file)
     assert (status, "is no statement" in shown) == (1, True)

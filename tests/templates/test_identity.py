@@ -211,7 +211,7 @@ def test_without_the_cure_the_same_search_finds_everything(
         ({}, "unprotected_commands: true"),
         (
             {"unprotected_commands": True, "signing_key_variable": "OTHER_SECRET"},
-            "nothing keeps Claude's commands from that key",
+            "nothing keeps Claude from that key",
         ),
     ],
 )
