@@ -24,9 +24,7 @@ def write(statement: dict[str, Any], key: Path, folder: Path) -> Path:
     """
     payload = json.dumps(statement, indent=1).encode()
     public = _openssl(key, "pkey", "-in", str(key), "-pubout", "-outform", "DER")
-    with (
-        tempfile.TemporaryDirectory() as made
-    ):  # to sign what it reads openssl has to know its size
+    with tempfile.TemporaryDirectory() as made:  # openssl has to know the size of what it signs
         signed = Path(made, "signed")
         signed.write_bytes(encoded(payload))
         given = ("-inkey", str(key), "-rawin", "-in", str(signed))

@@ -265,7 +265,8 @@ def _ran(asked: Asked, pipeline: str, path: str, known: Mapping[str, Any]) -> No
     if known.get("pipeline") != pipeline:
         raise Broken("statement", f"its pipeline is not {pipeline}, which the reply names")
     jobs = asked.api.find(f"{path}/jobs", include_retried="true", per_page=PAGE) if path else None
-    places = [job.get("web_url") for job in jobs or []]
+    url = _PLACE.sub("", str(known.get("note")))  # the project's, as it was then
+    places = [f"{url}/-/jobs/{job.get('id')}" for job in jobs or []]
     if not path.startswith(f"{asked.path}/"):
         places = [""] if path else []
     if 0 < len(places) < PAGE and known.get("job") not in places:
@@ -308,7 +309,8 @@ def _fits(
     if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
         raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
     named = {provenance.RUN, provenance.ASKED_BY, provenance.NOTE} & told.keys()
-    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author else [])} - named
+    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author.get("id") else [])}
+    lacks -= named
     if named and lacks:  # none of them stands there where it was asked internally
         raise Broken("commit", f"its message lacks {', '.join(sorted(lacks))}")
     thread = _part(flow, "context", place[1].removesuffix("s"))

@@ -53,7 +53,10 @@ class Commits:
         return self._signed(index, message, author, parents)
 
     def annotate(self, commit: str, text: str, author: Author) -> None:
-        """Push a note about a commit into the ref NOTES, after those of others; raise GitError."""
+        """Push a note about a commit into the ref NOTES, after those of others; raise GitError.
+
+        It is not signed: the commit would answer for the notes of others, too.
+        """
         index, ref = self._private / "notes-index", provenance.NOTES
         listed = self._git.run("ls-remote", self._login.url, ref, login=self._login)
         before = listed.decode().partition("\t")[0]
@@ -64,8 +67,10 @@ class Commits:
         blob = self._git.run("hash-object", "-w", "--stdin", stdin=text.encode()).decode().strip()
         entry = f"100644,{blob},{provenance.note_path(commit)}"
         self._git.run("update-index", "--add", "--cacheinfo", entry, index=index)
+        tree = self._git.run("write-tree", index=index).decode().strip()
         parents = [before] if before else []
-        self._push(self._signed(index, f"Account for {commit}\n", author, parents), ref, before)
+        made = commit_tree(self._git, tree, f"Account for {commit}\n", author, parents)
+        self._push(made, ref, before)
 
     def try_key(self) -> None:
         """Sign a commit that nobody gets; raise GitError with git's words."""

@@ -44,6 +44,7 @@ class Reason(Enum):
     PIPELINE_UNREADABLE = ExitCode.GITLAB, messages.PIPELINE_UNREADABLE
     PUSH_REJECTED = ExitCode.GITLAB, messages.PUSH_REJECTED
     PUSH_RULE = ExitCode.GITLAB, messages.PUSH_RULE
+    PUSH_UNSIGNED = ExitCode.GITLAB, messages.PUSH_UNSIGNED
     PUSH_PROTECTED = ExitCode.GITLAB, messages.PUSH_PROTECTED
     PUSH_SECRET = ExitCode.GITLAB, messages.PUSH_SECRET
     PUSH_SIZE = ExitCode.GITLAB, messages.PUSH_SIZE

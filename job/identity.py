@@ -118,8 +118,8 @@ def choose(
     log.line(messages.PROTECTED.format(way=found.way))
     # A server of the team's may be a program that the repository holds.
     starts = any(tool.startswith("Bash(") for tool in inputs.allowed_tools) or inputs.mcp_config
-    if found.spec is None and starts:
-        if not inputs.unprotected_commands:
+    if found.spec is None:
+        if starts and not inputs.unprotected_commands:
             raise Failure(Reason.UNPROTECTED)
         signing.refuse_open(inputs)
     return found

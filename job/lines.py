@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 NEW, OLD = "new", "old"
 _HUNK = re.compile(r"@@ -([0-9]+)(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")
+# What GitLab's parser skips at a diff's top and, as it forgets where it is, below an unchanged line
+# as well, and does not count: `filename?` in its lib/gitlab/diff/parser.rb.
+_NAMES = (
+    "--- /dev/null", "+++ /dev/null", "--- a", "+++ b", "+++ a", "--- /tmp/diffy", "+++ /tmp/diffy",
+)  # fmt: skip
 _LONGEST_PATH = 1000  # characters: GitLab's schema of a position
 _LONGEST_RANGE = (
     100  # lines: https://docs.gitlab.com/user/project/merge_requests/reviews/suggestions/
@@ -24,7 +29,8 @@ _LONGEST_RANGE = (
 class Line(NamedTuple):
     """One line of a diff: its numbers, None on a side that lacks it, and where both sides are.
 
-    The latter two make its code; of an added line `at_old` is the old side's next line.
+    The latter two make its code; of an added line `at_old` is the old side's next line. All are as
+    GitLab counts.
     """
 
     old: int | None
@@ -44,8 +50,9 @@ class Line(NamedTuple):
 class Diff(NamedTuple):
     """A changed file as GitLab compares it; without `lines` nothing in it can be named.
 
-    `gaps` says from which line of the new side on old and new numbers differ by how much. `why`
-    tells why it has no lines, or is "".
+    `gaps` says from which line of the new side on old and new numbers differ by how much; the last
+    one is `lost` where GitLab has not counted all lines above it. `why` tells why it has no lines,
+    or is "".
     """
 
     old_path: str
@@ -54,6 +61,7 @@ class Diff(NamedTuple):
     gaps: Sequence[tuple[int, int]]
     folded: bool
     why: str = ""
+    lost: bool = False
 
 
 def read(entry: Mapping[str, Any]) -> Diff:
@@ -63,20 +71,22 @@ def read(entry: Mapping[str, Any]) -> Diff:
     """
     text = str(entry.get("diff") or "")
     new_path = str(entry.get("new_path") or "")
-    lines, gaps = _hunks(text)
+    lines, gaps, lost = _hunks(text)
     why = ""
     if entry.get("too_large") or entry.get("collapsed"):
         why = "large"
     elif not lines:
         why = "binary" if text.startswith("Binary files ") else "unchanged"
     folded = not (entry.get("new_file") or entry.get("deleted_file"))
-    return Diff(str(entry.get("old_path") or new_path), new_path, lines, gaps, folded, why)
+    return Diff(str(entry.get("old_path") or new_path), new_path, lines, gaps, folded, why, lost)
 
 
-def _hunks(text: str) -> tuple[dict[tuple[str, int], Line], list[tuple[int, int]]]:
+def _hunks(text: str) -> tuple[dict[tuple[str, int], Line], list[tuple[int, int]], bool]:
+    """Return lines by their true numbers, the gaps, and whether GitLab loses count in the end."""
     lines: dict[tuple[str, int], Line] = {}
     gaps = [(0, 0)]
-    old = new = left_old = left_new = 0
+    old = new = left_old = left_new = lost_old = lost_new = 0
+    unchanged = False
     for raw in text.split("\n"):
         sign, content = raw[:1], raw[1:]
         if left_old <= 0 and left_new <= 0:
@@ -84,20 +94,25 @@ def _hunks(text: str) -> tuple[dict[tuple[str, int], Line], list[tuple[int, int]
             if found:
                 old, left_old = int(found[1]), int(found[2] or 1)
                 new, left_new = int(found[3]), int(found[4] or 1)
+                lost_old, lost_new, unchanged = 0, 0, False
             continue
-        if sign == "+":
-            lines[NEW, new] = Line(None, new, old, new, content)
-            new, left_new = new + 1, left_new - 1
+        at_old, at_new = old - lost_old, new - lost_new
+        if unchanged and raw.startswith(_NAMES):  # GitLab takes it for a file's name
+            lost_old, lost_new = lost_old + (sign == "-"), lost_new + (sign == "+")
+        elif sign == "+":
+            lines[NEW, new] = Line(None, at_new, at_old, at_new, content)
         elif sign == "-":
-            lines[OLD, old] = Line(old, None, old, new, content)
-            old, left_old = old + 1, left_old - 1
+            lines[OLD, old] = Line(at_old, None, at_old, at_new, content)
         elif sign != "\\":  # No newline at end of file
-            line = Line(old, new, old, new, content)
+            line = Line(at_old, at_new, at_old, at_new, content)
             lines[OLD, old] = lines[NEW, new] = line
-            old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
+        unchanged = sign not in ("+", "-", "\\") or (unchanged and raw.startswith(_NAMES))
+        is_old, is_new = sign not in ("+", "\\"), sign not in ("-", "\\")
+        old, left_old = old + is_old, left_old - is_old
+        new, left_new = new + is_new, left_new - is_new
         if left_old <= 0 and left_new <= 0:
             gaps.append((new, old - new))
-    return lines, gaps
+    return lines, gaps, bool(lost_old or lost_new)
 
 
 def find(diff: Diff, side: str, number: int, text: Sequence[str] | None) -> Line | None:
@@ -110,9 +125,11 @@ def find(diff: Diff, side: str, number: int, text: Sequence[str] | None) -> Line
     if known or not diff.lines or not diff.folded or not text or number < 1:
         return known
     shift = 0
-    for begin, each in diff.gaps:
+    for at, (begin, each) in enumerate(diff.gaps, 1):
         if number >= begin + (each if side == OLD else 0):
             shift = each
+            if diff.lost and at == len(diff.gaps):
+                return None
     new = number - shift if side == OLD else number
     if not 1 <= new <= len(text) or (NEW, new) in diff.lines or (OLD, new + shift) in diff.lines:
         return None

@@ -118,6 +118,11 @@ PUSH_RULE = Explanation(
     "A push rule or a hook of the project, its group or this GitLab asks for that. The artifacts "
     "have the changes.",
 )
+PUSH_UNSIGNED = Explanation(
+    "GitLab did not take the push to `{branch}`: the project rejects unsigned commits.",
+    "A maintainer gives the job an SSH key that signs them, with the component's input "
+    "signing_key_variable. The artifacts have the changes.",
+)
 PUSH_PROTECTED = Explanation(
     "GitLab did not take the push to `{branch}`: the branch is protected.",
     "Let the user of the token in {name} push there (Settings > Repository > Protected branches), "
@@ -342,7 +347,7 @@ KEY_EXPECTED = (
     "image git 2.34 and openssh-client; the job's log has git's words"
 )
 KEY_SHARED = "the input environment names the same variable, so that Claude's commands would see it"
-KEY_OPEN = "on this runner nothing keeps Claude's commands from that key"
+KEY_OPEN = "on this runner nothing keeps Claude from that key"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"
 CLAUDE_COMMAND = "claude command, and the input claude_version is empty"

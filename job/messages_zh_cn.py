@@ -95,6 +95,10 @@ PUSH_RULE = (
     "GitLab 没有接受对 `{branch}` 的推送：{words}。",
     "这是项目、群组或该 GitLab 的推送规则或钩子的要求。修改已保存在产物中。",
 )
+PUSH_UNSIGNED = (
+    "GitLab 没有接受对 `{branch}` 的推送：项目拒绝未签名的提交。",
+    "请维护者通过组件的输入 signing_key_variable 为作业提供签名用的 SSH 密钥。修改已保存在产物中。",
+)
 PUSH_PROTECTED = (
     "GitLab 没有接受对 `{branch}` 的推送：该分支受保护。",
     (
@@ -290,7 +294,7 @@ KEY_EXPECTED = (
     "作业日志中有 git 的原话"
 )
 KEY_SHARED = "输入 environment 也列出了该变量，Claude 的命令会看到它"
-KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 的命令读取该密钥"
+KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 读取该密钥"
 CLONE = "项目的克隆（GIT_STRATEGY: none）"
 CLAUDE_COMMAND = "claude 命令，而输入 claude_version 为空"
 

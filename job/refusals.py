@@ -25,6 +25,7 @@ _BROKEN, _OVERLOADED = 500, 529
 _PUSH = (
     (r"stale info|fetch first|non-fast-forward", Reason.PUSHED_MEANWHILE),
     (r"does not follow the pattern|forbidden pattern|prohibited by", Reason.PUSH_RULE),
+    (r"commit must be signed", Reason.PUSH_UNSIGNED),
     (r"maintenance mode|read-only|archived", Reason.PUSH_READ_ONLY),
     (r"secrets? detected|secret push protection", Reason.PUSH_SECRET),
     (r"protected branch", Reason.PUSH_PROTECTED),

@@ -80,6 +80,7 @@ class Review:
         self._path = f"merge_requests/{seen.iid}"
         self._diffs: list[Diff] = []
         self._rest: list[Finding] = []
+        self._changed = ""  # files, as GitLab counts them: `1000+` where it shows no more
         self._told = self._resolved = self._posted = 0
         self._texts: dict[str, Sequence[str] | None] = {}
 
@@ -125,6 +126,7 @@ class Review:
     def _refs(self) -> Mapping[str, Any]:
         """Return what GitLab compares, or nothing if that is not what Claude looked at."""
         found = self._gitlab.get(self._path)
+        self._changed = str(found.get("changes_count"))
         refs = found.get("diff_refs") or {}
         same = found.get("state") == "opened" and refs.get("head_sha") == self._seen.head
         return refs if same and all(refs.get(f"{name}_sha") for name in ("base", "start")) else {}
@@ -243,8 +245,9 @@ class Review:
         if self._diffs:
             out = self._left_out()
             seen = len(self._diffs) - len(out)
+            every = self._changed if self._changed.endswith("+") else len(self._diffs)
             looked = messages.REVIEW_LOOKED.format(
-                count=seen, all=len(self._diffs), commit=self._seen.head[:8]
+                count=seen, all=every, commit=self._seen.head[:8]
             )
             parts.append(looked if not out else f"{looked} {_not_looked(out)}")
         return "\n\n".join(parts)
@@ -253,6 +256,7 @@ class Review:
 def _replaced(finding: Finding, span: Sequence[Line]) -> list[str] | None:
     """Return the lines that a suggestion would replace, or None where it could not."""
     whole = finding.side == lines.NEW and len(span) == finding.line - finding.first + 1
+    whole = whole and span[-1].new == finding.line  # else GitLab would replace other lines
     return [line.text for line in span] if whole else None
 
 

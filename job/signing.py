@@ -56,7 +56,7 @@ def key(inputs: Inputs, environment: Mapping[str, str], log: Log) -> str:
 
 
 def refuse_open(inputs: Inputs) -> None:
-    """Raise Failure where commands would run beside a key that nothing keeps from them."""
+    """Raise Failure where Claude would run beside a key that nothing keeps from it."""
     if inputs.signing_key_variable:
         raise _unusable(messages.KEY_OPEN)
 

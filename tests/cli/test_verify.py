@@ -65,7 +65,7 @@ class GitLab:
             "/p/issues/5/notes": [asked, {"id": 10, "author": {"id": BOT}, "body": reply}],
             "/p/issues/5/notes/9": asked,
             "/p/pipelines/7": {"id": 7, "source": "trigger"},
-            "/p/pipelines/7/jobs": [{"web_url": f"{AT}/-/jobs/{number}"} for number in (70, 75)],
+            "/p/pipelines/7/jobs": [{"id": 70}, {"id": 75}],
             "/p/pipelines/7/variables": [{"key": "TRIGGER_PAYLOAD", "value": payload}],
         }
 
@@ -267,7 +267,8 @@ def test_the_command_reads_the_installation_s_secrets(stage: Scene) -> None:
     stage.setup()
     assert len(stage.document("GITLAB_SECRETS")["signing_keys"][0]) >= 32
     status, shown = stage.run("verify", "main", "--project", "group/app")
-    assert (status, shown) == (1, "✘ commit: main is no commit's id\n")
+    # The scene's own server may write its log in between.
+    assert (status, "✘ commit: main is no commit's id\n" in shown) == (1, True)
     file = str(stage.folder / "none.json")
     status, shown = stage.run("verify", SHA, "--project", "7", "--statement", file)
     assert (status, "is no statement" in shown) == (1, True)
@@ -469,7 +470,7 @@ def test_the_git_note_of_another_commit_is_refused() -> None:
 
 def test_a_job_of_another_pipeline_is_not_the_statement_s() -> None:
     gitlab = GitLab()
-    gitlab.answers["/p/pipelines/7/jobs"] = [{"web_url": f"{AT}/-/jobs/71"}]
+    gitlab.answers["/p/pipelines/7/jobs"] = [{"id": 71}]
     assert "✘ statement: its job is none of pipeline 7" in check(gitlab, gitlab.statement)[1]
     del gitlab.answers["/p/pipelines/7/jobs"]
     assert check(gitlab, gitlab.statement)[0] == 0

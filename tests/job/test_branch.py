@@ -586,16 +586,16 @@ def test_notes_of_two_jobs_at_once_are_both_kept(
 ) -> None:
     case = Case(clone, NOTED, kind="issue", iid=5)
     commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
-    signed, at = case.workspace.commits._signed, clone.gitlab.repository(PROJECT)
+    push, at = case.workspace.commits._push, clone.gitlab.repository(PROJECT)
     others = iter(["one", "another"])
 
-    def meanwhile(*given: Any) -> str:
+    def meanwhile(*given: Any) -> None:
         for text in [next(others, "")]:
             if text:
                 clone.gitlab.git(at, "notes", "--ref=claude", "append", "-m", text, clone.main)
-        return signed(*given)
+        push(*given)
 
-    monkeypatch.setattr(case.workspace.commits, "_signed", meanwhile)
+    monkeypatch.setattr(case.workspace.commits, "_push", meanwhile)
     publish.annotate(case.workspace, commit, "told", case.context)
     assert noted(clone, commit) == "told"
     assert noted(clone, clone.main) == "one\n\nanother"

@@ -3,7 +3,7 @@
 import pytest
 
 from job import lines
-from tests.support.gitlab import diffs
+from tests.support.gitlab import diffs, positions
 
 OLD_TEXT = "".join(f"line {number}\n" for number in range(1, 31))
 NEW_TEXT = OLD_TEXT.replace("line 10\n", "line ten\nand more\n")
@@ -92,3 +92,33 @@ def test_carriage_returns_and_a_missing_end_belong_to_the_lines() -> None:
 def test_a_path_that_is_too_long_for_gitlab_has_no_position() -> None:
     diff = lines.read(diffs.change("a" * 1001, None, "x\n"))
     assert lines.position(diff, [diff.lines["new", 1]], REFS) is None
+
+
+def test_lines_that_gitlab_takes_for_a_file_s_name_are_not_counted_as_it_does_not() -> None:
+    old = "select 1;\n-- a comment\nselect 2;\nselect 3;\n"
+    new = "select 1;\nselect 2;\n++ b;\nselect 3;\nselect 4;\n"
+    file = diffs.change("a.sql", old, new)
+    diff = lines.read(file)
+    named = {}
+    for side, number in [
+        (lines.NEW, 2),
+        (lines.OLD, 3),
+        (lines.NEW, 3),
+        (lines.NEW, 4),
+        (lines.NEW, 5),
+    ]:
+        (line,) = lines.between(diff, side, number, number, None) or (None,)
+        named[side, number] = line and (line.old, line.new)
+        if line:
+            position = lines.position(diff, [line], REFS)
+            assert position
+            found = positions.line_code({"diffs": [file]}, REFS, position)
+            assert found == lines.code(diff, line)
+    # GitLab counts select 2 as the second line of the old side; of the new one it skips "++ b;".
+    assert named == {
+        (lines.NEW, 2): (2, 2),
+        (lines.OLD, 3): (2, 2),
+        (lines.NEW, 3): None,
+        (lines.NEW, 4): (3, 3),
+        (lines.NEW, 5): (None, 4),
+    }

@@ -178,3 +178,15 @@ def test_a_stranger_cannot_pass_for_ours(reviewed: Reviewed) -> None:
     ours["author_id"] = ADA
     assert "lines of the merge request: 1." in reviewed.review([finding("a.py", 10)])
     assert TOKEN not in ours["body"]
+
+
+def test_where_gitlab_counts_otherwise_a_suggestion_is_shown_as_code() -> None:
+    old, new = "a\nb\n", "a\n++ b;\nb\nc\n"
+    with GitLab() as gitlab:
+        scene = Reviewed(gitlab)
+        scene.push([diffs.change("a.c", old, new)], {"a.c": new})
+        scene.review([finding("a.c", 4, suggestion="d")])
+        (note,) = scene.notes()
+        assert note["position"]["new_line"] == 3  # GitLab shows the line there
+        assert "```\nd\n```" in note["body"]  # and would replace its own third line
+        assert "suggestion" not in note["body"]

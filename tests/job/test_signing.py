@@ -103,7 +103,7 @@ def test_claude_s_commands_are_not_given_the_key() -> None:
     shared = INPUTS._replace(environment=("NODE_ENV", NAME))
     with pytest.raises(Failure, match="the input environment names the same variable"):
         signing.key(shared, {NAME: "x"}, LOG)
-    with pytest.raises(Failure, match="nothing keeps Claude's commands from that key"):
+    with pytest.raises(Failure, match="nothing keeps Claude from that key"):
         signing.refuse_open(INPUTS)
     signing.refuse_open(Inputs())
 

@@ -102,3 +102,24 @@ def test_nothing_is_told_twice_over_ten_pushes(reviewed: Reviewed, seed: int) ->
         reviewed.push([file], {"app.py": new})
         reviewed.review(problems(number, text, chance))
     assert len(reviewed.notes()) == 8
+
+
+def test_of_three_thousand_files_nothing_is_lost_or_told_twice(reviewed: Reviewed) -> None:
+    chance = random.Random(3_000)  # noqa: S311
+    files = [made(chance, number) for number in range(3_000)]
+    texts = {file["new_path"]: text for file, text in files}
+    found = [
+        finding(file["new_path"], 1, side="old" if file["deleted_file"] else "new", text=f"At {n}.")
+        for n, (file, _) in enumerate(files)
+        if file["diff"].startswith("@@") and n % 60 == 59
+    ]
+    for push in range(3):
+        at = chance.randrange(3_000)
+        files[at] = made(chance, at)
+        texts[files[at][0]["new_path"]] = files[at][1]
+        reviewed.push([file for file, _ in files], texts)
+        said = reviewed.review(found)
+        assert "of 1000+ changed files" in said  # GitLab shows no more
+        told = [note["body"] for note in reviewed.notes()]
+        assert len(told) == len(set(told)) > 10, push
+        assert [each["text"] for each in found if each["text"] not in "".join([*told, said])] == []

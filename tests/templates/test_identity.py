@@ -231,7 +231,7 @@ def test_without_the_cure_the_same_search_finds_everything(
         ({"mcp_config": "mcp.json"}, "unprotected_commands: true"),
         (
             ALLOWED | {"unprotected_commands": True, "signing_key_variable": "OTHER_SECRET"},
-            "nothing keeps Claude's commands from that key",
+            "nothing keeps Claude from that key",
         ),
     ],
     ids=["commands", "servers", "commands and a key"],

@@ -56,8 +56,8 @@ def test_a_commit_leads_back_to_who_asked(installation: Installation, tmp_path: 
         allowed = tmp_path / "allowed"
         allowed.write_text(f"* {public}")
         known = ("-c", f"gpg.ssh.allowedSignersFile={allowed}")
-        for signed in (sha, "refs/notes/claude"):
-            assert scene.git(*known, "show", "-s", "--format=%G?", signed) == "G"
+        for signed, says in ((sha, "G"), ("refs/notes/claude", "N")):
+            assert scene.git(*known, "show", "-s", "--format=%G?", signed) == says
         assert not any(line in scene.everything_said(ended) for line in private.splitlines()[1:-1])
         note = scene.git("notes", "--ref=claude", "show", sha)
         assert note == ended.artifacts["statement.json"].strip()

@@ -54,9 +54,16 @@ def commands() -> list[str]:
     return [command.removesuffix(" *") for command in re.findall(r"Bash\(([^()]*)\)", TOOLS)]
 
 
-def ran(folder: Path, asked: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+def ran(
+    folder: Path,
+    asked: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    allowed: str = TOOLS,
+    names: str = NAMES,
+) -> dict[str, str]:
     """Let Claude run these commands with the recipes' inputs; return what the reply would tell."""
-    inputs: Inputs = parse(f"allowed_tools={TOOLS}\nenvironment={NAMES}\n")
+    inputs: Inputs = parse(f"allowed_tools={allowed}\nenvironment={names}\n")
     turn = [use("Bash", command=command, description="d") for command in asked]
     with Model([turn, [say("Done.")]]) as model:
         home, work = folder / "home", folder / "work"
@@ -106,6 +113,16 @@ def test_where_the_tool_is_the_tests_run(tmp_path: Path) -> None:
     }
     told = ran(tmp_path, asked, {"PATH": path, **homes})
     assert told == {each: RUN[each] for each in asked}, json.dumps(told)
+
+
+def test_the_page_s_variables_are_the_time_that_a_command_has(tmp_path: Path) -> None:
+    (names,) = re.findall(r'environment: "(BASH.*)"', PAGE)
+    (given,) = re.findall(r"variables: \{(BASH.*)\}", PAGE)
+    limits = {each.partition(":")[0]: "500" for each in given.split(", ")}
+    assert {f"{name}:plain" for name in limits} == set(names.split(", "))
+    environment = {"PATH": f"{tooling.tools().path}:{os.environ['PATH']}", **limits}
+    told = ran(tmp_path, ["sleep 9"], environment, allowed="Bash(sleep *)", names=names)
+    assert told == {"sleep 9": "exit 143"}
 
 
 def test_each_line_is_an_input_that_the_job_takes() -> None:

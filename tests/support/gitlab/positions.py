@@ -13,7 +13,8 @@ from typing import Any
 
 from .records import Json, Record
 
-_HEADERS = ("--- /dev/null", "+++ /dev/null", "--- a", "+++ b", "--- /tmp/diffy", "+++ /tmp/diffy")
+_HEADERS = tuple(f"--- {name}" for name in ("/dev/null", "a", "/tmp/diffy"))  # noqa: S108
+_HEADERS += tuple(f"+++ {name}" for name in ("/dev/null", "a", "b", "/tmp/diffy"))  # noqa: S108
 _SHAS, _PATHS = ("base_sha", "start_sha", "head_sha"), ("old_path", "new_path")
 _ENDS = {"line_code", "type"}  # with the numbers the schema refuses what Grape makes of them
 
@@ -35,11 +36,12 @@ def parse(text: str) -> list[_Line]:
     """GitLab's lines of a diff, hunks' headers among them."""
     found: list[_Line] = []
     old = new = 1
+    kind: str | None = None
     for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
-        if line.startswith(_HEADERS):
+        if line.startswith(_HEADERS) and kind is None:  # at the top, or below an unchanged line
             continue
         if head := re.match(r"@@ -(\d+).*?\+(\d+)", line):
-            old, new = int(head[1]), int(head[2])
+            kind, old, new = "match", int(head[1]), int(head[2])
             if (old, new) > (1, 1):
                 found.append(_Line("match", old, new))
             continue

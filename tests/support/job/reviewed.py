@@ -81,15 +81,21 @@ def mutated(chance: random.Random, lines: list[str]) -> list[str]:
     changed = list(lines)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(changed) + 1)
-        fresh = [f"fresh {chance.randrange(10**9)}" for _ in range(chance.randint(0, 3))]
+        fresh = [f"{begun(chance)}fresh {chance.random()}" for _ in range(chance.randint(0, 3))]
         changed[at : at + chance.randint(0, 2)] = fresh
     return changed
+
+
+def begun(chance: random.Random) -> str:
+    """What a line begins with: seldom what a diff makes look like a file's name or a hunk."""
+    odd = ("-- a", "-- ", "++ b", "++ a", "@@ -1 +1 @@", "\\ No", "\f", "\u2028", "\t", " ")
+    return chance.choice(odd) if chance.random() < 0.15 else ""
 
 
 def made(chance: random.Random, number: int) -> tuple[Record, str]:
     """One changed file by rule, and its new text: a move, CRLF, without an end, new, gone, …"""
     path, end = f"src/{number:04}.py", chance.choice(["\n", "\r\n"])
-    old = [f"line {each} of {number}" for each in range(1, chance.randint(2, 80))]
+    old = [f"{begun(chance)}line {each} of {number}" for each in range(1, chance.randint(2, 80))]
     before, after = (
         end.join(lines) + (end if lines and chance.random() < 0.8 else "")
         for lines in (old, mutated(chance, old))
