@@ -56,6 +56,8 @@ def receive(  # noqa: PLR0913  one argument per port
             log("WARNING", {"outcome": str(reason.outcome), "reason": str(reason)})
         return _answer(reason)
     try:
+        if not mention.may_occur(verified.body, settings.prefilter):
+            return _answer(Reason.NO_MENTION)
         asked = _detect(verified, settings, log)
     except Stop as error:
         return _answer(error.reason)
@@ -87,8 +89,6 @@ def _verify(
 def _detect(
     verified: delivery.VerifiedDelivery, settings: "Settings", log: "Log"
 ) -> "RunRequest | TrackRequest":
-    if not mention.may_occur(verified.body, settings.prefilter):
-        raise Stop(Reason.NO_MENTION)
     # What one delivery of a hundred needs is no part of a cold start.
     from shared.incoming import payloads  # noqa: PLC0415
     from shared.log_fields import severity  # noqa: PLC0415

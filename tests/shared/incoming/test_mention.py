@@ -214,6 +214,14 @@ def test_in_a_note_only_a_mention_counts() -> None:
     assert may_occur(b'{"object_kind":"issue","labels":[{"title":"claude"}]}', marks)
 
 
+def test_only_what_a_run_of_ours_has_lets_a_pipeline_s_event_through() -> None:
+    marks = ("@claude", '"claude"', "ai_flow")
+    begun = b'{"object_kind":"pipeline","object_attributes":{"variables":['
+    assert may_occur(begun + b'{"key":"AI_FLOW_ID","value":"5f3a"}]}}', marks)
+    assert may_occur(begun + rb'{"key":"TRIGGER_PAYLOAD","value":"{\"ai_flow\":{}}"}]}}', marks)
+    assert not may_occur(begun + b']},"commit":{"title":"@claude"},"user":"claude"}', marks)
+
+
 def test_every_character_may_be_spelled_as_an_escape() -> None:
     assert may_occur(json.dumps("\uffff").encode(), ("\uffff",))
     assert not may_occur(b'"\\u0041"', ("\U0001f916",))
