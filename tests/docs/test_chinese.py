@@ -20,6 +20,7 @@ LISTED = (
     "vertex.md",
     "claude-api.md",
     "settings.md",
+    "runner-project.md",
     "why-nothing-happened.md",
 )
 COMMENT = re.compile(r"(?:^|(?<=\s))#(?=\s).*$", re.MULTILINE)
