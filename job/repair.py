@@ -8,6 +8,7 @@ said without Claude.
 from __future__ import annotations
 
 import re
+import string
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,15 +66,17 @@ _REPAIR = re.compile(
     rf"|(?:make|get|turn)(?: (?:{_SMALL}))? (?:{_PIPELINE}) (?:green|pass|work)"
     r"|请?(?:修复|修好|修)(?:一下)?(?:这个|失败的)*(?:流水线|管道|构建|作业)"
     r"|パイプラインを?(?:修正|直)して(?:ください)?"
-    r")(?: again)?(?:,? (?:please|now|bitte|thanks|thank you))*"
+    r")(?: again)?(?:,? (?:please|now|bitte|thanks|thank you))*",
+    re.IGNORECASE,
 )
-_END = re.compile(r"\W+\Z")
+_LONGEST_ASK = 200  # characters
+_END = string.punctuation + " \u3002\uff01\uff1f"
 # Where one of these words stands, what failed is worth knowing, whatever is asked.
 _ABOUT = re.compile(
-    rf"\bpipelines?\b|\bci(?:/cd)?\b|\b(?:{_RED}) (?:builds?|jobs?|tests?|checks?)\b"
+    rf"\bCI(?:/CD)?\b|(?i:\bpipelines?\b|\b(?:{_RED}) (?:builds?|jobs?|tests?|checks?)\b"
     r"|\b(?:builds?|jobs?|tests?|checks?) (?:(?:is|are|has|have|do(?:es)?|did) )?"
     r"(?:fail|red\b|broken)"
-    r"|流水线|パイプライン|파이프라인|пайплайн|конвейер"
+    r"|流水线|パイプライン|파이프라인|пайплайн|конвейер)"
 )
 
 
@@ -90,7 +93,9 @@ def asked(request: Request) -> bool:
 
     One that says how in words of its own is a request like any other.
     """
-    return request.kind == MERGE_REQUEST and bool(_REPAIR.fullmatch(_words(request.input)))
+    words = " ".join(request.input.split()).rstrip(_END)
+    short = request.kind == MERGE_REQUEST and len(words) <= _LONGEST_ASK
+    return short and bool(_REPAIR.fullmatch(words))
 
 
 def find(request: Request, context: Context) -> Found | None:
@@ -100,7 +105,7 @@ def find(request: Request, context: Context) -> Found | None:
     change of the code could mend.
     """
     strict = asked(request)
-    about = request.kind == MERGE_REQUEST and _ABOUT.search(_words(request.input))
+    about = request.kind == MERGE_REQUEST and _ABOUT.search(" ".join(request.input.split()))
     if not strict and not about:
         return None
     try:
@@ -111,10 +116,6 @@ def find(request: Request, context: Context) -> Found | None:
         if strict:
             raise Failure(Reason.PIPELINE_UNREADABLE, status=error.status) from None
         return Found({"unread": str(error.status)})
-
-
-def _words(text: str) -> str:
-    return _END.sub("", " ".join(text.lower().split()))
 
 
 def _number(context: Context, request: Request) -> int:
@@ -192,7 +193,11 @@ class _Reader:
         for bridge in self._bridges(pipeline)[:_MOST_CHILDREN]:
             child = bridge.get("downstream_pipeline") or {}
             ours = str(child.get("project_id")) == self._context.environment["CI_PROJECT_ID"]
-            inner = list(self._failed(int(child["id"]), depth + 1)) if ours else []
+            inner: list[Mapping[str, Any]] = []
+            try:
+                inner += self._failed(int(child["id"]), depth + 1) if ours else []
+            except GitLabError as error:
+                self._unread.append(f"child pipeline: HTTP {error.status}")
             yield from inner or [bridge]
 
     def _bridges(self, pipeline: int) -> list[dict[str, Any]]:

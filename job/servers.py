@@ -110,7 +110,7 @@ def _filled(
                 each: _value(name, text, inputs.mcp_variables, environment)
                 for each, text in entry[key].items()
             }
-    left = {key: value for key, value in entry.items() if key not in ("env", "headers")}
+    left = {key: list(value) if isinstance(value, dict) else value for key, value in entry.items()}
     found = re.search(r"\$\{([^}\"]{0,40})", json.dumps(left))
     if found:
         raise _wrong(_NOT_NAMED, name=name, variable=found[1])

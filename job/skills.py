@@ -80,7 +80,8 @@ def _listed(clone: Git, tree: str) -> Iterator[_File]:
     if len(found) > _MOST or sum(int(size) for _, _, size, _ in found) > _LARGEST:
         raise _wrong(_TOO_LARGE)
     for mode, blob, _, path in found:
-        yield _File(path.decode("utf-8", "surrogateescape"), mode == b"100755", blob.decode())
+        if b".." not in path.split(b"/"):
+            yield _File(path.decode("utf-8", "surrogateescape"), mode == b"100755", blob.decode())
 
 
 def _checked(path: str, text: str, allowed: Collection[str]) -> str:

@@ -1,6 +1,7 @@
 """A pipeline that failed: who asks for its repair, what is told of it, and what is said without."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,7 +127,13 @@ def test_the_pipeline_is_looked_at_only_where_somebody_speaks_of_it(broken: Brok
     assert find(REQUEST._replace(input="fix the typo"), context) is None
     assert find(REQUEST._replace(kind="issue"), context) is None
     assert broken.gitlab.calls == []
-    for text in ("why did the pipeline fail?", "the tests are failing since Monday: why?"):
+    assert find(REQUEST._replace(input="ci sono errori di battitura"), context) is None
+    assert broken.gitlab.calls == []
+    for text in (
+        "does CI pass?",
+        "why did the pipeline fail?",
+        "the tests are failing since Monday: why?",
+    ):
         found = broken.found(text)
         assert (found.number, found.told["failed_jobs"][0]["log_end"]) == (0, "boom")
 
@@ -309,6 +316,26 @@ def test_a_child_pipeline_s_jobs_are_read_and_another_project_s_are_not(broken: 
     assert (inner["name"], inner["log_end"]) == ("inner", "within")
     assert (bridge["name"], bridge["downstream_pipeline"]) == ("far", True)
     assert "log_end" not in bridge
+
+
+def test_a_child_pipeline_that_is_not_shown_is_named(broken: Broken) -> None:
+    child = broken.made()
+    broken.gitlab.ids("pipelines", PROJECT).pop()
+    bridge = broken.job("child")
+    broken.pipeline["jobs"].remove(bridge)
+    broken.pipeline["bridges"].append({**bridge, "downstream": child["id"]})
+    broken.gitlab.fault(f"GET */pipelines/{child['id']}/jobs", Fault.status(404))
+    told = broken.found().told
+    assert told["failed_jobs"][0]["downstream_pipeline"] is True
+    assert told["unread"] == ["child pipeline: HTTP 404"]
+
+
+def test_a_long_request_is_read_in_no_time(broken: Broken) -> None:
+    began = time.process_time()
+    for text in ("!" * 60_000 + "a", "fix " * 15_000, "please " * 9_000, "the build " * 6_000):
+        assert not asked(REQUEST._replace(input=text))
+        find(REQUEST._replace(input=text), broken.context())
+    assert time.process_time() - began < 1.0
 
 
 def test_a_fork_s_pipeline_is_not_read(broken: Broken) -> None:

@@ -82,6 +82,7 @@ def test_a_server_none_of_whose_tools_is_allowed_is_refused(tools: tuple[str, ..
         {**STDIO, "env": {"A": "${ANTHROPIC_API_KEY}"}},
         {**STDIO, "env": {"A": "${KEY:-x}"}},
         {**STDIO, "env": {"A": "${${KEY}}"}},
+        {**STDIO, "env": {"${KEY}": "x"}},
         {**STDIO, "args": ["${KEY}"]},
         {**STDIO, "args": ["${ANTHROPIC_API_KEY}"]},
         {**STDIO, "command": "${KEY}"},
