@@ -24,6 +24,8 @@ _LARGEST = 20_000_000  # bytes of a conversation worth taking up, and of its cha
 _CHANGES = "changes.patch"
 _END = 200  # characters of an answer, in which a question would end
 _ASKS = re.compile(r"[?？][\s*_\"')\]»”]*\Z")  # noqa: RUF001
+# How Claude Code notes what a conversation has cost; with it, it would count that again.
+_COST = b'{"type":"cost-state",'
 _LIMITS = (Reason.MAX_TURNS, Reason.MAX_BUDGET, Reason.TIME_LIMIT)
 
 
@@ -39,7 +41,10 @@ def restore(cache: Path, target: str, config: Path, folder: Path) -> str:
         return ""
     project = config / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(folder.resolve()))
     project.mkdir(parents=True)
-    shutil.copy(newest, project)
+    lines = newest.read_bytes().splitlines(keepends=True)
+    (project / newest.name).write_bytes(
+        b"".join(line for line in lines if not line.startswith(_COST))
+    )
     return newest.stem
 
 

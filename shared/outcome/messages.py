@@ -449,7 +449,7 @@ WAITS = "{sentence} Claude starts on this by itself at {time} UTC or soon after.
 
 # Beside the reason of a refusal for want of money, and in the answer to `budget`.
 BUDGET_LEFT = (
-    "{left} of {cap} is left, with {held} held for runs under way; a run takes up to {run}."
+    "{left} of {cap} is left, with {held} held for runs under way; a run takes up to {run}. {anew}"
 )
 BUDGET_ANEW = "It starts anew on {time} UTC."
 
@@ -553,6 +553,7 @@ BUDGET_HEAD = (
 )
 BUDGET_ROW = "| {whose} | {cap} | {spent} | {held} | {left} | {time} |"
 BUDGET_NAMES = {"BUDGET_USER": "yours today", "BUDGET_PROJECT": "this project's this month"}
+BUDGET_FULL = "{sentence} {anew}"
 BUDGET_ROOM = "The installation's budget for this month has room for a run."
 DID_YOU_MEAN = "Did you mean `{}`?"
 OFFERED = "Offered here: {}."

@@ -379,7 +379,7 @@ JOB, PIPELINE = "作业 {}", "流水线 {}"
 REFUSED = "Claude 没有启动。{sentence}{hint}{cure}"
 WAITS = "{sentence}Claude 会在 {time} UTC 或稍后自动开始处理。"
 
-BUDGET_LEFT = "{cap} 中还剩 {left}，另有 {held} 为进行中的运行预留；一次运行最多可花 {run}。"
+BUDGET_LEFT = "{cap} 中还剩 {left}，另有 {held} 为进行中的运行预留；一次运行最多可花 {run}。{anew}"
 BUDGET_ANEW = "预算将于 {time} UTC 重新起算。"
 
 TASKS = {
@@ -469,6 +469,7 @@ BUDGET_HEAD = (
 )
 BUDGET_ROW = "| {whose} | {cap} | {spent} | {held} | {left} | {time} |"
 BUDGET_NAMES = {"BUDGET_USER": "您今天的", "BUDGET_PROJECT": "本项目本月的"}
+BUDGET_FULL = "{sentence}{anew}"
 BUDGET_ROOM = "本部署本月的预算还够启动一次运行。"
 DID_YOU_MEAN = "您是不是想写 `{}`？"
 OFFERED = "这里提供：{}。"

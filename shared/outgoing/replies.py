@@ -174,10 +174,10 @@ def budget(run_id: str, settings: "Settings", found: Sequence[tuple["Budget", "A
         elif each.cap - account.spent - account.reserved >= of_one:
             parts.append(messages.BUDGET_ROOM)
         else:
-            parts.append(f"{each.reason.sentence} {messages.BUDGET_ANEW.format(**told)}")
+            anew = messages.BUDGET_ANEW.format(**told)
+            parts.append(messages.BUDGET_FULL.format(sentence=each.reason.sentence, anew=anew))
     table = ["\n".join([messages.BUDGET_HEAD, *rows])] if rows else []
-    said = [" ".join(parts)] if parts else []
-    return marks.signed("\n\n".join([*table, *said]) or messages.BUDGET_NONE, run_id)
+    return marks.signed("\n\n".join([*table, *parts]) or messages.BUDGET_NONE, run_id)
 
 
 def cancelled(

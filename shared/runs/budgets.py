@@ -116,8 +116,9 @@ def refusal(run: RunRequest, full: Full, records: Records, now: float) -> Stop:
     budget = full.budget
     told = in_words(budget, full.account) | {"run": in_dollars(full.amount)}
     open_to_all = budget.reason is not Reason.BUDGET_INSTALLATION
-    left = [messages.BUDGET_LEFT.format(**told)] if open_to_all else []
-    hint = " ".join([*left, messages.BUDGET_ANEW.format(**told)])
+    hint = anew = messages.BUDGET_ANEW.format(**told)
+    if open_to_all:
+        hint = messages.BUDGET_LEFT.format(anew=anew, **told)
     key = f"told/{budget.reason}/{budget.cap}/{budget.key}/{run.event.author_id}"
     telling = Telling(key, *budget.window)
     return once(run, Stop(budget.reason, hint), telling, records, now)

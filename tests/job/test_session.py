@@ -37,6 +37,16 @@ def test_a_file_that_is_no_conversation_is_not_taken_up(tmp_path: Path) -> None:
     assert session.restore(tmp_path, "issue-5", tmp_path / "new", tmp_path) == ""
 
 
+def test_what_a_conversation_has_cost_does_not_come_back(tmp_path: Path) -> None:
+    (tmp_path / "issue-5").mkdir()
+    said = '{"type":"user","message":"{\\"type\\":\\"cost-state\\","}\n'
+    cost = '{"type":"cost-state","totalCostUSD":1}\n'
+    (tmp_path / "issue-5" / f"{SESSION}.jsonl").write_text(f"{said}{cost}{said}{cost}")
+    session.restore(tmp_path, "issue-5", tmp_path / "new", tmp_path)
+    (file,) = (tmp_path / "new").rglob("*.jsonl")
+    assert file.read_text() == said * 2
+
+
 def test_of_several_conversations_the_newest_is_taken_up(tmp_path: Path) -> None:
     (tmp_path / "issue-5").mkdir()
     for time, name in enumerate((SESSION, OLDER)):

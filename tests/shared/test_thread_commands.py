@@ -350,7 +350,7 @@ def test_budget_tells_what_was_spent_is_held_and_is_left() -> None:
         "|---|---|---|---|---|---|\n"
         "| yours today | $10.00 | $0.00 | $2.50 | $7.50 | 2026-02-03 00:00 |\n"
         "| this project's this month | $100.00 | $0.00 | $2.50 | $97.50 | 2026-03-01 00:00 |\n\n"
-        "A run may spend up to $2.50. "
+        "A run may spend up to $2.50.\n\n"
     )
     room = "The installation's budget for this month has room for a run.\n\n<!-- "
     assert stage.reply.startswith(f"{table}{room}")

@@ -677,6 +677,12 @@ def test_the_conversation_goes_on_where_resume_is_set(installation: Installation
         assert "what is it?" in told
         assert "It greets." in told
         assert "and what for?" in told
+        replies = [note["body"] for note in scene.gitlab.notes.values()]
+        made = sorted(scene.gitlab.pipelines)[-2:]
+        first, second = (
+            next(filter(None, (marks.cost(body, each) for body in replies)), None) for each in made
+        )
+        assert first == second != 0  # what the conversation had cost before is not this run's
 
 
 def test_an_answer_in_the_thread_goes_on_from_claude_s_question(installation: Installation) -> None:

@@ -10,6 +10,7 @@ import pytest
 from shared.contract import marks
 from shared.gitlab.values import GitLabError, Job, Member, Pipeline, Progress, Project, User
 from shared.incoming.event import Branches
+from shared.outcome import messages
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import budgets, store
 from shared.runs.budgets import Account
@@ -333,6 +334,16 @@ def test_another_job_started_again_costs_nothing(stage: Stage) -> None:
     assert stage.sums() == [(MILLION, 0)] * 3
 
 
+def test_a_job_started_again_counts_in_the_budgets_that_are_set() -> None:
+    stage = Stage(BUDGET_PER_PROJECT_MONTH="")
+    stage.says()
+    stage.ends(1.0)
+    started_again(stage, job="pending")
+    assert stage.sums() == [(MILLION, MOST), (0, 0), (MILLION, MOST)]
+    started_again(stage, job="running")  # it was told of twice
+    assert stage.sums()[0] == (MILLION, MOST)
+
+
 def test_without_budgets_a_job_started_again_costs_nothing() -> None:
     stage = Stage(**dict.fromkeys(ALL, ""))
     stage.says()
@@ -440,6 +451,52 @@ def test_amounts_are_told_to_the_cent_or_closer() -> None:
         "$10.00",
         "$1.0054",
     ]
+
+
+class Counted(Records):
+    """Records that count what is asked of them."""
+
+    calls = 0
+
+    def read(self, key: str) -> tuple[str | None, object]:
+        self.calls += 1
+        return super().read(key)
+
+    def write(self, key: str, text: str, version: object, expires: int) -> object:
+        self.calls += 1
+        return super().write(key, text, version, expires)
+
+
+def calls(**environment: str) -> tuple[int, int]:
+    """Return how many calls of the store a mention takes, and its end."""
+    stage = Stage(**dict.fromkeys(ALL, "") | environment)
+    stage.records = records = Counted()
+    stage.says()
+    started, records.calls = records.calls, 0
+    stage.ends(1.0)
+    return started, records.calls
+
+
+def test_a_mention_takes_two_calls_more_for_each_budget() -> None:
+    started, ended = calls()
+    assert started <= 18
+    one = {"BUDGET_PER_RUN": "2.5", "BUDGET_PER_USER_DAY": "5"}
+    assert calls(**one) == (started + 2, ended + 4)
+    assert calls(**ALL) == (started + 6, ended + 6)
+
+
+def test_in_chinese_the_refusal_is_chinese() -> None:
+    messages.speak("zh-CN")
+    try:
+        stage = Stage(BUDGET_PER_USER_DAY="2.5")
+        stage.says()
+        assert stage.says() is Reason.BUDGET_USER
+        assert "您今天的预算已不够再启动一次运行。$2.50 中还剩 $0.00" in stage.reply
+        assert "可花 $2.50。预算将于 2026-02-03 00:00 UTC 重新起算。负责" in stage.reply
+        stage.says("budget")
+        assert "| 您今天的 | $2.50 | $0.00 | $2.50 | $0.00 | 2026-02-03 00:00 |" in stage.reply
+    finally:
+        messages.speak("en")
 
 
 def test_a_run_takes_one_record_a_budget() -> None:
