@@ -11,7 +11,7 @@ SCHEMA = json.loads((ROOT / "docs" / "ai-flow-context.schema.json").read_text())
 
 
 def test_the_names_are_those_that_the_schema_of_the_context_tells() -> None:
-    events = (ai_flow.MENTION, ai_flow.ASSIGN, ai_flow.ASSIGN_REVIEWER, ai_flow.LABEL)
+    events = (ai_flow.MENTION, ai_flow.ASSIGN, ai_flow.ASSIGN_REVIEWER, ai_flow.LABEL, ai_flow.AUTO)
     assert list(events) == SCHEMA["event"]["enum"]
     assert SCHEMA["version"]["const"] == ai_flow.VERSION
     assert {ai_flow.ISSUE, ai_flow.MERGE_REQUEST} <= set(SCHEMA)
