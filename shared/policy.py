@@ -26,6 +26,9 @@ TOLD = frozenset(
         Reason.THREAD_LIMIT,
         Reason.PROJECT_LIMIT,
         Reason.DAY_LIMIT,
+        Reason.BUDGET_USER,
+        Reason.BUDGET_PROJECT,
+        Reason.BUDGET_INSTALLATION,
         Reason.AUTO_LIMIT,
         Reason.AUTO_UNREADABLE,
     }

@@ -402,6 +402,14 @@ def test_limits_count_for_who_did_it_and_are_told_once(stage: Policed) -> None:
     assert len(told) <= 1
 
 
+def test_a_budget_without_room_is_told_once_whoever_asked_or_did_not(stage: Policed) -> None:
+    stage.environment |= {"BUDGET_PER_RUN": "2", "BUDGET_PER_USER_DAY": "3"}
+    stage.takes(stage.merge_request.opened())
+    ends = [stage.takes(stage.merge_request.pushed()) for _ in range(3)]
+    assert ends == [Reason.BUDGET_USER, Reason.OVER_LIMIT, Reason.OVER_LIMIT]
+    assert len([each for each in stage.said() if "Your budget for today" in each]) == 1
+
+
 def test_a_file_that_cannot_be_read_starts_nothing_and_is_told_once_for_each_change(
     stage: Policed,
 ) -> None:
