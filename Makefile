@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-# More workers than processors: what waits leaves room. `make test WORKERS=16` for a larger machine.
+# More workers than processors: what waits leaves room, and only in the quick tests nothing waits.
+# `make test WORKERS=16` for a larger machine.
 WORKERS ?= 4
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # each worker would compile all tests anew
 
 # The settings file of an installation, and what make setup connects: PROJECT=group/app or GROUP=…
@@ -40,6 +41,7 @@ verify: $(VENV)/.$(SDK)  ## who asked for a commit of the job's: SHA=… PROJECT
 	@$(CLI) verify "$(SHA)" --settings $(SETTINGS) --project "$(PROJECT)" \
 		$(if $(STATEMENT),--statement "$(STATEMENT)") $(if $(SIGN),--sign "$(SIGN)") $(ARGS)
 
+quick: WORKERS = 2
 quick: check  ## lint, types, what is generated, and the tests of core and job that need no git
 	$(PYTEST) tests/shared tests/job tests/test_architecture.py \
 		--ignore=tests/job/test_branch.py --ignore=tests/job/test_diff.py \
@@ -92,7 +94,7 @@ faults: $(VENV)/.test  ## what breaks and what is lost, all of it on all clouds;
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
 	$(BIN)/python -m tests.proofs.security
-	$(PYTEST) --whole tests/templates/test_confidential.py
+	$(PYTEST) --whole tests/templates/test_confidential.py tests/job/test_harmless.py
 
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

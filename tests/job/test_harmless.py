@@ -4,6 +4,7 @@ import html
 import re
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -143,8 +144,15 @@ def test_what_only_looks_like_code_or_text_does_nothing(text: str) -> None:
     )
 
 
-def test_no_mention_is_live_behind_any_character() -> None:
-    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+def test_no_mention_is_live_behind_any_character(request: pytest.FixtureRequest) -> None:
+    # Of what Unicode has given no meaning, four fifths of all, some; make security takes them all.
+    every = 1 if request.config.getoption("--whole") else 61
+    codes = (code for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF)
+    characters = [
+        char
+        for char in map(chr, codes)
+        if unicodedata.category(char) not in ("Cn", "Co") or not ord(char) % every
+    ]
     for start in range(0, len(characters), 5000):
         text = " ".join(f"{char}@ab.c" for char in characters[start : start + 5000] if char != "`")
         assert not MENTION.search(quiet(text))
