@@ -255,7 +255,7 @@ class Attempt:
         with suppress(GitLabError):
             if not record.home:
                 jobs = gitlab.jobs(record.runs_in, pipeline.id)
-                return Progress(replies.MADE[0], duration=0, created_at=0.0, jobs=jobs)
+                return Progress("created", duration=0, created_at=0.0, jobs=jobs)
         return None
 
     def _answer(self, work: Work) -> Reason:

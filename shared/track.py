@@ -24,6 +24,8 @@ _VERDICTS = {
 }
 _SEEN = "eyes"
 _REACTIONS = tuple(dict.fromkeys(_VERDICTS.values()))
+# What the first reply says of a pipeline.
+_MADE = ("created", "pending", "preparing")
 _GONE = Progress(DELETED, duration=0, created_at=0.0, jobs=())
 _WAITS_FOR_A_PERSON = "manual"
 # Where a job stands that somebody has just started again.
@@ -44,7 +46,7 @@ def track(
     if followed is None:
         return Reason.NOT_OUR_PIPELINE
     live = store.live_run(project_id, pipeline_id, records)
-    first = heard and not followed.status and request.status in replies.MADE
+    first = heard and not followed.status and request.status in _MADE
     if first or (not live and request.status in ("", followed.status)):  # it has been told
         return Reason.NOT_OUR_PIPELINE
     try:

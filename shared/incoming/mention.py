@@ -64,8 +64,7 @@ def instruction(text: str, phrases: tuple[str, ...]) -> str | None:
     if found is None:
         asked = _without_mentions(_cut(text, spans), phrases)
         return asked if _has_front_matter(text) or not _has_front_matter(asked) else f" {asked}"
-    apart = [span for span in spans if not any(a <= span[0] < b for a, b in found.spans)]
-    asked = "" if found.alone else _cut(text, sorted([*apart, *found.spans]))
+    asked = "" if found.alone else _cut(text, sorted([*spans, *found.spans]))
     return _without_mentions(f"{found.words}\n\n{asked}".strip(), phrases)
 
 
@@ -113,7 +112,8 @@ def _opening(text: str, spans: list[tuple[int, int]]) -> "Opening | None":
     from shared.markdown.syntax import blanked, match_end  # noqa: PLC0415
 
     words = blanked(text, spans)
-    at, passed = spans[0][1], -1
+    at = spans[0][1]
+    passed = -1
     for _, end in spans:
         if end > passed:
             passed = match_end(re.compile(_NO_WORD), words, end)
@@ -145,7 +145,7 @@ def _spans(text: str, phrases: tuple[str, ...]) -> list[tuple[int, int]]:
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:
-    """Cut the mentions out, which stand in order.
+    """Cut out the mentions, and what was moved to the front; they stand in order.
 
     With one that begins a line goes the punctuation behind it, with another the blank before it.
     """
@@ -154,6 +154,8 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
     after_word = opening.PUNCTUATION + opening.BLANKS + "\n"
     pieces, at, begins_line = [], 0, True
     for start, end in spans:
+        if end <= at:  # a mention among options that were cut out
+            continue
         before, at = text[at:start], end
         only_blanks = before.rpartition("\n")[2].strip() == ""
         begins_line = only_blanks and (begins_line or "\n" in before)

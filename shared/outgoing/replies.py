@@ -31,8 +31,6 @@ _LIVE = {
     "scheduled": "manual",
 }
 _WAITING = ("created", "pending", "preparing", "scheduled", "waiting_for_resource")
-# What the reply says that a run's pipeline is made with.
-MADE = ("created", "pending", "preparing")
 _JOB_NAME = re.compile(r"\w[\w .:/+-]{,59}", re.ASCII)  # what a code span shows as it is
 _TIMED_OUT = ("job_execution_timeout", "job_execution_server_timeout")
 _MOST = 10  # pipelines that one answer names

@@ -23,6 +23,17 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "'\\n' → '\\nX' [_AFTER_WORD =",
         "no letter can follow a mention: it would be part of the name",
     ),
+    *(
+        ("incoming.mention", change, "a mention ends behind any of these places")
+        for change in ("1 → 0 [passed", "1 → 2 [passed", "→ end >= passed [if end")
+    ),
+    ("incoming.mention", "→ end < at [if end", "nothing is left of one that ends there"),
+    ("incoming.mention", "1 → 0 [at = spans", "the mention itself is blank there"),
+    (
+        "incoming.mention",
+        "0 → 1 [begins_line =",
+        "a first line that is blank and all before the mention: then nothing is looked for",
+    ),
     (
         "incoming.mention",
         "65535 → 65536 [codes",
@@ -38,6 +49,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "→ len(kept) + len(kept.rstrip",
         "a sum is odd where a difference is, and only that counts",
     ),
+    ("outgoing.replies", "'' → 'X' [other=", "only sentences about a job name another one"),
     ("outgoing.replies", "'' → 'X' [reason =", "neither is a cause that has words"),
 )
 

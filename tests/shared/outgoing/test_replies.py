@@ -245,6 +245,8 @@ def test_a_failure_of_another_job_is_told_as_that() -> None:
         f"Claude did not start: {BUILD} failed before it. "
         f"When that is mended, write `@claude retry`.\n\n{MARK}"
     )
+    waited = at("failed", jobs=(other("failed"), claude("canceled", began=False)))
+    assert moved(waited) == moved(before)
     beside = at("failed", jobs=(other("failed"), claude("success")))
     assert moved(beside) == (
         f"Claude has finished. {LINK} failed for another job: {BUILD}.\n\n{MARK}"
