@@ -53,7 +53,10 @@ def test_the_job_sees_the_project_that_asks(gitlab: GitLabWithGit) -> None:
     assert not [name for name, value in found.items() if "claude-runner" in value]
 
 
-@pytest.mark.parametrize("name", ["", "production", "claude/70", "claude/", "claude/7/x"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "production", "claude/70", "claude/", "claude/7/x", "claude/..", "claude/07", "claude/7 "],
+)
 def test_any_other_job_stays_as_it_is(gitlab: GitLabWithGit, name: str) -> None:
     assert settled(gitlab, CI_ENVIRONMENT_NAME=name)["CI_PROJECT_ID"] == "70"
 
