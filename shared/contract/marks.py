@@ -82,7 +82,7 @@ def cost(body: str, pipeline_id: int) -> int | None:
     """
     push = rf"(?:{of_push('[0-9a-f]{40,64}')}\n)?"
     mark = r"<!-- gitlab-claude-cost ([0-9]{1,9})\.([0-9]{6}) -->"
-    found = re.search(rf"\n\n{mark}\n\n{push}{_JOB}\n[^\n]*\s*\Z", body)
+    found = re.search(rf"\n\n{mark}\n\n{push}{_JOB}\n[^\n]*\Z", body.rstrip())
     if not found or (found["pipeline"], found["state"]) != (str(pipeline_id), ENDED):
         return None
     return int(found[1] + found[2])
