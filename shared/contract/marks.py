@@ -82,7 +82,7 @@ def cost(body: str, pipeline_id: int) -> int | None:
 
     None where it does not say. Only the marks at the end count, as of `pushed`.
     """
-    found = re.search(rf"\n\n{_COST}\n\n{_PUSH}{_JOB}\n[^\n]*\s*\Z", body)
+    found = _end(rf"{_COST}\n\n{_PUSH}", body)
     if not found or (found["pipeline"], found["state"]) != (str(pipeline_id), ENDED):
         return None
     return int(found["dollars"] + found["millionths"])
@@ -106,7 +106,7 @@ def repair(body: str) -> int:
     """
     number = of_repair(0).replace("0", "([0-9]{1,6})")
     cost = rf"(?:{_COST}\n\n)?"
-    found = re.search(rf"\n\n{number}\n\n{cost}{_PUSH}{_JOB}\n[^\n]*\s*\Z", body)
+    found = _end(rf"{number}\n\n{cost}{_PUSH}", body)
     return int(found[1]) if found else 0
 
 
@@ -130,7 +130,7 @@ def pushed(body: str) -> str:
 
     Only the marks at the end count: an answer above them may show others.
     """
-    found = re.search(rf"\n\n{of_push('([0-9a-f]{40,64})')}\n{_JOB}\n[^\n]*\s*\Z", body)
+    found = _end(f"{of_push('([0-9a-f]{40,64})')}\n", body)
     return found[1] if found else ""
 
 
@@ -159,6 +159,11 @@ def pipeline_of(body: str) -> str:
     """Return the id of the pipeline whose job wrote a reply, or "" where none did."""
     last = _last(body)
     return last["pipeline"] if last else ""
+
+
+def _end(before: str, body: str) -> re.Match[str] | None:
+    """Find the marks that end a job's reply, with what stands right before the job's own."""
+    return re.search(rf"\n\n{before}{_JOB}\n[^\n]*\Z", body.rstrip())
 
 
 def _last(body: str) -> re.Match[str] | None:

@@ -1,5 +1,7 @@
 """The marks to the letter: replies that older versions wrote bear them too."""
 
+import time
+
 import pytest
 
 from shared.contract import marks
@@ -135,6 +137,14 @@ def test_what_a_job_has_cost_is_told_by_the_marks_at_the_end(push: str) -> None:
 )
 def test_no_other_place_tells_of_a_cost(body: str) -> None:
     assert marks.cost(body, 3) is None
+
+
+def test_a_reply_full_of_blanks_is_read_at_once() -> None:
+    began = time.process_time()
+    for blanks in (" " * 500_000, "\n" * 500_000, f"\n\n{COST}\n\n{ENDED}\n" * 8000):
+        body = f"Done.\n\n{COST}\n\n{ENDED}\n{blanks}x\n\n"
+        assert marks.cost(f"{body}{OF_RUN}", 3) is None
+    assert time.process_time() - began < 0.5
 
 
 def test_whose_reply_it_is_is_told_by_the_mark_at_its_end() -> None:
