@@ -94,7 +94,7 @@ def test_a_run_that_nobody_asked_for_says_nothing_where_newer_commits_have_come(
         given = {"CI_API_V4_URL": f"{gitlab.url}/api/v4", "TRIGGER_PAYLOAD": f"{tmp_path}/payload"}
         made = job(Inputs(), **given)
 
-        def outcome(_: object, step: Step) -> tuple[str, int]:
+        def outcome(_: object, step: Step, __: object) -> tuple[str, int]:
             gitlab.merge_requests[7, 3]["sha"] = "b" * 40 if moved else seen
             step.stands = stands
             return "Reviewed.", 0
