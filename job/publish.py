@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from job.claude import Result
     from job.merge_request import Summary
 
-_MOST_NAMED = 10  # files in a remark
 _LONGEST_STATE = 20
 
 
@@ -65,7 +64,7 @@ def beside(workspace: Workspace, branch: Branch, changes: list[Change]) -> tuple
 
 
 def _named(paths: Sequence[str]) -> str:
-    return ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+    return left.listed([f"`{path}`" for path in paths])
 
 
 def _kept_back(
