@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from job.merge_request import Summary
     from job.workspace import Workspace
 
-_MOST_NAMED = 10  # files in a remark
 _LONGEST_STATE = 20
 
 
@@ -93,7 +92,7 @@ def beside(workspace: Workspace, branch: Branch, changes: list[Change]) -> tuple
 
 
 def _named(paths: Sequence[str]) -> str:
-    return ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+    return left.listed([f"`{path}`" for path in paths])
 
 
 def _kept_back(

@@ -109,15 +109,17 @@ def _zones(read: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         far.append("<")
     labels = "]:" in far  # a label may be defined anywhere
     first, last = _STRICT if labels or "$$" in read else _LOOSE
-    wanted = {at // _WINDOW * _WINDOW for span in spans for at in span}
+    # The first place in each window that has to be read.
+    wanted = {at // _WINDOW * _WINDOW: at for span in reversed(spans) for at in reversed(span)}
     marks = re.compile("|".join(map(re.escape, far)), re.ASCII | re.IGNORECASE)
-    for at in range(0, len(read) if labels else max(wanted), _WINDOW):
-        if far and marks.search(read, at, at + _WINDOW + _LONGEST):
-            wanted.add(at)
+    if far:
+        windows = range(0, len(read) if labels else max(wanted) + 1, _WINDOW)
+        behind = _WINDOW + _LONGEST
+        wanted |= {at: at for at in windows if marks.search(read, at, at + behind)}
     zones: list[tuple[int, int]] = []
     start, done = 0, 0
-    for at in sorted(wanted):
-        if at >= done and (before := last.match(read, max(done, at - _FARTHEST), at + 1)):
+    for at, place in sorted(wanted.items()):
+        if place >= done and (before := last.match(read, max(done, at - _FARTHEST), place + 1)):
             zones.append((start, done))
             start = before.end()
         if at + _WINDOW > done:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -366,6 +367,14 @@ def test_conflicts_that_nothing_was_done_about_are_said(clone: Clone) -> None:
     changes = case.workspace.changes()
     (said,) = publish.beside(case.workspace, chosen, changes)
     assert "are left in `app.py`" in said
+
+
+def test_of_more_files_than_a_remark_names_the_number_is_told() -> None:
+    workspace, files = Mock(left=()), tuple(f"{number}.py" for number in range(13))
+    workspace.contents.collisions.return_value = files
+    (said,) = publish.beside(workspace, Mock(conflicts=()), [])
+    assert "`9.py`, and 3 more differ only in case" in said
+    assert "`10.py`" not in said
 
 
 def test_without_a_conflict_nothing_is_merged(clone: Clone) -> None:

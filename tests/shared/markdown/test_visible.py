@@ -588,3 +588,9 @@ def test_what_ends_behind_the_last_character_read_is_hidden_without_being_read(
     if beyond > 0:
         monkeypatch.setattr(visible, "_masked", None)
         assert shown(text, [(end - 5, end)]) == []
+
+
+def test_what_stands_behind_a_blank_line_is_seen_whatever_log_is_in_front() -> None:
+    log = "2026-01-01 <b>x</b> `y` [a](b)\n" * 9_000
+    assert instruction(f"{log}\n@claude fix it", ("@claude",)) is not None
+    assert instruction(f"{log}@claude fix it", ("@claude",)) is None
