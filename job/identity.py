@@ -177,8 +177,8 @@ def _of_others(folder: Path, folders: Folders, environment: Mapping[str, str]) -
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
     top = Path(environment.get("CI_BUILDS_DIR") or os.devnull).resolve()
-    if not served(environment) or top not in folder.parents:
-        return []
+    if not served(environment) or top == Path("/") or top not in folder.parents:
+        return []  # nobody's work trees alone lie in the root
     ours = (folder, folders.private, folders.claude, folders.cache)
     found: list[Path] = []
     for parent in (each for each in folder.parents if each == top or top in each.parents):
