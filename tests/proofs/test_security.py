@@ -375,7 +375,7 @@ def test_the_page_is_as_it_was_generated() -> None:
 
 def test_every_threat_has_a_proof_that_exists() -> None:
     assert [threat.id for threat in THREATS] == [f"T{n}" for n in range(1, 28)] + [
-        f"J{n}" for n in range(1, 18)
+        f"J{n}" for n in range(1, 20)
     ]
     assert all(threat.tests for threat in THREATS)
     for test in TESTS:
