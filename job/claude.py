@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 from job import refusals, skills
 from job.failures import Failure, Reason
 from job.inputs import TOOLS
+from job.progress import spent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,6 @@ _FIXED = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the second by way of a shell
-_MOST_SPENT = 10**6  # US dollars
 _READ = 4000  # characters of what is said of an error
 _GRACE = 3.0  # seconds from SIGTERM to SIGKILL; GitLab's runner gives the whole job 10
 # Seconds in which the job hears of a stop too, where a runner tells the processes one by one:
@@ -263,17 +263,12 @@ class Claude:
         return Result(
             answer="" if failure else str(said or ""),
             turns=int(last.get("num_turns") or 0),
-            cost=_cost(last.get("total_cost_usd")),
+            cost=spent(last.get("total_cost_usd")),
             denied=dict(Counter(names)),
             session=str(last.get("session_id") or ""),
             failure=failure,
             structured=structured,
         )
-
-
-def _cost(said: object) -> float | None:
-    """Return what Claude Code says it has spent, None for what is no such amount."""
-    return float(said) if type(said) in (int, float) and 0 <= said < _MOST_SPENT else None  # type: ignore[operator, arg-type]
 
 
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:/\[\]-]{,127}", re.ASCII)
 _MOST_MODELS = 5
+_MOST_SPENT = 10**6  # US dollars
 _LONGEST = 300  # characters of a line about a tool
 # Names of tools that stand in the log also where it says steps only: others are the model's words.
 _STEPS = (*TOOLS, "Bash", "WebFetch", "WebSearch", "Task")
@@ -82,6 +83,13 @@ class Progress:
             for each in (listed if isinstance(listed, list) else [])
             if isinstance(each, dict)
         ]
+
+
+def spent(said: object) -> float | None:
+    """Return the US dollars that Claude Code says it has spent, None for what is no such amount."""
+    if isinstance(said, bool) or not isinstance(said, (int, float)):
+        return None
+    return float(said) if 0 <= said < _MOST_SPENT else None
 
 
 def _plain(value: object) -> str:

@@ -150,6 +150,8 @@ def test_the_end_is_judged_by_exit_code_and_is_error(
         ("0", 0.0),
         ("-1", None),
         ("true", None),
+        ("false", None),
+        (f"1{'0' * 400}", None),
         ('"1"', None),
         ("1e9", None),
         ("NaN", None),
