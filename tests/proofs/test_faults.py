@@ -65,7 +65,7 @@ def test_a_look_in_another_project_than_the_call_went_to_would_double(
 
 
 def test_pairs_of_faults_lose_and_double_nothing() -> None:
-    shown(schedules.sample(schedules.pairs(), every=751))
+    shown(schedules.sample(schedules.pairs(), every=251))
 
 
 def test_random_faults_lose_and_double_nothing() -> None:
