@@ -115,16 +115,15 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
         "--append-system-prompt-file", str(run.system),
         "--tools", ",".join(dict.fromkeys(tools)),
     ]  # fmt: skip
-    if inputs.fallback_model:
-        command += ["--fallback-model", inputs.fallback_model]
-    if run.skills:
-        command += ["--settings", skills.SETTINGS]
-    if run.mcp:
-        command += ["--mcp-config", str(run.mcp)]
-    if run.resume:
-        command += ["--resume", run.resume]
-    if run.schema:
-        command += ["--json-schema", run.schema]
+    given = {
+        "--fallback-model": inputs.fallback_model,
+        "--settings": skills.SETTINGS if run.skills else "",
+        "--mcp-config": run.mcp,
+        "--resume": run.resume,
+        "--json-schema": run.schema,
+    }
+    for option, value in given.items():
+        command += [option, str(value)] if value else []
     team = [f"{skills.TOOL}({name})" for name in run.skills]
     allowed = [*inputs.allowed_tools, *run.mcp_tools, *team]
     if allowed:  # at the end: it takes every argument that follows
@@ -215,8 +214,7 @@ class Claude:
     ) -> tuple[Mapping[str, Any], int]:
         """Return the event with the result, and the exit code; nothing runs on."""
         late = Failure(Reason.TIME_LIMIT, limit=f"{inputs.timeout_minutes:g}")
-        seconds = max(run.deadline, 0.0)
-        timer = threading.Timer(seconds, self.stop, [late])
+        timer = threading.Timer(max(run.deadline, 0.0), self.stop, [late])
         feeder = threading.Thread(target=_feed, args=(process.stdin, run.message))
         for thread in (timer, feeder):
             thread.daemon = True

@@ -217,7 +217,8 @@ class Job:
             if self._inputs.mcp != "none":
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
-            run = self._of_the_team(run, workspace, folders)
+            run = skills.given(run, workspace, self._inputs)
+            run = servers.given(run, workspace, folders.claude, self._inputs, environment)
             workspace.guard()
             signing.check(workspace.commits.try_key, self._inputs, log)
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
@@ -225,21 +226,6 @@ class Job:
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)
-
-    def _of_the_team(self, run: Run, workspace: Workspace, folders: Folders) -> Run:
-        """Lay the default branch's skills and MCP servers where Claude Code reads them."""
-        inputs = self._inputs
-        if inputs.skills:
-            config, allowed = run.home / ".claude", inputs.allowed_tools
-            found = skills.copy(workspace, inputs.skills, config, allowed)
-            with run.system.open("a", encoding="utf-8", errors="replace") as system:
-                system.write(prompt.of_skills(found))
-            run = run._replace(skills=tuple(found))
-        if inputs.mcp_config:
-            text = workspace.file(inputs.mcp_config)
-            team = servers.read(text, inputs, self._environment)
-            run = run._replace(mcp=servers.write(team, folders.claude, run.mcp))
-        return run
 
     def _prepare(
         self,

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from job.claude import Run
     from job.inputs import Inputs
+    from job.workspace import Workspace
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}(?:_[A-Za-z0-9-]{1,40}){0,5}")
 _FILLED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -41,6 +43,19 @@ _NO_TOOL = (
     "`{name}`: the input allowed_tools names none of its tools; expected mcp__{name}__<tool>, or "
     "mcp__{name} for all"
 )
+
+
+def given(
+    run: Run, workspace: Workspace, folder: Path, inputs: Inputs, environment: Mapping[str, str]
+) -> Run:
+    """Let Claude have the servers of the input's file, by a configuration in `folder`.
+
+    Raise Failure as `read` does.
+    """
+    if not inputs.mcp_config:
+        return run
+    team = read(workspace.file(inputs.mcp_config), inputs, environment)
+    return run._replace(mcp=write(team, folder, run.mcp))
 
 
 def read(text: str | None, inputs: Inputs, environment: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from job import prompt
 from job.failures import Failure, Reason
 from job.git import GitError
 from job.inputs import TOOLS, tool_names
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from job.claude import Run
     from job.git import Git
+    from job.inputs import Inputs
     from job.workspace import Workspace
 
 # Claude's own tool for them.
@@ -43,6 +46,19 @@ class _File(NamedTuple):
     path: str
     executable: bool
     blob: str
+
+
+def given(run: Run, workspace: Workspace, inputs: Inputs) -> Run:
+    """Lay the skills of the input where Claude Code reads its own, and tell it of them.
+
+    Raise Failure as `copy` does.
+    """
+    if not inputs.skills:
+        return run
+    found = copy(workspace, inputs.skills, run.home / ".claude", inputs.allowed_tools)
+    with run.system.open("a", encoding="utf-8", errors="replace") as system:
+        system.write(prompt.of_skills(found))
+    return run._replace(skills=tuple(found))
 
 
 def copy(
