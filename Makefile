@@ -47,7 +47,7 @@ quick: check  ## lint, types, what is generated, and the tests of core and job t
 		--ignore=tests/job/test_branch.py --ignore=tests/job/test_diff.py \
 		--ignore=tests/job/test_signing.py --ignore=tests/job/test_workspace.py
 
-test: check  ## the same, and every test
+test: check  ## the same, and the other tests
 	$(PYTEST)
 
 check: $(VENV)/.test

@@ -85,7 +85,7 @@ UNPROTECTED = Explanation(
     "The include allows commands or MCP servers, and on this runner they could read the job's "
     "tokens.",
     "Run the job as root (the usual Docker image), or on a kernel with Landlock or user "
-    "namespaces, or take the commands out of allowed_tools, and mcp_config out; the input "
+    "namespaces, or leave out mcp_config and the commands in allowed_tools; the input "
     "`unprotected_commands: true` accepts the risk.",
 )
 TOKEN_REJECTED = Explanation(

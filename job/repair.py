@@ -81,7 +81,7 @@ _ABOUT = re.compile(
 
 
 class Found(NamedTuple):
-    """What to tell Claude of the pipeline; `number` says the how manieth repair this is, or 0."""
+    """What to tell Claude of the pipeline; `number` says which try to repair it this is, or 0."""
 
     told: Mapping[str, Any]
     number: int = 0

@@ -102,16 +102,16 @@ def _is_entry(entry: object) -> bool:
         return False
     args, command, url = entry.get("args", []), entry.get("command"), entry.get("url")
     maps = [entry.get(name, {}) for name in ("env", "headers")]
-    good = _are_texts(args, list) and all(
-        isinstance(each, dict) and _are_texts([*each, *each.values()], list) for each in maps
+    good = _are_texts(args) and all(
+        isinstance(each, dict) and _are_texts([*each, *each.values()]) for each in maps
     )
     if kind == "stdio":
         return good and isinstance(command, str) and bool(command)
     return good and isinstance(url, str) and url.startswith("https://")
 
 
-def _are_texts(values: object, kind: type) -> bool:
-    return isinstance(values, kind) and all(isinstance(each, str) for each in values)  # type: ignore[attr-defined]
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(each, str) for each in values)
 
 
 def _filled(

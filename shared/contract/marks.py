@@ -89,7 +89,7 @@ def cost(body: str, pipeline_id: int) -> int | None:
 
 
 def of_repair(number: int) -> str:
-    """Return the mark of a run that is to repair a pipeline: the how manieth in its merge request.
+    """Return the mark of a run that is to repair a pipeline: which try in its merge request.
 
     It stands alone in front of the other marks of a job's reply, which the trigger keeps.
 
@@ -100,7 +100,7 @@ def of_repair(number: int) -> str:
 
 
 def repair(body: str) -> int:
-    """Return the how manieth repair the job behind a reply was, or 0 where it was none.
+    """Return which try to repair a pipeline the job behind a reply was, 0 where it was none.
 
     Only the marks at the end count: an answer above them may show others.
     """

@@ -9,8 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 # What may become of a merge request, by the command that may start then.
-OPENED, READY, PUSHED = "opened", "ready", "pushed"
-STARTS = {"review": (OPENED, READY, PUSHED)}
+STARTS = {"review": ("opened", "ready", "pushed")}
 PROJECTS, TARGETS, AUTHORS, LABELS, PATHS = FILTERS = (
     "projects",
     "targets",

@@ -28,7 +28,7 @@ _URL = (
 )
 _LAST_PORT = 65535
 _RUNNER = r"[1-9][0-9]{0,18}|[a-z0-9_][a-z0-9_.-]*(?:/[a-z0-9_.-]+)+"
-_DOLLARS = r"[0-9]{1,9}(?:\.[0-9]{0,6})?|\.[0-9]{1,6}"
+DOLLARS = r"[0-9]{1,9}(\.[0-9]{0,6})?|\.[0-9]{1,6}"
 _PHRASE = r"@[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?"
 
 Texts = Mapping[str, str]  # by the variable's name
@@ -175,7 +175,7 @@ def dollars(variable: Variable, texts: Texts) -> int:
     2500000
     """
     value = texts[variable.name]
-    if value and not re.fullmatch(_DOLLARS, value):
+    if value and not re.fullmatch(DOLLARS, value):
         expected = "an amount in US dollars such as 2.50; 0 or empty: no budget"
         raise SettingsError(variable.name, value, expected)
     whole, _, parts = value.partition(".")

@@ -23,7 +23,7 @@ _NOT_PLAIN = r"""[^ -~]+|["\\]+"""
 _SWITCH = ("true", "false")
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
-_DOLLARS = r"^([0-9]{1,9}(\.[0-9]{0,6})?|\.[0-9]{1,6})?$"
+_DOLLARS = f"^({readers.DOLLARS})?$"
 # What a delivery holds that a policy may name, as any writer of JSON puts it.
 _AUTO = tuple(f'"object_kind":{blank}"merge_request"' for blank in ("", " "))
 

@@ -180,10 +180,7 @@ REASONS = {
         "Whoever runs it can raise BUDGET_PER_INSTALLATION_MONTH.",
     ),
     "COMMAND_LIMIT": (
-        (
-            "This thread has asked for as much help, "
-            "status and stopping within ten minutes as we answer."
-        ),
+        ("This thread has had as many answers to commands within ten minutes as we give."),
         "Ask again in ten minutes.",
     ),
     "OVER_LIMIT": ("The limit was reached, and that has been said already.", "Ask again later."),

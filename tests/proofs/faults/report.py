@@ -34,8 +34,8 @@ mention all the same, and what was measured. `{COMMAND}` writes it; do not edit.
 Every mention whose delivery was answered 202, and every mention that a sweep finds, ends in exactly
 one of
 
-1. one pipeline, with its link in the thread, or the one answer that `help`, `status` and `stop` ask
-   for;
+1. one pipeline, with its link in the thread, or the one answer that `help`, `status`, `stop` and
+   `budget` ask for;
 2. a refusal or a failure, told in the thread with what to change (what a bot writes and what
    exceeds a limit that has been told already gets no answer);
 3. a dead letter: an alarm in the log, kept for {KEPT // 86400} days, replayable; told in the thread,

@@ -67,6 +67,13 @@ def rows() -> tuple[Kept, ...]:
             "",
         ),
         Kept(
+            "Budgets and starts by policy, beside the records",
+            "ids of people, projects, merge requests and runs; amounts",
+            f"budgets {KEPT // _DAYS} days from the end of their day or month on; starts {KEPT // _DAYS} days from "
+            "the last one on",
+            "",
+        ),
+        Kept(
             "Lists of threads and projects, beside the records",
             "ids",
             f"of threads {KEPT // _DAYS} days from the last run on, of projects for good",
@@ -117,6 +124,13 @@ def rows() -> tuple[Kept, ...]:
             "the answer, the changes; unless it was internal, each commit says who asked: id and user name",
             "until somebody deletes them; a commit in the default branch for good",
             "",
+        ),
+        Kept(
+            "GitLab: git notes, with `git_note: true`",
+            "the whole request with issue and comments, unless it was internal; in every clone that fetches "
+            "`refs/notes/claude`",
+            "for good",
+            "delete the ref `refs/notes/claude`",
         ),
         Kept(
             "The model's provider",

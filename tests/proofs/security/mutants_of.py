@@ -18,11 +18,6 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a missing time, spelled X, is no number either",
     ),
     ("incoming.mention", "return [] → return None", "both are no mention to all who ask"),
-    (
-        "incoming.mention",
-        "'\\n' → '\\nX' [_AFTER_WORD =",
-        "no letter can follow a mention: it would be part of the name",
-    ),
     *(
         ("incoming.mention", change, "a mention ends behind any of these places")
         for change in ("1 → 0 [passed", "1 → 2 [passed", "→ end >= passed [if end")

@@ -51,8 +51,8 @@ may be configured at once and the others are read again as soon as GitLab reject
   split, compressed or encrypted is not found.
 - **The owner of the platform account.** Whoever may read the secret store, the queue or the records
   needs no hole.
-- **Money.** Budgets count what Claude Code says it cost, from list prices. A Maintainer or who holds
-  the bot's token can let a run count as anything from nothing to twice its maximum, or change the
+- **Money.** Budgets count what Claude Code says it cost, from list prices. A Maintainer, or whoever
+  holds the bot's token, can let a run count as anything from nothing to twice its maximum, or change the
   job; a job that a Developer starts again by hand in GitLab is counted, but not stopped. Set a
   budget with your provider as well.
 - **Projects that share a webhook's token.** Whoever may edit one project's webhook can make up
