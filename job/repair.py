@@ -81,9 +81,12 @@ _ABOUT = re.compile(
 
 
 class Found(NamedTuple):
-    """What to tell Claude of the pipeline; `number` says which try to repair it this is, or 0."""
+    """What to tell Claude of the pipeline, nothing of what nobody asked about.
 
-    told: Mapping[str, Any]
+    `number` says which try to repair it this is, or 0.
+    """
+
+    told: Mapping[str, Any] = {}
     number: int = 0
     remarks: tuple[str, ...] = ()
 
@@ -98,8 +101,8 @@ def asked(request: Request) -> bool:
     return short and bool(_REPAIR.fullmatch(words))
 
 
-def find(request: Request, context: Context) -> Found | None:
-    """Return what failed in the latest pipeline of a request's merge request; None: not asked.
+def find(request: Request, context: Context) -> Found:
+    """Return what failed in the latest pipeline of the merge request, if that is asked about.
 
     For a repair, raise Failure where none may be tried any more, or where nothing failed that a
     change of the code could mend.
@@ -107,7 +110,7 @@ def find(request: Request, context: Context) -> Found | None:
     strict = asked(request)
     about = request.kind == MERGE_REQUEST and _ABOUT.search(" ".join(request.input.split()))
     if not strict and not about:
-        return None
+        return Found()
     try:
         number = _number(context, request) if strict else 0
         return _Reader(request, context, strict=strict).read()._replace(number=number)

@@ -164,7 +164,7 @@ class Job:
             self._cancel.begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
             found = repair.find(self._request, context)
-            if found and found.number:  # it counts from here on, however it ends
+            if found.number:  # it counts from here on, however it ends
                 thread.repair = found.number
                 thread.update(reply.working(self._link, []))
             return self._work(context, step, found), 0
@@ -177,7 +177,7 @@ class Job:
             self._log.line(traceback.format_exc(), step=type(error).__name__)
         return reply.failed(self._link, failure, step.report), failure.code
 
-    def _work(self, context: branch.Context, step: Step, found: repair.Found | None) -> str:
+    def _work(self, context: branch.Context, step: Step, found: repair.Found) -> str:
         """Do everything between the first word and the last, which is returned."""
         environment, log = self._environment, self._log
         with artifacts.folders(Workspace.around(Path.cwd())) as folders:
@@ -196,23 +196,8 @@ class Job:
                 chosen = branch.choose(workspace, context)
             images = uploads.fetch(self._gitlab, self._request, environment)
             unread = [quiet(uploads.remark(images.unread))] if images.unread else []
-            remarks = (*chosen.remarks, *(found.remarks if found else ()), *unread)
-            chosen = chosen._replace(remarks=remarks)
-            texts = prompt.build(
-                self._request,
-                project=self._environment.get("CI_PROJECT_PATH", ""),
-                prompt=self._inputs.prompt,
-                prompt_file=self._inputs.prompt_file,
-                file=workspace.file,
-                nested=workspace.nested_guides(),
-                fetched=prompt.Fetched(
-                    chosen.diff,
-                    images,
-                    chosen.conflicts,
-                    found.told if found else None,
-                    repair=bool(found and found.number),
-                ),
-            )
+            chosen = chosen._replace(remarks=(*chosen.remarks, *found.remarks, *unread))
+            texts = self._texts(workspace, chosen, images, found)
             run = self._prepare(workspace, folders, texts, program, sign_in)
             if self._inputs.mcp != "none":
                 server = mcp.server(self._environment, folders.claude, package)
@@ -226,6 +211,27 @@ class Job:
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)
+
+    def _texts(
+        self,
+        workspace: Workspace,
+        chosen: branch.Branch,
+        images: uploads.Images,
+        found: repair.Found,
+    ) -> prompt.Prompt:
+        """Return what Claude is told."""
+        fetched = prompt.Fetched(
+            chosen.diff, images, chosen.conflicts, found.told or None, repair=found.number > 0
+        )
+        return prompt.build(
+            self._request,
+            project=self._environment.get("CI_PROJECT_PATH", ""),
+            prompt=self._inputs.prompt,
+            prompt_file=self._inputs.prompt_file,
+            file=workspace.file,
+            nested=workspace.nested_guides(),
+            fetched=fetched,
+        )
 
     def _prepare(
         self,

@@ -124,10 +124,10 @@ def test_whoever_says_how_asks_for_something_else(text: str) -> None:
 def test_the_pipeline_is_looked_at_only_where_somebody_speaks_of_it(broken: Broken) -> None:
     broken.job()
     context = broken.context()
-    assert find(REQUEST._replace(input="fix the typo"), context) is None
-    assert find(REQUEST._replace(kind="issue"), context) is None
+    assert find(REQUEST._replace(input="fix the typo"), context) == Found()
+    assert find(REQUEST._replace(kind="issue"), context) == Found()
     assert broken.gitlab.calls == []
-    assert find(REQUEST._replace(input="ci sono errori di battitura"), context) is None
+    assert find(REQUEST._replace(input="ci sono errori di battitura"), context) == Found()
     assert broken.gitlab.calls == []
     for text in (
         "does CI pass?",
