@@ -142,7 +142,10 @@ class Look:
         for body in gitlab.failed_deliveries(project_id, hook_id, self._since_last_hour()):
             self._check_time()
             with suppress(Stop):
-                self._queue_missed(parse(VerifiedDelivery(body)))
+                event = parse(VerifiedDelivery(body))
+                # A project's Maintainers say what their webhooks send, also of other projects.
+                if event.project_id == project_id:
+                    self._queue_missed(event)
 
     def _look_at_changes(self) -> None:
         """Find who asked by opening something, or by an assignment or label."""

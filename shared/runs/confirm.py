@@ -130,7 +130,12 @@ def _check_note(request: RunRequest, note: Note, settings: Settings, now: float)
 def _check_change(
     request: RunRequest, target: Target, settings: Settings, *, unchanged: bool
 ) -> None:
-    """Check a request that an issue or merge request itself makes, by a text or without one."""
+    """Check a request that an issue or merge request itself makes, by a text or without one.
+
+    Who opened it is GitLab's word. Who changed it is the delivery's: GitLab does not tell.
+    """
+    if request.event.own and request.event.author_id != target.author[0]:
+        raise Stop(Reason.NOTE_CHANGED)
     names = {
         ASSIGN: (target.assignees, settings.names),
         ASSIGN_REVIEWER: (target.reviewers, settings.names),

@@ -143,6 +143,15 @@ def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:
     assert stage.queue.tracks == []
 
 
+def test_a_failed_delivery_about_another_project_is_not_believed(stage: Stage) -> None:
+    stage.gitlab.webhooks = [Hook(1, disabled=False)]
+    body = payload()
+    body["project_id"] = body["project"]["id"] = 8
+    stage.gitlab.failed = [json.dumps(body).encode()]
+    assert stage.sweep().found == 0
+    assert stage.queue.runs == []
+
+
 def test_a_reply_whose_pipeline_moved_on_unheard_is_brought_up_to_date(stage: Stage) -> None:
     stage.dispatch()
     stage.gitlab.moves(1, "success")

@@ -289,13 +289,16 @@ TRIGGER_THREATS = (
         "T23",
         "Who holds a webhook's secret makes up a comment, its author, its text, its project or its branch",
         "A delivery is a hint: before anything starts GitLab must have that comment, by that author, with that instruction, "
-        "not older than a day; project, branches and confidentiality are GitLab's word.",
+        "not older than a day; project, branches, confidentiality and who opened an issue or merge request are GitLab's "
+        "word. Who changed one is the delivery's: a webhook's secret for one project vouches for no other.",
         (
             f"{_QUICK}::test_a_delivery_of_what_gitlab_does_not_have_starts_nothing",
             "shared/runs/test_confirm.py::test_a_comment_that_is_not_as_it_was_told_starts_nothing",
             "shared/runs/test_confirm.py::test_what_is_not_there_is_looked_for_again_for_a_minute",
             "shared/runs/test_confirm.py::test_branch_path_and_fork_are_gitlab_s_word",
             "shared/runs/test_confirm.py::test_who_was_assigned_or_labelled_must_still_be",
+            "shared/runs/test_confirm.py::test_who_opened_something_is_gitlab_s_word",
+            "shared/test_sweep.py::test_a_failed_delivery_about_another_project_is_not_believed",
             "shared/test_dispatch.py::test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator",
         ),
         ("hints",),

@@ -190,6 +190,14 @@ def asks(stage: Stage, name: str, **changes: Any) -> Reason:
     return stage.dispatch(request(event, "Work on this.", "gitlab.com"))
 
 
+@pytest.mark.parametrize(("author", "end"), [(42, Reason.TRIGGERED), (43, Reason.NOTE_CHANGED)])
+def test_who_opened_something_is_gitlab_s_word(stage: Stage, author: int, end: Reason) -> None:
+    event = CHANGE._replace(name="label", occasion="900", own=True)
+    there = stage.gitlab.described._replace(author=(author, "x"), labels=("claude",))
+    stage.gitlab.described = there
+    assert stage.dispatch(request(event, "Work on this.", "gitlab.com")) is end
+
+
 @pytest.mark.parametrize(
     ("name", "there"),
     [
