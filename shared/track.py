@@ -82,7 +82,7 @@ class _Following:
         # What we said of an end is no longer so; what a job of ours answered stays.
         self._reopened = again and followed.ours
         self._told = followed.status
-        self._wrote = False
+        self._wrote, self._tries = False, followed.tries
 
     def follow(self) -> None:
         """Write where the pipeline stands until it rests, or has ended."""
@@ -134,7 +134,8 @@ class _Following:
         """Write down what was said, and stop following what may wait for a person for ever."""
         now, records = self._services.now(), self._services.records
         state = replies.state_of(progress, now)
-        told = Followed(self._record.carried_out.id, progress.status, state, ours)
+        run_id, tries = self._record.carried_out.id, self._tries
+        told = Followed(run_id, progress.status, state, ours, tries)
         store.follow(self._home, self._pipeline.id, told, records, now)
         if progress.status == _WAITS_FOR_A_PERSON:
             self._end()
@@ -176,10 +177,21 @@ class _Following:
         if of_branch and not self._record.home:
             said = None
         began = progress.status == DELETED or any(job.began for job in progress.ours)
-        if not began:
-            budgets.give_back(self._record, records)
+        earlier = self._earlier(progress, began=began)
+        if began or earlier:
+            budgets.settle(self._record, said if began else 0, earlier, records)
         else:
-            budgets.settle(self._record, said, records)
+            budgets.give_back(self._record, records)
+
+    def _earlier(self, progress: Progress, *, began: bool) -> int:
+        """Return how often a runner has had the job before its last try, as far as not counted."""
+        if not self._record.reserved or progress.status == DELETED:
+            return 0
+        ours = {job.id: job.name for job in progress.ours}
+        known = self._services.gitlab.jobs(self._home, self._pipeline.id, retried=True)
+        tries = sum(job.began and job.id not in ours and job.name in ours.values() for job in known)
+        counted, self._tries = self._tries, tries + began
+        return max(0, tries - counted)
 
     def _text(self, progress: Progress) -> str:
         record, settings = self._record, self._services.settings

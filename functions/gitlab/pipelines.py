@@ -100,16 +100,17 @@ class Pipelines(Group):
             return progress._replace(jobs=before.jobs)
         return progress._replace(jobs=self.jobs(project_id, pipeline_id))
 
-    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+    def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
         """`GET …/pipelines/:id/jobs`, but those whose failure is allowed.
 
-        https://docs.gitlab.com/api/jobs/
+        With `retried` also those that were started again: https://docs.gitlab.com/api/jobs/
         """
         path = f"/projects/{project_id}/pipelines/{pipeline_id}/jobs"
+        query = {"include_retried": "true"} if retried else {}
         return tuple(
             _job(job)
-            for job in self._client.page(path, per_page=PAGE)
-            if not job.get("allow_failure") or job.get("status") != "failed"
+            for job in self._client.page(path, per_page=PAGE, **query)
+            if retried or not job.get("allow_failure") or job.get("status") != "failed"
         )
 
     def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:

@@ -99,8 +99,8 @@ class Pipelines(Protocol):
     ) -> Progress | None:
         """Return the same right after; jobs of a pipeline that stands as before do so as well."""
 
-    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
-        """Return a pipeline's jobs."""
+    def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
+        """Return a pipeline's jobs; with `retried` also those that were started again."""
 
     def newest_pipelines(self, project_id: int) -> Iterator[tuple[int, Progress]]:
         """Yield a project's triggered pipelines, newest first, without their jobs."""

@@ -129,14 +129,17 @@ def give_back(record: Record, records: Records) -> None:
     _settle_record(record, records, lambda _: 0)
 
 
-def settle(record: Record, cost: int | None, records: Records) -> None:
+def settle(record: Record, cost: int | None, earlier: int, records: Records) -> None:
     """Let a run have cost so much; None, which is not known, is as much as it may have cost.
 
-    Twice is once. What the job said counts up to twice the run's maximum.
+    Twice is once. What the job said counts up to twice the run's maximum. So many earlier tries of
+    the job, whose word is gone, have cost the maximum each.
     """
-    _settle_record(
-        record, records, lambda held: held if cost is None else min(cost, _BEYOND * held)
-    )
+
+    def whole(held: int) -> int:
+        return earlier * held + (held if cost is None else min(cost, _BEYOND * held))
+
+    _settle_record(record, records, whole)
 
 
 def hold_again(record: Record, settings: Settings, records: Records) -> None:

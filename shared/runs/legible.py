@@ -48,7 +48,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
     for keys, form in (
         (r"thread/.*", list[str]),
         (r"live/\d+", dict[str, str]),
-        (r"pipeline/.*", tuple[str, str, str, bool]),
+        (r"pipeline/.*", tuple[str, str, str, bool] | tuple[str, str, str, bool, int]),
         (r"asked/.*", list[tuple[str, float, bool]]),
         (r"dead//.*", _Letter),
         (r"dead", list[str]),

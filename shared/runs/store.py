@@ -88,13 +88,15 @@ class DeadLetter(NamedTuple):
 class Followed(NamedTuple):
     """A pipeline of a run, and what its reply said last: GitLab's status, and our word for it.
 
-    `ours` says that it was we who said it, and not a job of ours.
+    `ours` says that it was we who said it, and not a job of ours. `tries` is how often a runner has
+    had the job, as far as budgets know.
     """
 
     run_id: str
     status: str = ""
     state: str = ""
     ours: bool = False
+    tries: int = 0
 
 
 def change(key: str, records: Records, expires: int, after: Callable[[Any], Any]) -> Any:  # noqa: ANN401  JSON
@@ -155,7 +157,8 @@ def follow(
 ) -> None:
     """Remember what was said of a pipeline, beyond its end: somebody may start it again by hand."""
     key = _pipeline(project_id, pipeline_id)
-    change(key, records, int(now) + KEPT, lambda _: list(followed))
+    fields = list(followed) if followed.tries else list(followed)[:-1]  # as before there were any
+    change(key, records, int(now) + KEPT, lambda _: fields)
 
 
 def followed(project_id: int, pipeline_id: int, records: Records) -> Followed | None:

@@ -146,6 +146,7 @@ class GitLab:
         ] = []  # a target as it is, and what was asked by it
         self.webhooks: list[Hook] = []
         self.failed: list[bytes] = []
+        self.retried: tuple[Job, ...] = ()
         self.faults: dict[str, list[Exception | None]] = {}
 
     def hears(self, asked: RunRequest | TrackRequest) -> None:
@@ -229,9 +230,9 @@ class GitLab:
     ) -> Progress | None:
         return self.progress(project_id, pipeline_id)
 
-    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
+    def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
         progress = self.progress(project_id, pipeline_id)
-        return progress.jobs if progress else ()
+        return (*(progress.jobs if progress else ()), *(self.retried if retried else ()))
 
     def cancel(self, project_id: int, pipeline_id: int) -> None:  # noqa: ARG002
         self._meet("cancel")

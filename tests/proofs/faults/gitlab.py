@@ -142,7 +142,13 @@ class GitLab:
     ) -> Progress | None:
         return self.progress(project_id, pipeline_id)
 
-    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:  # noqa: ARG002
+    def jobs(
+        self,
+        project_id: int,  # noqa: ARG002
+        pipeline_id: int,
+        *,
+        retried: bool = False,  # noqa: ARG002
+    ) -> tuple[Job, ...]:
         return self._call("jobs", lambda: self._jobs_of(pipeline_id))
 
     def _jobs_of(self, pipeline_id: int) -> tuple[Job, ...]:

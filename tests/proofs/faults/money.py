@@ -87,7 +87,7 @@ class _Ask:
             with suppress(Retry):
                 if end in ("settled", "unknown"):
                     known = cost if end == "settled" else None
-                    budgets.settle(record, known, self._records)
+                    budgets.settle(record, known, 0, self._records)
                     cost = cost if end == "settled" else MOST
                 elif end == "given back":
                     budgets.give_back(record, self._records)

@@ -82,8 +82,10 @@ class _Wired(GitLab):
     def award(self, event: Event, emoji: str) -> int:
         return self._meet("award", lambda there: there.award(event, emoji))
 
-    def jobs(self, project_id: int, pipeline_id: int) -> tuple[Job, ...]:
-        return self._meet("jobs", lambda there: there.jobs(project_id, pipeline_id))
+    def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
+        return self._meet(
+            "jobs", lambda there: there.jobs(project_id, pipeline_id, retried=retried)
+        )
 
     def target(self, event: Event) -> Target:
         return self._meet("target", lambda there: there.target(event))

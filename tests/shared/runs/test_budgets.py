@@ -326,6 +326,24 @@ def test_a_job_started_again_by_hand_holds_and_costs_again(stage: Stage) -> None
     assert stage.sums() == [(1_500_000, 0)] * 3
 
 
+def test_each_earlier_try_that_a_runner_had_costs_the_maximum_once(stage: Stage) -> None:
+    stage.says()
+    stage.gitlab.moves(1, "running")
+    [ours] = stage.gitlab.statuses[1].jobs
+    former = ours._replace(id=90, status="canceled")
+    unbegun, other = former._replace(id=91, began=False), former._replace(id=92, name="lint")
+    stage.gitlab.retried = (former, unbegun, other)
+    stage.ends(0.5)
+    assert stage.sums() == [(MOST + 500_000, 0)] * 3
+    started_again(stage, job="pending")
+    stage.gitlab.retried = (former, former._replace(id=93), former._replace(id=94))
+    stage.gitlab.retried = tuple(each._replace(name="claude") for each in stage.gitlab.retried)
+    jobs = (ours._replace(name="claude", began=False),)
+    stage.gitlab.statuses[1] = Progress("canceled", 61, NOW, jobs)
+    stage.track(1)
+    assert stage.sums() == [(MOST + 500_000 + MOST, 0)] * 3
+
+
 def test_another_job_started_again_costs_nothing(stage: Stage) -> None:
     stage.says()
     stage.ends(1.0)
