@@ -70,7 +70,13 @@ class Home(NamedTuple):
             wanted[_ORDER] = _OLDEST
         if wanted:
             what = f"{home.name}: {', '.join(f'{name}={each}' for name, each in wanted.items())}"
-            home.act(what, lambda: home.api.put(home.path, None, **wanted))
+            try:
+                home.act(what, lambda: home.api.put(home.path, None, **wanted))
+            except GitLabError as error:
+                if error.status not in REFUSED:
+                    raise
+                message = f"an Owner has to set {what} first: Settings > CI/CD > Variables"
+                raise Unusable(message) from error
 
     def job_tokens(self, connection: Connection) -> list[JobToken]:
         """Return the job's tokens for those who ask: one for a group, or one for the project.
@@ -155,15 +161,16 @@ def _own_token(home: Connection, connection: Connection, project: Json) -> JobTo
         path = f"{under('projects', project['id'])}/access_tokens"
         words = {"name": _token_name(connection), "scopes": SCOPES, "access_level": MAINTAINER}
         ends = (datetime.now(UTC) + timedelta(days=DAYS)).date().isoformat()
-        for lost in made:
-            connection.api.delete(f"{path}/{lost['id']}")
         try:
             new = connection.api.post(path, **words, expires_at=ends, description=connection.mark)
         except GitLabError as error:
             if error.status not in REFUSED:
                 raise
-            connection.say("? GitLab gives the project no token of its own: its job has the bot's")
+            why = f"{error} to a token of the project's own, for {DAYS} days"
+            connection.say(f"? {why}: its job has the bot's, which opens all that the bot may")
             return of_bot.make()
+        for former in made:
+            connection.api.delete(f"{path}/{former['id']}")
         return str(new["token"]), f"{home.mark} token {new['id']}"
 
     return JobToken(of_bot.scope, of_bot.tags | tags, make)

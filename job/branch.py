@@ -165,7 +165,7 @@ def _moved(workspace: Workspace, name: str, head: str, seen: str, context: Conte
     """
     if head == seen:
         return False
-    own = {str(context.user.get("id")), context.inputs.reply_author} - {""}
+    own = merge_request.writer(context)
     threads = [context.request.target]
     issue = re.match(rf"{re.escape(context.inputs.branch_prefix)}(issue-[0-9]+)-", name)
     threads += [issue[1]] if issue else []

@@ -20,7 +20,7 @@ _TIMEOUT, _LAST_TIMEOUT = 20.0, 3.0  # seconds
 _ATTEMPTS = 4
 _MESSAGE = 500  # characters of GitLab's own words that go to the log
 _LONGEST_PAUSE = 60.0  # seconds
-_PIECE = 65_536  # bytes of a file that are read at once
+_PIECE, _SHARED = 65_536, 100  # bytes of a file that are read at once, and looked at again
 _TOO_MANY = 429
 _AGAIN = (_TOO_MANY, 502, 503, 504)
 
@@ -86,9 +86,12 @@ class GitLab:
         """`GET` a file below the project, of which no more than `most` bytes are read."""
         return self._send("GET", f"{self._project}/{path}", read=lambda file: file.read(most))
 
-    def end_of(self, path: str, size: int, most: int) -> tuple[bytes, bool]:
+    def end_of(
+        self, path: str, size: int, most: int, look: Callable[[bytes], object] = len
+    ) -> tuple[bytes, bool]:
         """`GET` a file below the project; return its last `size` bytes, and whether that is all.
 
+        `look` sees all of it, in parts that share some bytes with the one before.
         Raise GitLabError if it has more than `most` bytes or takes too long: its end is out of
         reach, for GitLab sends a job's log from the beginning (lib/api/ci/jobs.rb).
         """
@@ -102,6 +105,7 @@ class GitLab:
                 if not piece:
                     return kept
                 seen, kept = seen + len(piece), kept + piece
+                look(kept[-len(piece) - _SHARED :])
                 whole = whole and len(kept) <= size
                 kept = kept[-size:]
             raise GitLabError(0, "the file is too long, or too slow")

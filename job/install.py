@@ -86,7 +86,8 @@ def package(
     identity.give(unfinished)
     done = subprocess.run(
         identity.command(
-            npm, *what, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+            npm, *what, "--ignore-scripts", "--no-bin-links", "--no-audit", "--no-fund",
+            "--loglevel=error",
         ),
         env={
             **_passed_on(environment, *PASSED_ON, *_NPM),

@@ -58,8 +58,8 @@ def server(
             "NO_PROMPT": "1",
         }
     else:
-        program = install(PACKAGE, VERSION) / "node_modules" / ".bin" / "mcp-gitlab"
-        command, names = [str(program)], _ZEREIGHT
+        program = install(PACKAGE, VERSION) / "node_modules" / PACKAGE / "build" / "index.js"
+        command, names = ["node", str(program)], _ZEREIGHT
         project = environment.get("CI_PROJECT_ID", "")
         variables = {
             "GITLAB_PERSONAL_ACCESS_TOKEN": token,

@@ -18,9 +18,10 @@ from shared.contract import marks
 from shared.contract.ai_flow import AUTO, ISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from job.audience import Audience
+    from job.branch import Context
     from job.gitlab import GitLab
     from job.inputs import Inputs
     from job.request import Request
@@ -123,11 +124,23 @@ def protected(gitlab: GitLab, branch: str) -> bool:
     return isinstance(found, dict) and found.get("protected") is True
 
 
-def pushed(gitlab: GitLab, thread: str, own: Container[str]) -> set[str]:
+class Writer(NamedTuple):
+    """Whose notes are ours: the token's user, by id, and who else writes replies, by user name."""
+
+    id: object
+    name: str
+
+
+def writer(context: Context) -> Writer:
+    """Return whose notes are ours in a run."""
+    return Writer(context.user.get("id"), context.inputs.reply_author)
+
+
+def pushed(gitlab: GitLab, thread: str, own: Writer) -> set[str]:
     """Return the commits that runs asked for in a thread, such as `issue-5`, say they have pushed.
 
     They say so in our replies, which nobody but Maintainers can edit: a commit's author can be
-    anybody's invention. `own` has the id and names of the users who write replies.
+    anybody's invention.
     """
     found: list[str] = []
     with suppress(GitLabError):
@@ -135,7 +148,7 @@ def pushed(gitlab: GitLab, thread: str, own: Container[str]) -> set[str]:
     return {marks.pushed(body) for body in found} - {""}
 
 
-def repairs(gitlab: GitLab, thread: str, own: Container[str]) -> int:
+def repairs(gitlab: GitLab, thread: str, own: Writer) -> int:
     """Return how many runs have tried to repair a merge request's pipeline, by our replies there.
 
     Raise GitLabError if GitLab does not list them.
@@ -143,13 +156,15 @@ def repairs(gitlab: GitLab, thread: str, own: Container[str]) -> int:
     return max(map(marks.repair, _said(gitlab, thread, own, _MOST_NOTES)), default=0)
 
 
-def _said(gitlab: GitLab, thread: str, own: Container[str], most: int) -> Iterator[str]:
+def _said(gitlab: GitLab, thread: str, own: Writer, most: int) -> Iterator[str]:
     """Yield what we wrote in a thread, the newest first, of at most so many pages of notes."""
     kind, _, iid = thread.rpartition("-")
     query = {"sort": "desc", "order_by": "created_at"}
     for note in gitlab.pages(f"{kind}s/{iid}/notes", most, **query):
         author = (note.get("author") if isinstance(note, dict) else None) or {}
-        if str(author.get("id")) in own or author.get("username") in own:
+        # A user name may be a number, also that of our id.
+        named = own.name and author.get("username") == own.name
+        if named or (own.id and author.get("id") == own.id):
             yield str(note.get("body"))
 
 

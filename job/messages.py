@@ -344,9 +344,13 @@ AWS_REGION_EXPECTED = "this provider needs an AWS region"
 LOCATION_EXPECTED = "vertex needs a location such as global or eu"
 KEY_EXPECTED = (
     "git could not sign; the variable has to hold an SSH private key without a passphrase, the "
-    "image git 2.34 and openssh-client; the job's log has git's words"
+    "image git 2.34, openssh-client and an entry in /etc/passwd for the job's user; the job's log "
+    "has git's words"
 )
-KEY_SHARED = "the input environment names the same variable, so that Claude's commands would see it"
+KEY_SHARED = (
+    "the input environment or mcp_variables names the same variable, so that Claude's commands or "
+    "servers would see it"
+)
 KEY_OPEN = "on this runner nothing keeps Claude from that key"
 # and `name` of TOOL_MISSING.
 CLONE = "clone of the project (GIT_STRATEGY: none)"

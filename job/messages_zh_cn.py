@@ -290,10 +290,10 @@ MODEL_EXPECTED = "{provider} 需要完整的模型 ID"
 AWS_REGION_EXPECTED = "该提供商需要一个 AWS 区域"
 LOCATION_EXPECTED = "vertex 需要一个位置，例如 global 或 eu"
 KEY_EXPECTED = (
-    "git 无法签名；该变量必须是没有密码短语的 SSH 私钥，镜像中必须有 git 2.34 和 openssh-client；"
-    "作业日志中有 git 的原话"
+    "git 无法签名；该变量必须是没有密码短语的 SSH 私钥，镜像中必须有 git 2.34、openssh-client，"
+    "并且 /etc/passwd 中有作业的用户；作业日志中有 git 的原话"
 )
-KEY_SHARED = "输入 environment 也列出了该变量，Claude 的命令会看到它"
+KEY_SHARED = "输入 environment 或 mcp_variables 也列出了该变量，Claude 的命令或服务器会看到它"
 KEY_OPEN = "在该 runner 上，没有什么能防止 Claude 读取该密钥"
 CLONE = "项目的克隆（GIT_STRATEGY: none）"
 CLAUDE_COMMAND = "claude 命令，而输入 claude_version 为空"

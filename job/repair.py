@@ -123,8 +123,7 @@ def find(request: Request, context: Context) -> Found:
 
 def _number(context: Context, request: Request) -> int:
     most = context.inputs.repair_tries
-    own = {str(context.user.get("id")), context.inputs.reply_author} - {""}
-    before = merge_request.repairs(context.gitlab, request.target, own)
+    before = merge_request.repairs(context.gitlab, request.target, merge_request.writer(context))
     if before >= most:
         raise Failure(Reason.REPAIRS_SPENT, most=most)
     return before + 1
@@ -173,11 +172,13 @@ class _Reader:
     def _is_of(self, pipeline: Mapping[str, Any], head: str) -> bool:
         """Tell whether a pipeline is that of the merge request's head.
 
-        One of merged results, or of a merge train, has a commit of GitLab's, whose parent it is:
+        One of merged results has a commit of GitLab's, whose parent it is:
         https://docs.gitlab.com/ci/pipelines/merged_results_pipelines/
         """
         commit, ref = str(pipeline.get("sha")), str(pipeline.get("ref"))
-        if commit == head or not re.fullmatch(r"refs/merge-requests/[0-9]+/(merge|train)", ref):
+        if re.fullmatch(r"refs/merge-requests/[0-9]+/train", ref):
+            return True  # a push takes the merge request off the train; its commit may be rebased
+        if commit == head or not re.fullmatch(r"refs/merge-requests/[0-9]+/merge", ref):
             return commit == head
         made = self._gitlab.get(f"repository/commits/{commit}")
         return head in (made or {}).get("parent_ids", [])
@@ -259,12 +260,15 @@ class _Reader:
         room = min(self._room, LARGEST_LOG)
         if self._logs < 0 or room <= 0:
             return {**told, "log_unread": "too many logs"}
+        debug: list[object] = []
         try:
             path = f"jobs/{int(job['id'])}/trace"
-            data, whole = self._gitlab.end_of(path, _LOG_READ, _LONGEST_LOG)
+            data, whole = self._gitlab.end_of(
+                path, _LOG_READ, _LONGEST_LOG, lambda part: debug.append(_DEBUG.search(part))
+            )
         except GitLabError as error:
             return {**told, "log_unread": f"HTTP {error.status}" if error.status else "no answer"}
-        if _DEBUG.search(data):
+        if any(debug):
             return {**told, "log_unread": "a debug log: it holds all variables"}
         text = traces.tail(data, self._masked, room, whole=whole)
         self._room -= len(text)

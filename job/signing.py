@@ -40,7 +40,7 @@ def key(inputs: Inputs, environment: Mapping[str, str], log: Log) -> str:
     Claude's commands may not be given it.
     """
     name = inputs.signing_key_variable
-    if name in inputs.environment:
+    if name and name in (*inputs.environment, *inputs.mcp_variables):
         raise _unusable(messages.KEY_SHARED)
     text = environment.get(name, "").strip() if name else ""
     for path in file(inputs, environment):

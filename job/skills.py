@@ -33,11 +33,17 @@ _MOST, _LARGEST = 500, 5_000_000  # files, and bytes of all
 _LONGEST = 1_000  # characters of a description
 _LISTED = re.compile(rb"(100644|100755) blob ([0-9a-f]+) +([0-9]+)\t([^\0]+)\0")
 _SKILL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/SKILL\.md")
+# What of YAML's front matter is read: keys in the first column, and what goes on below them.
+_KEY = r"[\"']?[A-Za-z-]+[\"']?:(?:[ \t].*)?"
+_PLAIN = re.compile(rf"(?:{_KEY}(?:\n(?:{_KEY}|[ \t].*|#.*|- .*)?)*\n?)?")
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.MULTILINE | re.DOTALL)
 _ALLOWED = re.compile(r"^[\"']?allowed-tools[\"']?[ \t]*:(.*(?:\n(?:[ \t-].*)?)*)", re.MULTILINE)
 _DESCRIPTION = re.compile(r"^description[ \t]*:[ \t>|-]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 
 _NO_FOLDER = "expected a folder of the default branch with <skill>/SKILL.md in it"
+_NOT_PLAIN = (
+    "`{skill}`: expected <skill>/SKILL.md that begins with ---, plain lines `key: value`, ---"
+)
 _TOO_LARGE = f"its files are more than {_MOST}, or than {_LARGEST // 1_000_000} MB"
 _NOT_ALLOWED = "`{skill}` asks for {tools}, which the input allowed_tools does not name"
 
@@ -78,6 +84,8 @@ def copy(
         if skill:
             text = content.decode("utf-8", "replace").replace("\r\n", "\n")
             told[skill[1]] = _checked(file.path, text, allowed)
+        elif file.path.rpartition("/")[2].lower() == "skill.md":  # unread here, maybe not there
+            raise _wrong(_NOT_PLAIN.format(skill=file.path))
         path = config / "skills" / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -103,6 +111,8 @@ def _listed(clone: Git, tree: str) -> Iterator[_File]:
 def _checked(path: str, text: str, allowed: Collection[str]) -> str:
     """Return a skill's description; raise Failure if it allows what the include does not."""
     front = _FRONT.match(text)
+    if (front and not _PLAIN.fullmatch(front[1])) or (not front and "---" in text[:9]):
+        raise _wrong(_NOT_PLAIN.format(skill=path))
     asks, told = (each.search(front[1] if front else "") for each in (_ALLOWED, _DESCRIPTION))
     named = tool_names(asks[1]) if asks else ()
     more = [name for name in named if name not in (*TOOLS, *allowed)]

@@ -11,7 +11,7 @@ MOST_LINES, LONGEST_LINE = 200, 1_000  # of one log, and characters
 # ECMA-48: a control sequence, a command to the terminal such as a link, any other escape.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 # https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
-_SECTION = re.compile(r"section_(?:start|end):[0-9]+:[\w.-]+(?:\[[^\]\r\n]*\])?\r?", re.ASCII)
+_SECTION = re.compile(r"section_(?:start|end):[0-9]+:[\w.-]+(?:\[[^\]\r\n]{0,200}\])?\r?", re.ASCII)
 # What a runner puts before a line; with a + the line goes on with the one before: TIMESTAMP_HEADER
 # in GitLab's lib/gitlab/ci/trace/stream.rb.
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z [0-9a-f]{2}[EO]"

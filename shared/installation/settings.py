@@ -91,7 +91,7 @@ class Settings(NamedTuple):
             "GitLab",
             pattern=r"^\s*([a-z]+\s*:[^;]+(;\s*[a-z]+\s*:[^;]+)*;?)?\s*$",
             pattern_in_words="parts such as review: opened, ready; targets: main",
-            longest=1024,
+            longest=512,
         ),
         "What starts by itself, such as review: opened, ready, pushed; targets: main; authors:"
         " !renovate*; runs: 10. Empty starts nothing that nobody asked for.",

@@ -139,13 +139,15 @@ class Record(NamedTuple):
         """Tell whether a run was refused for what this request does not claim.
 
         A forged delivery, or one that was overtaken by an edit, must not stand for the true one;
-        nor may what the policy did not start for one person or occasion, for another.
+        nor may what the policy did not start for one person or occasion, for another; and a commit
+        that was not the head may be it again.
         """
         changed = self.reason == str(Reason.NOTE_CHANGED)
         over = self.pipeline or self.reason == str(Reason.CANCELLED)
         by_policy = self.request.event.by_policy and not over
         open_again = self.state is State.REFUSED and (changed or by_policy)
-        return open_again and self.request.claims != request.claims
+        returned = by_policy and self.reason == str(Reason.SUPERSEDED)
+        return open_again and (returned or self.request.claims != request.claims)
 
     def understood(
         self, request: RunRequest, options: Options, carried_out: RunRequest

@@ -27,7 +27,7 @@ def test_the_gitlab_mcp_server_reads_with_a_token_of_its_own(tmp_path: Path) -> 
         "GITLAB_ACCESS_TOKEN": "canary",
     }
     server = mcp.server(environment, tmp_path, lambda name, version: tmp_path / f"{name}@{version}")
-    assert entry(server)["command"].startswith(str(tmp_path / "@zereight"))
+    assert entry(server)["args"][0].startswith(str(tmp_path / "@zereight"))
     assert entry(server)["env"].items() >= {
         ("GITLAB_PERMISSION_MODE", "readonly"),
         ("GITLAB_PERSONAL_ACCESS_TOKEN", "glpat-read"),
@@ -49,7 +49,8 @@ def test_glab_serves_where_the_image_has_one_that_can(tmp_path: Path) -> None:
 def test_a_glab_that_is_too_old_is_left_alone(tmp_path: Path) -> None:
     program(tmp_path / "glab", "exit 1")
     server = mcp.server({"PATH": str(tmp_path), mcp.TOKEN: "t"}, tmp_path, lambda *_: tmp_path)
-    assert entry(server)["command"].endswith("/mcp-gitlab")
+    assert entry(server)["command"] == "node"
+    assert entry(server)["args"][0].endswith("/@zereight/mcp-gitlab/build/index.js")
 
 
 def test_without_its_token_there_is_no_mcp_server(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from job.audience import Audience
 from job.failures import Failure
 from job.gitlab import GitLab as Client
 from job.inputs import Inputs
-from job.merge_request import Summary
+from job.merge_request import Summary, Writer
 from job.request import Request
 from shared.contract import marks
 from shared.contract.marks import ENDED, of_job, of_push, of_run
@@ -168,8 +168,11 @@ def test_what_replies_of_ours_say_was_pushed_is_known(gitlab: GitLabWithGit) -> 
     ]
     for author, body in bodies:
         gitlab.note(7, "merge_request", 3, author_id=author, body=body)
-    assert merge_request.pushed(client(gitlab), "merge_request-3", {str(OWN)}) == {"a" * 40}
-    assert merge_request.pushed(client(gitlab), "merge_request-3", {"ada"}) == {"b" * 40}
+    assert merge_request.pushed(client(gitlab), "merge_request-3", Writer(OWN, "")) == {"a" * 40}
+    both = merge_request.pushed(client(gitlab), "merge_request-3", Writer(OWN, "ada"))
+    assert both == {"a" * 40, "b" * 40}
+    for nobody in (Writer(None, ""), Writer(999, ""), Writer("ada", "")):  # nor a name like an id
+        assert merge_request.pushed(client(gitlab), "merge_request-3", nobody) == set()
 
 
 def test_a_new_merge_request_closes_its_issue_and_belongs_to_who_asked(

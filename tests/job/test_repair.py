@@ -191,9 +191,12 @@ def test_secrets_in_a_log_are_masked(broken: Broken) -> None:
     assert job["log_end"] == "[MASKED]\nexport X_TOKEN=[MASKED]\n[MASKED]"
 
 
+@pytest.mark.parametrize("before", [0, 65_530])
+@pytest.mark.parametrize("after", [0, 140_000])
 @pytest.mark.parametrize("line", ["++ export CI_JOB_TOKEN=[MASKED]", "$CI_JOB_TOKEN='x'"])
-def test_a_debug_log_is_not_told(broken: Broken, line: str) -> None:
-    broken.job(trace=f"{line}\n++ export DSN=db:hunter2\n")
+def test_a_debug_log_is_not_told(broken: Broken, line: str, before: int, after: int) -> None:
+    more = "\n".join(["x" * 99] * (after // 100))
+    broken.job(trace=f"{'x' * before}{line}\n{more}\n++ export DSN=db:hunter2\n")
     (job,) = broken.found().told["failed_jobs"]
     assert "hunter2" not in str(job)
     assert "debug" in job["log_unread"]

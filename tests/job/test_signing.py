@@ -100,9 +100,9 @@ def test_a_variable_that_is_not_there_is_named(value: str | None) -> None:
 
 
 def test_claude_s_commands_are_not_given_the_key() -> None:
-    shared = INPUTS._replace(environment=("NODE_ENV", NAME))
-    with pytest.raises(Failure, match="the input environment names the same variable"):
-        signing.key(shared, {NAME: "x"}, LOG)
+    for shared in ({"environment": ("NODE_ENV", NAME)}, {"mcp_variables": (NAME,)}):
+        with pytest.raises(Failure, match="environment or mcp_variables names the same variable"):
+            signing.key(INPUTS._replace(**shared), {NAME: "x"}, LOG)
     with pytest.raises(Failure, match="nothing keeps Claude from that key"):
         signing.refuse_open(INPUTS)
     signing.refuse_open(Inputs())

@@ -40,10 +40,30 @@ def test_what_a_branch_holds_is_not_copied(clone: Clone) -> None:
     assert (clone.private / "config" / "skills" / "greet" / "SKILL.md").read_text() == "ours"
 
 
-@pytest.mark.parametrize("folder", ["nowhere", "app.py", "../x", "team", "team/skills:x", "."])
+@pytest.mark.parametrize("folder", ["nowhere", "app.py", "../x", "team/greet", "team/skills:x"])
 def test_a_folder_without_a_skill_is_refused(clone: Clone, folder: str) -> None:
     with pytest.raises(Failure, match="expected a folder of the default branch"):
         copied(clone, {"greet/SKILL.md": "x", "deep/er/SKILL.md": "x"}, folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a/b/SKILL.md", ""),
+        ("_a/SKILL.md", ""),
+        ("a b/skill.md", ""),
+        ("a/SKILL.md", "\ufeff---\nallowed-tools: Bash\n---\n"),
+        ("a/SKILL.md", "\n---\nallowed-tools: Bash\n---\n"),
+        ("a/SKILL.md", "---\n allowed-tools: Bash\n---\n"),
+        ("a/SKILL.md", '---\n"allowed\\x2dtools": Bash\n---\n'),
+        ("a/SKILL.md", "---\n{allowed-tools: Bash}\n---\n"),
+        ("a/SKILL.md", "---\n? allowed-tools\n: Bash\n---\n"),
+        ("a/SKILL.md", "---\nallowed-tools: [Read,\nBash]\n---\n"),
+    ],
+)
+def test_what_could_be_read_otherwise_is_refused(clone: Clone, path: str, text: str) -> None:
+    with pytest.raises(Failure, match="plain lines"):
+        copied(clone, {"greet/SKILL.md": "x", path: text})
 
 
 @pytest.mark.parametrize(("bound", "most"), [("_LARGEST", 10), ("_MOST", 1)])

@@ -104,6 +104,7 @@ def test_what_a_test_says_of_itself_stays(line: str) -> None:
     [
         "\x1b[" * 65_000,
         "section_start:" * 9_000,
+        "section_start:1:a[" * 7_000,
         "\x1b]" * 65_000,
         "2026-11-29T" * 12_000,
         "A_" * 65_000,

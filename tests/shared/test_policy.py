@@ -234,6 +234,15 @@ def test_an_event_of_a_commit_that_is_not_the_head_any_more_starts_nothing(stage
     assert not stage.gitlab.triggered + stage.said()
 
 
+def test_a_commit_that_was_not_the_head_may_be_it_again(stage: Policed) -> None:
+    late = stage.merge_request.opened()
+    stage.merge_request.pushed()
+    assert stage.takes(late) is Reason.SUPERSEDED
+    stage.merge_request.head = 0
+    stage.merge_request.settle()
+    assert stage.dispatch(stage.asked[-1]) is Reason.TRIGGERED
+
+
 @pytest.mark.parametrize("step", [MergeRequest.drafted, MergeRequest.closed])
 def test_what_became_a_draft_or_was_closed_meanwhile_is_left_alone(
     stage: Policed, step: Callable[[MergeRequest], Delivery]

@@ -31,15 +31,15 @@ _RESOURCES = (
     (r"projects/\d+/repository/files/[^/]+", "Repository"),
     (r"projects/\d+/repository/commits/\w+/discussions.*", "Commit"),
     (r"projects/\d+/merge_requests/\d+/(notes|award_emoji).*", "Work Item"),
-    # Not in GitLab's table as it was read: taken to be as their subject's notes are.
-    (r"projects/\d+/(issues|merge_requests)/\d+/resource_label_events", "Work Item"),
-    # Not in GitLab's table as it was read: taken to be as the merge request's discussions are.
+    (r"projects/\d+/merge_requests/\d+/resource_label_events", "Merge Request"),
+    (r"projects/\d+/issues/\d+/resource_label_events", "Work Item"),
     (r"projects/\d+/merge_requests/\d+/draft_notes.*", "Merge Request"),
     (r"projects/\d+/merge_requests(/\d+(/diffs|/discussions.*)?)?", "Merge Request"),
     (r"projects/\d+/issues", "Work Item"),
     (r"projects/\d+/(issues|snippets)/\d+(/(notes|discussions|award_emoji).*)?", "Work Item"),
 )
 _ALONE = {
+    r"(POST|DELETE) projects/\d+/merge_requests/\d+/draft_notes.*": "Merge Request: Update",
     r"POST projects/\d+/pipelines/\d+/cancel": "Pipeline: Update",
     r"POST projects/\d+/trigger/pipeline": "",  # the trigger token's, whatever else comes along
 }
