@@ -130,8 +130,11 @@ def _zones(read: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _read(text: str) -> str:
-    """Return the text with one kind of newline, and fences around front matter."""
-    return _with_newlines(front_matter.fenced(text).replace(EDGE, " "))
+    """Return the text with one kind of newline, fences around front matter, and no NUL.
+
+    That is a sign like any other: https://spec.commonmark.org/0.31.2/#insecure-characters.
+    """
+    return _with_newlines(front_matter.fenced(text).replace(EDGE, "\ufffd"))
 
 
 def _with_newlines(text: str) -> str:
