@@ -68,10 +68,8 @@ def _stays_away(connection: Connection, bot: Api) -> bool:
 
 def _check_others(connection: Connection, *, own_bot: bool) -> None:
     """Refuse to replace a bot that serves other projects too by one of this project alone."""
-    kinds = (connection.webhook.get(key) for key in ("signing_tokens", "secret_tokens"))
-    bound = {str(name) for kept in kinds if isinstance(kept, dict) for name in kept} - {"*"}
-    ours = {*connection.ids, connection.name.lower()}
-    others = {*connection.gitlab.get("trigger_tokens", {}), *bound} - ours
+    ours = {*connection.ids, connection.name.lower(), "*"}
+    others = {*connection.gitlab.get("trigger_tokens", {}), *connection.bound} - ours
     if connection.gitlab.get("api_token") and others and not own_bot:
         message = (
             "GitLab does not take this installation's API token, which other projects use too:"
@@ -106,14 +104,18 @@ def _service_account(connection: Connection) -> None:
     _renew(connection, f"{path}/{account['id']}/personal_access_tokens")
 
 
+def ends() -> str:
+    """Return the last day of a token that is made now, in ISO 8601."""
+    return (datetime.now(UTC) + timedelta(days=DAYS)).date().isoformat()
+
+
 def _renew(connection: Connection, path: str, **more: object) -> None:
     """Make a token and store it; one that was made by a run which could not store it goes."""
     for lost in connection.api.find(path, state="active") or ():  # a list since 17.11
         if lost["name"] == connection.bot_name and lost.get("active", True):
             connection.api.delete(f"{path}/{lost['id']}")
-    until = (datetime.now(UTC) + timedelta(days=DAYS)).date().isoformat()
     words = {"name": connection.bot_name, "description": connection.mark, "scopes": SCOPES}
-    made = connection.api.post(path, **words, expires_at=until, **more)
+    made = connection.api.post(path, **words, expires_at=ends(), **more)
     connection.gitlab["api_token"] = made["token"]
     connection.keep(GITLAB, connection.gitlab)
 

@@ -49,6 +49,10 @@ class Seen(NamedTuple):
         """The project's path in the API."""
         return under("projects", self.project["id"])
 
+    def hooks(self) -> list[Json]:
+        """Return the project's webhooks to the installation; raise GitLabError."""
+        return [e for e in self.api.all(f"{self.path}/hooks") if same(e["url"], self.url)]
+
 
 def found(check: str, reason: Reason, seen: str, cure: str = "") -> Finding:
     """Return a finding, with the reason's own cure unless there is a better one."""
@@ -271,17 +275,16 @@ def our_jobs(seen: Seen) -> list[Json]:
 
 def hook(seen: Seen) -> Iterator[Finding]:
     """Look at the project's webhook and its last delivery."""
-    hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
-    yield from _hook(seen, hooks, EVENTS)
+    yield from _hook(seen, EVENTS)
 
 
 def asking_hook(seen: Seen) -> Iterator[Finding]:
     """Look at the webhook of a project whose pipelines run elsewhere."""
-    hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
-    yield from _hook(seen, hooks, ASKING)
+    yield from _hook(seen, ASKING)
 
 
-def _hook(seen: Seen, hooks: list[Json], events: tuple[str, ...]) -> Iterator[Finding]:
+def _hook(seen: Seen, events: tuple[str, ...]) -> Iterator[Finding]:
+    hooks = seen.hooks()
     if not hooks and seen.by_group:  # a group's webhooks are for its Owners to see
         raise GitLabError(403)
     if not hooks:

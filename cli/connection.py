@@ -75,6 +75,12 @@ class Connection:
         return {str(each["id"]) for each in (*self.projects, *self.homes)}
 
     @property
+    def bound(self) -> set[str]:
+        """The names of all whose webhooks' tokens the secrets have."""
+        kinds = (self.webhook.get(key) for key in ("signing_tokens", "secret_tokens"))
+        return {str(name) for kept in kinds if isinstance(kept, dict) for name in kept}
+
+    @property
     def phrase(self) -> str:
         """How Claude is mentioned."""
         phrases = str(self.installation.environment().get("TRIGGER_PHRASE") or "@claude")

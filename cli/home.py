@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from cli.api import MAINTAINER, under
-from cli.bot import DAYS, REFUSED, SCOPES
+from cli.bot import DAYS, REFUSED, SCOPES, ends
 from cli.connection import Connection, Json, Words
 from cli.installation import Unusable
 from cli.variables import JobToken, bot_token, tokens
@@ -160,9 +160,8 @@ def _own_token(home: Connection, connection: Connection, project: Json) -> JobTo
     def make() -> tuple[str, str]:
         path = f"{under('projects', project['id'])}/access_tokens"
         words = {"name": _token_name(connection), "scopes": SCOPES, "access_level": MAINTAINER}
-        ends = (datetime.now(UTC) + timedelta(days=DAYS)).date().isoformat()
         try:
-            new = connection.api.post(path, **words, expires_at=ends, description=connection.mark)
+            new = connection.api.post(path, **words, expires_at=ends(), description=connection.mark)
         except GitLabError as error:
             if error.status not in REFUSED:
                 raise

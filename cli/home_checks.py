@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from cli import checks
 from cli.api import branch_level
 from cli.checks import Seen, found
-from cli.connection import JOB_TOKEN, PIPELINES, same
+from cli.connection import JOB_TOKEN, PIPELINES
 from cli.home import EVERY, scope_of
 from cli.installation import Finding
 from cli.proposal import names_environment
@@ -32,7 +32,7 @@ def asks(seen: Seen) -> Iterator[Finding]:
         yield found("runner_asks", Reason.RUNNER_ASKS, text, cure)
 
 
-def rights(seen: Seen) -> Iterator[Finding]:
+def reads(seen: Seen) -> Iterator[Finding]:
     """Look at the bot's role in a project whose jobs run elsewhere: it reads and replies there."""
     if seen.level < checks.DEVELOPER:
         text = f"@{seen.bot['username']} is below Developer"
@@ -55,7 +55,7 @@ def job(seen: Seen) -> Iterator[Finding]:
 
 def hook(seen: Seen) -> Iterator[Finding]:
     """Look at the webhook that tells how pipelines go on."""
-    hooks = [e for e in seen.api.all(f"{seen.path}/hooks") if same(e["url"], seen.url)]
+    hooks = seen.hooks()
     if not hooks and not seen.by_group:  # a group's webhooks are for its Owners to see
         text = f"the runner project has no webhook to {seen.url}: replies lag by five minutes"
         yield found("runner_hook", Reason.HOOK_MISSING, text)
@@ -105,6 +105,6 @@ HOME_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
 )
 ASKING_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
     checks.served,
-    rights,
+    reads,
     checks.asking_hook,
 )

@@ -35,11 +35,9 @@ def _homes(connection: Connection) -> Iterator[Home]:
 
 def _serves_others(connection: Connection, home: Home) -> bool:
     """Tell whether others than what is removed ask of a runner project: who sends us deliveries."""
-    kinds = (connection.webhook.get(key) for key in ("signing_tokens", "secret_tokens"))
-    bound = {str(name) for kept in kinds if isinstance(kept, dict) for name in kept}
     known = {token["environment_scope"] for token in tokens(home.connection, "*")}
     ours = {scope_of(each["id"]) for each in home.asking} | {EVERY, "*"}
-    return bool(bound - connection.ids - {connection.name.lower()} or known - ours)
+    return bool(connection.bound - connection.ids - {connection.name.lower()} or known - ours)
 
 
 def _take_tokens(connection: Connection, home: Home, *, alone: bool) -> None:
