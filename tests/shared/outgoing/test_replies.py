@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from shared.contract import marks
+from shared.contract.ai_flow import AUTO
 from shared.contract.version import VERSION
 from shared.gitlab.values import Job, Pipeline, Progress
 from shared.outcome.reasons import Reason, Stop
 from shared.outgoing import replies
 from shared.outgoing.replies import Understood
+from shared.runs.budgets import Account, Budget, Window
 from shared.runs.command import Options
 from tests.support import fakes
 from tests.support.fakes import NOW
@@ -357,3 +359,66 @@ def test_a_run_that_waits_starts_at_a_full_minute_and_not_before_its_turn(
 def test_while_claude_s_job_waits_the_pipeline_is_queued_whatever_else_runs(status: str) -> None:
     running = at("running", jobs=(other("running"), claude(status, began=False)))
     assert moved(running).startswith(QUEUED)
+
+
+def budget_of(reason: Reason, cap: int, spent: int, held: int = 0) -> tuple[Budget, Account]:
+    window = Window(1_772_668_800, 1_772_755_200)
+    return Budget(reason, "spent/x", cap, window), Account(spent, {"r": (held, 1)} if held else {})
+
+
+USER = budget_of(Reason.BUDGET_USER, 8_000_000, 3_340_000, 2_500_000)
+PROJECT = budget_of(Reason.BUDGET_PROJECT, 100_000_000, 8_340_000)
+HEAD = (
+    "| budget | of | spent | held for runs under way | left | starts anew (UTC) |\n"
+    "|---|---|---|---|---|---|\n"
+)
+USERS = "| yours today | $8.00 | $3.34 | $2.50 | $2.16 | 2026-03-06 00:00 |"
+PROJECTS = "| this project's this month | $100.00 | $8.34 | $0.00 | $91.66 | 2026-03-06 00:00 |"
+ROOM = "The installation's budget for this month has room for a run."
+FULL = (
+    "The installation's budget for this month has no room for another run. "
+    "It starts anew on 2026-03-06 00:00 UTC."
+)
+UP_TO = "A run may spend up to $2.50."
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([], UP_TO),
+        ([USER], f"{HEAD}{USERS}\n\n{UP_TO}"),
+        (
+            [USER, PROJECT],
+            f"{HEAD}{USERS}\n{PROJECTS}\n\n{UP_TO}",
+        ),
+        (
+            [budget_of(Reason.BUDGET_INSTALLATION, 9_000_000, 4_000_000, 2_500_000)],
+            f"{UP_TO}\n\n{ROOM}",
+        ),
+        (
+            [budget_of(Reason.BUDGET_INSTALLATION, 9_000_000, 4_000_001, 2_500_000)],
+            f"{UP_TO}\n\n{FULL}",
+        ),
+    ],
+    ids=["none", "a person's", "a project's", "room", "full"],
+)
+def test_what_may_be_spent_to_the_letter(found: list[tuple[Budget, Account]], text: str) -> None:
+    settings = fakes.settings(BUDGET_PER_RUN="2.50")
+    assert replies.budget(RUN, settings, found) == f"{text}\n\n{MARK}"
+
+
+def test_without_a_budget_that_is_said() -> None:
+    assert replies.budget(RUN, fakes.settings(), []) == f"No budget is set here.\n\n{MARK}"
+
+
+def test_what_nobody_asked_for_says_so() -> None:
+    understood = Understood(AUTO, Options(command="review"), "@claude")
+    told = replies.started(RUN, PIPELINE, understood, None)
+    policy = "Nobody asked: this installation starts a review by itself (`AUTO`)."
+    assert told == f"{QUEUED}\n\n{policy} {TO_STOP}\n\n{MARK}"
+
+
+def test_a_repair_stays_one_where_its_job_is_spoken_for() -> None:
+    spoken = replies.spoken_for(RUN, PIPELINE, f"It failed.\n\n{MARK}", repair=2)
+    ends = f"{marks.of_repair(2)}\n\n{marks.of_job(12, marks.ENDED)}\n{RUN_MARK}"
+    assert spoken == f"It failed.\n\n{VERSION_MARK}\n\n{ends}"
