@@ -149,8 +149,9 @@ def stage() -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
         direct = dict.fromkeys(("AWS_ENDPOINT_URL", *_SERVICES.values()), platform._moto.url)
         signed = dict(platform._receive.environment) | direct
         secrets = platform._client("secretsmanager")
-        secrets.create_secret(Name="by-token", SecretString=_TOKENS)
-        yield folder, signed, signed | {"WEBHOOK_SECRETS_ID": "by-token"}
+        # Of a name of its own: the stand-in outlives this stage.
+        made = secrets.create_secret(Name=Path(name).name, SecretString=_TOKENS)
+        yield folder, signed, signed | {"WEBHOOK_SECRETS_ID": made["Name"]}
 
 
 def _start(folder: Path, environment: dict[str, str], handler: str) -> Start:
