@@ -158,6 +158,11 @@ def _on(workspace: Workspace, branch: Branch, base: str, context: Context) -> Br
     return branch._replace(conflicts=tuple(conflicts))
 
 
+def writer(context: Context) -> merge_request.Writer:
+    """Return whose notes are ours in a run."""
+    return merge_request.Writer(context.user.get("id"), context.inputs.reply_author)
+
+
 def _moved(workspace: Workspace, name: str, head: str, seen: str, context: Context) -> bool:
     """Tell whether a branch has commits since `seen` that no run of ours has pushed.
 
@@ -165,7 +170,7 @@ def _moved(workspace: Workspace, name: str, head: str, seen: str, context: Conte
     """
     if head == seen:
         return False
-    own = merge_request.writer(context)
+    own = writer(context)
     threads = [context.request.target]
     issue = re.match(rf"{re.escape(context.inputs.branch_prefix)}(issue-[0-9]+)-", name)
     threads += [issue[1]] if issue else []

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from job.audience import Audience
-    from job.branch import Context
     from job.gitlab import GitLab
     from job.inputs import Inputs
     from job.request import Request
@@ -129,11 +128,6 @@ class Writer(NamedTuple):
 
     id: object
     name: str
-
-
-def writer(context: Context) -> Writer:
-    """Return whose notes are ours in a run."""
-    return Writer(context.user.get("id"), context.inputs.reply_author)
 
 
 def pushed(gitlab: GitLab, thread: str, own: Writer) -> set[str]:

@@ -12,7 +12,7 @@ import string
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from job import merge_request, messages, reports, traces
+from job import branch, merge_request, messages, reports, traces
 from job.failures import Failure, Reason
 from job.gitlab import GitLab, GitLabError
 from shared.contract.ai_flow import MERGE_REQUEST
@@ -123,7 +123,7 @@ def find(request: Request, context: Context) -> Found:
 
 def _number(context: Context, request: Request) -> int:
     most = context.inputs.repair_tries
-    before = merge_request.repairs(context.gitlab, request.target, merge_request.writer(context))
+    before = merge_request.repairs(context.gitlab, request.target, branch.writer(context))
     if before >= most:
         raise Failure(Reason.REPAIRS_SPENT, most=most)
     return before + 1

@@ -202,7 +202,7 @@ class Job:
             if self._inputs.mcp != "none":
                 server = mcp.server(self._environment, folders.claude, package)
                 run = run._replace(mcp=server.config, mcp_tools=server.tools)
-            run = skills.given(run, workspace, self._inputs)
+            run = run._replace(skills=skills.given(run.home, run.system, workspace, self._inputs))
             run = servers.given(run, workspace, folders.claude, self._inputs, environment)
             workspace.guard()
             signing.check(workspace.commits.try_key, self._inputs, log)

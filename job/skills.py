@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from job.claude import Run
     from job.git import Git
     from job.inputs import Inputs
     from job.workspace import Workspace
@@ -54,17 +53,17 @@ class _File(NamedTuple):
     blob: str
 
 
-def given(run: Run, workspace: Workspace, inputs: Inputs) -> Run:
-    """Lay the skills of the input where Claude Code reads its own, and tell it of them.
+def given(home: Path, system: Path, workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
+    """Lay the skills of the input where Claude Code reads its own, in `home`; return their names.
 
-    Raise Failure as `copy` does.
+    The file `system` tells it of them. Raise Failure as `copy` does.
     """
     if not inputs.skills:
-        return run
-    found = copy(workspace, inputs.skills, run.home / ".claude", inputs.allowed_tools)
-    with run.system.open("a", encoding="utf-8", errors="replace") as system:
-        system.write(prompt.of_skills(found))
-    return run._replace(skills=tuple(found))
+        return ()
+    found = copy(workspace, inputs.skills, home / ".claude", inputs.allowed_tools)
+    with system.open("a", encoding="utf-8", errors="replace") as file:
+        file.write(prompt.of_skills(found))
+    return tuple(found)
 
 
 def copy(
