@@ -199,4 +199,4 @@ def test_cutting_takes_linear_time() -> None:
         return time.process_time() - began
 
     few = min(seconds(20_000) for _ in range(3))
-    assert seconds(160_000) < 24 * few
+    assert min(seconds(160_000) for _ in range(2)) < 24 * few
