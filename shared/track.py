@@ -114,8 +114,7 @@ class _Following:
     def _progress(self, before: Progress | None = None) -> Progress | None:
         """Return where the pipeline stands, None where a replica may not have heard of it yet."""
         services = self._services
-        gitlab, here = services.gitlab, (self._home, self._pipeline.id)
-        progress = gitlab.progress_after(*here, before) if before else gitlab.progress(*here)
+        progress = services.gitlab.progress(self._home, self._pipeline.id, before)
         return progress or (None if self._record.is_news(services.now()) else _GONE)
 
     def _begin_again(self, progress: Progress) -> None:

@@ -79,19 +79,10 @@ class Pipelines(Group):
             self._read_marks[path] = known
         return known
 
-    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
-        """`GET …/pipelines/:id`, then its jobs."""
-        return self._progress(project_id, pipeline_id, None)
-
-    def progress_after(
-        self, project_id: int, pipeline_id: int, before: Progress
+    def progress(
+        self, project_id: int, pipeline_id: int, before: Progress | None = None
     ) -> Progress | None:
         """`GET …/pipelines/:id`, then its jobs if it has moved on."""
-        return self._progress(project_id, pipeline_id, before)
-
-    def _progress(
-        self, project_id: int, pipeline_id: int, before: Progress | None
-    ) -> Progress | None:
         pipeline = self._client.find(f"/projects/{project_id}/pipelines/{pipeline_id}")
         if pipeline is None:
             return None

@@ -31,17 +31,17 @@ class Thread(Group):
 
     def withdraw(self, event: Event, emoji: str, award_id: int = 0) -> None:
         """`DELETE …/award_emoji/:id` of our own one: as `award`."""
-        if event.kind == COMMIT or (award_id and self._take_away(event, award_id)):
+        if event.kind == COMMIT or (award_id and self._delete(f"{_awards(event)}/{award_id}")):
             return
         own = self._client.own_id()
         for award in list(self._client.pages(_awards(event), {})):
             if award.get("name") == emoji and (award.get("user") or {}).get("id") == own:
-                self._take_away(event, integer(award, "id"))
+                self._delete(f"{_awards(event)}/{integer(award, 'id')}")
 
-    def _take_away(self, event: Event, award_id: int) -> bool:
+    def _delete(self, path: str) -> bool:
         """Tell whether it was there: somebody may have been faster, or put another one since."""
         try:
-            self._client.delete(f"{_awards(event)}/{award_id}")
+            self._client.delete(path)
         except GitLabError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -88,11 +88,7 @@ class Thread(Group):
 
     def delete_reply(self, event: Event, note_id: int) -> None:
         """`DELETE …/notes/:id`."""
-        try:
-            self._client.delete(_note(event, note_id))
-        except GitLabError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
+        self._delete(_note(event, note_id))
 
     def _answers(self, event: Event) -> Iterator[dict[str, Any]]:
         """Yield the notes among which an answer of ours may be."""

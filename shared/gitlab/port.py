@@ -91,13 +91,13 @@ class Pipelines(Protocol):
         read the variables by which it would be known.
         """
 
-    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
-        """Return where a pipeline stands; None when it is gone."""
-
-    def progress_after(
-        self, project_id: int, pipeline_id: int, before: Progress
+    def progress(
+        self, project_id: int, pipeline_id: int, before: Progress | None = None
     ) -> Progress | None:
-        """Return the same right after; jobs of a pipeline that stands as before do so as well."""
+        """Return where a pipeline stands; None when it is gone.
+
+        `before` is how it stood right before: where it stands so still, its jobs do as well.
+        """
 
     def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
         """Return a pipeline's jobs; with `retried` also those that were started again."""

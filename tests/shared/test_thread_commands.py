@@ -324,7 +324,7 @@ def test_commands_reach_the_pipelines_of_a_runner_project_and_those_of_before() 
         asked.append((project_id, pipeline_id))
         cancel(project_id, pipeline_id)
 
-    stage.gitlab.progress = told  # type: ignore[method-assign]
+    stage.gitlab.progress = told  # type: ignore[method-assign,assignment]
     stage.says("status")
     assert asked == [(70, 2), (7, 1)]
     stage.gitlab.progress, asked[:] = progress, []  # type: ignore[method-assign]

@@ -338,10 +338,10 @@ def test_a_pipeline_that_never_rests_is_left_to_the_next_look(stage: Stage) -> N
     progress = stage.gitlab.progress
     asked = []
 
-    def restless(project_id: int, pipeline_id: int) -> object:
+    def restless(project_id: int, pipeline_id: int, before: Progress | None) -> Progress | None:
         asked.append(pipeline_id)
         stage.gitlab.moves(1, next(statuses))
-        return progress(project_id, pipeline_id)
+        return progress(project_id, pipeline_id, before)
 
     stage.gitlab.progress = restless  # type: ignore[method-assign,assignment]
     assert stage.track() is Reason.TRACKED

@@ -218,17 +218,14 @@ class GitLab:
         self._meet("delete_reply")
         self.replies[note_id - 1] = ""
 
-    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:  # noqa: ARG002
+    def progress(
+        self,
+        project_id: int,  # noqa: ARG002
+        pipeline_id: int,
+        before: Progress | None = None,  # noqa: ARG002
+    ) -> Progress | None:
         self._meet("progress")
         return self.statuses.get(pipeline_id)
-
-    def progress_after(
-        self,
-        project_id: int,
-        pipeline_id: int,
-        before: Progress,  # noqa: ARG002
-    ) -> Progress | None:
-        return self.progress(project_id, pipeline_id)
 
     def jobs(self, project_id: int, pipeline_id: int, *, retried: bool = False) -> tuple[Job, ...]:
         progress = self.progress(project_id, pipeline_id)

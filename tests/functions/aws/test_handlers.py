@@ -119,9 +119,10 @@ def lines(platform: Aws) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 # The cold path
 
 
-def probe(platform: Aws, *events: dict[str, Any]) -> list[dict[str, Any]]:
+def printed(platform: Aws, program: str, *events: dict[str, Any]) -> list[Any]:
+    """Run a program in `receive`'s environment; return the JSON of each line that it prints."""
     ran = subprocess.run(
-        [sys.executable, "-c", PROBE],
+        [sys.executable, "-c", program],
         input="".join(json.dumps(each) + "\n" for each in events),
         cwd=ROOT,
         env=platform.environment("receive"),
@@ -132,6 +133,10 @@ def probe(platform: Aws, *events: dict[str, Any]) -> list[dict[str, Any]]:
     )
     assert ran.stderr == ""
     return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def probe(platform: Aws, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    return printed(platform, PROBE, *events)
 
 
 def foreign(loaded: list[str]) -> set[str]:
@@ -162,17 +167,9 @@ def test_a_cold_start_loads_these_modules_alone(aws: Aws) -> None:
         "import awslambdaric.bootstrap, json, sys; known = set(sys.modules);"
         "import functions.aws.handlers; print(json.dumps(sorted(set(sys.modules) - known)))"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=aws.environment("receive"),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
+    [names] = printed(aws, program)
     # What is private, and the parts that typing has on Python 3.11 and 3.12, go with another.
-    loaded = {name for name in json.loads(ran.stdout) if not name.startswith(("_", "typing."))}
+    loaded = {name for name in names if not name.startswith(("_", "typing."))}
     assert loaded == COLD
 
 

@@ -166,10 +166,10 @@ def test_the_jobs_of_a_pipeline_that_stands_as_before_are_not_read_again(
     assert first
     assert gitlab.jobs(7, number) == first.jobs
     server.calls.clear()
-    assert gitlab.progress_after(7, number, first) == first
+    assert gitlab.progress(7, number, first) == first
     assert [call.path for call in server.calls] == [f"/api/v4/projects/7/pipelines/{number}"]
     server.set_pipeline(number, "success")
-    second = gitlab.progress_after(7, number, first)
+    second = gitlab.progress(7, number, first)
     assert second
     assert [job.status for job in second.jobs] == ["success"]
 

@@ -125,7 +125,12 @@ class GitLab:
 
         self._call("delete reply", write, writes=True)
 
-    def progress(self, project_id: int, pipeline_id: int) -> Progress | None:
+    def progress(
+        self,
+        project_id: int,
+        pipeline_id: int,
+        before: Progress | None = None,  # noqa: ARG002
+    ) -> Progress | None:
         def look() -> Progress | None:
             if project_id != self.homes.get(pipeline_id, project_id):
                 return None
@@ -133,14 +138,6 @@ class GitLab:
             return Progress(status, 61, NOW, self._jobs_of(pipeline_id))
 
         return self._found("progress", look)
-
-    def progress_after(
-        self,
-        project_id: int,
-        pipeline_id: int,
-        before: Progress,  # noqa: ARG002
-    ) -> Progress | None:
-        return self.progress(project_id, pipeline_id)
 
     def jobs(
         self,
