@@ -1,6 +1,7 @@
 """What the use cases behind the queue get to work with: one `Services` per platform."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from shared.gitlab.port import GitLab
@@ -25,3 +26,7 @@ class Services(NamedTuple):
     gitlab: GitLab
     now: Callable[[], float]
     log: Log
+
+    def today(self) -> str:
+        """Return the date as ISO 8601 has it, in UTC."""
+        return datetime.fromtimestamp(self.now(), UTC).date().isoformat()

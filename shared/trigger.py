@@ -19,10 +19,8 @@ def home_of(event: Event, services: Services) -> Project | None:
     name = services.settings.runner_of(event.project_id, event.project_path)
     if not name:
         return None
-    try:
+    with refusals.asking():
         home = services.gitlab.project(name)
-    except GitLabError as error:
-        raise refusals.unavailable(error) from error
     if home is None:
         raise Stop(Reason.RUNNER_NOT_SEEN)
     if home.id == event.project_id:

@@ -1,6 +1,8 @@
 """What GitLab's refusals mean: which of them heals by itself, and which only a person can heal."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shared.gitlab.values import GitLabError
 from shared.outcome.reasons import Reason, Retry, Stop, TriggerError
@@ -65,6 +67,15 @@ def unavailable(error: GitLabError) -> Retry:
     if 300 <= error.status < 400:  # noqa: PLR2004
         return Retry(Reason.GITLAB_REDIRECTS)
     return Retry(Reason.GITLAB_UNAVAILABLE, after=error.after)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Raise Retry instead of the GitLabError of what is asked in the block."""
+    try:
+        yield
+    except GitLabError as error:
+        raise unavailable(error) from error
 
 
 def _unknown(status: int, said: str) -> Reason:

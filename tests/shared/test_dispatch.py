@@ -5,17 +5,13 @@ from unittest.mock import Mock
 import pytest
 
 from shared.dispatch import dispatch
-from shared.gitlab.values import GitLabError, Job, Member, Progress, Project, User
-from shared.incoming.digests import digest_of_texts
-from shared.incoming.event import Branches, Event
+from shared.gitlab.values import GitLabError, Job, Member, Progress, User
+from shared.incoming.event import Branches
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
-from shared.runs.detect import ask, request
-from shared.runs.record import LEASE, SETTLE, Lease, Record, State
-from shared.runs.request import MAX_REQUEST, RunRequest, from_json
-from shared.runs.store import dead_letters
+from shared.runs.record import LEASE, SETTLE, Record, State
 from shared.sweep import carry_out
-from tests.support.fakes import NOTE, NOW, TRIGGER_TOKEN, run, settings
+from tests.support.fakes import NOTE, NOW, TRIGGER_TOKEN, run
 from tests.support.stages import Stage
 
 FORBIDDEN = GitLabError(400, "{'base': ['Insufficient permissions to set pipeline variables']}")
@@ -89,79 +85,6 @@ def test_a_stranger_on_a_public_project_gets_a_reaction_only(stage: Stage) -> No
     assert stage.gitlab.replies == []
 
 
-def test_a_claimed_path_is_held_against_gitlab_s_own(stage: Stage) -> None:
-    assert stage.dispatch(run()._replace(bound=("group",))) is Reason.TRIGGERED
-
-
-@pytest.mark.parametrize("seen", [True, False])
-def test_a_path_that_was_a_lie_starts_nothing_and_leaves_the_run_to_the_true_one(
-    stage: Stage, seen: bool
-) -> None:
-    if not seen:
-        stage.gitlab.projects.clear()
-    assert stage.dispatch(run()._replace(bound=("mallorys",))) is Reason.TOKEN_NOT_FOR_PROJECT
-    assert not stage.gitlab.awards + stage.gitlab.replies + stage.gitlab.triggered
-    severity, fields = stage.log.lines[-1]
-    assert (severity, fields["reason"]) == ("WARNING", "token_not_for_project")
-    assert stage.record().until == 0  # so that a sweep takes it for missed, and not for under way
-    stage.gitlab.projects = [Project(7, "group/app", "main", public=False)]
-    assert stage.dispatch() is Reason.TRIGGERED
-
-
-@pytest.mark.parametrize("path", ["team/app", "group/app"])
-def test_a_project_is_served_by_gitlab_s_path_not_by_the_delivery_s(path: str) -> None:
-    stage = Stage(ALLOWED_PROJECTS="team/*", RUNNER_PROJECT="team/claude-runner")
-    runner = Project(70, "team/claude-runner", "trunk", public=False)
-    stage.gitlab.projects = [Project(7, path, "main", public=False), runner]
-    served = path == "team/app"
-    reason = Reason.TRIGGERED if served else Reason.PROJECT_NOT_ALLOWED
-    assert stage.dispatch(run(NOTE._replace(project_path="team/app"))) is reason
-    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == served
-
-
-def test_a_lie_leaves_a_run_that_is_under_way_as_it_was(stage: Stage) -> None:
-    stage.gitlab.faults["reply"] = [GitLabError(503)]
-    stage.retried()
-    before = stage.record()
-    stage.clock.time += LEASE
-    forged = run(NOTE._replace(author="mallory"))._replace(bound=("mallorys",))
-    assert stage.dispatch(forged) is Reason.TOKEN_NOT_FOR_PROJECT
-    assert stage.record() == before
-    assert stage.dispatch() is Reason.TRIGGERED
-    assert len(stage.gitlab.triggered) == 1
-
-
-def test_while_gitlab_cannot_be_asked_for_the_path_the_request_waits(stage: Stage) -> None:
-    stage.gitlab.faults["project"] = [GitLabError(503)]
-    asked = run()._replace(bound=("group",))
-    with pytest.raises(Retry):
-        stage.dispatch(asked)
-    stage.clock.time += LEASE
-    assert stage.dispatch(asked) is Reason.TRIGGERED
-
-
-def test_a_project_that_is_not_shown_to_us_starts_nothing_and_is_told_to_the_operator(
-    stage: Stage,
-) -> None:
-    stage.gitlab.faults["member"] = [GitLabError(404, "404 Project Not Found")] * 3
-    assert stage.retried().reason is Reason.GITLAB_UNAVAILABLE  # a replica may be late
-    stage.clock.time += 2 * LEASE
-    assert stage.dispatch() is Reason.PROJECT_NOT_SEEN
-    assert stage.dispatch(last=True) is Reason.PROJECT_NOT_SEEN
-    severity, fields = stage.log.lines[-1]
-    assert (severity, fields["reason"]) == ("WARNING", "project_not_seen")
-    assert stage.gitlab.replies == stage.gitlab.awards == stage.gitlab.triggered == []
-    assert dead_letters(stage.records) == []
-    assert stage.dispatch() is Reason.TRIGGERED  # once somebody has made us a member
-
-
-def test_we_never_ask_ourselves(stage: Stage) -> None:
-    stage.gitlab.users[99] = User(99, "claude", bot=True, state="active")
-    stage.gitlab.members[7, 99] = Member(99, 40, "active", "active", None)
-    stage.environment = {"ALLOWED_BOTS": "claude"}
-    assert stage.dispatch(run(NOTE._replace(author_id=99))) is Reason.BOT_AUTHOR
-
-
 def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> None:
     stage.environment = {
         "MODEL_PROVIDER": "vertex",
@@ -173,42 +96,6 @@ def test_a_retired_model_is_told_before_a_pipeline_fails_on_it(stage: Stage) -> 
     later = NOTE._replace(note_id=102, at=stage.clock.time)
     assert stage.dispatch(run(later)) is Reason.MODEL_RETIRED
     assert len(stage.gitlab.triggered) == 1
-
-
-def test_the_installation_sets_the_minimum_role(stage: Stage) -> None:
-    stage.environment = {"MINIMUM_ROLE": "maintainer"}
-    assert stage.dispatch() is Reason.ROLE_TOO_LOW
-
-
-def test_a_bot_gets_no_answer_at_all(stage: Stage) -> None:
-    stage.gitlab.users[42] = User(42, "helper", bot=True, state="active")
-    assert stage.dispatch() is Reason.BOT_AUTHOR
-    assert not stage.gitlab.replies + stage.gitlab.awards + stage.gitlab.triggered
-
-
-def test_a_named_bot_may_ask(stage: Stage) -> None:
-    stage.gitlab.users[42] = User(42, "Renovate", bot=True, state="active")
-    stage.environment = {"ALLOWED_BOTS": "renovate"}
-    assert stage.dispatch() is Reason.TRIGGERED
-
-
-@pytest.mark.parametrize("call", ["user", "member"])
-@pytest.mark.parametrize("status", [0, 401, 403, 404, 429, 500])
-def test_without_an_answer_about_the_author_nothing_starts(
-    stage: Stage, call: str, status: int
-) -> None:
-    stage.gitlab.faults[call] = [GitLabError(status)]
-    stage.retried()
-    assert not stage.gitlab.triggered + stage.gitlab.replies
-    assert stage.dispatch() is Reason.TRIGGERED
-
-
-def test_the_author_is_asked_for_at_every_attempt(stage: Stage) -> None:
-    stage.gitlab.faults["trigger"] = [GitLabError(429)]
-    stage.retried()
-    stage.gitlab.members.clear()
-    assert stage.dispatch() is Reason.NOT_A_MEMBER
-    assert stage.gitlab.triggered == []
 
 
 def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
@@ -231,79 +118,6 @@ def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -
     stage.clock.time += 2
     assert stage.retried().reason is Reason.BUSY
     assert stage.record().until == stage.record().since + SETTLE
-
-
-def long_request(text: str = "x" * 70_000) -> RunRequest:
-    return request(NOTE, text, "gitlab.com")._replace(instruction=None)
-
-
-def test_a_long_text_is_read_again(stage: Stage) -> None:
-    stage.gitlab.text = "@claude " + "x" * 70_000
-    assert stage.dispatch(long_request()) is Reason.TRIGGERED
-    assert stage.gitlab.triggered[0][2]["ai_flow"]["input"] == "x" * 70_000
-
-
-@pytest.mark.parametrize("text", ["@claude " + "y" * 70_000, "never mind", ""])
-def test_a_long_text_that_changed_meanwhile_is_not_run(stage: Stage, text: str) -> None:
-    stage.gitlab.text = text
-    assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
-    assert stage.gitlab.triggered == []
-
-
-def test_a_long_text_whose_note_is_gone_is_not_run(stage: Stage) -> None:
-    stage.gitlab.faults["texts"] = [GitLabError(404)]
-    assert stage.dispatch(long_request()) is Reason.NOTE_CHANGED
-
-
-OPEN = [
-    "```",
-    "~~~~ x",
-    "`",
-    "<!--",
-    "<pre>",
-    "<details><!--",
-    "[a]: <",
-    "$$",
-    "---",
-    "> ```",
-    "\\",
-]
-
-
-@pytest.mark.parametrize(("left", "length"), [*((each, 0) for each in OPEN), ("```", MAX_REQUEST)])
-def test_what_a_title_leaves_open_shows_nothing_hidden_and_hides_nothing(
-    stage: Stage, left: str, length: int
-) -> None:
-    hidden = "[//]: # (HIDDEN)\n\nseen <!-- HIDDEN -->"
-    text = f"{hidden}\n\n\u200bseen <rp>HIDDEN</rp>{'x' * length}"
-    title = f"@claude {left}"
-    asking = [(title, text), (left, f"{text} @claude"), (title, f"{text} @claude")]
-    for number, texts in enumerate(asking):
-        event = NOTE._replace(
-            note_id=0, discussion_id=None, before=("", ""), texts=texts, occasion=str(number)
-        )
-        asked = ask(event._replace(texts_digest=digest_of_texts(*texts)), settings())
-        assert isinstance(asked, RunRequest)
-        stage.gitlab.described = stage.gitlab.described._replace(
-            title=texts[0], description=texts[1]
-        )
-        assert stage.dispatch(from_json(asked.to_json())) is Reason.TRIGGERED
-        told = stage.gitlab.triggered[-1][2]["ai_flow"]["input"]
-        assert "HIDDEN" not in told
-        assert told.count("seen") == 2
-        assert "@claude" not in told
-
-
-def test_a_long_text_that_cannot_be_read_now_is_tried_again(stage: Stage) -> None:
-    stage.gitlab.faults["note"] = [GitLabError(502)]
-    with pytest.raises(Retry):
-        stage.dispatch(long_request())
-
-
-@pytest.mark.parametrize("status", [0, 403, 404, 500])
-def test_a_run_goes_on_without_its_reaction(stage: Stage, status: int) -> None:
-    stage.gitlab.faults["award"] = [GitLabError(status)]
-    assert stage.dispatch() is Reason.TRIGGERED
 
 
 def test_a_failing_call_is_tried_again_when_gitlab_says(stage: Stage) -> None:
@@ -383,44 +197,6 @@ def test_killed_at_any_call_the_run_still_ends_in_one_pipeline(stage: Stage, cal
     assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
 
 
-def test_a_reply_that_fails_is_tried_again_without_a_second_pipeline(stage: Stage) -> None:
-    stage.gitlab.faults["reply"] = [GitLabError(503)]
-    stage.retried()
-    assert stage.dispatch() is Reason.TRIGGERED
-    assert len(stage.gitlab.triggered) == len(stage.gitlab.replies) == 1
-
-
-def test_a_reply_that_may_have_arrived_is_looked_for_first(stage: Stage) -> None:
-    reply = stage.gitlab.reply
-
-    def arrives_unheard(note: Event, body: str) -> int:
-        reply(note, body)
-        raise GitLabError(0, unsure=True)
-
-    stage.gitlab.reply = arrives_unheard  # type: ignore[method-assign,assignment]
-    stage.retried()
-    assert stage.dispatch() is Reason.TRIGGERED
-    assert len(stage.gitlab.replies) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "severity", "reason"),
-    [
-        (400, "ERROR", "gitlab_refused"),
-        (403, "ERROR", "gitlab_refused"),
-        (404, "INFO", "thread_gone"),
-    ],
-)
-def test_a_thread_that_takes_no_reply_does_not_hold_the_run(
-    stage: Stage, status: int, severity: str, reason: str
-) -> None:
-    stage.gitlab.faults["reply"] = [GitLabError(status)]
-    assert stage.dispatch() is Reason.TRIGGERED
-    assert stage.record().state is State.FINISHED
-    [told] = [line for line in stage.log.lines if line[1].get("status") == status]
-    assert (told[0], told[1]["reason"]) == (severity, reason)
-
-
 def test_a_refusal_that_cannot_be_told_now_is_tried_again(stage: Stage) -> None:
     stage.gitlab.members.clear()
     stage.gitlab.faults["reply"] = [GitLabError(503)]
@@ -439,22 +215,6 @@ def test_an_attempt_that_lost_its_lease_leaves_it_to_the_other(stage: Stage) -> 
     assert stage.retried().reason is Reason.BUSY
     assert len(stage.gitlab.triggered) == 1
     assert stage.record().state is State.FINISHED
-
-
-def test_who_lost_the_lease_says_nothing(stage: Stage) -> None:
-    lease = Lease(run(), stage.records, stage.clock)
-    lease.check()
-    stage.clock.time += LEASE
-    Lease(run(), stage.records, stage.clock)
-    with pytest.raises(Retry) as retry:
-        lease.check()
-    assert retry.value.reason is Reason.BUSY
-
-
-def test_a_member_is_told_by_role_at_the_time_of_the_run(stage: Stage) -> None:
-    stage.gitlab.members[7, 42] = Member(42, 40, "active", "active", None)
-    stage.dispatch()
-    assert stage.gitlab.triggered[0][2]["ai_flow"]["context"]["author"]["access_level"] == 40
 
 
 def test_where_our_token_may_not_look_the_person_is_told_instead(stage: Stage) -> None:
@@ -568,31 +328,6 @@ def test_a_dead_letter_that_comes_again_waits_for_its_last_call_to_settle(stage:
     stage.clock.time += SETTLE
     assert stage.dispatch() is Reason.TRIGGERED
     assert len(stage.gitlab.triggered) == 1
-
-
-@pytest.mark.parametrize("public", [True, False])
-def test_a_stranger_costs_gitlab_nothing_for_ten_minutes(stage: Stage, public: bool) -> None:
-    stage.gitlab.members.clear()
-    asked = [run(NOTE._replace(note_id=number, public=public)) for number in range(1, 62)]
-    assert stage.dispatch(asked[0]) is Reason.NOT_A_MEMBER
-    stage.gitlab.faults = {
-        method: [AssertionError(method)]
-        for method in ("user", "member", "own_id", "note", "project", "award", "reply", "replied")
-    }
-    assert {stage.dispatch(each) for each in asked[1:]} == {Reason.KNOWN_STRANGER}
-    stage.gitlab.faults.clear()
-    stage.gitlab.members[7, 42] = Member(42, 30, "active", "active", None)
-    stage.clock.time += 600
-    assert stage.dispatch(run(NOTE._replace(note_id=99))) is Reason.TRIGGERED
-
-
-def test_runs_that_gitlab_refuses_to_start_leave_the_day_to_others(stage: Stage) -> None:
-    stage.environment = {"RUNS_PER_DAY": "2"}
-    stage.gitlab.faults["trigger"] = [EMPTY] * 10
-    for number in range(10):
-        asked = run(NOTE._replace(note_id=200 + number, iid=300 + number))
-        assert stage.dispatch(asked) is Reason.NO_JOB
-    assert stage.dispatch() is Reason.TRIGGERED
 
 
 def test_the_first_reply_names_the_pipeline_s_other_jobs(
