@@ -34,6 +34,7 @@ _SLOW = (
     "test_a_long_value_is_cut_where_nothing_breaks",
 )
 _PAYLOAD = "shared/outgoing/test_payload.py"
+_USED = tuple(f"shared/test_{each}.py" for each in ("dispatch", "start", "thread", "trigger"))
 # What pytest is started with, one after the other until one of them notices; what takes long comes
 # last.
 TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -43,13 +44,13 @@ TESTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "runs.access": (("shared/runs/test_access.py",),),
     "outgoing.payload": (
         (_PAYLOAD, *(f"--deselect=tests/{_PAYLOAD}::{test}" for test in _SLOW)),
-        ("shared/test_dispatch.py", "shared/test_trigger.py"),
+        _USED,
         tuple(f"{_PAYLOAD}::{test}" for test in _SLOW),
     ),
     "outgoing.refusals": (("shared/outgoing/test_refusals.py",),),
     "outgoing.replies": (
         ("shared/outgoing/test_replies.py",),
-        ("shared/test_dispatch.py", "shared/test_trigger.py"),
+        _USED,
     ),
 }
 

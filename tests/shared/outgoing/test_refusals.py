@@ -132,3 +132,11 @@ def test_a_status_means_what_its_class_means(
 
 def test_a_read_that_gitlab_refuses_is_tried_again() -> None:
     assert refusals.unavailable(GitLabError(400)).reason is Reason.GITLAB_UNAVAILABLE
+
+
+def test_what_is_asked_comes_again_and_a_refusal_of_ours_stays_one() -> None:
+    with pytest.raises(Retry) as retry, refusals.asking():
+        raise GitLabError(503, after=30.0)
+    assert (retry.value.reason, retry.value.after) == (Reason.GITLAB_UNAVAILABLE, 30.0)
+    with pytest.raises(Stop), refusals.asking():
+        raise Stop(Reason.SUPERSEDED)
