@@ -35,7 +35,7 @@ COMPONENT = ROOT / "templates" / "claude.yml"
 PROGRAM = ("job/*.py", "job/locks/*.json", "shared/__init__.py", "shared/contract/*.py")
 BEGIN = "# The program, written by generate.py from job/ and shared/contract/: begin"
 END = "# The program: end"
-_LAST = "END_OF_FILE"
+_FILE, _LAST = "#==", "END_OF_PROGRAM"
 
 _PART = re.compile(
     r"^(?P<first>(?P<indent> *)(?:<!--|#) generated: (?P<name>\w+)(?P<arguments>.*?)(?: -->)?\n)"
@@ -325,21 +325,34 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 # --- the component ---
 
 
+# One process writes all files: a `cat` for each would take as long as the program's start.
+_UNPACK = """\
+python3 -I -S -c '
+import os, sys
+for part in sys.stdin.buffer.read().split(b"%(file)s ")[1:]:
+    name, _, text = part.partition(b"\\n")
+    path = os.path.join(os.fsencode(sys.argv[1]), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(text)
+' "$program" <<'%(last)s' || exit 2
+"""
+
+
 def program() -> str:
     """Return the shell lines that write the program into the folder `$program`."""
     paths = [path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern))]
-    folders = dict.fromkeys(path.parent.relative_to(ROOT).as_posix() for path in paths)
-    made = " ".join(f'"$program/{folder}"' for folder in folders)
-    return f"mkdir -p {made}\n" + "".join(_embedded(path) for path in paths)
+    files = "".join(_embedded(path) for path in paths)
+    return _UNPACK % {"file": _FILE, "last": _LAST} + files + f"{_LAST}\n"
 
 
 def _embedded(path: Path) -> str:
-    """Return the shell lines that write one file; raise ValueError if none can."""
+    """Return one file after a line with its name; raise ValueError if it cannot be told apart."""
     name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
-    if _LAST in text or "$[[" in text or "\t" in text:
-        message = f"{path} holds {_LAST}, $[[ or a tab, none of which can stand in the component"
+    if any(each in text for each in (_FILE, _LAST, "$[[", "\t")):
+        message = f"{path} holds {_FILE}, {_LAST}, $[[ or a tab, none of which the component takes"
         raise ValueError(message)
-    return f"cat > \"$program/{name}\" <<'{_LAST}'\n{text}{_LAST}\n"
+    return f"{_FILE} {name}\n{text}"
 
 
 def component(current: str) -> str:

@@ -198,7 +198,7 @@ def test_the_order_does_not_depend_on_the_run(tree: Tree) -> None:
         assert tree.generate("--check", seed=seed) == (0, "")
 
 
-@pytest.mark.parametrize("text", ["END_OF_FILE", "$[[ inputs.x ]]", "\t"])
+@pytest.mark.parametrize("text", ["END_OF_PROGRAM", "#== job/run.py", "$[[ inputs.x ]]", "\t"])
 def test_a_program_that_the_component_cannot_hold_is_refused(tree: Tree, text: str) -> None:
     (tree.folder / "job" / "new.py").write_text(f"# {text}\n")
     before = tree.texts()

@@ -22,7 +22,7 @@ from tests.support.job import tooling
 from tests.support.job.runner import COMPONENT, component
 from tests.support.job.scene import Installation, Scene
 
-PROGRAM = re.findall(r'cat > "\$program/(\S+\.py)"', COMPONENT.read_text())
+PROGRAM = re.findall(r"^ *#== (\S+\.py)$", COMPONENT.read_text(), re.MULTILINE)
 OLDEST = (3, 9)
 USUAL = "/usr/local/bin:/usr/bin:/bin"
 
