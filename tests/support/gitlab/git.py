@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,7 +41,18 @@ _CONFIG = """\
 	allowAnySHA1InWant = true
 [core]
 	compression = 0
+[receive]
+	autogc = false
+[fastimport]
+	unpackLimit = 0
 """
+
+
+@cache
+def _backend() -> str:
+    """Return what `git http-backend` would start."""
+    done = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
+    return f"{done.stdout.strip()}/git-http-backend"
 
 
 class GitLabWithGit(GitLab):
@@ -73,8 +85,9 @@ class GitLabWithGit(GitLab):
         project = self.projects[project_id]
         path = self.folder / f"{project.path}.git"
         if not path.exists():
-            path.mkdir(parents=True)
-            self.git(path, "init", "-q", "--bare", "-b", project.default_branch, ".")
+            (path / "hooks").mkdir(parents=True)  # without the samples of git's template
+            branch = project.default_branch
+            self.git(path, "init", "-q", "--bare", "--template=", "-b", branch, ".")
             with (path / "config").open("a") as config:
                 config.write(_CONFIG)
         return path
@@ -113,7 +126,7 @@ class GitLabWithGit(GitLab):
 
     def head(self, project_id: int, branch: str) -> str:
         """Return a branch's commit."""
-        return self.git(self.repository(project_id), "rev-parse", f"refs/heads/{branch}")
+        return (self.repository(project_id) / "refs" / "heads" / branch).read_text().strip()
 
     @staticmethod
     def git(path: Path, *arguments: str, given: str = "", **variables: str) -> str:
@@ -137,16 +150,14 @@ class GitLabWithGit(GitLab):
 
     def _follow(self, project: Project) -> None:
         """Bring branches and merge requests to what the repository holds."""
-        listed = self.git(
-            self.repository(project.id),
-            "for-each-ref",
-            "--format=%(objectname) %(refname:lstrip=2)",
-            "refs/heads",
-        )
+        heads = self.repository(project.id) / "refs" / "heads"  # nothing packs them
+        branches = {
+            str(path.relative_to(heads)): path.read_text().strip()
+            for path in heads.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        }
         with self.lock:
-            project.branches = {
-                name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())
-            }
+            project.branches = branches
             for (project_id, _), record in self.merge_requests.items():
                 if (
                     project_id == project.id
@@ -210,7 +221,7 @@ class GitLabWithGit(GitLab):
             "REMOTE_ADDR": "127.0.0.1",
         }
         done = subprocess.run(
-            ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
+            [_backend()], env=environment, input=body, capture_output=True, check=False
         )
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n") if line]

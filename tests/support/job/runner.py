@@ -245,7 +245,7 @@ class Runner:
         url = self.gitlab.url.replace("://", f"://gitlab-ci-token:{JOB_TOKEN}@")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
-        command = ["git", "clone", "-q", "--depth=20", "-b", pipeline["ref"]]
+        command = ["git", "clone", "-q", "--template=", "--depth=20", "-b", pipeline["ref"]]
         subprocess.run([*command, f"{url}/{path}.git", str(clone)], env=environment, check=True)
         if self.empty and emptied:  # GIT_STRATEGY: empty
             shutil.rmtree(clone)
