@@ -41,6 +41,7 @@ class Branch(NamedTuple):
     `asked_in`: it is that of the merge request the run was asked in, whose `diff` is None if it
     could not be had. `before` is the commit it stands at, "" if it is new. `kept` says why changes
     must not be pushed, or "". `conflicts` are the files to resolve where the target was merged.
+    `unfetched` is the commit that `diff` ends at where that is not here, as of a fork.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Branch(NamedTuple):
     kept: str = ""
     conflicts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    unfetched: str = ""
 
 
 class _Asked(NamedTuple):
@@ -74,13 +76,15 @@ def choose(workspace: Workspace, context: Context) -> Branch:
     """Check out what the request is about; raise Failure if that cannot be had.
 
     It is the merge request's branch, the one of our open merge request for the issue, or the
-    default branch.
+    default branch; where a merge request is to be read and no more, its target.
     """
     environment = context.environment
     default = environment.get("CI_DEFAULT_BRANCH", "main")
     try:
         workspace.open(default, environment.get("CI_COMMIT_REF_NAME", default))
         if context.request.kind == MERGE_REQUEST:
+            if context.request.read_only:
+                return _beside(workspace, default, context)
             return _of_merge_request(workspace, _asked(workspace, default, context), context)
         return _of_ours(workspace, workspace.trusted, workspace.trusted, default, context)
     except GitError as error:
@@ -89,16 +93,38 @@ def choose(workspace: Workspace, context: Context) -> Branch:
         raise refused(messages.SHOW_MERGE_REQUEST, error, context) from None
 
 
+def _beside(workspace: Workspace, default: str, context: Context) -> Branch:
+    """Check out a merge request's target; of its own commits nothing is fetched but GitLab's diff.
+
+    Files that configure agents are the default branch's.
+    """
+    request = context.request
+    found = context.gitlab.get(f"merge_requests/{request.iid}")
+    target, base, remarks = _target(workspace, found, default, context)
+    told = diff.listed(context.gitlab, request.iid, found)
+    head, opened = str(found.get("sha")), found.get("state") == "opened"
+    moved = opened and request.sha not in ("", head)
+    remarks += _remarks(told, context, moved=moved)
+    _check_out(workspace, base, workspace.trusted, context)
+    return Branch("", target, None, diff=told, remarks=remarks, unfetched=head)
+
+
+def _target(
+    workspace: Workspace, found: Mapping[str, object], default: str, context: Context
+) -> tuple[str, str, tuple[str, ...]]:
+    """Return a merge request's target, or the default branch; its commit; what to remark."""
+    target = str(found.get("target_branch"))
+    base = _fetched(workspace, target, context)
+    if base:
+        return target, base, ()
+    gone = messages.REMARK_TARGET_GONE.format(target=target, default=default)
+    return default, workspace.trusted, (quiet(gone),)
+
+
 def _asked(workspace: Workspace, default: str, context: Context) -> _Asked:
     found = current(context)
-    name, target, state = (
-        str(found.get(key)) for key in ("source_branch", "target_branch", "state")
-    )
-    remarks: tuple[str, ...] = ()
-    base = _fetched(workspace, target, context)
-    if not base:
-        remarks = (quiet(messages.REMARK_TARGET_GONE.format(target=target, default=default)),)
-        target, base = default, workspace.trusted
+    name, state = str(found.get("source_branch")), found.get("state")
+    target, base, remarks = _target(workspace, found, default, context)
     if state == "merged":  # what it brought is there
         return _Asked(found, base, target, base, remarks=remarks)
     head = _fetched(workspace, name, context) if state == "opened" else ""
@@ -127,20 +153,24 @@ def _of_merge_request(workspace: Workspace, asked: _Asked, context: Context) -> 
     else:
         head = asked.start
     told = diff.since(workspace, asked.base, head, refs if isinstance(refs, dict) else {})
-    if told is None and prompt.command(request) == REVIEW:
-        raise Failure(Reason.NO_DIFF)
-    remarks = [*asked.remarks, *([messages.REMARK_BRANCH_MOVED] if moved else [])]
-    if told is None:
-        remarks.append(messages.REMARK_NO_DIFF)
-    elif len(told) > diff.LARGEST:
-        remarks.append(messages.REMARK_DIFF_CUT)
+    remarks = asked.remarks + _remarks(told, context, moved=moved)
     if asked.head:
         chosen = Branch(name, asked.target, found, asked.head, asked_in=True)
         chosen = _on(workspace, chosen, asked.base, context)
     else:
         chosen = _of_ours(workspace, asked.start, asked.base, asked.target, context)
     kept = messages.REMARK_MOVED_KEPT if moved and context.inputs.branch_moved == "stop" else ""
-    return chosen._replace(diff=told, kept=kept, remarks=tuple(remarks))
+    return chosen._replace(diff=told, kept=kept, remarks=remarks)
+
+
+def _remarks(told: bytes | None, context: Context, *, moved: bool) -> tuple[str, ...]:
+    """Return what to remark of a diff; raise Failure where a review has none."""
+    if told is None and prompt.command(context.request) == REVIEW:
+        raise Failure(Reason.NO_DIFF)
+    remarks = (messages.REMARK_BRANCH_MOVED,) if moved else ()
+    if told is None:
+        return (*remarks, messages.REMARK_NO_DIFF)
+    return (*remarks, messages.REMARK_DIFF_CUT) if len(told) > diff.LARGEST else remarks
 
 
 def _on(workspace: Workspace, branch: Branch, base: str, context: Context) -> Branch:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple
 
 from job import refusals, skills
 from job.failures import Failure, Reason
-from job.inputs import TOOLS
+from job.inputs import READING, TOOLS
 from job.progress import spent
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Run(NamedTuple):
     schema: str = ""
     identity: Identity | None = None
     skills: tuple[str, ...] = ()
+    read_only: bool = False
 
 
 def arguments(run: Run, inputs: Inputs) -> list[str]:
@@ -102,18 +103,18 @@ def arguments(run: Run, inputs: Inputs) -> list[str]:
     commands = any(tool.startswith("Bash(") for tool in inputs.allowed_tools)
     named = [tool for tool in inputs.allowed_tools if not tool.startswith(("Bash(", "mcp__"))]
     own = [*(["Bash"] if commands else []), *([skills.TOOL] if run.skills else [])]
-    tools = [*TOOLS, *own, *(tool.partition("(")[0] for tool in named)]
+    own += [tool.partition("(")[0] for tool in named]
     command = [
         run.program, "--print",
         "--output-format", "stream-json", "--verbose",
-        "--permission-mode", "acceptEdits",
+        "--permission-mode", "default" if run.read_only else "acceptEdits",
         "--setting-sources", "user",
         "--strict-mcp-config",
         "--max-turns", str(inputs.max_turns),
         "--max-budget-usd", f"{inputs.max_budget_usd:g}",
         "--add-dir", str(run.extra),
         "--append-system-prompt-file", str(run.system),
-        "--tools", ",".join(dict.fromkeys(tools)),
+        "--tools", ",".join(dict.fromkeys((*(READING if run.read_only else TOOLS), *own))),
     ]  # fmt: skip
     given = {
         "--fallback-model": inputs.fallback_model,
@@ -272,8 +273,8 @@ class Claude:
 def _failure(last: Mapping[str, Any], code: int, inputs: Inputs) -> Failure | None:
     """Judge by exit code and `is_error`: `subtype` says success for an API error too."""
     if not last:
-        killed = code in _KILLED
-        return Failure(Reason.CLAUDE_KILLED if killed else Reason.CLAUDE_FAILED, status=code)
+        reason = Reason.CLAUDE_KILLED if code in _KILLED else Reason.CLAUDE_FAILED
+        return Failure(reason, status=code)
     if code == 0 and last.get("is_error") is False:
         return None
     if last.get("subtype") == "error_max_turns":
@@ -293,8 +294,7 @@ def _feed(pipe: IO[bytes] | None, message: str) -> None:
 
 
 def _event(line: str) -> Mapping[str, Any]:
-    try:
+    with suppress(ValueError, RecursionError):
         event = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return event if isinstance(event, dict) else {}
+        return event if isinstance(event, dict) else {}
+    return {}

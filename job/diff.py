@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from job.git import GitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from job.gitlab import GitLab
     from job.workspace import Workspace
 
 LARGEST = 400_000  # bytes
 _CUT = b"\n[cut here: the diff is longer]\n"
+_PAGES = 30  # of a hundred files: GitLab compares no more than 3,000
+_NOWHERE = "/dev/null"
 
 
 def since(workspace: Workspace, target: str, head: str, refs: Mapping[str, object]) -> bytes | None:
@@ -29,6 +32,45 @@ def since(workspace: Workspace, target: str, head: str, refs: Mapping[str, objec
         whole = workspace.compared(base, head)
     except GitError:
         return None
+    return _bounded(whole)
+
+
+def listed(gitlab: GitLab, iid: int, found: Mapping[str, Any]) -> bytes | None:
+    """Return the diff that GitLab lists of a merge request, or None while it has none of its head.
+
+    `found` is GitLab's answer about it. No commit is fetched. Raise GitLabError:
+    https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
+    """
+    if (found.get("diff_refs") or {}).get("head_sha") != found.get("sha"):
+        return None
+    whole = b""
+    for entry in gitlab.pages(f"merge_requests/{iid}/diffs", _PAGES):
+        whole += _file(entry).encode("utf-8", "replace")
+        if len(whole) > LARGEST:
+            break
+    return _bounded(whole)
+
+
+def _file(entry: Mapping[str, Any]) -> str:
+    """Return a file of GitLab's list in git's form; of a large one GitLab sends its names alone."""
+    old, new = (_line(entry.get(name)) for name in ("old_path", "new_path"))
+    modes = [_line(entry.get(name)) for name in ("a_mode", "b_mode")]
+    lines = [f"diff --git a/{old} b/{new}"]
+    if modes[0] != modes[1]:
+        lines += [f"old mode {modes[0]}", f"new mode {modes[1]}"]
+    if entry.get("too_large") or entry.get("collapsed"):
+        lines.append("[not shown: the file's diff is too large]")
+    lines.append(f"--- {_NOWHERE if entry.get('new_file') else f'a/{old}'}")
+    lines.append(f"+++ {_NOWHERE if entry.get('deleted_file') else f'b/{new}'}")
+    text = str(entry.get("diff") or "")
+    return "\n".join([*lines, text if text.endswith("\n") else f"{text}\n"])
+
+
+def _line(value: object) -> str:
+    return str(value).replace("\n", "\\n")
+
+
+def _bounded(whole: bytes) -> bytes:
     return whole if len(whole) <= LARGEST else whole[:LARGEST] + _CUT
 
 

@@ -12,6 +12,7 @@ PROVIDERS = ("anthropic", "anthropic-oidc", "anthropic-aws", "bedrock", "vertex"
 
 # What Claude may use without asking. Bash is not among them: it sees every variable it is given.
 TOOLS = ("Read", "Edit", "Write", "Glob", "Grep", "TodoWrite")
+READING = ("Read", "Glob", "Grep")  # all there is where a fork's merge request is read
 
 
 class Plain(str):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Callable
 
+    from job.claude import Run
+    from job.inputs import Inputs
+
 TOKEN = "GITLAB_MCP_TOKEN"  # noqa: S105  the variable's name
 PACKAGE, VERSION = "@zereight/mcp-gitlab", "2.1.64"
 
@@ -36,6 +39,20 @@ class Server(NamedTuple):
 
     config: Path
     tools: tuple[str, ...]
+
+
+def given(
+    run: Run,
+    folder: Path,
+    inputs: Inputs,
+    environment: Mapping[str, str],
+    install: Callable[[str, str], Path],
+) -> Run:
+    """Let Claude have the server where the input `mcp` says so; raise Failure as `server` does."""
+    if inputs.mcp == "none":
+        return run
+    made = server(environment, folder, install)
+    return run._replace(mcp=made.config, mcp_tools=made.tools)
 
 
 def server(

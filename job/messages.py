@@ -158,6 +158,11 @@ FORK = Explanation(
     "secrets.",
     "Push the branch to this project and open the merge request from there.",
 )
+FORK_READ_ONLY = Explanation(
+    "The merge request comes from a fork: Claude reads its diff and changes nothing there.",
+    "Ask for a review or an explanation; for changes push the branch to this project and open the "
+    "merge request from there.",
+)
 BRANCH_MOVED = Explanation(
     "The branch has moved on since you asked.",
     "Look at the new commits, then ask again; the input `branch_moved: continue` goes on "

@@ -82,6 +82,7 @@ def build(
     system = prompts.FRAME.format(project=project, target=target)
     told = guides.gather(file, nested)
     system += told.text
+    system += prompts.READ_ONLY if request.read_only else ""
     parts = [part for part in (prompt, _task(request, prompt_file, file)) if part]
     files = dict(told.files)
     diff, images, conflicts, pipeline, repair = fetched

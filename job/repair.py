@@ -109,7 +109,7 @@ def find(request: Request, context: Context) -> Found:
     """
     strict = asked(request)
     about = request.kind == MERGE_REQUEST and _ABOUT.search(" ".join(request.input.split()))
-    if not strict and not about:
+    if request.read_only or not (strict or about):  # a fork's pipelines are not this project's
         return Found()
     try:
         number = _number(context, request) if strict else 0

@@ -38,7 +38,8 @@ class Request(NamedTuple):
     chose. `prompt` is the installation's own text. `turns` and `minutes` are what the comment asked
     for, or 0. `withheld`: the texts are still to be read, by `job/withheld.py`; the comment that
     asks has the id `note_id`, or 0 where it is the issue or merge request itself. `flow` is the
-    whole as it came, `language` what the trigger speaks, or "".
+    whole as it came, `language` what the trigger speaks, or "". `read_only`: the merge request may
+    be a fork's, of which nothing is fetched (`job/forks.py`).
     """
 
     id: str
@@ -62,6 +63,7 @@ class Request(NamedTuple):
     flow: Mapping[str, Any] = {}
     withheld: bool = False
     language: str = ""
+    read_only: bool = False
 
     @property
     def target(self) -> str:
@@ -122,6 +124,7 @@ def _request(flow: Mapping[str, Any], project_id: str) -> Request:
         flow=flow,
         withheld=withheld,
         language=_text(flow, "language"),
+        read_only=flow.get("read_only") is True,
     )
 
 

@@ -61,8 +61,11 @@ def wanted(request: Request, audience: Audience) -> bool:
 
 
 def seen(workspace: Workspace, head: str, diff: bytes, request: Request, context: Context) -> Seen:
-    """Return what Claude looked at: the commit `head` of the merge request, and its diff."""
-    text = partial(workspace.contents.lines, head)
+    """Return what Claude looked at: the commit `head` of the merge request, and its diff.
+
+    Of what is only read no file is here, but the lines of the diff.
+    """
+    text = (lambda _: None) if request.read_only else partial(workspace.contents.lines, head)
     return Seen(request.iid, head, diff, text, context.user.get("id"))
 
 

@@ -18,6 +18,7 @@ from job import (
     branch,
     confine,
     deadline,
+    forks,
     home,
     identity,
     inputs,
@@ -90,10 +91,10 @@ class Job:
         self._request = request.read(environment, file, guided=given.guided)
         messages.speak(given.language or self._request.language)
         asked = self._request
+        given = forks.lowered(given, asked)
         lowered = inputs.lowered(given, asked.turns, asked.minutes, asked.dollars)
         self._audience = audience.of(self._request, given, environment)
-        resume = given.resume and self._audience.keeps_session
-        self._inputs = lowered._replace(resume=resume)
+        self._inputs = lowered._replace(resume=given.resume and self._audience.keeps_session)
         if not self._audience.all_words:
             log.say_steps_only(messages.STEPS_ONLY)
         self._token = environment.get(given.token_variable, "").strip()
@@ -163,6 +164,7 @@ class Job:
             token = self._inputs.token_variable
             self._cancel.begin()
             self._request = withheld.read(self._request, self._gitlab, self._environment, token)
+            forks.check(self._request)
             found = repair.find(self._request, context)
             if found.number:  # it counts from here on, however it ends
                 thread.repair = found.number
@@ -199,15 +201,13 @@ class Job:
             chosen = chosen._replace(remarks=(*chosen.remarks, *found.remarks, *unread))
             texts = self._texts(workspace, chosen, images, found)
             run = self._prepare(workspace, folders, texts, program, sign_in)
-            if self._inputs.mcp != "none":
-                server = mcp.server(self._environment, folders.claude, package)
-                run = run._replace(mcp=server.config, mcp_tools=server.tools)
+            run = mcp.given(run, folders.claude, self._inputs, environment, package)
             run = run._replace(skills=skills.given(run.home, run.system, workspace, self._inputs))
             run = servers.given(run, workspace, folders.claude, self._inputs, environment)
             workspace.guard()
             signing.check(workspace.commits.try_key, self._inputs, log)
             schema = prompts.REVIEW_SCHEMA if review.wanted(self._request, self._audience) else ""
-            run = run._replace(identity=claude, schema=schema)
+            run = run._replace(identity=claude, schema=schema, read_only=self._request.read_only)
             if run.resume:
                 run = session.taken_up(run, workspace, folders.sessions, self._request)
             return step.run(workspace, folders, run, chosen, self._request)

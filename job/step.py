@@ -57,12 +57,12 @@ class Step:
         """Return the reply, or raise Failure; `request` has all that it is told."""
         context, transcript = self._context, list[str]()
         result, commit, patch, unpushed, told = None, "", b"", b"", ""
-        head = workspace.head  # what Claude sees
+        head = chosen.unfetched or workspace.head  # what Claude sees
         try:
             result = self._with_claude(run, folders, transcript)
             if self._cancel.canceled and result.failure:
                 raise result.failure  # what is left of GitLab's time is for the reply
-            changes = workspace.changes()
+            changes = [] if request.read_only else workspace.changes()
             summary = merge_request.summary(result.answer, request, context.audience)
             if changes:
                 commit = publish.keep(workspace, changes, summary.title, result, context)

@@ -38,7 +38,7 @@ class Start:
 
     def _counted(self, work: Work, role: int) -> Pipeline:
         request, services, settings = work.request, self._services, self._services.settings
-        payload.ref(request.event, settings.pipeline_ref)
+        payload.ref(request.event, settings)
         home = home_of(self._request.event, services)
         self._hold_money(request)
         award_id = self._lease.record.award_id

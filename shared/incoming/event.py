@@ -55,6 +55,12 @@ class Event(NamedTuple):
     swept: bool = False
 
     @property
+    def from_fork(self) -> bool:
+        """Tell whether it is about a merge request of another project's branch, there or gone."""
+        branches = self.branches
+        return branches is not None and branches.source_project_id != self.project_id
+
+    @property
     def by_policy(self) -> bool:
         """Tell whether nobody asked, and the installation's policy did."""
         return self.name == AUTO

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _NOT_PLAIN = r"""[^ -~]+|["\\]+"""
 _SWITCH = ("true", "false")
+_REFUSE, _READ_ONLY = "refuse", "read-only"
 _MOST = 9999
 _NO_OPTION = "none may be asked for"
 _DOLLARS = f"^({readers.DOLLARS})?$"
@@ -121,6 +122,13 @@ class Settings(NamedTuple):
         Variable("PIPELINE_REF", "default", "GitLab", ("default", "source")),
         "default runs pipelines on the default branch, whose job definition is trusted. source runs"
         " them on the merge request's branch, if that is in the same project.",
+    )
+    forks: str = _row(
+        readers.choice,
+        Variable("FORKS", _REFUSE, "GitLab", (_REFUSE, _READ_ONLY)),
+        "refuse starts nothing in merge requests from forks. read-only lets members have them"
+        " reviewed and explained: the job reads the diff as data and fetches none of the fork's"
+        " code.",
     )
     runners: tuple[tuple[str, str], ...] = _row(
         readers.runners,
@@ -262,6 +270,11 @@ class Settings(NamedTuple):
     def names(self) -> frozenset[str]:
         """The phrases as user names in lower case: to assign one of them is to ask."""
         return _names(self.phrases)
+
+    @property
+    def reads_forks(self) -> bool:
+        """Whether merge requests from forks are served, to be read and no more."""
+        return self.forks == _READ_ONLY
 
     @property
     def has_budgets(self) -> bool:

@@ -145,7 +145,10 @@ REASONS = {
             "Merge requests from forks are not served: "
             "their code must not meet this project's secrets."
         ),
-        "Push the branch to this project and open the merge request from there.",
+        (
+            "Push the branch to this project and open the merge request from there. "
+            "Whoever runs this installation can let Claude read forks' with FORKS=read-only."
+        ),
     ),
     "NOTE_CHANGED": (
         "What was asked changed after it was sent, or is gone, so it was not run.",

@@ -18,17 +18,17 @@ MAX_VALUE = 96 * 1024
 _PERCENT_NAME = re.compile(r"%(?=[A-Za-z_])")
 
 
-def ref(event: Event, pipeline_ref: str) -> str:
-    """Return the branch to run on; `pipeline_ref` is the setting PIPELINE_REF.
+def ref(event: Event, settings: Settings) -> str:
+    """Return the branch to run on, always one of the event's own project.
 
-    Raise Stop for a fork's merge request or where there is no branch. The source branch is used
-    only by choice (`source`) and only inside the same project: a pipeline on it runs that branch's
-    own .gitlab-ci.yml with the trigger owner's rights.
+    Raise Stop for a fork's merge request, unless FORKS lets it be read, or where there is no
+    branch. The source branch is used only by choice (PIPELINE_REF) and only inside the same
+    project: a pipeline on it runs that branch's own .gitlab-ci.yml with the trigger owner's rights.
     """
-    branches = event.branches
-    if branches and branches.source_project_id != event.project_id:
+    if event.from_fork and not settings.reads_forks:
         raise Stop(Reason.FORK_MERGE_REQUEST)
-    branch = branches.source if branches and pipeline_ref == "source" else event.default_branch
+    by_choice = settings.pipeline_ref == "source" and not event.from_fork
+    branch = event.branches.source if event.branches and by_choice else event.default_branch
     if not branch:
         raise Stop(Reason.REPOSITORY_EMPTY)
     if branch.startswith("refs/"):
@@ -52,7 +52,8 @@ def body(  # noqa: PLR0913  what a run is made of
     enough. By the `nonce` a pipeline is known to be ours: nobody else can tell it before.
 
     Of an internal request neither holds a text: GitLab tells both to every webhook with pipeline
-    events, and to whoever may see the project's pipelines.
+    events, and to whoever may see the project's pipelines. What is about a fork is in `ai_flow`
+    alone, which says that it is to be read and no more.
     """
     model = settings.model._replace(id=options.model or settings.model.id)
     variables = _variables(run, instruction, context, settings.host) | {"AI_FLOW_NONCE": nonce}
@@ -63,7 +64,7 @@ def body(  # noqa: PLR0913  what a run is made of
         "model": {"provider": model.provider.name, "region": model.region, "id": model.id},
     }
     return {
-        "ref": ref(run.event, settings.pipeline_ref),
+        "ref": ref(run.event, settings),
         "variables": variables,
         "ai_flow": _ai_flow(run, options, instruction, settings) | told,
     }
@@ -94,6 +95,7 @@ def _ai_flow(
     capped = {"usd": amount} if settings.budget_per_run else {}
     return {
         **spoken,
+        **({"read_only": True} if event.from_fork else {}),
         "version": WITHHELD if event.internal else VERSION,
         "id": run.id,
         "event": event.name,
@@ -117,7 +119,7 @@ def _variables(
         "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
     }
     variables = {name: safe(value) for name, value in told.items()}
-    if not event.internal:
+    if not (event.internal or event.from_fork):  # a job that reads no more may fetch a fork's code
         variables["AI_FLOW_INPUT"] = safe(instruction)
         variables["AI_FLOW_CONTEXT"] = safe_json(context)
     return variables

@@ -19,6 +19,7 @@ from job.job_log import Log
 from job.merge_request import Summary
 from job.request import Request
 from shared.contract.marks import ENDED, of_job, of_push, of_run
+from tests.support.gitlab import diffs
 from tests.support.gitlab.faults import Fault
 from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
@@ -140,6 +141,56 @@ def test_a_branch_that_cannot_be_fetched_is_named(clone: Clone) -> None:
 
     case.workspace.fetch = broken  # type: ignore[method-assign]
     with pytest.raises(Failure, match="The branch `feature` could not be fetched"):
+        case.choose()
+
+
+# What is read and no more.
+
+
+def of_a_fork(clone: Clone, **request: Any) -> Case:
+    """A run in a fork's merge request into `release`, which changes a file and brings guidance."""
+    clone.gitlab.commit(PROJECT, "release", {"app.py": "r\n", "CLAUDE.md": "release\n"}, "main")
+    clone.gitlab.merge_request(
+        PROJECT,
+        3,
+        source_branch="feature",
+        target_branch="release",
+        source_project_id=8,
+        sha="f" * 40,
+        diffs=[diffs.change("app.py", "r\n", "evil\n"), diffs.change("CLAUDE.md", "", "evil\n")],
+    )
+    return Case(clone, kind="merge_request", iid=3, read_only=True, **request)
+
+
+def test_a_fork_s_diff_is_read_beside_the_target_and_nothing_of_it_is_fetched(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = of_a_fork(clone, sha="f" * 40)
+    monkeypatch.setattr(case.workspace, "fetch_commit", Mock(side_effect=AssertionError))
+    chosen = case.choose()
+    assert (chosen.target, chosen.known, chosen.unfetched) == ("release", None, "f" * 40)
+    assert b"-r\n+evil" in (chosen.diff or b"")
+    assert chosen.remarks == ()
+    assert (clone.folder / "app.py").read_text() == "r\n"
+    # Of the target branch, too, what configures agents stays out: the default branch's is here.
+    assert (clone.folder / "CLAUDE.md").read_text() == "target\n"
+
+
+def test_a_fork_that_moved_on_is_read_as_it_is_now_and_that_is_said(clone: Clone) -> None:
+    assert "had moved on" in "".join(of_a_fork(clone, sha="e" * 40).choose().remarks)
+
+
+def test_a_fork_whose_target_is_gone_is_read_beside_the_default_branch(clone: Clone) -> None:
+    case = of_a_fork(clone)
+    clone.gitlab.merge_requests[PROJECT, 3]["target_branch"] = "gone"
+    assert "`gone` is gone" in "".join(case.choose().remarks)
+    assert case.workspace.head == clone.main
+
+
+def test_a_fork_is_not_read_where_the_trigger_does_not_say_so(clone: Clone) -> None:
+    case = of_a_fork(clone)
+    case.context = case.context._replace(request=case.context.request._replace(read_only=False))
+    with pytest.raises(Failure, match="comes from another project"):
         case.choose()
 
 

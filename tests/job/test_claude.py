@@ -78,6 +78,12 @@ def test_nothing_of_the_request_is_an_argument(tmp_path: Path) -> None:
     assert "--allowedTools" not in command
 
 
+def test_where_a_fork_is_read_there_are_tools_that_read_and_no_others(tmp_path: Path) -> None:
+    command = arguments(run(tmp_path, read_only=True), Inputs())
+    assert command[command.index("--tools") + 1] == "Read,Glob,Grep"
+    assert command[command.index("--permission-mode") + 1] == "default"
+
+
 def test_skills_bring_their_tool_for_themselves_alone(tmp_path: Path) -> None:
     command = arguments(run(tmp_path, skills=("greet", "part")), Inputs())
     assert command[command.index("--tools") + 1].endswith("TodoWrite,Skill")

@@ -1,9 +1,13 @@
 """The diff begins where the branch left its target, also in a clone that is shallow."""
 
+from typing import Any
+
 import pytest
 
 from job import diff
-from tests.support.job.clone import Clone
+from job.gitlab import GitLab
+from tests.support.gitlab import diffs
+from tests.support.job.clone import PROJECT, TOKEN, Clone
 
 
 def test_the_diff_begins_where_the_branch_left_its_target(clone: Clone) -> None:
@@ -61,3 +65,48 @@ def test_a_base_that_is_no_commit_is_looked_for(clone: Clone) -> None:
     for base in ("--output=x", None, "d" * 40):
         refs = {"base_sha": base, "head_sha": head}
         assert b"+2" in (diff.since(workspace, workspace.trusted, head, refs) or b"")
+
+
+def listed(clone: Clone, files: list[Any], **found: Any) -> bytes | None:
+    """What GitLab lists of merge request 3, which a fork has these changed files in."""
+    made = clone.gitlab.merge_request(
+        PROJECT, 3, source_branch="f", source_project_id=8, sha="a" * 40, diffs=files
+    )
+    client = GitLab(f"{clone.gitlab.url}/api/v4", str(PROJECT), TOKEN, pause=lambda _: None)
+    return diff.listed(
+        client, 3, {"sha": made["sha"], "diff_refs": {"head_sha": made["sha"]}, **found}
+    )
+
+
+def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
+    files = [
+        diffs.change("a.py", "1\n", "2", was="b.py"),
+        diffs.change("new.py", None, "n\n") | {"a_mode": "0", "b_mode": "120000"},
+        diffs.change("gone.py", "g\n", None),
+        {"old_path": "big.bin", "new_path": "big.bin", "collapsed": True},
+        diffs.change("x\n+++ b/forged", "1\n", "2\n"),
+    ]
+    told = (listed(clone, files) or b"").decode()
+    assert told.splitlines() == [
+        "diff --git a/b.py b/a.py", "--- a/b.py", "+++ b/a.py", "@@ -1,1 +1,1 @@", "-1", "+2",
+        "\\ No newline at end of file",
+        "diff --git a/new.py b/new.py", "old mode 0", "new mode 120000", "--- /dev/null",
+        "+++ b/new.py", "@@ -0,0 +1,1 @@", "+n",
+        "diff --git a/gone.py b/gone.py", "--- a/gone.py", "+++ /dev/null", "@@ -1,1 +0,0 @@", "-g",
+        "diff --git a/big.bin b/big.bin", "[not shown: the file's diff is too large]",
+        "--- a/big.bin", "+++ b/big.bin", "",
+        "diff --git a/x\\n+++ b/forged b/x\\n+++ b/forged", "--- a/x\\n+++ b/forged",
+        "+++ b/x\\n+++ b/forged", "@@ -1,1 +1,1 @@", "-1", "+2",
+    ]  # fmt: skip
+
+
+def test_of_a_head_that_gitlab_has_not_compared_there_is_no_diff(clone: Clone) -> None:
+    assert listed(clone, [], diff_refs=None) is None
+    assert listed(clone, [], sha="b" * 40) is None
+
+
+def test_a_list_that_is_too_long_is_cut_and_read_no_further(clone: Clone) -> None:
+    told = listed(clone, list(diffs.many(900, lines=40))) or b""
+    assert told.endswith(b"[cut here: the diff is longer]\n")
+    assert diff.LARGEST < len(told) < diff.LARGEST + 100
+    assert len([call for call in clone.gitlab.calls if call.path.endswith("/diffs")]) < 9

@@ -8,6 +8,8 @@ import pytest
 
 from job import mcp
 from job.failures import Failure
+from job.inputs import Inputs
+from tests.job.test_claude import run
 from tests.support.job.programs import program
 
 WRITING = ("create", "update", "delete", "merge_merge", "approve")
@@ -51,6 +53,14 @@ def test_a_glab_that_is_too_old_is_left_alone(tmp_path: Path) -> None:
     server = mcp.server({"PATH": str(tmp_path), mcp.TOKEN: "t"}, tmp_path, lambda *_: tmp_path)
     assert entry(server)["command"] == "node"
     assert entry(server)["args"][0].endswith("/@zereight/mcp-gitlab/build/index.js")
+
+
+def test_claude_has_the_server_where_the_input_says_so_alone(tmp_path: Path) -> None:
+    environment, claude = {"PATH": str(tmp_path), mcp.TOKEN: "t"}, run(tmp_path)
+    assert mcp.given(claude, tmp_path, Inputs(), environment, lambda *_: tmp_path) == claude
+    found = mcp.given(claude, tmp_path, Inputs(mcp="gitlab"), environment, lambda *_: tmp_path)
+    assert found.mcp == tmp_path / "mcp.json"
+    assert "mcp__gitlab__get_issue" in found.mcp_tools
 
 
 def test_without_its_token_there_is_no_mcp_server(tmp_path: Path) -> None:

@@ -106,6 +106,11 @@ def test_the_default_branch_s_claude_md_is_in_the_system_prompt() -> None:
     assert "merge request 3" in made("fix it").system
 
 
+def test_of_a_fork_claude_is_told_that_it_reads_and_no_more() -> None:
+    assert "The merge request comes from a fork." in made("review", read_only=True).system
+    assert "comes from a fork" not in made("review").system
+
+
 def test_the_team_s_words_come_before_the_request() -> None:
     message = made("fix it").message
     order = ["Be brief.", "smallest change", '"request": "fix it"']

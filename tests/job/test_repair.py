@@ -347,6 +347,13 @@ def test_a_fork_s_pipeline_is_not_read(broken: Broken) -> None:
     assert broken.refused().reason is Reason.FORK
 
 
+def test_where_a_fork_is_read_a_word_of_its_pipeline_ends_nothing(broken: Broken) -> None:
+    broken.job()
+    broken.merge_request["source_project_id"] = 9
+    why = REQUEST._replace(input="Why does the pipeline fail?", read_only=True)
+    assert find(why, broken.context()) == Found()
+
+
 # --- who may read it ------------------------------------------------------------------------------
 
 

@@ -36,6 +36,13 @@ def payload(folder: Path, **flow: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("told", "is_so"), [(True, True), (None, False), ("yes", False)])
+def test_only_the_trigger_s_word_makes_a_run_that_reads(
+    tmp_path: Path, told: object, is_so: bool
+) -> None:
+    assert read(PROJECT, payload(tmp_path, read_only=told)).read_only is is_so
+
+
 def test_the_payload_is_read_whole(tmp_path: Path) -> None:
     request = read(PROJECT, payload(tmp_path))
     assert (request.id, request.input, request.target) == (RUN, "fix $it %NOW%", "merge_request-3")

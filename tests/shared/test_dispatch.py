@@ -105,6 +105,15 @@ def test_a_fork_s_merge_request_is_refused_in_the_thread(stage: Stage) -> None:
     assert len(stage.gitlab.replies) == 1
 
 
+def test_where_forks_are_read_only_members_ask_there() -> None:
+    note = NOTE._replace(kind="merge_request", branches=Branches("main", "main", 8, "abc"))
+    stage = Stage(FORKS="read-only")
+    stage.gitlab.members.clear()
+    assert stage.dispatch(run(note)) is Reason.NOT_A_MEMBER
+    stage = Stage(FORKS="read-only")
+    assert stage.dispatch(run(note)) is Reason.TRIGGERED
+
+
 def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -> None:
     def slow(*_: object) -> None:
         stage.clock.time += LEASE - 1

@@ -312,6 +312,17 @@ def test_a_fork_s_merge_request_starts_nothing_by_itself() -> None:
     assert not stage.said()
 
 
+def test_where_forks_are_read_who_may_ask_starts_a_review_of_one_by_opening_it() -> None:
+    stage = Policed(source_project_id=8)
+    stage.environment["FORKS"] = "read-only"
+    assert stage.takes(stage.merge_request.opened()) is Reason.TRIGGERED
+    [(_, _, body)] = stage.gitlab.triggered
+    assert (body["ref"], body["ai_flow"]["read_only"]) == ("main", True)
+    stage.gitlab.members.clear()
+    assert stage.takes(stage.merge_request.pushed()) is Reason.NOT_A_MEMBER
+    assert len(stage.gitlab.triggered) == 1
+
+
 @pytest.mark.parametrize(
     ("policy", "file", "rule"),
     [

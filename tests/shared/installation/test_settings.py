@@ -24,6 +24,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert not found.allowed_models
     assert not found.prompts
     assert found.auto is None
+    assert not found.reads_forks
+    assert settings(FORKS="read-only").reads_forks
     assert (found.max_turns, found.max_minutes) == (40, 30)
     assert found.serves(1, "any/project/at/all")
 
@@ -135,6 +137,7 @@ def test_region_and_model_travel_under_the_provider_s_own_names(
             "MODEL",
         ),
         ({"PIPELINE_REF": "main"}, "PIPELINE_REF"),
+        ({"FORKS": "true"}, "FORKS"),
         ({"LANGUAGE": "zh"}, "LANGUAGE"),
         ({"MINIMUM_ROLE": "boss"}, "MINIMUM_ROLE"),
         ({"RUNS_PER_DAY": "many"}, "RUNS_PER_DAY"),

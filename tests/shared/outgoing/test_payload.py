@@ -264,10 +264,11 @@ def test_the_installation_words_its_prompts() -> None:
 
 
 def test_pipelines_run_on_the_default_branch_unless_chosen_otherwise() -> None:
-    assert payload.ref(NOTE, "default") == "main"
-    assert payload.ref(NOTE, "source") == "main"
-    assert payload.ref(MERGE_REQUEST, "default") == "main"
-    assert payload.ref(MERGE_REQUEST, "source") == "feature"
+    default, source = (fakes.settings(PIPELINE_REF=ref) for ref in ("default", "source"))
+    assert payload.ref(NOTE, default) == "main"
+    assert payload.ref(NOTE, source) == "main"
+    assert payload.ref(MERGE_REQUEST, default) == "main"
+    assert payload.ref(MERGE_REQUEST, source) == "feature"
 
 
 @pytest.mark.parametrize("pipeline_ref", ["default", "source"])
@@ -275,8 +276,22 @@ def test_pipelines_run_on_the_default_branch_unless_chosen_otherwise() -> None:
 def test_a_fork_s_merge_request_never_runs_here(pipeline_ref: str, project: int | None) -> None:
     note = MERGE_REQUEST._replace(branches=Branches("main", "main", project, "abc"))
     with pytest.raises(Stop) as stop:
-        payload.ref(note, pipeline_ref)
+        payload.ref(note, fakes.settings(PIPELINE_REF=pipeline_ref))
     assert stop.value.reason is Reason.FORK_MERGE_REQUEST
+
+
+@pytest.mark.parametrize("pipeline_ref", ["default", "source"])
+@pytest.mark.parametrize("project", [8, None])
+def test_where_forks_are_read_the_default_branch_runs_and_only_our_job_is_told(
+    pipeline_ref: str, project: int | None
+) -> None:
+    note = MERGE_REQUEST._replace(branches=Branches("feature", "release", project, "abc"))
+    asked = body(note, FORKS="read-only", PIPELINE_REF=pipeline_ref)
+    assert asked["ref"] == "main"
+    assert asked["ai_flow"]["read_only"] is True
+    # A job that knows no more than variables would take the fork's branch for one of its own.
+    assert not {"AI_FLOW_INPUT", "AI_FLOW_CONTEXT"} & asked["variables"].keys()
+    assert "read_only" not in body(MERGE_REQUEST, FORKS="read-only")["ai_flow"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +304,7 @@ def test_a_fork_s_merge_request_never_runs_here(pipeline_ref: str, project: int 
 )
 def test_only_a_branch_is_run_on(branch: str, reason: Reason) -> None:
     with pytest.raises(Stop) as stop:
-        payload.ref(NOTE._replace(default_branch=branch), "default")
+        payload.ref(NOTE._replace(default_branch=branch), fakes.settings())
     assert stop.value.reason is reason
 
 

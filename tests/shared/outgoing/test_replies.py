@@ -284,7 +284,8 @@ def test_a_refusal_tells_the_reason_and_the_cure() -> None:
     assert replies.stopped(RUN, Stop(Reason.FORK_MERGE_REQUEST)) == (
         "Claude did not start. Merge requests from forks are not served: their code must not meet "
         "this project's secrets. Push the branch to this project and open the merge request from "
-        f"there.\n\n{MARK}"
+        "there. Whoever runs this installation can let Claude read forks' with FORKS=read-only."
+        f"\n\n{MARK}"
     )
 
 

@@ -36,8 +36,8 @@ ANSWER: list[Turn] = [[say("It greets.")]]
 class Installation:
     """What all tests of a module share."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, tools: Tools, **settings: str) -> None:
+        self.tools, self.settings = tools, settings
         self.numbers = itertools.count(1000)
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class Installation:
             {"api_token": API_TOKEN, "trigger_tokens": tokens, "signing_keys": [SIGNING_KEY]}
         )
         limits = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
-        self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits)
+        self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits, **self.settings)
         self.local.start()
         return self
 
