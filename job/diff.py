@@ -41,7 +41,8 @@ def listed(gitlab: GitLab, iid: int, found: Mapping[str, Any]) -> bytes | None:
     `found` is GitLab's answer about it. No commit is fetched. Raise GitLabError:
     https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
     """
-    if (found.get("diff_refs") or {}).get("head_sha") != found.get("sha"):
+    head = found.get("sha")
+    if not head or (found.get("diff_refs") or {}).get("head_sha") != head:
         return None
     whole = b""
     for entry in gitlab.pages(f"merge_requests/{iid}/diffs", _PAGES):

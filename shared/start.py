@@ -1,5 +1,6 @@
 """The start of a run: its money is held, what the job is to know is gathered, the call is made."""
 
+from shared.contract.ai_flow import FIX
 from shared.gitlab.values import Pipeline
 from shared.log_fields import entry
 from shared.outcome.reasons import Reason, Stop
@@ -39,6 +40,8 @@ class Start:
     def _counted(self, work: Work, role: int) -> Pipeline:
         request, services, settings = work.request, self._services, self._services.settings
         payload.ref(request.event, settings)
+        if request.event.from_fork and work.options.command == FIX:  # of other words the job knows
+            raise Stop(Reason.FORK_READ_ONLY)
         home = home_of(self._request.event, services)
         self._hold_money(request)
         award_id = self._lease.record.award_id

@@ -23,10 +23,12 @@ writes down what stands in the threads after each step. Only what people say, an
 
 Claude answers each request with one comment. Where it says **edited**, that comment's text was replaced."""
 CLOSING = "What counts as a mention, and what does not: [mentions.md](mentions.md)."
+FORK = 8
 SETTINGS = {
     "BUDGET_PER_RUN": "2.50",
     "BUDGET_PER_USER_DAY": "11",
     "BUDGET_PER_PROJECT_MONTH": "100",
+    "FORKS": "read-only",
 }
 TODOS = (
     {"content": "Find where the whistle is blown", "status": "completed"},
@@ -279,9 +281,41 @@ def unasked(stage: Stage) -> None:
     stage.moves("The job finds nothing to say.", (10, "success"), minutes=3)
 
 
+def from_a_fork(stage: Stage) -> None:
+    """A merge request of somebody who is no member: it is read, and nothing in it is changed."""
+    stage.scene(
+        "Review what a stranger brings",
+        "The operator has set `FORKS=read-only`. Mallory opens a merge request from a fork.",
+    )
+    stage.step(
+        lambda: stage.gitlab.merge_request(
+            PROJECT,
+            18,
+            source_branch="louder",
+            source_project_id=FORK,
+            title="Whistle louder",
+            author_id=MALLORY,
+            diffs=[diffs.file("src/kettle.py", lines=20)],
+        )
+    )
+    stage.says(ADA, "@claude review", merge_request=18)
+    stage.moves("A runner takes the job.", (11, "running"))
+    stage.job_says(
+        11,
+        "The job has read the diff that GitLab shows, and fetched nothing of the fork.",
+        lambda job: reply.finished(job, REPORT._replace(answer="It is louder, and nothing else.")),
+        ends=True,
+        minutes=3,
+        cost=REPORT.cost,
+    )
+    stage.moves("The pipeline succeeds.", (11, "success"), minutes=0)
+    stage.says(ADA, "@claude fix the pitch", merge_request=18)
+
+
 def perform(stage: Stage) -> str:
     """Act it out on a new stage and return the page."""
-    for act in (asking, steering, reviewing, learning, without_a_word, unasked, spending):
+    acts = (asking, steering, reviewing, learning, without_a_word, unasked, spending, from_a_fork)
+    for act in acts:
         act(stage)
     return "\n\n".join([OPENING, *stage.lines, CLOSING]) + "\n"
 

@@ -150,6 +150,13 @@ REASONS = {
             "Whoever runs this installation can let Claude read forks' with FORKS=read-only."
         ),
     ),
+    "FORK_READ_ONLY": (
+        "In a merge request from a fork Claude reads and changes nothing.",
+        (
+            "Ask for a review or an explanation; for changes push the branch to this project and "
+            "open the merge request from there."
+        ),
+    ),
     "NOTE_CHANGED": (
         "What was asked changed after it was sent, or is gone, so it was not run.",
         "Write a new comment.",

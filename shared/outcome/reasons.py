@@ -94,6 +94,7 @@ class Reason(Enum):
     EXTERNAL_USER = Outcome.REFUSED
     TARGET_NOT_SERVED = Outcome.REFUSED
     FORK_MERGE_REQUEST = Outcome.REFUSED
+    FORK_READ_ONLY = Outcome.REFUSED
     NOTE_CHANGED = Outcome.REFUSED
     USER_LIMIT = Outcome.REFUSED
     THREAD_LIMIT = Outcome.REFUSED

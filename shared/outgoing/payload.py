@@ -119,7 +119,8 @@ def _variables(
         "AI_FLOW_DISCUSSION_ID": event.discussion_id or "",
     }
     variables = {name: safe(value) for name, value in told.items()}
-    if not (event.internal or event.from_fork):  # a job that reads no more may fetch a fork's code
+    # A job that reads variables alone would take a fork's branch for one of this project's.
+    if not (event.internal or event.from_fork):
         variables["AI_FLOW_INPUT"] = safe(instruction)
         variables["AI_FLOW_CONTEXT"] = safe_json(context)
     return variables

@@ -45,7 +45,7 @@ def test_each_request_has_its_one_reply(performance: Performance) -> None:
     asked = [note for note in gitlab.notes.values() if note["author_id"] not in (CLAUDE, MALLORY)]
     changed = 4  # a merge request that asks, an assignment, a label, one that starts by itself
     assert len(runs) == len(asked) + changed
-    assert len(gitlab.pipelines) == 10  # one was superseded, and has no reply any more
+    assert len(gitlab.pipelines) == 11  # one was superseded, and has no reply any more
 
 
 def test_every_delivery_and_every_call_was_answered(performance: Performance) -> None:

@@ -103,6 +103,7 @@ def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
 def test_of_a_head_that_gitlab_has_not_compared_there_is_no_diff(clone: Clone) -> None:
     assert listed(clone, [], diff_refs=None) is None
     assert listed(clone, [], sha="b" * 40) is None
+    assert listed(clone, [], sha=None, diff_refs=None) is None
 
 
 def test_a_list_that_is_too_long_is_cut_and_read_no_further(clone: Clone) -> None:

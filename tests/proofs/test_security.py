@@ -137,7 +137,10 @@ def test_without_a_clear_yes_no_command_is_carried_out(command: str, who: dict[s
 
 
 @pytest.mark.parametrize("pipeline_ref", ["default", "source"])
-def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: str) -> None:
+@pytest.mark.parametrize(("forks", "of_a_fork"), [("refuse", []), ("read-only", ["main"])])
+def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(
+    pipeline_ref: str, forks: str, of_a_fork: list[str]
+) -> None:
     for source_project in (7, 8, None, "7", True, 7.0):
         payload = fakes.payload(
             "@claude on branch evil, ref=evil --ref evil", noteable_type="MergeRequest", ref="evil"
@@ -155,10 +158,11 @@ def test_the_branch_is_never_one_that_a_fork_or_a_comment_names(pipeline_ref: st
         }
         gitlab = fakes.GitLab()
         _, [run] = journeys.received(payload)
-        journeys.carry(run, gitlab, fakes.Clock(), PIPELINE_REF=pipeline_ref)
+        journeys.carry(run, gitlab, fakes.Clock(), PIPELINE_REF=pipeline_ref, FORKS=forks)
         refs = [body["ref"] for _, _, body in gitlab.triggered]
         same = type(source_project) is int and source_project == 7
-        assert refs == ([{"default": "main", "source": "feature"}[pipeline_ref]] if same else [])
+        ours = {"default": "main", "source": "feature"}[pipeline_ref]
+        assert refs == ([ours] if same else of_a_fork)
 
 
 # What GitLab does not say (T6, T17, T23).

@@ -111,7 +111,16 @@ def test_where_forks_are_read_only_members_ask_there() -> None:
     stage.gitlab.members.clear()
     assert stage.dispatch(run(note)) is Reason.NOT_A_MEMBER
     stage = Stage(FORKS="read-only")
-    assert stage.dispatch(run(note)) is Reason.TRIGGERED
+    stage.gitlab.text = "@claude review"
+    assert stage.dispatch(run(note, "review")) is Reason.TRIGGERED
+
+
+def test_where_forks_are_read_an_order_to_fix_starts_nothing_and_hears_why() -> None:
+    note = NOTE._replace(kind="merge_request", branches=Branches("main", "main", 8, "abc"))
+    stage = Stage(FORKS="read-only")
+    assert stage.dispatch(run(note, "fix it")) is Reason.FORK_READ_ONLY
+    assert stage.gitlab.triggered == []
+    assert "In a merge request from a fork Claude reads and changes nothing." in stage.reply
 
 
 def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -> None:

@@ -40,11 +40,16 @@ TRIGGER_THREATS = (
     Threat(
         "T3",
         "Merge requests from forks, branches with a protected branch's name",
-        "Forks are refused by project id; pipelines run on the default branch unless the installation chooses the source "
-        "branch of the same project; no branch comes from a comment.",
+        "Forks are refused by project id, or by choice read and no more: their diff is data of GitLab's API, none of their commits "
+        "is fetched, and Claude has tools that read. Pipelines run on the default branch unless the installation chooses the "
+        "source branch of the same project; no branch comes from a comment.",
         (
             f"{_QUICK}::test_the_branch_is_never_one_that_a_fork_or_a_comment_names",
             "shared/outgoing/test_payload.py::test_a_fork_s_merge_request_never_runs_here",
+            "shared/outgoing/test_payload.py::test_where_forks_are_read_the_default_branch_runs_and_only_our_job_is_told",
+            "templates/test_forks.py::test_a_fork_s_merge_request_is_reviewed_and_none_of_its_code_is_fetched_or_obeyed",
+            "job/test_forks.py::test_whatever_the_include_allows_a_run_that_reads_has_no_tool_server_skill_or_past",
+            "job/test_branch.py::test_a_fork_is_not_read_where_the_trigger_does_not_say_so",
             "shared/outgoing/test_payload.py::test_only_a_branch_is_run_on",
         ),
         ("matrix",),
@@ -350,13 +355,14 @@ TRIGGER_THREATS = (
         "T27",
         "Runs that nobody asked for: by a fork, by who may not ask, without end by our own pushes, or as a merge request's own file would have it",
         "Nothing starts by itself unless AUTO says so; the project's file is read on the default branch and can only narrow, one that "
-        "cannot be read starts nothing. Who opens or pushes passes the gate of who asks; forks are refused; GitLab must have the "
+        "cannot be read starts nothing. Who opens or pushes passes the gate of who asks; forks start nothing unless they may be read; GitLab must have the "
         "commit as the head of an open merge request that is no draft; a commit has one run, a merge request a bounded number, "
         "whoever pushes.",
         (
             "shared/test_policy.py::test_a_stream_starts_exactly_what_the_policy_says_however_often_it_is_delivered",
             "shared/test_policy.py::test_a_file_of_the_source_branch_is_never_read",
             "shared/test_policy.py::test_a_fork_s_merge_request_starts_nothing_by_itself",
+            "shared/test_policy.py::test_where_forks_are_read_who_may_ask_starts_a_review_of_one_by_opening_it",
             "shared/test_policy.py::test_who_may_not_ask_starts_nothing_by_what_they_do_and_hears_nothing",
             "shared/test_policy.py::test_a_loop_of_our_own_pushes_ends_after_as_many_runs_as_the_policy_allows",
             "shared/test_policy.py::test_an_event_of_a_commit_that_is_not_the_head_any_more_starts_nothing",
