@@ -17,7 +17,8 @@ from cli.installation import GITLAB, Installation, Unusable, keep_login, printab
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
-from cli.verify import Asked, Broken, statement, verify
+from cli.statements import Broken, statement
+from cli.verify import Asked, verify
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
 from shared.installation.secrets import GitLabSecrets, SecretError

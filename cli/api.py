@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from functions.gitlab.client import PAGE, connect, translated
-from shared.gitlab.values import GitLabError
+from functions.gitlab.client import PAGE, connect, content, translated
+from shared.gitlab.values import Cause, GitLabError
 
 _MOST_PAGES = 50
+_LONGEST = 30.0  # seconds that a file may take
 MAINTAINER, OWNER = 40, 50  # https://docs.gitlab.com/api/access_requests/#valid-access-levels
 
 
@@ -38,6 +40,15 @@ class Api:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
+
+    def file(self, path: str) -> bytes:
+        """Return a file as it is; one that is too large or too slow is a GitLabError."""
+        with _named("GET", path), translated(writes=False):
+            answer = self._client.http_request("get", path, streamed=True)
+            body = content(answer, monotonic() + _LONGEST)
+            if body is None:
+                raise GitLabError(0, cause=Cause.BROKEN)
+            return body
 
     def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """Return all entries of a list."""

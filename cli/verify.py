@@ -6,17 +6,15 @@ docs/provenance.md says what each hop is. It reads only.
 import hmac
 import json
 import re
-from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
+from cli import statements
 from cli.api import under
+from cli.statements import Broken, Json, Reader
 from functions.gitlab.client import PAGE
 from shared.contract import marks, provenance
 from shared.contract.ai_flow import WITHHELD
@@ -27,35 +25,12 @@ from shared.outcome.reasons import Stop
 from shared.runs import command
 from shared.runs.detect import instruction_of
 
-Json = dict[str, Any]
 HOPS = ("commit", "statement", "reply", "pipeline", "request", "seal", "note")
 
 _VERIFIED = "urn:gitlab-claude-trigger:verified:1"
 _PLACE = re.compile(r"/-/(issues|merge_requests)/([0-9]+)(?:#note_([0-9]+))?$")
 _ID = re.compile(r"[0-9a-f]{7,64}")
 _OF_STATEMENT = {"_type", "subject", "predicateType", "predicate"}
-
-
-class Broken(Exception):
-    """A hop that does not hold, and why."""
-
-    def __init__(self, hop: str, why: str) -> None:
-        """Take the name of HOPS and what was found."""
-        super().__init__(f"{hop}: {why}")
-        self.hop = hop
-
-
-class Reader(Protocol):
-    """GitLab as `cli.api.Api` reads it."""
-
-    def get(self, path: str, **query: Any) -> Any:
-        """Return the JSON under a path."""
-
-    def find(self, path: str, **query: Any) -> Any | None:
-        """Return the JSON under a path, None where there is nothing."""
-
-    def all(self, path: str, **query: Any) -> list[Json]:
-        """Return all entries of a list."""
 
 
 class Asked(NamedTuple):
@@ -107,48 +82,13 @@ def verify(
     return 0
 
 
-def statement(file: Path) -> Mapping[str, Any]:
-    """Return the job's artifact `statement.json`; raise Broken where it is none."""
-    text = b""
-    with suppress(OSError):
-        text = file.read_bytes()
-    return _statement(text, str(file))
-
-
-def _statement(text: bytes, name: str) -> Mapping[str, Any]:
-    try:
-        read = json.loads(text)
-    except (ValueError, RecursionError):
-        read = None
-    form = {"_type": provenance.STATEMENT, "predicateType": provenance.PREDICATE}
-    sound = isinstance(read, dict) and all(read.get(key) == form[key] for key in form)
-    if not sound or not isinstance(read.get("predicate"), dict):
-        raise Broken("statement", f"{name} is no statement of the job's")
-    return dict(read)
-
-
-def _noted(asked: Asked, sha: str) -> Mapping[str, Any] | None:
-    """Return the statement that a commit's git note holds, if it has one.
-
-    https://docs.gitlab.com/api/repository_files/ takes any name of a commit as `ref`.
-    """
-    path = quote(provenance.note_path(sha), safe="")
-    found = asked.api.find(f"{asked.path}/repository/files/{path}", ref=provenance.NOTES)
-    if not found:
-        return None
-    try:
-        text = b64decode(str(found.get("content")), validate=True)
-    except ValueError:
-        text = b""
-    return _statement(text, f"the git note in {provenance.NOTES}")
-
-
 def _chain(asked: Asked, say: Callable[[str], None]) -> _Found:
     sha, told = _commit(asked)
     say(f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}")
-    given = asked.statement or _noted(asked, sha)
-    known = _stated(given, sha, told) if given else None
-    if known:
+    given = asked.statement or statements.noted(asked.api, asked.path, sha)
+    known = None
+    if given and (asked.statement or _is_whole(given, told)):
+        known = _stated(given, sha, told)
         where = "" if asked.statement else "the git note's, and "
         say(f"✔ statement: it is {where}about this commit and this request")
     place = _PLACE.search(told.get(provenance.NOTE) or str((known or {}).get("note", "")))
@@ -157,13 +97,42 @@ def _chain(asked: Asked, say: Callable[[str], None]) -> _Found:
         raise Broken("reply", why)
     pipeline, run = _reply(asked, sha, place)
     say(f"✔ reply: in {place[1]} {place[2]} our own user says that run {run} pushed it")
-    flow, shown = _request(asked, pipeline, known)
+    path, found = _pipeline(asked, pipeline)
+    if known is None:
+        known, shown = _left(asked, path, sha, told)
+        say(shown)
+    flow, shown = _request(asked, pipeline, path, found, known)
     say(shown)
     _fits(asked, flow, told, run, place)
     say("✔ request: who asked, where, and the run are the commit's")
     say(_seal(asked, flow))
     say(_note(asked, flow, place))
     return _Found(sha, told, flow, pipeline, place)
+
+
+def _left(
+    asked: Asked, path: str, sha: str, told: Mapping[str, str]
+) -> tuple[Mapping[str, Any] | None, str]:
+    """Return what the job's artifact says of the commit, if GitLab still has it, and the line."""
+    if not path:
+        return None, "? statement: without its pipeline there is no artifact to look at"
+    given, why = statements.left(asked.api, path, sha)
+    if given is None:
+        return None, f"? statement: {why}"
+    if not _is_whole(given, told):
+        why = "secrets were taken out of the artifact, so the commit's digest is not of it"
+        return None, f"? statement: {why}"
+    known = _stated(given, sha, told)
+    return known, "✔ statement: it is the job's artifact, and about this commit and this request"
+
+
+def _is_whole(given: Mapping[str, Any], told: Mapping[str, str]) -> bool:
+    """Tell whether a statement that nobody gave can be held against the commit.
+
+    The job takes secrets out of what it leaves, and the digest is that of the whole request.
+    """
+    flow = _part(given, "predicate", "request")
+    return provenance.MASK not in json.dumps(flow) or _spelled(flow) == told[provenance.REQUEST]
 
 
 def _commit(asked: Asked) -> tuple[str, dict[str, str]]:
@@ -235,9 +204,10 @@ def _reply(asked: Asked, sha: str, place: re.Match[str]) -> tuple[str, str]:
     raise Broken("reply", "no reply of our own user says that a run pushed this commit")
 
 
-def _request(asked: Asked, pipeline: str, known: Mapping[str, Any] | None) -> tuple[Json, str]:
+def _request(
+    asked: Asked, pipeline: str, path: str, found: Json, known: Mapping[str, Any] | None
+) -> tuple[Json, str]:
     """Return the `ai_flow` that the pipeline was started with, and what that rests on."""
-    path, found = _pipeline(asked, pipeline)
     if found and found.get("source") != "trigger":
         raise Broken("pipeline", f"{pipeline} was not started by a trigger token")
     if known:

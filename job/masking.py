@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from shared.contract.provenance import MASK
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-
-MASK = "[MASKED]"
 
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{24,}")  # a line of a key, a value in JSON
 _SHORTEST = 6  # characters: masking less would garble every other word

@@ -238,6 +238,17 @@ def connect(
     )
 
 
+def content(response: requests.Response, until: float) -> bytes | None:
+    """Return the body of an answer, None where it takes longer than `until` or too much room."""
+    body = bytearray()
+    with response:
+        for part in response.iter_content(_CHUNK):
+            body += part
+            if len(body) > _LARGEST or monotonic() > until:
+                return None
+    return bytes(body)
+
+
 def integer(answer: Mapping[str, Any], key: str) -> int:
     """Return a field that must be a whole number."""
     value = answer.get(key)
@@ -274,7 +285,7 @@ def _raise_for_status(
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
-    body = _content(response, until())
+    body = content(response, until())
     try:
         answer = json.loads(body or b"")
     except ValueError:
@@ -335,7 +346,7 @@ def _json(response: requests.Response, until: float, *, writes: bool) -> Any:
 
     One without content, as a deletion has it, is None.
     """
-    body = _content(response, until)
+    body = content(response, until)
     if body == b"" and response.status_code == HTTPStatus.NO_CONTENT:
         return None
     if body is None:
@@ -344,14 +355,3 @@ def _json(response: requests.Response, until: float, *, writes: bool) -> Any:
         return json.loads(body)
     except ValueError:
         raise GitLabError(0, unsure=writes, cause=Cause.NOT_GITLAB) from None
-
-
-def _content(response: requests.Response, until: float) -> bytes | None:
-    """Return what is said, None where that takes too long or too much room."""
-    body = bytearray()
-    with response:
-        for part in response.iter_content(_CHUNK):
-            body += part
-            if len(body) > _LARGEST or monotonic() > until:
-                return None
-    return bytes(body)

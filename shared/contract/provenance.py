@@ -22,6 +22,7 @@ MODEL, CLIENT, REQUEST = "Claude-Model", "Claude-Code", "Claude-Request"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:gitlab-claude-trigger:run:1"
 
+MASK = "[MASKED]"  # what stands in the place of a secret in what the job leaves
 SEAL = "seal"  # the one name of `ai_flow` that the digest leaves out
 NOTES = "refs/notes/claude"  # where statements stand as git notes: `git log --notes=claude`
 

@@ -5,12 +5,11 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli import verify
+from cli import statements, verify
 from job.audience import Audience
 from job.claude import Result
 from job.provenance import statement, trailers
@@ -80,6 +79,9 @@ class GitLab:
     def all(self, path: str, **_: Any) -> list[dict[str, Any]]:
         return list(self.get(path))
 
+    def file(self, path: str) -> bytes:
+        return str(self.get(path)).encode()
+
     def change(self, path: str, old: str, new: str) -> None:
         """Change what GitLab has under a path, bytes for bytes."""
         text = json.dumps(self.answers[path])
@@ -118,6 +120,67 @@ def test_the_statement_stands_in_for_what_gitlab_has_forgotten() -> None:
     assert (status, "✔ pipeline" in shown, "? pipeline" in shown) == (0, False, True)
     del gitlab.answers["/p/pipelines/7"]
     assert check(gitlab, gitlab.statement)[0] == 0
+
+
+ARTIFACT = "/p/jobs/70/artifacts/.gitlab-claude/statement.json"
+
+
+def leave(gitlab: GitLab, home: str = "/p") -> None:
+    """Let GitLab still have the job's artifact."""
+    text = json.dumps(gitlab.statement, separators=(",", ":"))
+    gitlab.answers[ARTIFACT.replace("/p", home, 1)] = text
+    jobs = [{"id": 70, "artifacts": [{"file_type": "archive"}]}, {"id": 75, "artifacts": []}]
+    gitlab.answers[f"{home}/pipelines/7/jobs"] = jobs
+
+
+def test_the_artifact_is_fetched_where_no_statement_is_given() -> None:
+    gitlab = GitLab()
+    leave(gitlab)
+    gitlab.answers["/p/pipelines/7/variables"] = []
+    status, shown = check(gitlab)
+    assert status == 0, shown
+    assert "✔ statement: it is the job's artifact, and about this commit" in shown
+    gitlab.answers[ARTIFACT] = gitlab.answers[ARTIFACT].replace("mend it", "break it")
+    assert "✘ statement" in check(gitlab)[1]
+
+
+def test_the_artifact_of_a_runner_project_is_fetched_there() -> None:
+    gitlab = GitLab()
+    leave(gitlab, "/projects/9")
+    for part in ("", "/variables"):
+        gitlab.answers[f"/projects/9/pipelines/7{part}"] = gitlab.answers.pop(
+            f"/p/pipelines/7{part}"
+        )
+    gitlab.change("/projects/9/jobs/70/artifacts/.gitlab-claude/statement.json", "/-/jobs/70", "")
+    gitlab.statement["predicate"]["job"] = ""
+    leave(gitlab, "/projects/9")
+    status, shown = check(gitlab, read=settings(RUNNER_PROJECT="9"))
+    assert (status, "✔ statement: it is the job's artifact" in shown) == (0, True), shown
+
+
+def test_an_artifact_that_is_gone_is_said_to_be_and_the_rest_still_holds() -> None:
+    gitlab = GitLab()
+    assert "? statement: the artifacts of its pipeline have expired" in check(gitlab)[1]
+    leave(gitlab)
+    del gitlab.answers[ARTIFACT]
+    status, shown = check(gitlab)
+    assert (status, "? statement: the artifact of job 70 has expired" in shown) == (0, True)
+    gitlab.answers["/p/pipelines/7/variables"] = []
+    assert "give the job's statement" in check(gitlab)[1]
+
+
+def test_a_statement_without_the_secret_that_was_asked_breaks_nothing() -> None:
+    """A token in the comment is masked in what the job leaves, and the digest is of the whole."""
+    gitlab = GitLab()
+    whole = json.dumps(gitlab.statement)
+    gitlab.statement = json.loads(whole.replace("mend it", "use [MASKED]"))
+    leave(gitlab)
+    status, shown = check(gitlab)
+    assert (status, "? statement: secrets were taken out" in shown) == (0, True), shown
+    note = base64.b64encode(json.dumps(gitlab.statement).encode()).decode()
+    gitlab.answers[f"/p/repository/files/{SHA[:2]}%2F{SHA[2:]}"] = {"content": note}
+    assert check(gitlab)[0] == 0
+    assert "✘ statement" in check(gitlab, gitlab.statement)[1]  # whoever gives one wants it held
 
 
 COMMIT, NOTES, NOTE = f"/p/repository/commits/{SHA}", "/p/issues/5/notes", "/p/issues/5/notes/9"
@@ -256,13 +319,6 @@ def test_a_request_of_no_form_names_its_hop(context: object) -> None:
     assert "✘ request" in check(gitlab, keys=())[1]
 
 
-def test_a_file_that_is_no_statement_is_said_to_be_none(tmp_path: Path) -> None:
-    for text in ("", "[]", "{}", '{"predicateType": "urn:gitlab-claude-trigger:run:1"}'):
-        (tmp_path / "s").write_text(text)
-        with pytest.raises(verify.Broken, match="no statement"):
-            verify.statement(tmp_path / "s")
-
-
 def test_the_command_reads_the_installation_s_secrets(stage: Scene) -> None:
     stage.setup()
     assert len(stage.document("GITLAB_SECRETS")["signing_keys"][0]) >= 32
@@ -302,8 +358,8 @@ def each_byte_changed(text: str, part: str, checked: Whole) -> dict[str, int]:
 def of_statement(gitlab: GitLab) -> Whole:
     def checked(text: str) -> tuple[int, str]:
         try:
-            told = verify._statement(text.encode(), "it")
-        except verify.Broken as broken:
+            told = statements.read(text.encode(), "it")
+        except statements.Broken as broken:
             return 1, f"✘ {broken}"
         return check(gitlab, dict(told))
 
@@ -320,6 +376,18 @@ def test_any_byte_of_the_statement_names_the_statement_or_the_seal(*, forgotten:
     assert set(named) == {"statement", "seal"}
     assert named["seal"] == 64
     assert of_statement(gitlab)(text)[0] == 0
+
+
+def test_any_byte_of_the_artifact_names_the_statement_or_the_seal() -> None:
+    gitlab = GitLab()
+    leave(gitlab)
+    text = gitlab.answers[ARTIFACT]
+
+    def checked(changed: str) -> tuple[int, str]:
+        gitlab.answers[ARTIFACT] = changed
+        return check(gitlab)
+
+    assert set(each_byte_changed(text, text, checked)) == {"statement", "seal"}
 
 
 def test_any_byte_of_a_trailer_names_its_hop() -> None:

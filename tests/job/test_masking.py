@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from job.masking import MASK, Secrets, held
+from job.masking import Secrets, held
+from shared.contract.provenance import MASK
 
 SECRET = "canary/of+the=job\u00e9"
 LINES = ("MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQDCanary")

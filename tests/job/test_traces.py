@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from job.masking import MASK, Secrets
+from job.masking import Secrets
 from job.traces import LONGEST_LINE, MOST_LINES, tail
+from shared.contract.provenance import MASK
 
 STAMP = "2026-11-29T01:02:03.123456Z 0"
 

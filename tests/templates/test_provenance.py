@@ -22,10 +22,13 @@ class WithCommits(Api):
     """GitLab with what the stand-in has not: a commit of its repository, and a file in one."""
 
     scene: Scene
+    noted = True
 
     def find(self, path: str, **query: Any) -> Any | None:
         """`GET …/repository/commits/:sha` and `…/files/:path`, else what the stand-in answers."""
         file = re.search("/repository/files/([0-9a-f%F]+)$", path)
+        if file and not self.noted:
+            return None
         if file:
             text = self.scene.git("show", f"{query['ref']}:{unquote(file[1])}")
             return {"content": base64.b64encode(text.encode()).decode()}
@@ -73,6 +76,11 @@ def test_a_commit_leads_back_to_who_asked(installation: Installation, tmp_path: 
         assert verify.verify(asked, lines.append) == 0, lines
         assert verify.verify(asked._replace(statement=None), lines.append) == 0, lines
         assert "✔ statement: it is the git note's, and about this commit and this request" in lines
+        api.noted = False
+        (job,) = scene.gitlab.pipelines[pipeline["id"]]["jobs"]
+        job["archive"] = {".gitlab-claude/statement.json": ended.artifacts["statement.json"]}
+        assert verify.verify(asked._replace(statement=None), lines.append) == 0, lines
+        assert any(line.startswith("✔ statement: it is the job's artifact") for line in lines)
         assert f"Asked by user {ADA} (@ada), access level 30" in lines[-1]
         forged = asked._replace(keys=["x" * 32])
         assert verify.verify(forged, lines.append) == 1

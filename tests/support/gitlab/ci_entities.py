@@ -95,7 +95,15 @@ def job(state: State, record: Record, pipe: Record) -> Json:
         "user": entities.user_basic(state, pipe["user_id"]),
         "pipeline": pipeline_basic(state, pipe),
         "web_url": f"{state.url}/{state.projects[pipe['project_id']].path}/-/jobs/{record['id']}",
-        "artifacts": [],
+        "artifacts": [
+            {
+                "file_type": "archive",
+                "size": 1000,
+                "filename": "artifacts.zip",
+                "file_format": "zip",
+            }
+        ]
+        * bool(record["archive"]),
         "runner": None,
         "archived": False,
         "tag_list": [],

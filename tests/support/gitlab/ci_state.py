@@ -59,7 +59,7 @@ class CiState(Tables):
                 "created_at": self.clock(),
                 "queued_at": None,
             }
-            job |= {"started_at": None, "finished_at": None, "trace": ""}
+            job |= {"started_at": None, "finished_at": None, "trace": "", "archive": {}}
             job |= {"pipeline_id": pipeline_id, "project_id": pipeline["project_id"]}
             self.jobs[job["id"]] = job
             pipeline["jobs"].append(job)

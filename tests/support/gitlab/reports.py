@@ -6,7 +6,7 @@ from typing import Any
 
 from . import ci_entities
 from .pipelines import pipeline_of
-from .records import REPORTER, Json, Record
+from .records import DEVELOPER, REPORTER, Json, Record
 from .routing import Answer, Request, no_record, not_found, route
 from .state import State
 
@@ -31,6 +31,24 @@ def trace(state: State, request: Request) -> Answer:
         raise not_found()
     request.require(project, REPORTER)
     return Answer(200, job["trace"])
+
+
+@route("GET", "projects/:id/jobs/:job_id/artifacts/:folder/:name")
+def artifact(state: State, request: Request) -> Answer:
+    """One file out of a job's archive, which GitLab's Workhorse takes out: nothing leads elsewhere.
+
+    `archive` of a job are its files by path, {} once they have expired; `access: developer` is what
+    our job says. lib/api/ci/job_artifacts.rb.
+    """
+    project = request.project()
+    job = state.jobs.get(request.id("job_id"))
+    if job is None or job["project_id"] != project.id:
+        raise not_found()
+    request.require(project, DEVELOPER)
+    text = job["archive"].get(f"{request.values['folder']}/{request.values['name']}")
+    if text is None:
+        raise not_found()
+    return Answer(200, text)
 
 
 @route("GET", "projects/:id/pipelines/:pipeline_id/bridges")
