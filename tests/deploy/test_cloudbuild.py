@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from shared.installation.providers import PROVIDERS, beside
 from shared.installation.settings import VARIABLES, Settings
+from shared.outcome.reasons import Reason
 from shared.runs.record import LEASE
 from tests import ROOT
 from tests.support.deploy import environment, google
@@ -273,7 +274,18 @@ def test_a_second_build_updates_what_the_first_one_made(workspace: Workspace) ->
         for each in ran.commands
         if "--set-notification-channels=projects/my-project/notificationChannels/1" in each
     ]
-    assert len(told) == len(list((ROOT / "deploy" / "google" / "alerts").iterdir())) == 12
+    assert len(told) == len(list((ROOT / "deploy" / "google" / "alerts").iterdir())) == 13
+
+
+@pytest.mark.parametrize("reason", [Reason.DAY_LIMIT, Reason.BUDGET_INSTALLATION])
+def test_an_alert_listens_to_what_dispatch_logs_for_the_operator(reason: Reason) -> None:
+    listened = set[str]()
+    for file in (ROOT / "deploy" / "google" / "alerts").iterdir():
+        (condition,) = json.loads(file.read_text())["conditions"]
+        heard = condition.get("conditionMatchedLog", {}).get("filter", "")
+        if 'service_name="claude-dispatch"' in heard:
+            listened.update(re.findall(r'jsonPayload\.reason="(\w+)"', heard))
+    assert str(reason) in listened
 
 
 # --- gcloud's own opinion ---
@@ -313,5 +325,5 @@ def test_monitoring_would_read_the_alerts_and_the_dashboard(tmp_path: Path) -> N
     ran = Workspace(tmp_path / "w").run([str(python), str(script), *map(str, files)])
     assert ran.status == 0, ran.output
     lines = ran.output.strip().splitlines()
-    assert len(lines) == len(files) == 14
+    assert len(lines) == len(files) == 15
     assert [line for line in lines if not line.endswith(" []")] == [lines[-1]], ran.output

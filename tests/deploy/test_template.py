@@ -356,7 +356,7 @@ def alarms(resources: Json) -> dict[str, Json]:
 
 def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> None:
     found = alarms(resources)
-    assert len(found) == 17
+    assert len(found) == 18
     for alarm in found.values():
         assert len(alarm["AlarmDescription"]) > 40
         assert alarm["AlarmActions"] == {
@@ -376,6 +376,7 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic(resources: Json) -> Non
         Reason.TOKEN_EXPIRES,
         Reason.HOOKS_UNSEEN,
         Reason.DAY_LIMIT,
+        Reason.BUDGET_INSTALLATION,
     ],
 )
 def test_an_alarm_listens_to_the_metric_that_the_functions_write(
