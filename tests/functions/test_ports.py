@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.runs import budgets
+from shared.runs.record import Lease, Record
 from shared.runs.request import RunRequest, TrackRequest
 from shared.runs.store import Records
 from tests.functions.test_platforms import PLATFORMS
-from tests.support.fakes import GITLAB_SECRETS, NOTE, WEBHOOK_SECRETS, run
+from tests.support.fakes import GITLAB_SECRETS, NOTE, WEBHOOK_SECRETS, run, settings
 from tests.support.platforms import Platform
 
 LATER = int(time.time()) + 3600
@@ -107,6 +109,45 @@ def test_names_of_every_kind_of_record_are_taken(records: Records) -> None:
     ):
         assert records.write(name, name, None, LATER) is not None
         assert records.read(name)[0] == name
+
+
+def test_however_many_hold_settle_and_give_back_at_once_no_budget_is_passed(
+    records: Records,
+) -> None:
+    now, caps = time.time(), {"BUDGET_PER_RUN": "1", "BUDGET_PER_USER_DAY": "4"}
+    asked = settings(**caps, BUDGET_PER_INSTALLATION_MONTH="6")
+    runs = [run(NOTE._replace(note_id=900 + n, author_id=90 + n % 2)) for n in range(14)]
+
+    def within() -> None:
+        for one in runs[:2]:
+            for budget in budgets.of_run(one, now, asked):
+                account = budgets.account(budget, records)
+                assert not budget.cap or account.spent + account.reserved <= budget.cap
+
+    def hold(one: RunRequest) -> Record | None:
+        lease = Lease(one, records, lambda: now)
+        full = budgets.hold(one, 1, asked, records, now)
+        within()
+        return None if full else lease.record._replace(reserved=now)
+
+    def end(number: int, record: Record) -> None:
+        if number % 2:
+            budgets.settle(record, 600_000, 0, records)
+        else:
+            budgets.give_back(record, records)
+        within()
+
+    with ThreadPoolExecutor(6) as pool:
+        held = [each for each in pool.map(hold, runs[:10]) if each]
+        ended = [pool.submit(end, *each) for each in enumerate(held)]
+        more = [each for each in pool.map(hold, runs[10:]) if each]
+        for each in ended:
+            each.result()
+    assert 1 <= len(held) <= 6
+    *_, installation = budgets.of_run(runs[0], now, asked)
+    account = budgets.account(installation, records)
+    assert account.spent == 600_000 * (len(held) // 2)
+    assert set(account.held) == {each.request.id for each in more}
 
 
 @pytest.mark.parametrize(
