@@ -52,14 +52,17 @@ class Commits:
         self._git.run("update-index", "-z", "--index-info", stdin=entries, index=index)
         return self._signed(index, message, author, parents)
 
-    def annotate(self, commit: str, text: str, author: Author) -> None:
-        """Push a note about a commit into the ref NOTES, after those of others; raise GitError.
+    def notes(self) -> str:
+        """Return where the project's ref NOTES stands, "" where there is none; raise GitError."""
+        told = self._git.run("ls-remote", self._login.url, provenance.NOTES, login=self._login)
+        return told.decode().partition("\t")[0]
+
+    def annotate(self, commit: str, text: str, author: Author, before: str) -> None:
+        """Push a note about a commit into the ref NOTES, which stands at `before`; raise GitError.
 
         It is not signed: the commit would answer for the notes of others, too.
         """
         index, ref = self._private / "notes-index", provenance.NOTES
-        listed = self._git.run("ls-remote", self._login.url, ref, login=self._login)
-        before = listed.decode().partition("\t")[0]
         if before:
             options = ["--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"]
             self._git.run("fetch", *options, self._login.url, ref, login=self._login)

@@ -385,6 +385,10 @@ CUT = "(cut here: the whole answer is in the job's artifacts)"
 REMARK_PUSH_SKIPPED_CI = (
     "CI configuration was changed, so the push started no pipeline: read it first."
 )
+REMARK_NO_NOTE = (
+    "The commit has no git note, which the component's input `git_note` asks for: the job's log "
+    "says why. The artifact statement.json has the same, as long as GitLab keeps it."
+)
 REMARK_BRANCH_MOVED = "The branch had moved on since you asked: this is about its head."
 REMARK_MOVED_KEPT = (
     "Nothing was pushed: the branch had moved on since you asked. The changes are in the job's "

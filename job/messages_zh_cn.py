@@ -322,6 +322,10 @@ MORE_RAN = "以及另外 {count} 条"
 CUT = "（在此截断：完整的回答在作业的产物中）"
 
 REMARK_PUSH_SKIPPED_CI = "CI 配置有改动，因此这次推送没有启动流水线：请先审阅改动。"
+REMARK_NO_NOTE = (
+    "该提交没有 git note，而组件的输入 `git_note` 要求有：原因见作业日志。"
+    "产物 statement.json 内容相同，保留到 GitLab 将其删除为止。"
+)
 REMARK_BRANCH_MOVED = "在您提出请求之后，分支上有了新的提交：以上内容针对最新提交。"
 REMARK_MOVED_KEPT = (
     "没有推送任何内容：在您提出请求之后，分支上有了新的提交。修改在作业的产物中：changes.patch。"

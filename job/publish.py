@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from job.changes import Change
     from job.claude import Result
+    from job.commits import Commits
     from job.merge_request import Summary
     from job.workspace import Workspace
 
 _LONGEST_STATE = 20
+_NOTES = 10  # pushes of a note: of those who push at once one gets through each time
 
 
 class Published(NamedTuple):
@@ -48,22 +50,38 @@ def keep(
 
 
 def annotate(
-    workspace: Workspace, commit: str, statement: str, context: Context, tries: int = 3
-) -> None:
+    workspace: Workspace, commit: str, statement: str, context: Context
+) -> tuple[str, ...]:
     """Push the statement about a pushed commit as its git note, where the include wants that.
 
     Who reads the code reads the note, so what others may not see is in none. No run fails for want
-    of it: the log says why it is not there.
+    of it: the log says why it is not there, and what is returned is to be remarked.
     """
     if not (commit and context.inputs.git_note and context.audience.all_words):
-        return
+        return ()
+    text, at, said, failed = f"{context.log.masked(statement)}\n", "", None, 0
+    for _ in range(_NOTES):
+        before = at
+        at, said = _noted(workspace.commits, commit, text, _author(context), before)
+        if said is None:
+            return ()
+        failed = failed + 1 if at == before else 1
+        if failed > 1:
+            break  # nobody's note came in between: it is refused, or GitLab is gone
+    context.log.line(messages.NO_NOTE.format(error=said))
+    return (quiet(messages.REMARK_NO_NOTE),)
+
+
+def _noted(
+    commits: Commits, commit: str, text: str, author: Author, at: str
+) -> tuple[str, str | None]:
+    """Push a note; return where the notes stood, `at` if that is not known, and git's refusal."""
     try:
-        workspace.commits.annotate(commit, f"{context.log.masked(statement)}\n", _author(context))
+        at = commits.notes()
+        commits.annotate(commit, text, author, at)
     except GitError as error:
-        if tries > 1:  # another job's note may have come in between
-            annotate(workspace, commit, statement, context, tries - 1)
-        else:
-            context.log.line(messages.NO_NOTE.format(error=error))
+        return at, str(error)
+    return at, None
 
 
 def _host(context: Context) -> str:

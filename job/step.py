@@ -85,9 +85,9 @@ class Step:
                 link = self._link
                 made = publish.publish(workspace, chosen, commit, changes, summary, link, context)
                 self._cancel.stoppable, self.pushed = False, made.commit
-                publish.annotate(workspace, made.commit, told, context)
+                noted = publish.annotate(workspace, made.commit, told, context)
                 report = report._replace(merge_request=made.url, pushed=made.commit[:8])
-                report = report._replace(remarks=report.remarks + made.remarks)
+                report = report._replace(remarks=report.remarks + made.remarks + noted)
             nothing = messages.NOT_PUSHED if commit else messages.UNCHANGED
             context.log.line(f"\n{report.merge_request or report.pushed or nothing}")
             return reply.finished(self._link, report)

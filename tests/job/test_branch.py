@@ -641,13 +641,14 @@ def test_a_pushed_commit_has_its_statement_as_a_note_beside_those_of_others(clon
     assert "no git note" not in "".join(case.lines)
 
 
-def test_notes_of_two_jobs_at_once_are_both_kept(
-    clone: Clone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+OTHERS = ["one", "another", "a third", "a fourth"]
+
+
+def test_notes_of_jobs_at_once_are_all_kept(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(clone, NOTED, kind="issue", iid=5)
     commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
     push, at = case.workspace.commits._push, clone.gitlab.repository(PROJECT)
-    others = iter(["one", "another"])
+    others = iter(OTHERS)
 
     def meanwhile(*given: Any) -> None:
         for text in [next(others, "")]:
@@ -656,9 +657,9 @@ def test_notes_of_two_jobs_at_once_are_both_kept(
         push(*given)
 
     monkeypatch.setattr(case.workspace.commits, "_push", meanwhile)
-    publish.annotate(case.workspace, commit, "told", case.context)
+    assert publish.annotate(case.workspace, commit, "told", case.context) == ()
     assert noted(clone, commit) == "told"
-    assert noted(clone, clone.main) == "one\n\nanother"
+    assert noted(clone, clone.main) == "\n\n".join(OTHERS)
 
 
 @pytest.mark.parametrize("given", ["not wanted", "internal", "not pushed"])
@@ -673,13 +674,29 @@ def test_no_note_is_written_where_it_is_not_wanted_or_others_would_read_it(
         noted(clone, commit)
 
 
-def test_a_note_that_gitlab_refuses_is_told_in_the_log_and_fails_nothing(clone: Clone) -> None:
-    hook = clone.gitlab.repository(PROJECT) / "hooks" / "update"
-    hook.write_text('#!/bin/sh\ncase $1 in refs/notes/*) echo "no notes here"; exit 1;; esac\n')
-    hook.chmod(0o755)
+def test_a_note_that_gitlab_refuses_is_told_in_log_and_reply_and_fails_nothing(
+    clone: Clone,
+) -> None:
+    at = clone.gitlab.repository(PROJECT)
+    refuses = 'case $1 in refs/notes/*) echo "no notes here"; echo >> tried; exit 1;; esac'
+    (at / "hooks" / "update").write_text(f"#!/bin/sh\n{refuses}\n")
+    (at / "hooks" / "update").chmod(0o755)
     case = Case(clone, NOTED, kind="issue", iid=5)
     commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
-    publish.annotate(case.workspace, commit, "told", case.context)
+    (remark,) = publish.annotate(case.workspace, commit, "told", case.context)
+    assert "has no git note" in remark
+    assert "no notes here" not in remark
     said = "".join(case.lines)
     assert said.count("The commit has no git note: ") == 1
     assert "no notes here" in said
+    assert (at / "tried").read_text() == "\n\n"  # once more, as it may have been the line
+
+
+def test_a_note_that_nobody_takes_ends_somewhere(clone: Clone) -> None:
+    case = Case(clone, NOTED, kind="issue", iid=5)
+    commit = case.publish(case.choose(), {"a.txt": "a\n"}).commit
+    clone.gitlab.fault("GET *", *[Fault.status(503)] * 3)
+    (remark,) = publish.annotate(case.workspace, commit, "told", case.context)
+    assert "has no git note" in remark
+    assert "503" in "".join(case.lines)
+    assert len(clone.gitlab.pending_faults) == 1

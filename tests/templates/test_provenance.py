@@ -85,3 +85,16 @@ def test_a_commit_leads_back_to_who_asked(installation: Installation, tmp_path: 
         forged = asked._replace(keys=["x" * 32])
         assert verify.verify(forged, lines.append) == 1
         assert lines[-1].startswith("✘ seal: ")
+
+
+def test_a_note_that_gitlab_refuses_is_told_in_the_reply(installation: Installation) -> None:
+    with Scene(installation, CHANGE, {"git_note": True}) as scene:
+        hook = scene.gitlab.repository(scene.number) / "hooks" / "update"
+        hook.write_text("#!/bin/sh\ncase $1 in refs/notes/*) echo no notes here; exit 1;; esac\n")
+        hook.chmod(0o755)
+        ended = scene.script(scene.ask("@claude --turns 9 add a greeting"))
+        assert ended.code == 0, ended.log
+        assert len(scene.merge_requests()) == 1
+        assert "The commit has no git note" in scene.reply()
+        assert "no notes here" in ended.log
+        assert "statement.json" in ended.artifacts
