@@ -230,9 +230,18 @@ class _Reader:
         if self._shown:
             told["tests"], unread = reports.tests(self._gitlab, pipeline["id"], self._masked)
             self._unread += unread
+            told.update(self._quality(pipeline))
         if self._unread:
             told["unread"] = self._unread
         return Found(told, remarks=() if self._shown else (messages.REMARK_NO_LOGS,))
+
+    def _quality(self, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+        environment = self._context.environment
+        if str(pipeline.get("project_id")) != environment["CI_PROJECT_ID"]:
+            return {}  # a fork's
+        path = environment.get("CI_PROJECT_PATH", "")
+        found = reports.quality(self._gitlab, path, pipeline.get("iid"), self._masked)
+        return {"code_quality": found} if found else {}
 
     def _logs_may_be_told(self) -> bool:
         """Tell whether who reads the reply may read the logs that Claude quotes there.

@@ -1,4 +1,4 @@
-"""The tests that failed in a pipeline, as far as its jobs handed GitLab reports of them."""
+"""Reports that a pipeline's jobs handed to GitLab: the tests that failed, and code quality."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _MOST, _LONGEST, _LARGEST = 15, 1_000, 20_000_000  # tests, characters of one's text, bytes
+_WORST, _SMALL = 50, 300  # findings of code quality, characters of one's text
+_QUALITY = """query($path: ID!, $iid: ID!) { project(fullPath: $path) { pipeline(iid: $iid) {
+  codeQualityReports(first: 50) { count nodes { severity description path line } } } } }"""
 _TEXTS = ("name", "classname", "file", "status", "system_output", "stack_trace")
 
 
@@ -35,6 +38,32 @@ def tests(
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None, ["tests: too large, or not as GitLab's API has them"]
     return told, []
+
+
+def quality(
+    gitlab: GitLab, project: str, iid: object, masked: Callable[[str], str]
+) -> dict[str, Any] | None:
+    """Return how much the code quality reports found and the worst of it; None where there is none.
+
+    The pipeline is named by the project's path and its number there. Only GraphQL has them, in
+    GitLab Premium and Ultimate, sorted by severity:
+    https://docs.gitlab.com/api/graphql/reference/#pipeline. Elsewhere, and where the token may not
+    see them, there are none.
+    """
+    try:
+        answer = gitlab.graphql(_QUALITY, {"path": project, "iid": str(iid)}, _LARGEST)
+        found = answer["data"]["project"]["pipeline"]["codeQualityReports"]
+        nodes = [_finding(each, masked) for each in found["nodes"][:_WORST]]
+        return {"count": int(found["count"]), "findings": nodes} if nodes else None
+    except (GitLabError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _finding(node: Mapping[str, Any], masked: Callable[[str], str]) -> dict[str, Any]:
+    texts = {name: masked(str(node.get(name)))[:_SMALL] for name in ("severity", "path")}
+    line = node.get("line")
+    described = masked(str(node.get("description")))[:_SMALL]
+    return {**texts, "line": line if type(line) is int else None, "description": described}
 
 
 def _failed(report: Mapping[str, Any]) -> Iterator[tuple[object, Mapping[str, Any]]]:

@@ -23,6 +23,7 @@ from tests.support.gitlab.server import GitLab
 
 BOT, ADA, PROJECT, IID = 1, 42, 7, 3
 PRIVATE = Audience(private=True)
+SMELL = {"severity": "MAJOR", "path": "a.rb", "line": 5, "description": "12 arguments (exceeds 4)"}
 REQUEST = Request("r", "mention", "fix the pipeline", {}, kind="merge_request", iid=IID)
 
 
@@ -54,6 +55,7 @@ class Broken:
     def context(self, audience: Audience = PRIVATE, **inputs: Any) -> Context:
         client = Client(f"{self.gitlab.url}/api/v4", str(PROJECT), "glpat-own", pause=lambda _: 0)
         environment = {"CI_PROJECT_ID": str(PROJECT), "CI_PIPELINE_ID": "99"}
+        environment["CI_PROJECT_PATH"] = "group/app"
         log = Log(self.lines.append, lambda: 0.0, ["canary-of-the-job"])
         user = {"id": BOT}
         return Context(client, REQUEST, Inputs(**inputs), user, environment, log, audience)
@@ -371,14 +373,28 @@ def test_logs_are_read_only_where_the_reply_s_readers_may_read_them(
     broken: Broken, audience: Audience, public_jobs: bool, told: bool
 ) -> None:
     broken.job(trace="what only members may know\n")
+    broken.gitlab.premium = True
+    broken.pipeline["quality"] = [SMELL]
     broken.gitlab.projects[PROJECT].visibility = "private" if audience.private else "public"
     broken.gitlab.projects[PROJECT].public_jobs = public_jobs
     found = broken.found(audience=audience)
     assert ("log_end" in found.told["failed_jobs"][0]) == told
     assert ("tests" in found.told) == told
+    assert ("code_quality" in found.told) == told
     assert len(found.remarks) == (not told)
     asked_for = [call.path for call in broken.gitlab.calls if "/trace" in call.path]
     assert bool(asked_for) == told
+
+
+def test_code_quality_is_told_of_a_pipeline_of_this_project_alone(broken: Broken) -> None:
+    broken.job()
+    assert "code_quality" not in broken.found().told
+    broken.gitlab.premium = True
+    broken.pipeline["quality"] = [SMELL]
+    assert broken.found().told["code_quality"] == {"count": 1, "findings": [SMELL]}
+    reader = repair._Reader(REQUEST, broken.context(), strict=True)
+    fork = {"project_id": 8, "iid": broken.pipeline["iid"]}  # whose number is one of ours, too
+    assert reader._quality(fork) == {}
 
 
 def test_a_project_that_is_not_shown_counts_as_keeping_its_logs(broken: Broken) -> None:

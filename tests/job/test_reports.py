@@ -1,6 +1,8 @@
 """Test reports of a pipeline: the failed ones in bounds, masked, and what cannot be read."""
 
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -29,6 +31,10 @@ class Reported:
     def read(self, *cases: Record, **suite: str) -> tuple[dict[str, object] | None, list[str]]:
         self.pipeline["suites"] = [{"name": "unit", "cases": cases, **suite}]
         return reports.tests(self.client, self.pipeline["id"], Secrets().strange)
+
+    def quality(self, *found: Record, premium: bool = True) -> dict[str, object] | None:
+        self.gitlab.premium, self.pipeline["quality"] = premium, list(found)
+        return reports.quality(self.client, "group/app", self.pipeline["iid"], Secrets().strange)
 
 
 @pytest.fixture
@@ -85,3 +91,54 @@ def test_a_report_too_large_to_read_is_named(
 ) -> None:
     monkeypatch.setattr(reports, "_LARGEST", 50)
     assert reported.read(CASE) == (None, ["tests: too large, or not as GitLab's API has them"])
+
+
+SMELL = {"severity": "MAJOR", "path": "a.rb", "line": 5, "description": "12 arguments (exceeds 4)"}
+
+
+def test_code_quality_is_told_in_bounds_and_masked(reported: Reported) -> None:
+    worst = {"severity": "BLOCKER", "path": "b", "line": None, "description": "A_TOKEN=x1 " * 100}
+    told = reported.quality(worst, *[SMELL] * 70)
+    assert told
+    assert told["count"] == 71
+    findings = told["findings"]
+    assert isinstance(findings, list)
+    first, second, *_ = findings
+    assert len(findings) == 50
+    assert second == SMELL
+    assert (first["line"], len(first["description"])) == (None, 300)
+    assert first["description"].startswith("A_TOKEN=[MASKED] ")
+
+
+def test_where_there_is_no_code_quality_nothing_is_said(reported: Reported) -> None:
+    assert reported.quality() is None
+    assert reported.quality(SMELL, premium=False) is None
+    (call, _) = reported.gitlab.calls
+    assert (call.method, call.path, call.status) == ("POST", "/api/graphql", 200)
+    reported.pipeline["iid"] = 4711
+    wrong = reports.quality(reported.client, "group/app", 4712, str)
+    assert (wrong, reports.quality(reported.client, "group/other", 4711, str)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.status(401), Fault.status(404), Fault.broken_json(), Fault.redirect("/x")]
+)
+def test_code_quality_that_is_refused_is_as_none(reported: Reported, fault: Fault) -> None:
+    reported.gitlab.fault("POST /api/graphql", fault)
+    assert reported.quality(SMELL) is None
+    assert reported.gitlab.pending_faults == []
+
+
+def test_code_quality_of_another_form_is_as_none(reported: Reported) -> None:
+    assert reported.quality({**SMELL, "description": {"a": 1}, "line": "9"}) == {
+        "count": 1,
+        "findings": [{**SMELL, "description": "{'a': 1}", "line": None}],
+    }
+    answers: tuple[Any, ...] = (
+        [],
+        {"data": []},
+        {"data": {"project": {"pipeline": {"codeQualityReports": "x"}}}},
+    )
+    for answer in answers:
+        client = Mock(graphql=Mock(return_value=answer))
+        assert reports.quality(client, "p", 1, str) is None

@@ -235,11 +235,17 @@ def test_a_red_job_is_repaired(installation: Installation, tmp_path: Path) -> No
         scene.merge_request("feature", {"answer.txt": "41\n", "check.sh": CHECK})
         status, output = check(scene, tmp_path / "before")
         assert (status, "expected 42, got 41" in output) == ("failed", True)
+        for pipeline in scene.gitlab.pipelines.values():
+            smell = {"severity": "MAJOR", "path": "check.sh", "line": 1, "description": "too long"}
+            pipeline["quality"] = [smell]
+        scene.gitlab.premium = True
         ended = scene.script(scene.ask("@claude fix the pipeline", "merge_request", 3))
+        scene.gitlab.premium = False
         assert ended.code == 0, plain(ended.log)
         assert check(scene, tmp_path / "after") == ("success", "")
         asked = scene.model.prompt()
         assert '"log_end": "$ sh check.sh\\nexpected 42, got 41"' in asked
+        assert re.search(r'"code_quality": \{\s+"count": 1,\s+"findings"', asked)
         assert "Repair that pipeline" in asked
         pushed = scene.gitlab.head(scene.number, "feature")[:8]
         assert f"Pushed to this merge request: {pushed}" in scene.reply()

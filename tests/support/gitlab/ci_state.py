@@ -36,7 +36,7 @@ class CiState(Tables):
             pipeline |= {"status": "created", "created_at": now, "updated_at": now}
             pipeline |= {"yaml_errors": None, "jobs": [], "failure_reason": None, "name": None}
             pipeline |= {"started_at": None, "finished_at": None, "variables": []}
-            pipeline |= {"bridges": [], "suites": []}
+            pipeline |= {"bridges": [], "suites": [], "quality": []}
             self.pipelines[pipeline["id"]] = pipeline
             made.append(pipeline["id"])
             return pipeline

@@ -2,11 +2,12 @@
 request, as lib/api/ci/{jobs,pipelines}.rb answer it.
 """
 
+import re
 from typing import Any
 
 from . import ci_entities
 from .pipelines import pipeline_of
-from .records import DEVELOPER, REPORTER, Json, Record
+from .records import DEVELOPER, REPORTER, Json, Record, User
 from .routing import Answer, Request, no_record, not_found, route
 from .state import State
 
@@ -89,6 +90,35 @@ def test_report_summary(state: State, request: Request) -> Answer:
     counts = {name: sum(suite[f"{name}_count"] for suite in suites) for name in names}
     total = {"time": 0, "count": sum(counts.values()), **counts, "suite_error": None}
     return Answer(200, {"total": total, "test_suites": suites})
+
+
+_QUALITY = re.compile(
+    r"query\(\$path: ID!, \$iid: ID!\) \{ project\(fullPath: \$path\) \{ pipeline\(iid: \$iid\) \{ "
+    r"codeQualityReports\(first: (\d+)\) \{ count nodes \{ ([\w ]+) \} \} \} \} \}"
+)
+_OF_FINDING = {"description", "fingerprint", "severity", "path", "line", "webUrl"}
+
+
+def graphql(state: State, user: User | None, asked: Json) -> Json:
+    """Answer the one query that is asked of GraphQL, as ee/app/graphql/ee/types/ci/pipeline_type.rb
+    and app/graphql/types/ci/code_quality_degradation_type.rb do; `premium` is GitLab's edition.
+    """
+    query, variables = " ".join(str(asked.get("query")).split()), asked.get("variables") or {}
+    found = _QUALITY.fullmatch(query)
+    fields = found[2].split() if found else []
+    if not found or not state.premium or not _OF_FINDING.issuperset(fields):
+        message = "Field 'codeQualityReports' doesn't exist on type 'Pipeline'"
+        return {"errors": [{"message": message}]}
+    project = state.find_project(variables["path"])
+    if project is None or user is None or not state.can_see(user, project):
+        return {"data": {"project": None}}
+    ours = (state.pipelines[n] for n in state.ids("pipelines", project.id))
+    pipeline = next((each for each in ours if str(each["iid"]) == variables["iid"]), None)
+    if pipeline is None or state.level(project.id, user.id) < REPORTER:
+        return {"data": {"project": {"pipeline": None}}}
+    nodes = [{name: each.get(name) for name in fields} for each in pipeline["quality"]]
+    shown = {"count": len(nodes), "nodes": nodes[: int(found[1])]} if nodes else None
+    return {"data": {"project": {"pipeline": {"codeQualityReports": shown}}}}
 
 
 def _counted(suite: Record) -> dict[str, Any]:

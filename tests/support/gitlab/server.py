@@ -227,12 +227,24 @@ class GitLab(Webhooks):
             request.caller = self._caller(call, route)
             return route.answer(self, request)
 
-    def outside_api(self, call: Call, body: bytes) -> _Sent:  # noqa: ARG002  (a git push is all body)
-        """Answer what is not the REST API. Git over HTTP belongs here: `git http-backend`, Basic
-        `oauth2:<token>`.
+    def outside_api(self, call: Call, body: bytes) -> _Sent:
+        """Answer what is not the REST API: GraphQL. Git over HTTP belongs here: `git http-backend`,
+        Basic `oauth2:<token>`.
         """
+        if (call.method, call.path) == ("POST", "/api/graphql"):
+            return self._graphql(call, json.loads(body))
         self.unknown_calls.append(call)
         return 404, _JSON, json.dumps(_NOTHING_HERE).encode()
+
+    def _graphql(self, call: Call, asked: Json) -> _Sent:
+        """What GraphQL refuses it says with 200, but for a token that is none."""
+        route = Route(lambda *_: Answer(200), "", "", token=True, locked=True)
+        try:
+            with self.lock:
+                answer = reports.graphql(self, self._caller(call, route), asked)
+        except Refused as error:
+            return error.answer.status, _JSON, b'{"errors":[{"message":"Invalid token"}]}'
+        return 200, _JSON, json.dumps(answer).encode()
 
     def _caller(self, call: Call, route: Route) -> User | None:
         """Return whose token came along; refuse with 401, 403 or 429 as GitLab does."""

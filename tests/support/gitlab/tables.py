@@ -19,6 +19,7 @@ class Tables(Rights):
     """What there is; `lock` guards it all."""
 
     url = "http://127.0.0.1"
+    premium = False  # True: GraphQL has what GitLab's Premium and Ultimate have
     fire_hooks = False  # True: what happens is sent to the registered webhooks (`Webhooks`)
     # GitLab's default, and what `changes_count` and the list of diffs stop at; at most 3,000
     diff_max_files = 1000
