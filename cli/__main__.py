@@ -97,7 +97,7 @@ def _verify(words: argparse.Namespace, installation: Installation) -> int:
         return 1
 
 
-def _attest(key: Path, statement: dict[str, Any]) -> None:
+def _attest(key: str, statement: dict[str, Any]) -> None:
     say(f"✔ signed: {attestation.write(statement, key, Path.cwd())}")
 
 
@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     verify_.add_argument("commit", help="the id of a commit of the job's")
     verify_.add_argument("--project", required=True, help="its path or id")
     verify_.add_argument("--statement", type=Path, metavar="FILE", help="the job's artifact")
-    verify_.add_argument("--sign", type=Path, metavar="KEY", help="sign what was found")
+    verify_.add_argument("--sign", metavar="KEY", help="a file, awskms:///… or gcpkms://…")
     commands.choices["setup"].add_argument(
         "--proxy-login", action="store_true", help="ask for the login of GITLAB_PROXY, and keep it"
     )

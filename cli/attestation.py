@@ -1,4 +1,4 @@
-"""What `verify` found, signed so that others can check it: in-toto in a DSSE envelope, by openssl.
+"""What `verify` found, signed so that others can check it: in-toto in a DSSE envelope.
 
 Sources: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md, …/envelope.md and
 https://docs.openssl.org/3.0/man1/openssl-pkeyutl/
@@ -12,23 +12,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cli import kms
 from cli.installation import Unusable
 
 _TYPE = "application/vnd.in-toto+json"
 
 
-def write(statement: dict[str, Any], key: Path, folder: Path) -> Path:
-    """Sign a statement with a private key in PEM, Ed25519 or P-256; return the envelope's file.
+def write(statement: dict[str, Any], key: str, folder: Path) -> Path:
+    """Sign a statement with a key, Ed25519 or P-256; return the envelope's file.
 
-    It is named after the commit. Raise Unusable where openssl cannot sign with that key.
+    The key is a file, private and in PEM, or one that `kms` has. The envelope is named after the
+    commit. Raise Unusable where that key cannot sign.
     """
     payload = json.dumps(statement, indent=1).encode()
-    public = _openssl(key, "pkey", "-in", str(key), "-pubout", "-outform", "DER")
-    with tempfile.TemporaryDirectory() as made:  # openssl has to know the size of what it signs
-        signed = Path(made, "signed")
-        signed.write_bytes(encoded(payload))
-        given = ("-inkey", str(key), "-rawin", "-in", str(signed))
-        signature = _openssl(key, "pkeyutl", "-sign", *given)
+    signs = kms.sign if kms.names(key) else _with_openssl
+    public, signature = signs(key, encoded(payload))
     envelope = {
         "payloadType": _TYPE,
         "payload": b64encode(payload).decode(),
@@ -49,7 +47,16 @@ def encoded(payload: bytes) -> bytes:
     return f"DSSEv1 {len(_TYPE)} {_TYPE} {len(payload)} ".encode() + payload
 
 
-def _openssl(key: Path, *arguments: str) -> bytes:
+def _with_openssl(key: str, text: bytes) -> tuple[bytes, bytes]:
+    public = _openssl(key, "pkey", "-in", key, "-pubout", "-outform", "DER")
+    with tempfile.TemporaryDirectory() as made:  # openssl has to know the size of what it signs
+        signed = Path(made, "signed")
+        signed.write_bytes(text)
+        given = ("-inkey", key, "-rawin", "-in", str(signed))
+        return public, _openssl(key, "pkeyutl", "-sign", *given)
+
+
+def _openssl(key: str, *arguments: str) -> bytes:
     try:
         done = subprocess.run(["openssl", *arguments], capture_output=True, check=False)  # noqa: S607
     except FileNotFoundError:

@@ -44,7 +44,7 @@ def test_others_check_it_with_the_page_s_lines_alone(folder: Path) -> None:
     if not shutil.which("jq"):
         pytest.skip("there is no jq")
     (statement,) = found(GitLab())
-    file = attestation.write(statement, folder / "claude.pem", folder)
+    file = attestation.write(statement, str(folder / "claude.pem"), folder)
     assert file.name == f"{SHA[:12]}.intoto.json"
     lines = CHECKED.replace("1f3c5e7*", f"{SHA[:7]}*")
     done = subprocess.run(
@@ -83,7 +83,7 @@ def verified(folder: Path, payload: bytes, signature: bytes) -> bool:
 
 def test_no_byte_of_payload_or_signature_can_be_changed(folder: Path) -> None:
     (statement,) = found(GitLab())
-    file = attestation.write(statement, folder / "claude.pem", folder)
+    file = attestation.write(statement, str(folder / "claude.pem"), folder)
     envelope = json.loads(file.read_text())
     payload, signature = (
         b64decode(each) for each in (envelope["payload"], envelope["signatures"][0]["sig"])
@@ -105,10 +105,10 @@ def test_a_key_that_cannot_sign_is_named(folder: Path, monkeypatch: pytest.Monke
     (statement,) = found(GitLab())
     for name in ("none.pem", "claude.pub"):
         with pytest.raises(Unusable, match=f"{name} cannot sign: it has to be a private key"):
-            attestation.write(statement, folder / name, folder)
+            attestation.write(statement, str(folder / name), folder)
     monkeypatch.setitem(os.environ, "PATH", str(folder))
     with pytest.raises(Unusable, match="there is no openssl"):
-        attestation.write(statement, folder / "claude.pem", folder)
+        attestation.write(statement, str(folder / "claude.pem"), folder)
     assert sorted(path.name for path in folder.iterdir()) == ["claude.pem", "claude.pub"]
 
 
