@@ -103,11 +103,11 @@ def _with_gcloud(key: re.Match[str], text: bytes) -> tuple[bytes, bytes]:
 
 def _gcloud(*words: str) -> None:
     try:
-        done = subprocess.run(["gcloud", "kms", *words], capture_output=True, check=False)  # noqa: S607
+        subprocess.run(["gcloud", "kms", *words], capture_output=True, check=True, timeout=60)  # noqa: S607
     except FileNotFoundError:
         message = "gcloud is not installed: docs/gcp.md"
         raise Unusable(message) from None
-    if done.returncode:
+    except (OSError, subprocess.SubprocessError):
         message = "Cloud KMS does not sign: sign in to gcloud with roles/cloudkms.signerVerifier on"
         message = f"{message} that version of the key"
-        raise Unusable(message)
+        raise Unusable(message) from None

@@ -17,7 +17,7 @@ from shared.gitlab.values import GitLabError
 
 Json = dict[str, Any]
 
-_MOST_JOBS = 5  # whose artifacts are looked at: a job of ours that was started again by hand
+_MOST_JOBS = 10  # whose artifacts are looked at: others may run beside ours, or it again
 _ARTIFACT = "artifacts/.gitlab-claude/statement.json"
 
 
@@ -92,7 +92,10 @@ def left(api: Reader, pipeline: str, sha: str) -> tuple[Mapping[str, Any] | None
     no redirect leads there:
     https://docs.gitlab.com/api/job_artifacts/#download-a-single-artifact-file-by-job-id.
     """
-    jobs = api.find(f"{pipeline}/jobs", include_retried="true", per_page=PAGE) or []
+    try:
+        jobs = api.find(f"{pipeline}/jobs", include_retried="true", per_page=PAGE) or []
+    except GitLabError as error:
+        return None, f"its pipeline's jobs are not for this token to see: {error}"
     ids = sorted((job["id"] for job in jobs if _has_archive(job)), reverse=True)
     found, why = list[Mapping[str, Any]](), ""
     for number in ids[:_MOST_JOBS]:

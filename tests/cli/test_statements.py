@@ -97,6 +97,13 @@ def test_what_cannot_be_read_is_named_with_gitlab_s_answer(left: Left, fault: Fa
     assert (commit, f"the artifact of job {job['id']} has expired" in why) == ("", True)
 
 
+def test_jobs_that_are_not_shown_are_said_to_be(left: Left) -> None:
+    left.job(about(SHA))
+    left.gitlab.fault("GET */jobs", Fault.status(403))
+    commit, why = left.read()
+    assert (commit, "not for this token to see: GitLab answered 403" in why) == ("", True)
+
+
 def test_a_file_too_large_and_jobs_too_many_end_somewhere(
     left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,12 +111,12 @@ def test_a_file_too_large_and_jobs_too_many_end_somewhere(
     monkeypatch.setattr("functions.gitlab.client._LARGEST", 50)
     assert left.read()[0] == ""
     monkeypatch.undo()
-    for _ in range(5):
+    for _ in range(statements._MOST_JOBS):
         left.job(about(OTHER))
     left.gitlab.calls.clear()
     assert left.read() == ("", "the newest jobs of its pipeline were about other commits")
     asked = [call.path for call in left.gitlab.calls if "/artifacts/" in call.path]
-    assert len(asked) == 5
+    assert len(asked) == statements._MOST_JOBS
     assert not any(f"/jobs/{job['id']}/" in path for path in asked)
 
 
