@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MOST, _LONGEST, _LARGEST = 15, 1_000, 20_000_000  # tests, characters of one's text, bytes
 _WORST, _SMALL = 50, 300  # findings of code quality, characters of one's text
 _QUALITY = """query($path: ID!, $iid: ID!) { project(fullPath: $path) { pipeline(iid: $iid) {
-  codeQualityReports(first: 50) { count nodes { severity description path line } } } } }"""
+  codeQualityReports(first: %d) { count nodes { severity description path line } } } } }"""
 _TEXTS = ("name", "classname", "file", "status", "system_output", "stack_trace")
 
 
@@ -51,7 +51,7 @@ def quality(
     see them, there are none.
     """
     try:
-        answer = gitlab.graphql(_QUALITY, {"path": project, "iid": str(iid)}, _LARGEST)
+        answer = gitlab.graphql(_QUALITY % _WORST, {"path": project, "iid": str(iid)}, _LARGEST)
         found = answer["data"]["project"]["pipeline"]["codeQualityReports"]
         nodes = [_finding(each, masked) for each in found["nodes"][:_WORST]]
         return {"count": int(found["count"]), "findings": nodes} if nodes else None

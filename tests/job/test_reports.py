@@ -134,6 +134,12 @@ def test_code_quality_of_another_form_is_as_none(reported: Reported) -> None:
         "count": 1,
         "findings": [{**SMELL, "description": "{'a': 1}", "line": None}],
     }
+    more = {"count": 60, "nodes": [SMELL] * 60}
+    data = {"project": {"pipeline": {"codeQualityReports": more}}}
+    client = Mock(graphql=Mock(return_value={"data": data}))
+    told = reports.quality(client, "p", 1, str)
+    assert told
+    assert len(told["findings"]) == 50
     answers: tuple[Any, ...] = (
         [],
         {"data": []},
