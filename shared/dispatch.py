@@ -6,6 +6,7 @@ The process may be killed after any step; the next attempt goes on from what the
 from contextlib import suppress
 
 from shared import policy, thread_commands
+from shared.failures import repair_of
 from shared.gate import Gate
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.log_fields import entry, severity
@@ -78,14 +79,19 @@ def _dispatch(
     if isinstance(request, Unread):
         after = _ROLLOUT if request.newer else 0.0
         raise Retry(Reason.REQUEST_UNREADABLE, after) from ShapeError(request.why)
-    if isinstance(request, TrackRequest):
+    if isinstance(request, TrackRequest) and not request.repair:
         return track(request, services, last=last, heard=True)
     try:
+        if isinstance(request, TrackRequest):
+            found = repair_of(request, services)
+            if found is None:
+                return Reason.NOT_OUR_PIPELINE
+            request = found
         lease = Lease(request, services.records, services.now)
     except Retry as error:
         if not last or error.reason in _UNREADABLE:
             raise
-        # Whoever holds the lease may be dead as well.
+        # Whoever holds the lease may be dead as well, and GitLab away.
         return _bury(request, str(error.reason), services)
     if lease.record.state is State.DEAD and not last:  # moved back, or sent again
         lease.revive(request)

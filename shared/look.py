@@ -171,10 +171,13 @@ class Look:
             request = ask(event, self._services.settings)
         except Stop:
             return
-        # Pipelines are looked at anyway, whatever GitLab failed to deliver of them.
-        if isinstance(request, TrackRequest) or self._is_under_way(request):
+        if isinstance(request, RunRequest):
+            if self._is_under_way(request):
+                return
+            request = request._replace(event=request.event._replace(swept=True))
+        elif not request.repair:  # runs' pipelines are looked at anyway, whatever was delivered
             return
-        self._queue.put(request._replace(event=request.event._replace(swept=True)))
+        self._queue.put(request)
         self.found += 1
 
     def _is_under_way(self, request: RunRequest) -> bool:

@@ -55,6 +55,8 @@ def admit(confirmed: Confirmed, services: Services) -> None:
 def withdraw_if_moved(record: Record, services: Services) -> None:
     """Cancel a run's pipeline where newer commits have come since; then raise Stop(SUPERSEDED)."""
     event, gitlab = record.request.event, services.gitlab
+    if event.occasion == auto.FAILED and record.attempt > 1:  # by now it may have pushed
+        return
     target = gitlab.target(event)
     now = target.branches
     if now and now.sha != _commit(event) and not is_stale(event, target):
@@ -117,7 +119,8 @@ def _refusing(confirmed: Confirmed, policy: Policy, file: Policy, services: Serv
 def _supersede(request: RunRequest, services: Services) -> None:
     """Cancel what the policy started for other commits of the merge request, and its replies.
 
-    What people asked for goes on.
+    What people asked for goes on, and so does a repair at work where we ourselves have pushed: by
+    the looks of it its own commits.
     """
     records, commit = services.records, _commit(request.event)
     ids = store.runs_of_thread(request.thread, records)
@@ -129,7 +132,9 @@ def _supersede(request: RunRequest, services: Services) -> None:
                 if end_waiting(record, records):
                     limits.give_back(record.request, services.settings, records, services.now())
             elif record.pipeline and store.live_run(record.runs_in, record.pipeline.id, records):
-                _cancel(record, services)
+                own = services.gitlab.own_id() == request.event.author_id
+                if not (own and event.occasion == auto.FAILED):
+                    _cancel(record, services)
 
 
 def _cancel(record: Record, services: Services) -> None:

@@ -105,8 +105,9 @@ def _detect(
     asked = detect.ask(event, settings)
     if not settings.enabled:
         raise Stop(Reason.DISABLED)
-    # A look at a pipeline says what GitLab says, whoever asked for it.
-    return asked._replace(bound=bound) if isinstance(asked, request.RunRequest) else asked
+    # A look at a run's pipeline says what GitLab says, whoever asked for it.
+    starts = isinstance(asked, request.RunRequest) or asked.repair
+    return asked._replace(bound=bound) if starts else asked
 
 
 def _put(asked: "RunRequest | TrackRequest", queue: "Queue", log: "Log") -> Answer:

@@ -126,6 +126,8 @@ def _progress(found: Mapping[str, Any]) -> Progress:
         created_at=seconds(found.get("created_at")),
         jobs=(),
         url=str(found.get("web_url", "")),
+        source=str(found.get("source", "")),
+        ref=str(found.get("ref", "")),
     )
 
 

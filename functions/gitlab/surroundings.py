@@ -5,9 +5,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from functions.gitlab.client import BRIEFLY, Group, branches, integer, is_internal, path_of
+from functions.gitlab.client import (
+    BRIEFLY,
+    PAGE,
+    Group,
+    branches,
+    integer,
+    is_internal,
+    path_of,
+)
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, File, GitLabError, Note, Target
+from shared.gitlab.values import Diff, File, GitLabError, HeadPipeline, Note, Target
 from shared.incoming.event import Event
 from shared.incoming.payloads import seconds
 
@@ -40,6 +48,7 @@ class Surroundings(Group):
             assignees=_names(found.get("assignees")),
             reviewers=_names(found.get("reviewers")),
             draft=found.get("draft") is True,
+            pipeline=_head_pipeline(found.get("head_pipeline")),
         )
 
     def notes(self, event: Event) -> Iterator[Note]:
@@ -85,6 +94,24 @@ class Surroundings(Group):
             raise GitLabError(0) from None
         return File(text, str(found.get("blob_id")))
 
+    def parents(self, project_id: int, commit: str) -> tuple[str, ...]:
+        """`GET …/repository/commits/:sha`.
+
+        https://docs.gitlab.com/api/commits/#retrieve-a-commit
+        """
+        found = self._client.get(f"/projects/{project_id}/repository/commits/{quote(commit)}")
+        return tuple(str(parent) for parent in found.get("parent_ids") or [])
+
+    def open_of_branch(self, project_id: int, branch: str) -> list[int]:
+        """`GET …/merge_requests?state=opened&source_branch=…`, without those of forks.
+
+        https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests
+        """
+        query = {"state": "opened", "source_branch": branch, "per_page": PAGE}
+        found = self._client.page(f"/projects/{project_id}/merge_requests", **query)
+        own = (each for each in found if each.get("source_project_id") == project_id)
+        return sorted(integer(each, "iid") for each in own)
+
 
 def _note(found: Mapping[str, Any]) -> Note:
     return Note(
@@ -97,11 +124,29 @@ def _note(found: Mapping[str, Any]) -> Note:
     )
 
 
+def _head_pipeline(found: object) -> HeadPipeline | None:
+    """`Entities::Ci::Pipeline`; GitLab tells none to who may not see pipelines."""
+    if not isinstance(found, dict):
+        return None
+    return HeadPipeline(
+        id=integer(found, "id"),
+        status=str(found.get("status")),
+        sha=str(found.get("sha")),
+        ref=str(found.get("ref")),
+        user=_person(found.get("user")),
+        ended_at=seconds(found.get("finished_at")),
+    )
+
+
 def _names(found: object) -> tuple[str, ...]:
     users = found if isinstance(found, list) else []
     return tuple(str(user.get("username")) for user in users if isinstance(user, dict))
 
 
 def _author(found: Mapping[str, Any]) -> tuple[int, str]:
-    author = found.get("author") or {}
-    return int(author.get("id") or 0), str(author.get("username"))
+    return _person(found.get("author"))
+
+
+def _person(found: object) -> tuple[int, str]:
+    person = found if isinstance(found, dict) else {}
+    return int(person.get("id") or 0), str(person.get("username"))

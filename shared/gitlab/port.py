@@ -133,6 +133,12 @@ class Surroundings(Protocol):
     def file(self, project_id: int, path: str, ref: str) -> File | None:
         """Return a file as it stands on a branch; None where there is none."""
 
+    def parents(self, project_id: int, commit: str) -> tuple[str, ...]:
+        """Return the commits that a commit was made of."""
+
+    def open_of_branch(self, project_id: int, branch: str) -> list[int]:
+        """Return the numbers of a branch's open merge requests, oldest first, a hundred at most."""
+
 
 class Projects(Protocol):
     """What a sweep looks at."""

@@ -77,7 +77,7 @@ class Progress(NamedTuple):
     """Where a pipeline stands: GitLab's word for it, and its jobs.
 
     `duration` is in seconds, `created_at` in Unix seconds. `url` is where it is by now, "" if not
-    told.
+    told. `source` and `ref` are what started it, and on what, in GitLab's words.
     """
 
     status: str
@@ -85,6 +85,8 @@ class Progress(NamedTuple):
     created_at: float
     jobs: tuple[Job, ...]
     url: str = ""
+    source: str = ""
+    ref: str = ""
 
     @property
     def over(self) -> bool:
@@ -99,7 +101,13 @@ class Progress(NamedTuple):
     @property
     def ours(self) -> tuple[Job, ...]:
         """Claude's jobs, by their names as the component gives them; all, if none is so named."""
-        return tuple(job for job in self.jobs if "claude" in job.name.lower()) or self.jobs
+        return tuple(job for job in self.jobs if _is_ours(job)) or self.jobs
+
+    @property
+    def failed_by_us(self) -> bool:
+        """Tell whether Claude's jobs are all that failed."""
+        failed = [job for job in self.jobs if job.status == "failed"]
+        return bool(failed) and all(_is_ours(job) for job in failed)
 
     @property
     def others(self) -> tuple[Job, ...]:
@@ -113,6 +121,24 @@ class Progress(NamedTuple):
         return next(jobs, None) if self.status == "failed" else None
 
 
+def _is_ours(job: Job) -> bool:
+    return "claude" in job.name.lower()
+
+
+class HeadPipeline(NamedTuple):
+    """The latest pipeline of a merge request, be it of an older commit.
+
+    `user` is who started it (user id, user name), `ended_at` in Unix seconds, 0 if it goes on.
+    """
+
+    id: int
+    status: str
+    sha: str
+    ref: str
+    user: tuple[int, str]
+    ended_at: float = 0.0
+
+
 class Reply(NamedTuple):
     """A note of ours."""
 
@@ -124,7 +150,7 @@ class Target(NamedTuple):
     """An issue or merge request as GitLab tells it.
 
     `author` is (user id, user name), `updated_at` in Unix seconds; `assignees` and `reviewers` are
-    user names. `draft` is a merge request's.
+    user names. `draft` and `pipeline` are a merge request's.
     """
 
     title: str
@@ -138,6 +164,7 @@ class Target(NamedTuple):
     assignees: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     draft: bool = False
+    pipeline: HeadPipeline | None = None
 
 
 class File(NamedTuple):

@@ -67,9 +67,14 @@ class Event(NamedTuple):
 
 
 class PipelineEvent(NamedTuple):
-    """A pipeline that carries a run changed its status."""
+    """A pipeline that carries a run changed its status, or another's has failed: then not `ours`.
+
+    `at` is when it ended, in Unix seconds, 0 if unknown.
+    """
 
     project_id: int
     project_path: str
     pipeline_id: int
     status: str
+    ours: bool = True
+    at: float = 0.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shared.incoming.opening import Opening
 
 _NOTE, _PIPELINE = b'{"object_kind":"note"', b'{"object_kind":"pipeline"'
+FAILED = '"status":"failed"'  # among the phrases, where a pipeline that has failed may ask
 _MOST, _MOST_SHOWN = 10_000, 8_200  # mentions looked at and cut out: a prompt holds no more
 _NO_WORD = r"[^\n\w]*+"
 
@@ -33,6 +34,7 @@ def may_occur(body: bytes, phrases: tuple[str, ...]) -> bool:
         found = bool(_mentions(phrases).search(body))
     elif body.startswith(_PIPELINE):  # of these only a run's own: AI_FLOW_ID, or `ai_flow`
         found = bool(re.search(rb"_flow", body, re.IGNORECASE))
+        found = found or (FAILED in phrases and FAILED.encode() in body)
     else:
         lower = body.lower()
         found = any(phrase.lower().encode() in lower for phrase in phrases)

@@ -40,6 +40,10 @@ _TEXTS = ("title", "description")
 _CHANGED_AT = ("updated_at", "actioned_at")
 _PUBLIC = (10, 20)  # internal and public: more than members may write there
 _POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_line", "new_line")
+# What starts a pipeline of a merge request or a branch; a trigger's may be ours:
+# https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable
+_OF_MERGE_REQUEST = "merge_request_event"
+OF_BRANCHES = (_OF_MERGE_REQUEST, "push", "web", "api")
 # AI_FLOW_EVENT, the payload's list and what names its entries.
 _ADDED = (
     (ASSIGN_REVIEWER, "reviewers", "username"),
@@ -59,8 +63,8 @@ def parse(delivery: VerifiedDelivery) -> Event | PipelineEvent:
     >>> attributes["variables"] = [{"key": "AI_FLOW_ID", "value": "5f3a"}]
     >>> project = {"id": 7, "path_with_namespace": "group/app"}
     >>> body = {"object_kind": "pipeline", "object_attributes": attributes, "project": project}
-    >>> parse(VerifiedDelivery(json.dumps(body).encode()))
-    PipelineEvent(project_id=7, project_path='group/app', pipeline_id=31, status='running')
+    >>> parse(VerifiedDelivery(json.dumps(body).encode()))  # doctest: +ELLIPSIS
+    PipelineEvent(project_id=7, project_path='group/app', ...status='running', ours=True, at=0.0)
     >>> parse(VerifiedDelivery(b'{"object_kind": "push"}'))
     Traceback (most recent call last):
     shared.outcome.reasons.Stop: event_not_served: This kind of event starts nothing. ...
@@ -180,17 +184,32 @@ def _change(payload: Json) -> Event:
 
 
 def _pipeline(payload: Json) -> PipelineEvent:
-    """Read a pipeline triggered with our payload or variables, which GitLab tells in the clear."""
+    """Read a pipeline triggered with our payload or variables, which GitLab tells in the clear.
+
+    Or one that failed and that a merge request may have; only GitLab tells whose branch's it is.
+    """
     pipeline, project = _object(payload, "object_attributes"), _object(payload, "project")
     names = {str(variable.get("key")) for variable in _objects(pipeline.get("variables"))}
-    if pipeline.get("source") != "trigger" or not names & {"AI_FLOW_ID", "TRIGGER_PAYLOAD"}:
+    marked = names & {"AI_FLOW_ID", "TRIGGER_PAYLOAD"}
+    ours = pipeline.get("source") == "trigger" and bool(marked)
+    if not ours and (marked or not _has_failed(pipeline, project)):
         raise Stop(Reason.NOT_OUR_PIPELINE)
     return PipelineEvent(
         project_id=_id(project.get("id")),
         project_path=_name(project.get("path_with_namespace")),
         pipeline_id=_id(pipeline.get("id")),
         status=_name(pipeline.get("status")),
+        ours=ours,
+        at=seconds(pipeline.get("finished_at")),
     )
+
+
+def _has_failed(pipeline: Json, project: Json) -> bool:
+    """Tell whether a pipeline has failed that a merge request may have."""
+    source, default = pipeline.get("source"), project.get("default_branch")
+    of_branch = pipeline.get("tag") is not True and pipeline.get("ref") != default
+    has_one = source == _OF_MERGE_REQUEST or (source in OF_BRANCHES and of_branch)
+    return pipeline.get("status") == "failed" and has_one
 
 
 _READERS: dict[str, Callable[[Json], Event | PipelineEvent]] = {

@@ -8,8 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+FAILED = "failed"  # its pipeline did
 # What may become of a merge request, by the command that may start then.
-STARTS = {"review": ("opened", "ready", "pushed")}
+STARTS = {"review": ("opened", "ready", "pushed"), "fix": (FAILED,)}
+# What a person writes behind the trigger phrase for the same.
+WORDS = {"review": "review", "fix": "fix the pipeline"}
 PROJECTS, TARGETS, AUTHORS, LABELS, PATHS = FILTERS = (
     "projects",
     "targets",

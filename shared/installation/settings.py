@@ -26,7 +26,8 @@ _MOST = 9999
 _NO_OPTION = "none may be asked for"
 _DOLLARS = f"^({readers.DOLLARS})?$"
 # What a delivery holds that a policy may name, as any writer of JSON puts it.
-_AUTO = tuple(f'"object_kind":{blank}"merge_request"' for blank in ("", " "))
+_OF_MERGE_REQUEST = tuple(f'"object_kind":{blank}"merge_request"' for blank in ("", " "))
+_FAILED = tuple(f'"status":{blank}"failed"' for blank in ("", " "))
 
 
 def _row(read: Callable[[Variable, Texts], T], variable: Variable, meaning: str) -> T:
@@ -94,8 +95,8 @@ class Settings(NamedTuple):
             pattern_in_words="parts such as review: opened, ready; targets: main",
             longest=512,
         ),
-        "What starts by itself, such as review: opened, ready, pushed; targets: main; authors:"
-        " !renovate*; runs: 10. Empty starts nothing that nobody asked for.",
+        "What starts by itself, such as review: opened, ready, pushed; fix: failed; targets: main;"
+        " authors: !renovate*; runs: 10. Empty starts nothing that nobody asked for.",
     )
     minimum_role: int = _row(
         readers.role,
@@ -315,7 +316,8 @@ class Settings(NamedTuple):
             field: read(variable, found) for field, (read, variable, _) in ROWS.items()
         }
         prefilter = _prefilter(values["phrases"], values["labels"])
-        return cls(**values, prefilter=prefilter + (_AUTO if values["auto"] else ()))
+        prefilter += _named_by(values["auto"]) if values["auto"] else ()
+        return cls(**values, prefilter=prefilter)
 
 
 ROWS: Mapping[str, tuple[Callable[[Variable, Texts], object], Variable, str]] = (
@@ -365,6 +367,12 @@ def _prefilter(phrases: tuple[str, ...], labels: frozenset[str]) -> tuple[str, .
         if not _is_plain(label)
     ]
     return (*phrases, *names, *others, "ai_flow")
+
+
+def _named_by(policy: "Policy") -> tuple[str, ...]:
+    from shared.installation.auto import FAILED  # noqa: PLC0415  where there is a policy
+
+    return _OF_MERGE_REQUEST + (_FAILED if policy.command(FAILED) else ())
 
 
 def _is_plain(name: str) -> bool:

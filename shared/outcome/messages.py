@@ -198,7 +198,11 @@ REASONS = {
         "Nobody asked, and the policy does not let this start by itself.",
         "Ask by the trigger phrase. What starts is said by AUTO and the project's file.",
     ),
-    "SUPERSEDED": ("Newer commits came, or the merge request is no longer open and ready.", ""),
+    "SUPERSEDED": (
+        "Newer commits came, the merge request is no longer open and ready, or its pipeline has not "
+        "failed any more.",
+        "",
+    ),
     "AUTO_LIMIT": (
         "This merge request has had all the runs that may start by themselves.",
         "Ask by the trigger phrase; an operator can raise `runs` in AUTO.",

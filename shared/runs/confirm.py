@@ -4,6 +4,7 @@ A delivery is a hint: whoever holds a webhook's secret can write one. GitLab is 
 wrote what where, of the branches, and of what is confidential.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from shared.gitlab.port import GitLab
 from shared.gitlab.values import GitLabError, Note, Target
 from shared.incoming.digests import digest, digest_of_texts
 from shared.incoming.event import Branches, Event
+from shared.installation.auto import FAILED
 from shared.installation.settings import Settings
 from shared.outcome.reasons import Reason, Stop
 from shared.runs.detect import instruction_of
@@ -43,8 +45,8 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
     """Return the request as GitLab tells it.
 
     Raise Stop(NOTE_CHANGED) where GitLab tells otherwise, Stop(SUPERSEDED) where what nobody asked
-    for is about another commit by now, GitLabError where it does not answer:
-    404 may also mean that a replica has not heard of it yet.
+    for is about another commit by now, or about a pipeline that has not failed any more,
+    GitLabError where it does not answer: 404 may also mean that a replica has not heard of it yet.
     """
     event = request.event
     project = gitlab.project(str(event.project_id))
@@ -62,6 +64,8 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
         at = note.created_at
     elif event.by_policy:
         _check_commit(event, target)
+        if event.occasion == FAILED and not has_failed(event, target, gitlab):
+            raise Stop(Reason.SUPERSEDED)
     else:
         _check_change(request, target, settings, unchanged=unchanged)
     confirmed = event._replace(
@@ -164,6 +168,21 @@ def _check_commit(event: Event, target: Target) -> None:
     if is_stale(event, target):
         raise GitLabError(_NOT_FOUND)
     raise Stop(Reason.SUPERSEDED)
+
+
+def has_failed(event: Event, target: Target, gitlab: GitLab) -> bool:
+    """Tell whether the latest pipeline of a merge request is of its head, and has failed.
+
+    One of merged results has a commit of GitLab's, whose parent the head is; what is on a merge
+    train has no newer head: https://docs.gitlab.com/ci/pipelines/merged_results_pipelines/
+    """
+    pipeline, head = target.pipeline, target.branches and target.branches.sha
+    if not pipeline or pipeline.status != "failed":
+        return False
+    made = re.fullmatch(r"refs/merge-requests/[0-9]+/(merge|train)", pipeline.ref)
+    if pipeline.sha == head or not made:
+        return pipeline.sha == head
+    return made[1] == "train" or head in gitlab.parents(event.project_id, pipeline.sha)
 
 
 def is_stale(event: Event, target: Target) -> bool:

@@ -9,6 +9,7 @@ from shared.incoming import mention
 from shared.incoming.changes import new_lines
 from shared.incoming.digests import digest
 from shared.incoming.event import Event, PipelineEvent
+from shared.installation.auto import FAILED, WORDS
 from shared.installation.secrets import Names, speaks_for
 from shared.outcome import messages
 from shared.outcome.reasons import Reason, Stop
@@ -27,14 +28,11 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     asks, AUTO may.
 
     >>> from shared.installation.settings import Settings
-    >>> ask(PipelineEvent(7, "group/app", 31, "running"), Settings.read({}))
-    TrackRequest(project_id=7, pipeline_id=31, status='running')
+    >>> ask(PipelineEvent(7, "group/app", 31, "running"), Settings.read({})).id
+    'track-7-31-running'
     """
     if isinstance(event, PipelineEvent):
-        project = event.project_id, event.project_path
-        if not (settings.serves(*project) or settings.is_runner(*project)):
-            raise Stop(Reason.PROJECT_NOT_ALLOWED)
-        return TrackRequest(event.project_id, event.pipeline_id, event.status)
+        return _followed(event, settings)
     # Nobody asks in a text of ours; the policy reads none.
     ours = any(marks.TRIGGER in text for text in event.texts)
     name, parts = (AUTO, _commanded(event, settings)) if ours else _asked(event, settings)
@@ -46,7 +44,8 @@ def ask(event: Event | PipelineEvent, settings: "Settings") -> RunRequest | Trac
     if event.internal and not settings.serve_confidential:
         raise Stop(Reason.CONFIDENTIAL_OFF)
     if name == AUTO:
-        return _by_policy(event._replace(name=name), parts, settings)
+        command, occasion = parts
+        return by_policy(event, command, occasion, settings.host)
     if not parts[1:]:
         return request(event._replace(name=name), _whole(parts), settings.host)
     # Halves of a pair that a cut brought together would be one character behind the queue.
@@ -115,13 +114,24 @@ def _asked(event: Event, settings: "Settings") -> tuple[str, list[str]]:
     raise Stop(Reason.NO_MENTION if event.note_id else Reason.NOTHING_NEW)
 
 
-def _by_policy(event: Event, parts: list[str], settings: "Settings") -> RunRequest:
+def by_policy(event: Event, command: str, occasion: str, host: str) -> RunRequest:
     """Return the request for a command on an occasion: a commit has one, whatever tells of it."""
-    command, occasion = parts
     commit = event.branches.sha if event.branches else ""
-    subject = event._replace(occasion=f"{event.iid}|{command}|{commit}")
-    asked = request(subject, command, settings.host)
+    subject = event._replace(name=AUTO, occasion=f"{event.iid}|{command}|{commit}")
+    asked = request(subject, WORDS[command], host)
     return asked._replace(event=asked.event._replace(occasion=occasion))
+
+
+def _followed(event: PipelineEvent, settings: "Settings") -> TrackRequest:
+    """Return the request for a look at a pipeline: a run's, or one that AUTO may let repair."""
+    project = event.project_id, event.project_path
+    policy = settings.auto
+    if not event.ours and not (policy and policy.command(FAILED) and policy.serves(*project)):
+        raise Stop(Reason.NOT_OUR_PIPELINE)
+    if not (settings.serves(*project) or (event.ours and settings.is_runner(*project))):
+        raise Stop(Reason.PROJECT_NOT_ALLOWED)
+    asked = TrackRequest(event.project_id, event.pipeline_id, event.status)
+    return asked if event.ours else asked._replace(repair=True, at=event.at)
 
 
 def _commanded(event: Event, settings: "Settings") -> list[str]:

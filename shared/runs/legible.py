@@ -58,6 +58,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
         (r"spent/.*", _Spent),
         (r"limit/.*", _Counted),
         (r"auto/.*", _ByPolicy),
+        (r"repair/.*", str),
         (r"auto-file/.*", tuple[str, str]),
         (r"projects/\d+", dict[str, list[int]]),
         (r"projects", list[int]),

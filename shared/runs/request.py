@@ -64,22 +64,33 @@ class RunRequest(NamedTuple):
 class TrackRequest(NamedTuple):
     """A pipeline whose reply may have to be brought up to date.
 
-    `status` is the one an event told of; what is true by then, GitLab tells.
+    `status` is the one an event told of; what is true by then, GitLab tells. `repair`: it is no
+    run's, it has failed, at `at` (Unix seconds, 0 if unknown), and AUTO may start its repair;
+    `bound` is then as in RunRequest.
     """
 
     project_id: int
     pipeline_id: int
     status: str = ""
+    repair: bool = False
+    at: float = 0.0
+    bound: tuple[str, ...] | None = None
 
     @property
     def id(self) -> str:
-        """The name of this message: one for each status, so that two webhooks make one of it."""
+        """The name of this message: one for each status, so that two webhooks make one of it.
+
+        A pipeline may fail again. What is still to be proved is another message.
+        """
+        if self.repair:
+            proved = f"-{digest(str(self.bound))[:8]}" if self.bound else ""
+            return f"repair-{self.project_id}-{self.pipeline_id}-{int(self.at)}{proved}"
         status = "".join(letter for letter in self.status if letter.isascii() and letter.isalpha())
         return f"track-{self.project_id}-{self.pipeline_id}-{status}"
 
     @property
     def queue_key(self) -> str:
-        """The same: nothing has to be proved of a look."""
+        """The same: of a look nothing has to be proved that does not stand in it."""
         return self.id
 
     @property
@@ -94,7 +105,10 @@ class TrackRequest(NamedTuple):
 
     def to_json(self) -> str:
         """Return the request as JSON."""
-        return json.dumps(self._asdict() | {"version": VERSION})
+        fields = self._asdict() | {"version": VERSION}
+        for name in () if self.repair else ("repair", "at", "bound"):
+            del fields[name]
+        return json.dumps(fields)
 
 
 class Unread(NamedTuple):
@@ -127,8 +141,8 @@ def read(name: str, text: str | bytes) -> RunRequest | TrackRequest | Unread:
 def from_json(text: str | bytes) -> RunRequest | TrackRequest:
     """Read what a `to_json` wrote; raise ValueError, without a word of it, for anything else.
 
-    >>> from_json(TrackRequest(7, 31, "running").to_json())
-    TrackRequest(project_id=7, pipeline_id=31, status='running')
+    >>> from_json(TrackRequest(7, 31, "running").to_json()).id
+    'track-7-31-running'
     """
     data = read_object(text)
     check_version(data, VERSION, "a request of ")
@@ -145,13 +159,13 @@ def from_json(text: str | bytes) -> RunRequest | TrackRequest:
 
 
 def _request(data: dict[str, Any]) -> RunRequest | TrackRequest:
+    if data.get("bound") is not None:
+        data["bound"] = tuple(data["bound"])
     if "pipeline_id" in data:
         return TrackRequest(**data)
     event = data.pop("event")
     branches = event.pop("branches")
     event = Event(branches=branches and Branches(**branches), texts=(), **event)
-    if "bound" in data:
-        data["bound"] = tuple(data["bound"])
     return RunRequest(event=event, **data)
 
 

@@ -11,6 +11,7 @@ record an entry, `<index>//<entry>`, so that none is ever large and none is writ
 | `asked/<project>/<kind>/<iid>` | the thread's last runs that a change asked for, and when |
 | `dead//<run>` | a run whose request exhausted its attempts: a dead letter |
 | `waits//<turn>-…-<run>` | a run that waits for its turn |
+| `repair/<project>/<pipeline>` | the run that was last to repair somebody's pipeline |
 | `auto-file/<project>` | which content of its file for AUTO cannot be read, and which run told |
 
 `<project>` before a pipeline is the one that it runs in, elsewhere the one that asks.
@@ -265,6 +266,17 @@ def due(records: Records, now: float, most: int) -> list[tuple[str, str]]:
     return [(key, run_id) for key, run_id in waiting if int(_entry(key)[:12]) <= now]
 
 
+def note_repair(project_id: int, pipeline_id: int, run: str, records: Records, now: float) -> None:
+    """Remember which run is to repair a pipeline that has failed."""
+    change(_repair(project_id, pipeline_id), records, int(now) + KEPT, lambda _: run)
+
+
+def repair(project_id: int, pipeline_id: int, records: Records) -> str:
+    """Return the run that was last to repair a pipeline, "" for none."""
+    found: str = _read(_repair(project_id, pipeline_id), records, "")
+    return found
+
+
 def first_of_file(request: RunRequest, blob: str, records: Records, now: float) -> bool:
     """Tell whether a run is the one to tell that its project's file for AUTO cannot be read.
 
@@ -318,6 +330,10 @@ def _entry(key: str) -> str:
 
 def _pipeline(project_id: int, pipeline_id: int) -> str:
     return f"pipeline/{project_id}/{pipeline_id}"
+
+
+def _repair(project_id: int, pipeline_id: int) -> str:
+    return f"repair/{project_id}/{pipeline_id}"
 
 
 def _read(key: str, records: Records, otherwise: Any) -> Any:  # noqa: ANN401  JSON

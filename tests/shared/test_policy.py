@@ -13,7 +13,7 @@ from shared.installation import auto
 from shared.outcome.reasons import Reason, Retry
 from shared.runs import store
 from shared.runs.record import LEASE, State
-from shared.runs.request import RunRequest, from_json
+from shared.runs.request import RunRequest, TrackRequest, from_json
 from tests.support import fakes
 from tests.support.fakes import NOTE, run
 from tests.support.merge_request_stream import MergeRequest, commit
@@ -30,12 +30,18 @@ class Policed(Stage):
         super().__init__(AUTO=auto, RUNS_PER_THREAD="0", RUNS_PER_USER_PER_HOUR="0")
         self.merge_request = MergeRequest(self.gitlab, **fields)
         self.asked: list[RunRequest] = []
+        self.told: list[TrackRequest] = []
 
     def takes(self, delivery: Delivery) -> Reason | str:
         """Return the end of the run that a delivery asked for, or the answer's reason."""
-        before = len(self.queue.runs)
+        before, told = len(self.queue.runs), len(self.queue.tracks)
         answer = self.receive(delivery)
         assert answer.status in (200, 202)
+        for look in self.queue.tracks[told:]:
+            heard = from_json(look.to_json())
+            assert heard == look
+            self.told.append(look)
+            return self.dispatch(look)
         for each in self.queue.runs[before:]:
             found = from_json(each.to_json())
             assert isinstance(found, RunRequest)
@@ -47,6 +53,12 @@ class Policed(Stage):
         """Return the heads that had a pipeline, by number of pushes."""
         bodies = [body for _, _, body in self.gitlab.triggered]
         return [int(body["ai_flow"]["context"]["merge_request"]["sha"], 16) for body in bodies]
+
+    def repaired(self) -> list[str]:
+        """Return command and head of each pipeline, such as `fix 3`."""
+        flows = (body["ai_flow"] for _, _, body in self.gitlab.triggered)
+        commands = [str(flow["command"]) for flow in flows]
+        return [f"{word} {head}" for word, head in zip(commands, self.started(), strict=True)]
 
     def said(self) -> list[str]:
         return [reply for reply in self.gitlab.replies if reply]
@@ -504,3 +516,169 @@ def test_a_merge_request_of_ours_is_reviewed_where_a_person_makes_it_ready(stage
     assert stage.asked[-1].event.name == "auto"
     stage.environment["AUTO"] = ""
     assert stage.takes(fakes.delivery(body)) == "own_note"
+
+
+FIX = "fix: failed"
+
+
+def test_a_pipeline_that_failed_is_repaired_unasked() -> None:
+    stage = Policed(FIX)
+    assert stage.takes(stage.merge_request.piped()) is Reason.TRIGGERED
+    [(_, _, body)] = stage.gitlab.triggered
+    flow = body["ai_flow"]
+    told = flow["event"], flow["command"], flow["input"]
+    assert told == ("auto", "fix", "fix the pipeline")
+    assert flow["context"]["author"]["username"] == "ada"
+    assert flow["context"]["merge_request"]["title"] == "It brews"
+    assert body["ref"] == "main"
+    [reply] = stage.said()
+    assert "Nobody asked: this installation starts a fix by itself (`AUTO`)." in reply
+    assert stage.gitlab.awards == []
+
+
+def test_where_no_repair_is_allowed_a_failed_pipeline_costs_no_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Policed(ALL)
+    monkeypatch.setattr("shared.incoming.payloads.parse", lambda _: pytest.fail("parsed"))
+    assert stage.takes(stage.merge_request.piped()) == "no_mention"
+
+
+# The same of pipelines.
+FAILURES: tuple[Callable[[MergeRequest], Delivery], ...] = (
+    MergeRequest.opened,  # 0, a draft
+    MergeRequest.piped,
+    MergeRequest.readied,
+    MergeRequest.piped,
+    lambda each: each.piped(again=True),  # somebody has started its job once more
+    lambda each: each.piped(kind="head"),
+    MergeRequest.pushed,  # 1
+    lambda each: each.piped("success"),
+    lambda each: each.piped("canceled"),
+    lambda each: each.piped("skipped"),
+    MergeRequest.pushed,  # 2
+    lambda each: each.piped("running", kind="merge"),
+    lambda each: each.piped(kind="merge", again=True),
+    lambda each: each.labelled("backend"),
+    MergeRequest.pushed,  # 3
+    lambda each: each.piped(job="claude"),
+    lambda each: each.piped(source="trigger"),
+    lambda each: each.piped(source="parent_pipeline"),
+    lambda each: each.piped(source="schedule"),
+    MergeRequest.pushed,  # 4
+    lambda each: each.piped(kind="train"),
+    MergeRequest.drafted,
+    MergeRequest.pushed,  # 5
+    MergeRequest.piped,
+    MergeRequest.readied,
+    MergeRequest.closed,
+    MergeRequest.piped,
+)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    ("policy", "file", "starts"),
+    [
+        (FIX, None, "fix 0, fix 2, fix 4"),
+        ("review: pushed", None, "review 1, review 2, review 3, review 4"),
+        (f"review: ready; {FIX}", None, "review 0, fix 0, fix 2, fix 4, review 5"),
+        (f"review: ready; {FIX}; runs: 3", None, "review 0, fix 0, fix 2"),
+        (f"{FIX}; runs: 2", None, "fix 0, fix 2"),
+        (f"{FIX}; labels: backend", None, "fix 4"),
+        (f"{FIX}; targets: release/*", None, ""),
+        (f"{FIX}; authors: !ada", None, ""),
+        (f"{FIX}; paths: docs/*", None, "fix 0, fix 2, fix 4"),
+        (f"{FIX}; projects: other/*", None, ""),
+        (FIX, "fix: none", ""),
+        (FIX, "review: none", "fix 0, fix 2, fix 4"),
+        (f"review: ready; {FIX}", "fix: none", "review 0, review 5"),
+        (f"review: ready; {FIX}", "review: none", "fix 0, fix 2, fix 4"),
+        ("review: ready", FIX, "review 0, review 5"),
+        (FIX, "labels: backend", "fix 4"),
+        (FIX, "runs: 1", "fix 0"),
+        (FIX, "fix: red", ""),
+    ],
+)
+def test_a_stream_of_pipelines_starts_exactly_the_repairs_that_the_policy_says(
+    policy: str, file: str | None, starts: str, times: int
+) -> None:
+    stage = Policed(policy, draft=True)
+    stage.gitlab.changed = [Diff("docs/a.md", "docs/a.md", "modified", "")]
+    if file is not None:
+        stage.gitlab.files[FILE] = file
+    for step in FAILURES:
+        delivery = step(stage.merge_request)
+        for _ in range(times):
+            stage.takes(delivery)
+    assert ", ".join(stage.repaired()) == starts
+    stage.clock.time += 10 * LEASE
+    ends = {stage.dispatch(each) for each in stage.asked}
+    ends |= {stage.dispatch(each) for each in stage.told}
+    assert ends <= {Reason.DUPLICATE, Reason.NOT_OUR_PIPELINE}
+    assert ", ".join(stage.repaired()) == starts
+
+
+def test_a_repair_that_waits_is_none_where_the_pipeline_has_become_green() -> None:
+    stage = Policed(f"review: opened; {FIX}")
+    stage.environment["RUNS_PER_THREAD"] = "1"
+    stage.takes(stage.merge_request.opened())
+    assert stage.takes(stage.merge_request.piped()) is Reason.WAITING
+    stage.merge_request.piped("success", again=True)
+    stage.clock.time += 700
+    stage.sweep()
+    assert stage.dispatch(stage.queue.runs[-1]) is Reason.SUPERSEDED
+    assert len(stage.said()) == 1
+    stage.merge_request.piped(again=True)
+    assert stage.dispatch(stage.told[-1]) is Reason.TRIGGERED
+
+
+def test_a_push_by_somebody_else_ends_a_repair() -> None:
+    stage = Policed(f"review: pushed; {FIX}")
+    stage.takes(stage.merge_request.piped())
+    stage.takes(stage.merge_request.pushed())
+    assert stage.gitlab.cancelled == [1]
+    assert stage.repaired() == ["fix 0", "review 1"]
+
+
+def _red_loop(stage: Policed, times: int = 30) -> list[str]:
+    """Let each repair push a commit whose pipeline fails."""
+    stage.gitlab.users[99] = User(99, "claude", bot=True, state="active")
+    stage.gitlab.members[7, 99] = Member(99, 40, "active", "active", None)
+    stage.takes(stage.merge_request.piped())
+    for _ in range(times):
+        stage.takes(stage.merge_request.pushed(by=99))
+        stage.takes(stage.merge_request.piped(by=99))
+    return stage.repaired()
+
+
+def test_what_we_pushed_is_not_repaired_unless_our_bot_may_ask() -> None:
+    assert _red_loop(Policed(f"review: pushed; {FIX}")) == ["fix 0"]
+
+
+def test_a_loop_of_repairs_ends_and_no_commit_of_its_own_cancels_one() -> None:
+    stage = Policed(f"{FIX}; runs: 3")
+    stage.environment["ALLOWED_BOTS"] = "claude"
+    assert _red_loop(stage) == ["fix 0", "fix 1", "fix 2"]
+    assert stage.gitlab.cancelled == []
+    told = [each for each in stage.said() if "all the runs that may start by themselves" in each]
+    assert len(told) == 1
+
+
+def test_repairs_and_reviews_of_our_own_commits_count_together() -> None:
+    stage = Policed(f"review: pushed; {FIX}; runs: 4")
+    stage.environment["ALLOWED_BOTS"] = "claude"
+    assert _red_loop(stage) == ["fix 0", "review 1", "fix 1", "review 2"]
+    assert set(stage.gitlab.cancelled) == {2, 4}  # reviews of what is not the head any more
+
+
+def test_a_repair_that_is_found_again_after_it_pushed_goes_on() -> None:
+    stage = Policed(FIX)
+    stage.gitlab.faults["reply"] = [GitLabError(503)]
+    with pytest.raises(Retry):
+        stage.takes(stage.merge_request.piped())
+    stage.merge_request.pushed(by=99)
+    stage.clock.time += 5
+    assert stage.dispatch(stage.told[-1]) is Reason.TRIGGERED
+    assert stage.gitlab.cancelled == []
+    assert len(stage.said()) == 1

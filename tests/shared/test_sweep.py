@@ -15,6 +15,7 @@ from shared.runs.store import KEPT
 from shared.sweep import BUDGET, ROUND, Swept, carry_out
 from tests.support import stages
 from tests.support.fakes import NOTE, NOW, Records, payload, run
+from tests.support.merge_request_stream import MergeRequest
 
 
 class Stage(stages.Stage):
@@ -141,6 +142,19 @@ def test_a_failed_delivery_is_found_in_the_hook_s_log(stage: Stage) -> None:
     assert stage.sweep().found == 1
     assert stage.queue.runs[0].event.discussion_id == NOTE.discussion_id
     assert stage.queue.tracks == []
+
+
+def test_a_failed_delivery_of_a_failed_pipeline_is_found_where_the_policy_repairs(
+    stage: Stage,
+) -> None:
+    stage.gitlab.webhooks = [Hook(1, disabled=False)]
+    merge_request = MergeRequest(stage.gitlab)
+    stage.gitlab.failed = [merge_request.piped().body]
+    assert stage.sweep().found == 0
+    stage.environment["AUTO"] = "fix: failed"
+    stage.clock.time += 3600
+    assert stage.sweep().found == 1
+    assert stage.dispatch(stage.queue.tracks[-1]) is Reason.TRIGGERED
 
 
 def test_a_failed_delivery_about_another_project_is_not_believed(stage: Stage) -> None:

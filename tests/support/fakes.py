@@ -134,6 +134,8 @@ class GitLab:
         self.thread: list[Note] = []
         self.changed: list[Diff] = []
         self.files: dict[tuple[int, str, str], str] = {}
+        self.merged: dict[str, tuple[str, ...]] = {}  # a commit's parents
+        self.of_branches: dict[str, list[int]] = {}  # their open merge requests
         self.described = Target("It breaks", "Since Monday.", "opened", ("bug",), (42, "ada"), None)
         self.branches: Branches | None = None  # where they are not as deliveries tell
         self.statuses: dict[int, Progress] = {}
@@ -277,6 +279,14 @@ class GitLab:
         self._meet("file")
         text = self.files.get((project_id, path, ref))
         return None if text is None else File(text, f"blob of {text}")
+
+    def parents(self, project_id: int, commit: str) -> tuple[str, ...]:  # noqa: ARG002
+        self._meet("parents")
+        return self.merged.get(commit, ())
+
+    def open_of_branch(self, project_id: int, branch: str) -> list[int]:  # noqa: ARG002
+        self._meet("open_of_branch")
+        return self.of_branches.get(branch, [])
 
     def trigger(self, project_id: int, token: Secret, body: Mapping[str, Any]) -> Pipeline:
         try:

@@ -6,16 +6,20 @@ The deliveries are the one of GitLab's documentation, with what a step changes.
 import json
 from typing import Any
 
-from shared.gitlab.values import Target
+from shared.gitlab.values import HeadPipeline, Job, Progress, Target
 from shared.incoming.delivery import Delivery
 from shared.incoming.event import Branches
 from tests import DATA
 from tests.support import fakes
 
-_RECORDED = (
-    DATA / "payloads" / "gitlab-docs" / "doc-merge-request-events-complete-payload-example.json"
-)
+_DOCS = DATA / "payloads" / "gitlab-docs"
+_RECORDED = _DOCS / "doc-merge-request-events-complete-payload-example.json"
+_PIPELINE = _DOCS / "doc-pipeline-events.json"
 _AT = "2026-02-02 02:40:00 UTC"  # fakes.NOW
+_THEIRS = 500  # the number of the project's first pipeline that is not ours
+
+
+NO_PIPELINE: HeadPipeline | None = None
 
 
 def commit(number: int) -> str:
@@ -29,6 +33,7 @@ class MergeRequest:
     def __init__(self, gitlab: fakes.GitLab, *, draft: bool = False, **fields: Any) -> None:
         self.gitlab, self.draft, self.head, self.state = gitlab, draft, 0, "opened"
         self.labels: tuple[str, ...] = ()
+        self.number, self.pipeline = _THEIRS, NO_PIPELINE
         self.fields: dict[str, Any] = {"source_branch": "feature", "target_branch": "main"}
         self.fields |= {"source_project_id": 7, "author": "ada", "user": 42} | fields
         self.settle()
@@ -51,7 +56,9 @@ class MergeRequest:
             author=(42, told["author"]),
             branches=None,
             draft=self.draft,
+            pipeline=self.pipeline,
         )
+        self.gitlab.of_branches = {told["source_branch"]: [16]}
 
     def opened(self) -> Delivery:
         return self._delivery("open")
@@ -78,6 +85,42 @@ class MergeRequest:
     def closed(self) -> Delivery:
         self.state = "closed"
         return self._delivery("close")
+
+    def piped(
+        self,
+        status: str = "failed",
+        *,
+        by: int = 0,
+        job: str = "unit",
+        source: str = "push",
+        kind: str = "",
+        again: bool = False,
+    ) -> Delivery:
+        """Return the delivery of a pipeline of the head, a new one or the last once more.
+
+        `kind` is that of a pipeline of the merge request: head, merge or train.
+        """
+        self.number += not again
+        by, ref = by or self.fields["user"], self.fields["source_branch"]
+        if kind:
+            source, ref = "merge_request_event", f"refs/merge-requests/16/{kind}"
+        sha = f"{self.number:040x}" if kind == "merge" else commit(self.head)
+        self.gitlab.merged[sha] = (commit(999), commit(self.head))
+        jobs = (Job(10 * self.number, status, "script_failure", "", job),)
+        self.gitlab.statuses[self.number] = Progress(
+            status, 61, fakes.NOW, jobs, source=source, ref=ref
+        )
+        self.pipeline = HeadPipeline(self.number, status, sha, ref, (by, "ada"), fakes.NOW)
+        self.settle()
+        told = json.loads(_PIPELINE.read_text())
+        told["object_attributes"] |= {"id": self.number, "status": status, "source": source}
+        told["object_attributes"] |= {"ref": self.fields["source_branch"], "sha": sha}
+        told["object_attributes"] |= {"finished_at": _AT}
+        told["user"] |= {"id": by}
+        told["project"] |= {"id": 7, "path_with_namespace": "group/app", "default_branch": "main"}
+        if source != "merge_request_event":
+            told["merge_request"] = None
+        return fakes.delivery(json.dumps(told, separators=(",", ":")).encode())
 
     def _delivery(
         self, action: str, *, by: int = 0, changes: dict[str, Any] | None = None, **attributes: Any

@@ -153,7 +153,8 @@ def test_a_pipeline_is_followed_to_its_end(server: StandIn, gitlab: GitLab) -> N
     progress = gitlab.progress(7, number)
     assert progress
     url = f"{server.url}/group/app/-/pipelines/{number}"
-    assert progress == Progress("failed", 61, progress.created_at, (failed,), url)
+    told = Progress("failed", 61, progress.created_at, (failed,), url, "trigger", "main")
+    assert progress == told
     assert (progress.over, progress.failed) == (True, failed)
 
 

@@ -7,7 +7,7 @@ from gitlab import Gitlab
 
 from functions.gitlab import GitLab, client, surroundings
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import Diff, GitLabError, Note, Target
+from shared.gitlab.values import Diff, GitLabError, HeadPipeline, Note, Target
 from shared.incoming.event import Branches
 from tests.support.fakes import NOTE
 from tests.support.gitlab import diffs
@@ -67,6 +67,43 @@ def test_a_merge_request_is_told_with_its_branches(
         "Draft: it", "", "opened", (), (42, "ada"), ends, reviewers=("claude",), draft=True
     )
     assert found._replace(updated_at=0.0) == there
+
+
+def test_a_merge_request_is_told_with_its_latest_pipeline(server: StandIn, gitlab: GitLab) -> None:
+    for iid in (3, 4):
+        server.merge_request(7, iid, source_branch=f"feature-{iid}", sha="a" * 40, author_id=42)
+    made = server.pipeline(7, ref="feature-3", sha="b" * 40, user_id=42, source="push")
+    server.set_pipeline(made["id"], "failed")
+    found = gitlab.target(HERE).pipeline
+    assert found
+    assert found.ended_at == pytest.approx(made["finished_at"], abs=0.01)
+    red = HeadPipeline(made["id"], "failed", "b" * 40, "feature-3", (42, "ada"))
+    assert found._replace(ended_at=0.0) == red
+    assert gitlab.target(HERE._replace(iid=4)).pipeline is None
+
+
+def test_a_branch_s_open_merge_requests_are_found_without_those_of_forks(
+    server: StandIn, gitlab: GitLab
+) -> None:
+    told: tuple[tuple[int, dict[str, Any]], ...] = (
+        (6, {"target_branch": "stable"}),
+        (3, {}),
+        (4, {"source_project_id": 8}),
+        (5, {"state": "closed"}),
+        (7, {"source_branch": "other"}),
+    )
+    for iid, fields in told:
+        branch: dict[str, Any] = {"source_branch": "a/b c", "author_id": 42}
+        server.merge_request(7, iid, **branch | fields)
+    assert gitlab.open_of_branch(7, "a/b c") == [3, 6]
+    assert gitlab.open_of_branch(7, "main") == []
+
+
+def test_a_commit_is_told_with_its_parents(server: StandIn, gitlab: GitLab) -> None:
+    server.commits[7, "c" * 40] = {"parents": ["a" * 40, "b" * 40]}
+    assert gitlab.parents(7, "c" * 40) == ("a" * 40, "b" * 40)
+    with pytest.raises(GitLabError):
+        gitlab.parents(7, "d" * 40)
 
 
 def test_a_file_is_told_as_it_stands_on_a_branch(server: StandIn, gitlab: GitLab) -> None:

@@ -8,6 +8,7 @@ from shared.gitlab.values import (
     Diff,
     File,
     GitLabError,
+    HeadPipeline,
     Hook,
     Job,
     Member,
@@ -168,7 +169,16 @@ class GitLab:
     def target(self, event: Event) -> Target:
         self._lacks = set()
         there = Target("It breaks", "", "opened", (), (42, "ada"), event.branches)
+        if event.branches:
+            red = HeadPipeline(500, "failed", event.branches.sha, "feature", (42, "ada"), NOW)
+            there = there._replace(pipeline=red)
         return self._call("target", lambda: there)
+
+    def parents(self, project_id: int, commit: str) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def open_of_branch(self, project_id: int, branch: str) -> list[int]:
+        raise NotImplementedError
 
     def notes(self, event: Event) -> Iterator[Note]:  # noqa: ARG002
         said = (

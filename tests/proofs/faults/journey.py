@@ -26,7 +26,7 @@ _LIMITS = {
     "RUNS_PER_THREAD": "6",
     "RUNS_PER_USER_PER_HOUR": "0",
     "RUNS_PER_DAY": "0",
-    "AUTO": "review: pushed",
+    "AUTO": "review: pushed; fix: failed",
 }
 SETTINGS = Settings.read(_LIMITS)
 ELSEWHERE = Settings.read(_LIMITS | {"RUNNER_PROJECT": "group/claude-runner"})

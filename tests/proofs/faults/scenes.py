@@ -56,12 +56,13 @@ LONG, LONG_IN_DIFF = _asked(NOTE, _LONG_TEXT), _asked(_DIFF, _LONG_TEXT)
 # An earlier run of the thread, whose pipeline a command or an event is about.
 FORMER, LOOK = run(NOTE._replace(note_id=100)), TrackRequest(7, 1, "success")
 LOOK_ELSEWHERE = TrackRequest(RUNNER, 1, "success")
-# What nobody asked for, for a commit and for an older one.
-UNASKED, OLDER = (
+# What nobody asked for, for a commit, for an older one, and for a pipeline that failed.
+UNASKED, OLDER, REPAIR = (
     run(_DIFF._replace(note_id=0, position=None, name=AUTO, occasion=occasion, branches=branches))
     for occasion, branches in (
         ("pushed", _DIFF.branches),
         ("opened", Branches("feature", "main", 7, "b" * 40)),
+        ("failed", _DIFF.branches),
     )
 )
 
@@ -127,6 +128,7 @@ _OTHERS = (
         "the end of a pipeline on the way back", run=LOOK_ELSEWHERE, former="success", home=RUNNER
     ),
     Scene("a start by policy, while an older one runs", run=UNASKED, former="running"),
+    Scene("a repair by policy", run=REPAIR),
     Scene("a mention over a limit", full=True),
     Scene("a mention after its thread's limit, in a diff", run=_asked(_DIFF, "fix it"), full=True),
     *(

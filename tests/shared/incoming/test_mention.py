@@ -237,6 +237,15 @@ def test_only_what_a_run_of_ours_has_lets_a_pipeline_s_event_through() -> None:
     assert not may_occur(begun + b']},"commit":{"title":"@claude"},"user":"claude"}', marks)
 
 
+def test_a_pipeline_that_failed_is_let_through_where_the_policy_repairs() -> None:
+    failed = b'{"object_kind":"pipeline","object_attributes":{"id":31,"status":"failed"}}'
+    assert not may_occur(failed, fakes.settings(AUTO="review: opened").prefilter)
+    for spaced in (failed, failed.replace(b":", b": ")):
+        assert may_occur(spaced, fakes.settings(AUTO="fix: failed").prefilter)
+        passed = spaced.replace(b"failed", b"success")
+        assert not may_occur(passed, fakes.settings(AUTO="fix: failed").prefilter)
+
+
 def test_in_a_note_somebody_else_s_mention_does_not_count() -> None:
     assert not may_occur(b'{"object_kind":"note", "note": "@ada"}', CLAUDE)
 

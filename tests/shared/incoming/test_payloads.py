@@ -465,6 +465,46 @@ def test_a_pipeline_of_ours_is_known_by_its_variables() -> None:
     assert reason(pipeline(id="31")) is Reason.MALFORMED
 
 
+def failed(**changes: Any) -> dict[str, Any]:
+    """Return the documentation's pipeline of a merge request, as one that failed."""
+    body: dict[str, Any] = json.loads(
+        (PAYLOADS / "gitlab-docs" / "doc-pipeline-events.json").read_text()
+    )
+    body["object_attributes"] |= {"status": "failed", "ref": "test", **changes}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, True),
+        ({"ref": "master"}, True),  # the default branch may be a merge request's, too
+        ({"source": "push"}, True),
+        ({"source": "web"}, True),
+        ({"source": "api"}, True),
+        ({"source": "push", "ref": "master"}, False),
+        ({"source": "push", "tag": True}, False),
+        ({"source": "trigger"}, False),
+        ({"source": "parent_pipeline"}, False),
+        ({"source": "schedule"}, False),
+        ({"source": None}, False),
+        ({"status": "success"}, False),
+        ({"status": "canceled"}, False),
+        ({"status": "running"}, False),
+        ({"variables": [{"key": "AI_FLOW_ID", "value": "x"}]}, False),
+    ],
+)
+def test_another_s_pipeline_is_told_of_where_it_failed_and_may_be_a_merge_request_s(
+    changes: dict[str, Any], told: bool
+) -> None:
+    if not told:
+        assert reason(failed(**changes)) is Reason.NOT_OUR_PIPELINE
+        return
+    found = parse(verified(failed(**changes)))
+    path, ended = "gitlab-org/gitlab-test", 1_471_015_589.0
+    assert found == PipelineEvent(1, path, 31, "failed", ours=False, at=ended)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -18,6 +18,18 @@ def test_a_policy_says_what_starts_on_what_occasion_for_what_and_how_often() -> 
     assert read(ALL).runs == 10
 
 
+def test_a_repair_is_allowed_by_a_part_of_its_own() -> None:
+    assert read("fix: failed").command("failed") == "fix"
+    assert read(ALL).command("failed") == ""
+    both = read(f"{ALL}; fix: failed")
+    assert narrowed(both, "fix: none")[0].starts == {
+        "review": read(ALL).starts["review"],
+        "fix": (),
+    }
+    assert narrowed(both, "review: none")[0].command("failed") == "fix"
+    assert narrowed(read(ALL), "fix: failed")[0].command("failed") == ""
+
+
 def test_lines_end_parts_as_semicolons_do_and_a_comment_says_nothing() -> None:
     text = "# ours; review: none\n\nreview: ready\r\n  # more\nlabels: priority::high, two words"
     assert read(text).filters == {"labels": ("priority::high", "two words")}
@@ -70,7 +82,9 @@ def test_projects_go_by_id_or_path() -> None:
         (": opened", 1, ": opened"),
         ("review: merged", 1, "merged"),
         ("review: opened, none", 1, "opened, none"),
-        ("fix: opened", 1, "fix"),
+        ("fix: opened", 1, "opened"),
+        ("review: failed", 1, "failed"),
+        ("mend: failed", 1, "mend"),
         ("review: opened; forks: yes", 1, "forks"),
         (f"{ALL}\n# x\nruns: 0", 3, "0"),
         (f"{ALL}\nruns: 100", 2, "100"),

@@ -8,7 +8,7 @@ from shared.receive import receive
 from shared.runs.detect import ask, bound
 from shared.runs.request import RunRequest, TrackRequest, from_json
 from tests.support import fakes
-from tests.support.fakes import NOTE, run
+from tests.support.fakes import NOTE, NOW, run
 
 ISSUE = NOTE._replace(
     note_id=0,
@@ -201,6 +201,17 @@ def test_the_closed_doors_hold_for_every_way_to_ask() -> None:
 def test_a_pipeline_asks_for_a_look() -> None:
     request = ask(PipelineEvent(7, "group/app", 31, "running"), fakes.settings())
     assert request == TrackRequest(7, 31, "running")
+
+
+def test_another_s_failed_pipeline_asks_only_where_the_policy_repairs() -> None:
+    event = PipelineEvent(7, "group/app", 31, "failed", ours=False, at=NOW)
+    repair = TrackRequest(7, 31, "failed", repair=True, at=NOW)
+    assert ask(event, fakes.settings(AUTO="fix: failed")) == repair
+    for policy in ("", "review: ready", "fix: failed; projects: other/*"):
+        assert refused(event, AUTO=policy) is Reason.NOT_OUR_PIPELINE
+    elsewhere = {"AUTO": "fix: failed", "ALLOWED_PROJECTS": "8"}
+    assert refused(event, **elsewhere) is Reason.PROJECT_NOT_ALLOWED
+    assert refused(event, **elsewhere, RUNNER_PROJECT="7") is Reason.PROJECT_NOT_ALLOWED
 
 
 def test_one_asking_has_one_id_and_the_next_another() -> None:

@@ -16,7 +16,7 @@ from tests.support.stages import Stage
 OTHER = run(NOTE._replace(note_id=102))
 # Every kind of record beside the runs' own that a day of work leaves.
 KINDS = {"asked", "dead", "limit", "live", "pace", "pipeline", "projects", "stranger", "sweep"}
-KINDS |= {"thread", "told", "turns", "waits", "auto", "auto-file"}
+KINDS |= {"thread", "told", "turns", "waits", "auto", "auto-file", "repair"}
 
 
 def worked() -> Stage:
@@ -31,6 +31,7 @@ def worked() -> Stage:
     stage.dispatch(run(NOTE._replace(note_id=0, iid=6, occasion="x", texts_digest="")))
     limits.count_by_policy(OTHER, 1, stage.records, NOW)
     store.first_of_file(OTHER, "a blob", stage.records, NOW)
+    store.note_repair(7, 501, OTHER.id, stage.records, NOW)
     store.add_dead_letter(run(NOTE._replace(note_id=103)).id, stage.records, NOW)
     stage.gitlab.moves(1, "running")
     stage.track()

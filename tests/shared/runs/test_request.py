@@ -16,7 +16,7 @@ from shared.runs.request import (
     read,
     run_id,
 )
-from tests.support.fakes import NOTE, run
+from tests.support.fakes import NOTE, NOW, run
 
 
 def read_back(text: str) -> RunRequest:
@@ -145,6 +145,21 @@ def test_a_look_at_a_pipeline_reads_back_as_it_was_written() -> None:
         "track/7/31",
     )
     assert TrackRequest(7, 31, "../é /x").id == "track-7-31-x"
+
+
+@pytest.mark.parametrize("bound", [None, (), ("group/app",)])
+def test_a_look_for_a_repair_reads_back_and_what_is_to_be_proved_is_another_message(
+    bound: tuple[str, ...] | None,
+) -> None:
+    asked = TrackRequest(7, 31, "failed", repair=True, at=NOW, bound=bound)
+    assert from_json(asked.to_json()) == asked
+    assert asked.thread == "track/7/31"
+    assert (asked.id == "repair-7-31-1770000000") is (not bound)
+
+
+def test_a_look_at_a_run_s_pipeline_is_written_as_ever() -> None:
+    written = '{"project_id": 7, "pipeline_id": 31, "status": "failed", "version": 2}'
+    assert TrackRequest(7, 31, "failed").to_json() == written
 
 
 def test_what_cannot_be_read_keeps_its_name_and_text_and_says_why_without_quoting() -> None:

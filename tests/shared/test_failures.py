@@ -1,0 +1,141 @@
+"""A pipeline that failed, as GitLab tells of it: whose repair it is, and when it is none's."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.gitlab.values import GitLabError, Job, Member, User
+from shared.outcome.reasons import Reason, Retry
+from shared.runs.request import TrackRequest
+from tests.support import fakes
+from tests.support.merge_request_stream import MergeRequest, commit
+from tests.support.stages import Stage
+
+
+class Red(Stage):
+    """A stage on which the pipeline of a merge request has failed, and GitLab has told of it."""
+
+    def __init__(self, auto: str = "fix: failed", **piped: Any) -> None:
+        super().__init__(AUTO=auto)
+        self.merge_request = MergeRequest(self.gitlab)
+        self.receive(self.merge_request.piped(**piped))
+
+    def repair(self, *, last: bool = False) -> Reason:
+        return self.dispatch(self.queue.tracks[-1], last=last)
+
+
+@pytest.fixture
+def stage() -> Red:
+    return Red()
+
+
+def test_who_started_the_pipeline_is_who_asks_whatever_the_delivery_says() -> None:
+    stage = Red(by=43)
+    stage.gitlab.users[43] = User(43, "rae", bot=False, state="active")
+    stage.gitlab.members[7, 43] = Member(43, 20, "active", "active", None)
+    assert stage.repair() is Reason.ROLE_TOO_LOW
+    assert not stage.gitlab.triggered + stage.gitlab.replies
+    stage.merge_request.piped(by=42, again=True)
+    assert stage.repair() is Reason.TRIGGERED
+
+
+def test_a_delivery_that_invents_a_failure_starts_nothing(stage: Red) -> None:
+    stage.merge_request.piped("success", again=True)
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.dispatch(TrackRequest(7, 999, "failed", repair=True)) is Reason.NOT_OUR_PIPELINE
+    stage.gitlab.projects = []
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_of_an_older_commit_s_pipeline_that_fails_late_nothing_comes(stage: Red) -> None:
+    stage.merge_request.pushed()  # and no pipeline of that is there yet
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    stage.merge_request.piped("running")
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_a_pipeline_of_merged_results_is_its_head_s_where_that_is_a_parent() -> None:
+    stage = Red(kind="merge")
+    sha = f"{stage.merge_request.number:040x}"
+    stage.gitlab.merged[sha] = (commit(999), commit(998))
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    stage.gitlab.merged[sha] = (commit(999), commit(0))
+    assert stage.repair() is Reason.TRIGGERED
+
+
+def test_a_branch_without_a_merge_request_is_left_alone(stage: Red) -> None:
+    stage.gitlab.of_branches = {}
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_a_fork_s_pipeline_starts_nothing() -> None:
+    stage = Red(kind="head")
+    stage.merge_request.fields["source_project_id"] = 8
+    stage.merge_request.settle()
+    assert stage.repair() is Reason.NOT_BY_POLICY
+    assert stage.log.lines[-2][1]["rule"] == "forks"
+
+
+def test_where_our_job_failed_beside_another_the_other_is_repaired(stage: Red) -> None:
+    number = stage.merge_request.number
+    ours = Job(1, "failed", "script_failure", "", "claude")
+    told = stage.gitlab.statuses[number]
+    stage.gitlab.statuses[number] = told._replace(jobs=(ours,))
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    stage.gitlab.statuses[number] = told._replace(jobs=(ours, *told.jobs))
+    assert stage.repair() is Reason.TRIGGERED
+
+
+def test_a_pipeline_that_has_no_job_for_its_configuration_is_repaired(stage: Red) -> None:
+    number = stage.merge_request.number
+    stage.gitlab.statuses[number] = stage.gitlab.statuses[number]._replace(jobs=())
+    assert stage.repair() is Reason.TRIGGERED
+
+
+def test_a_replica_that_has_not_heard_of_the_failure_is_asked_again(stage: Red) -> None:
+    stage.merge_request.piped("running", again=True)
+    with pytest.raises(Retry):
+        stage.repair()
+    stage.clock.time += 70  # by now somebody has started it again, and its next end is told
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_a_pipeline_that_fails_again_is_another_message(stage: Red) -> None:
+    first = stage.queue.tracks[-1]
+    again = json.loads(stage.merge_request.piped(again=True).body)
+    again["object_attributes"]["finished_at"] = "2026-02-02 02:50:00 UTC"
+    stage.receive(fakes.delivery(again))
+    assert [first.id, stage.queue.tracks[-1].id] == [
+        "repair-7-501-1770000000",
+        "repair-7-501-1770000600",
+    ]
+
+
+@pytest.mark.parametrize("call", ["project", "progress", "open_of_branch", "target"])
+def test_while_gitlab_does_not_answer_it_is_asked_again(stage: Red, call: str) -> None:
+    stage.gitlab.faults[call] = [GitLabError(503)]
+    with pytest.raises(Retry):
+        stage.repair()
+    assert stage.repair() is Reason.TRIGGERED
+    assert stage.repair() is Reason.DUPLICATE
+    assert len(stage.gitlab.triggered) == 1
+
+
+def test_what_gitlab_never_answered_is_an_alarm_and_can_be_replayed(stage: Red) -> None:
+    stage.gitlab.faults["progress"] = [GitLabError(503)]
+    assert stage.repair(last=True) is Reason.DEAD_LETTER
+    assert stage.log.lines[-1][1]["reason"] == "dead_letter"
+    assert not stage.gitlab.replies
+
+
+def test_a_policy_that_was_switched_off_meanwhile_repairs_nothing(stage: Red) -> None:
+    stage.environment["AUTO"] = "review: ready"
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_a_token_for_another_path_repairs_nothing(stage: Red) -> None:
+    asked = stage.queue.tracks[-1]._replace(bound=("other",))
+    assert stage.dispatch(asked) is Reason.TOKEN_NOT_FOR_PROJECT
+    assert asked.id != stage.queue.tracks[-1].id
+    assert stage.repair() is Reason.TRIGGERED
