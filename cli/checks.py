@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.request import Request, urlopen
 
 from cli.api import Api, branch_level, under, version
-from cli.connection import ASKING, EVENTS, JOB_TOKEN, OLDEST, Json, same
+from cli.connection import ASKING, EVENTS, JOB_TOKEN, OLDEST, Json, repairs, same
 from cli.installation import Finding
 from cli.variables import MODEL_VARIABLES, SECRETS
 from shared.gitlab.values import Cause, GitLabError
@@ -280,7 +280,7 @@ def hook(seen: Seen) -> Iterator[Finding]:
 
 def asking_hook(seen: Seen) -> Iterator[Finding]:
     """Look at the webhook of a project whose pipelines run elsewhere."""
-    yield from _hook(seen, ASKING)
+    yield from _hook(seen, EVENTS if repairs(seen.settings) else ASKING)
 
 
 def _hook(seen: Seen, events: tuple[str, ...]) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from cli.api import MAINTAINER, OWNER, Api, under, version
 from cli.installation import Installation, Unusable, document
 from shared.gitlab.values import GitLabError
+from shared.installation.auto import FAILED
+from shared.installation.settings import Settings
 
 Json = dict[str, Any]
 PIPELINES = "pipeline_events"
@@ -25,6 +27,11 @@ BRANCH, FILE = "claude-setup", ".gitlab/claude.yml"
 ISSUE = "Claude: is it connected?"
 JOB_TOKEN = "GITLAB_ACCESS_TOKEN"  # noqa: S105  the variable's name
 OLDEST, SIGNED_SINCE, HIDDEN_SINCE = (17, 0), (19, 0), (17, 4)
+
+
+def repairs(settings: Settings) -> bool:
+    """Tell whether AUTO starts repairs."""
+    return bool(settings.auto and settings.auto.command(FAILED))
 
 
 class Words(NamedTuple):
@@ -85,6 +92,12 @@ class Connection:
         """How Claude is mentioned."""
         phrases = str(self.installation.environment().get("TRIGGER_PHRASE") or "@claude")
         return phrases.partition(",")[0].strip()
+
+    @property
+    def repairs(self) -> bool:
+        """Whether AUTO starts repairs, which a project's own pipelines ask for."""
+        said = self.settings.get("AUTO") or self.installation.environment().get("AUTO", "")
+        return repairs(Settings.read({"AUTO": said}))
 
     @property
     def provider(self) -> str:

@@ -47,7 +47,7 @@ def setup(connection: Connection, ask: Ask, *, own_bot: bool = False) -> None:
         _trigger_token(connection, bot, project)
     _signing_key(connection)
     covered = [each for each in homes if each.reports_with(connection)]
-    _webhook(connection, EVENTS if own or covered else ASKING)
+    _webhook(connection, EVENTS if own or covered or connection.repairs else ASKING)
     if own:
         write_variables(connection, ask)
     merged = [propose(connection, project) for project in own]

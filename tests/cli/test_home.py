@@ -119,6 +119,10 @@ def test_a_second_run_changes_nothing_and_another_project_needs_webhook_and_toke
     ]
     assert written == ["8/members", "8/hooks", "8/access_tokens", f"{RUNNER}/variables"]
     assert sorted(scopes(runner)) == ["claude/7", "claude/8"]
+    runner.settings(**runner.read(), AUTO="fix: failed")  # of what failed the project has to tell
+    connect(runner)
+    told = {each["project_id"] for each in gitlab.hooks.values() if each.get("pipeline_events")}
+    assert told == {7, RUNNER}
 
 
 def test_a_token_for_all_leaves_the_next_project_its_webhook_alone(runner: Scene) -> None:

@@ -62,6 +62,7 @@ STATES: tuple[Broken, ...] = (
     ("runner_private", "runner_not_private", of_runner(visibility="public")),
     ("runner_private", "runner_not_private", of_runner(visibility="internal")),
     ("runner_asks", "runner_asks", line(ALLOWED_PROJECTS=f"group/app,{RUNNER}")),
+    ("hook_events", "hook_incomplete", line(AUTO="fix: failed")),  # of the project that asks
     ("ci_job", "no_job", lambda s: s.gitlab.files[RUNNER, "main"].pop(".gitlab-ci.yml")),
     ("ci_valid", "ci_config_invalid", of_runner(ci="invalid")),
     ("ci_enabled", "ci_switched_off", of_runner(ci_access="disabled")),
