@@ -199,8 +199,10 @@ REASONS = {
         "Ask by the trigger phrase. What starts is said by AUTO and the project's file.",
     ),
     "SUPERSEDED": (
-        "Newer commits came, the merge request is no longer open and ready, or its pipeline has not "
-        "failed any more.",
+        (
+            "Newer commits came, or the merge request is no longer open and ready, or its pipeline "
+            "is no longer a failed one."
+        ),
         "",
     ),
     "AUTO_LIMIT": (

@@ -209,8 +209,11 @@ if [ "$got" != 42 ]; then printf '\\033[31mexpected 42, got %s\\033[0m\\n' "$got
 """
 
 
-def check(scene: Scene, folder: Path) -> tuple[str, str]:
-    """Run the project's own job on the merge request's head, as its pipeline; return how it ended."""
+def check(scene: Scene, folder: Path) -> tuple[str, str, list[Record]]:
+    """Run the project's own job on the merge request's head, as its pipeline, and let GitLab tell.
+
+    Return how it ended, what it said, and the pipelines that start by that.
+    """
     head = scene.gitlab.head(scene.number, "feature")
     repository = scene.gitlab.repository(scene.number)
     subprocess.run(["git", "clone", "-q", "-b", "feature", repository, folder], check=True)
@@ -222,7 +225,10 @@ def check(scene: Scene, folder: Path) -> tuple[str, str]:
     job = scene.gitlab.job(pipeline["id"], "unit")
     job["trace"] = f"section_start:1:step_script\r\x1b[0K$ sh check.sh\n{done.stdout.decode()}"
     scene.gitlab.set_pipeline(pipeline["id"], status, failure_reason="script_failure")
-    return status, done.stdout.decode()
+    told = scene.gitlab.pipeline_hook(pipeline)
+    started = scene.deliver(told, 202 if done.returncode else 200)
+    assert scene.deliver(told, 202 if done.returncode else 200) == []  # it is told twice
+    return status, done.stdout.decode(), started
 
 
 def test_a_red_job_is_repaired(installation: Installation, tmp_path: Path) -> None:
@@ -233,16 +239,17 @@ def test_a_red_job_is_repaired(installation: Installation, tmp_path: Path) -> No
     ]
     with Scene(installation, turns) as scene:
         scene.merge_request("feature", {"answer.txt": "41\n", "check.sh": CHECK})
-        status, output = check(scene, tmp_path / "before")
+        status, output, [started] = check(scene, tmp_path / "before")  # by policy: nobody asks
         assert (status, "expected 42, got 41" in output) == ("failed", True)
+        assert "Nobody asked: this installation starts a fix by itself" in scene.reply()
         for pipeline in scene.gitlab.pipelines.values():
             smell = {"severity": "MAJOR", "path": "check.sh", "line": 1, "description": "too long"}
             pipeline["quality"] = [smell]
         scene.gitlab.premium = True
-        ended = scene.script(scene.ask("@claude fix the pipeline", "merge_request", 3))
+        ended = scene.script(started)
         scene.gitlab.premium = False
         assert ended.code == 0, plain(ended.log)
-        assert check(scene, tmp_path / "after") == ("success", "")
+        assert check(scene, tmp_path / "after") == ("success", "", [])
         asked = scene.model.prompt()
         assert '"log_end": "$ sh check.sh\\nexpected 42, got 41"' in asked
         assert re.search(r'"code_quality": \{\s+"count": 1,\s+"findings"', asked)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from tests.support.fakes import API_TOKEN, WEBHOOK_SECRETS, sign
 from tests.support.gitlab.git import GitLabWithGit
 from tests.support.gitlab.records import Record
+from tests.support.gitlab.server import Delivery
 from tests.support.job.model import Model, Turn, say, use
 from tests.support.job.runner import COMPONENT, Ended, Runner
 from tests.support.job.tooling import Tools
@@ -53,7 +54,8 @@ class Installation:
             {"api_token": API_TOKEN, "trigger_tokens": tokens, "signing_keys": [SIGNING_KEY]}
         )
         limits = {"RUNS_PER_THREAD": "0", "RUNS_PER_USER_PER_HOUR": "0", "RUNS_PER_DAY": "0"}
-        self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits, **self.settings)
+        settings = {"AUTO": "fix: failed", **self.settings}
+        self.local = Local(gitlab.url, WEBHOOK_SECRETS, secrets, **limits, **settings)
         self.local.start()
         return self
 
@@ -152,15 +154,18 @@ class Scene:
         """Write a comment, deliver it, let the local platform work; return the new pipeline."""
         written = self.gitlab.note(self.number, kind, iid, author_id=ADA, body=text, **note)
         self.note = written
+        [made] = self.deliver(self.gitlab.note_hook(written))
+        return made
+
+    def deliver(self, delivery: Delivery, status: int = 202) -> list[Record]:
+        """Deliver what GitLab tells, let the local platform work; return the new pipelines."""
         before = set(self.gitlab.pipelines)
-        headers, body = self.gitlab.note_hook(written)
+        headers, body = delivery
         answer = self.local.deliver("POST", headers | sign(body, time.time()), body)
-        assert answer.status == 202, answer.body
+        assert answer.status == status, answer.body
         self.local.settle()
         new = [self.gitlab.pipelines[number] for number in set(self.gitlab.pipelines) - before]
-        made = [pipeline for pipeline in new if pipeline["project_id"] == self.number]
-        assert len(made) == 1, self.local.output()
-        return made[0]
+        return [pipeline for pipeline in new if pipeline["project_id"] == self.number]
 
     def pipeline(self) -> Record:
         """A pipeline of the default branch without variables, for what only looks at the YAML."""
