@@ -15,7 +15,7 @@ from job.failures import Failure, Reason
 from job.gitlab import GitLabError
 from job.harmless import plain, quiet
 from shared.contract import marks
-from shared.contract.ai_flow import AUTO, ISSUE
+from shared.contract.ai_flow import AUTO, FIX, ISSUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,13 +87,16 @@ def commit_message(title: str, request: Request, host: str, trailers: Sequence[s
 def superseded(gitlab: GitLab, request: Request, pushed: str = "") -> bool:
     """Tell whether nobody asked for a run and its merge request has other commits by now.
 
-    `pushed` is the commit that the run itself has pushed, or "".
+    Or a pipeline that has passed, if the run was to repair it. `pushed` is the commit that the run
+    itself has pushed, or "".
     """
     if request.event != AUTO or not request.sha:
         return False
     with suppress(GitLabError):
-        head = gitlab.get(f"merge_requests/{request.iid}").get("sha")
-        return head not in (None, request.sha, pushed)
+        found = gitlab.get(f"merge_requests/{request.iid}")
+        pipeline = found.get("head_pipeline") or {}
+        mended = request.command == FIX and not pushed and pipeline.get("status") == "success"
+        return mended or found.get("sha") not in (None, request.sha, pushed)
     return False
 
 

@@ -11,7 +11,7 @@ from shared.runs.record import Lease, Record
 from shared.runs.request import RunRequest, TrackRequest
 from shared.runs.store import Records
 from tests.functions.test_platforms import PLATFORMS
-from tests.support.fakes import GITLAB_SECRETS, NOTE, WEBHOOK_SECRETS, run, settings
+from tests.support.fakes import GITLAB_SECRETS, NOTE, NOW, WEBHOOK_SECRETS, run, settings
 from tests.support.platforms import Platform
 
 LATER = int(time.time()) + 3600
@@ -156,8 +156,9 @@ def test_however_many_hold_settle_and_give_back_at_once_no_budget_is_passed(
         run(),
         run(NOTE._replace(kind="commit", iid=0, commit="c" * 64)),
         TrackRequest(7, 4711, "waiting_for_resource"),
+        TrackRequest(7, 4711, "failed", repair=True, at=NOW, bound=("group/app",)),
     ],
-    ids=["a run", "a run on a commit", "a look"],
+    ids=["a run", "a run on a commit", "a look", "a look for a repair"],
 )
 def test_a_request_may_be_stored_twice(
     platform: Platform, request_: RunRequest | TrackRequest

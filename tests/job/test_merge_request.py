@@ -136,6 +136,24 @@ def test_a_run_that_nobody_asked_for_is_superseded_by_other_commits_than_its_own
     assert not merge_request.superseded(there, gone)  # GitLab does not tell
 
 
+def test_a_repair_that_nobody_asked_for_has_nothing_to_say_once_the_pipeline_has_passed(
+    gitlab: GitLabWithGit,
+) -> None:
+    gitlab.merge_request(7, 3, source_branch="feature", sha="a" * 40, author_id=ADA)
+    repair, there = (
+        MERGE_REQUEST._replace(event="auto", sha="a" * 40, command="fix"),
+        client(gitlab),
+    )
+    assert not merge_request.superseded(there, repair)  # GitLab tells of no pipeline
+    pipeline = gitlab.pipeline(7, ref="feature", sha="a" * 40, user_id=ADA, source="push")
+    for status, passed in (("failed", False), ("running", False), ("success", True)):
+        gitlab.set_pipeline(pipeline["id"], status)
+        assert merge_request.superseded(there, repair) is passed
+    assert not merge_request.superseded(there, repair, "b" * 40)
+    assert not merge_request.superseded(there, repair._replace(command="review"))
+    assert not merge_request.superseded(there, repair._replace(event="mention"))
+
+
 def test_only_our_own_open_merge_request_for_the_issue_is_ours(gitlab: GitLabWithGit) -> None:
     others = [("claude/issue-5-1", ADA, "opened"), ("claude/issue-5-2", OWN, "closed")]
     others.append(("claude/issue-55-1", OWN, "opened"))

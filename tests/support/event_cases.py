@@ -18,6 +18,7 @@ API_TOKEN = "glpat-canary-api-token"
 TRIGGER_TOKENS = {str(each): f"glptt-canary-{each}" for each in range(PROJECT, ARCHIVED + 1)}
 SETTINGS = {
     "ALLOWED_BOTS": "renovate-bot",
+    "AUTO": "fix: failed",
     "RUNS_PER_THREAD": "0",
     "RUNS_PER_USER_PER_HOUR": "0",
     "RUNS_PER_DAY": "0",
@@ -219,6 +220,16 @@ def _hooks_of_jobs(scene: Scene) -> list[Delivery]:
     return scene.body("Pipeline Hook", {"object_kind": "pipeline", "object_attributes": pipeline})
 
 
+def _red(scene: Scene) -> list[Delivery]:
+    on = scene.on("merge_request")
+    made = scene.gitlab.pipeline(
+        PROJECT, ref=on["source_branch"], sha=on["sha"], user_id=ADA, source="push"
+    )
+    scene.gitlab.job(made["id"], "unit")
+    scene.gitlab.set_pipeline(made["id"], "failed", failure_reason="script_failure")
+    return [scene.gitlab.pipeline_hook(made, vintage=scene.vintage)] * 2
+
+
 _ACTION = "object_attributes.action"
 _LINE = {"new_path": "app.py", "old_path": "app.py", "new_line": 4, "head_sha": "a" * 40}
 _HOLDS = {"title": "A mention", "description": ASKING}
@@ -359,6 +370,7 @@ PLAYS: dict[str, list[Play]] = {
         Play(lambda scene: scene.said(scene.on(project=OURS_ONLY))),
     ],
     "E053": [Play(lambda scene: scene.said(scene.on(project=NO_BRANCH)), end="ref_not_found")],
+    "E057": [Play(_red, end=NOTHING)],  # its answer names no run: GitLab has not been asked yet
 }
 
 

@@ -152,6 +152,14 @@ def two_runs_in_order(played: Played, told: Told) -> None:
     assert started == asked
 
 
+def one_repair_each(played: Played, _: Told) -> None:
+    calls = (call for call in played.gitlab.calls if call.path.endswith("/trigger/pipeline"))
+    flows = [call.json["ai_flow"] for call in calls if call.status == 201]
+    started = [flow["context"]["merge_request"]["iid"] for flow in flows if flow["event"] == "auto"]
+    assert len(started) == len(set(started)) == len(played.told("E057"))
+    assert {flow["command"] for flow in flows if flow["event"] == "auto"} == {"fix"}
+
+
 def with_their_task(task: str) -> Callable[[Played, Told], None]:
     def check(_: Played, told: Told) -> None:
         assert [start["ai_flow"]["event"] for start in told.starts] == [task]
@@ -174,6 +182,7 @@ MORE: dict[str, Callable[[Played, Told], None]] = {
     "E038": one_run,
     "E039": two_runs,
     "E040": two_runs_in_order,
+    "E057": one_repair_each,
 }
 
 
