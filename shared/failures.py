@@ -50,6 +50,8 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     project = gitlab.project(str(request.project_id))
     if not (project and policy and (command := policy.command(FAILED))):
         return None
+    if settings.pipeline_ref == "source" and not settings.runner_of(project.id, project.path):
+        return None  # our own pipeline would be the branch's latest, and the job look at that
     progress = gitlab.progress(project.id, request.pipeline_id)
     if progress is None or progress.source not in OF_BRANCHES or progress.failed_by_us:
         return None

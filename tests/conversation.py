@@ -44,6 +44,15 @@ REPORT = reply.Report(
     denied={},
 )
 
+MENDED = REPORT._replace(
+    answer="`unit` failed: with the new spout `Kettle.pour` stops a drop too early, as it rounds down. "
+    "It rounds up now.",
+    turns=6,
+    cost=0.21,
+    seconds=140,
+    pushed="c" * 8,
+)
+
 
 def asking(stage: Stage) -> None:
     """A question; another one while the first is at work."""
@@ -254,7 +263,8 @@ def unasked(stage: Stage) -> None:
     """What starts by itself, and what newer commits make of it."""
     stage.scene(
         "Do not ask at all",
-        "The operator has set `AUTO=review: ready, pushed`. Grace opens a draft: nothing happens yet.",
+        "The operator has set `AUTO=review: ready, pushed; fix: failed`. Grace opens a draft: nothing"
+        " happens yet.",
     )
     stage.step(
         lambda: stage.gitlab.merge_request(
@@ -279,6 +289,23 @@ def unasked(stage: Stage) -> None:
         "She pushes once more. The review of the older commit is cancelled, and one of the newer begins.",
     )
     stage.moves("The job finds nothing to say.", (10, "success"), minutes=3)
+
+    def red() -> None:
+        head = {"ref": "no-drip", "sha": "b" * 40, "source": "web"}
+        own = stage.gitlab.pipeline(PROJECT, user_id=ADA, **head)["id"]
+        stage.gitlab.job(own, "unit")
+        stage.gitlab.set_pipeline(own, "failed", failure_reason="script_failure")
+
+    stage.step(red, "Ada starts the project's tests for it, and they fail.")
+    stage.job_says(
+        12,
+        "The job reads the log of what failed, and has the last word.",
+        lambda job: reply.finished(job, MENDED),
+        ends=True,
+        minutes=3,
+        cost=MENDED.cost,
+    )
+    stage.moves("Its pipeline succeeds; nothing is left to be said.", (12, "success"), minutes=0)
 
 
 def from_a_fork(stage: Stage) -> None:

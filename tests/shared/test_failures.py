@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.gitlab.values import GitLabError, Job, Member, User
+from shared.gitlab.values import GitLabError, Job, Member, Project, User
 from shared.outcome.reasons import Reason, Retry
 from shared.runs.request import TrackRequest
 from tests.support import fakes
@@ -132,6 +132,14 @@ def test_what_gitlab_never_answered_is_an_alarm_and_can_be_replayed(stage: Red) 
 def test_a_policy_that_was_switched_off_meanwhile_repairs_nothing(stage: Red) -> None:
     stage.environment["AUTO"] = "review: ready"
     assert stage.repair() is Reason.NOT_OUR_PIPELINE
+
+
+def test_where_our_pipeline_would_be_the_branch_s_latest_nothing_is_repaired(stage: Red) -> None:
+    stage.environment["PIPELINE_REF"] = "source"
+    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    stage.environment["RUNNER_PROJECT"] = "group/runner"
+    stage.gitlab.projects.append(Project(70, "group/runner", "main", public=False))
+    assert stage.repair() is Reason.TRIGGERED
 
 
 def test_a_token_for_another_path_repairs_nothing(stage: Red) -> None:

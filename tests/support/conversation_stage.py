@@ -69,7 +69,7 @@ class Stage:
             environment
             | secrets
             | {"ALLOWED_MODELS": "claude-opus-5-5,claude-haiku-4-5"}
-            | {"AUTO": "review: ready, pushed"}
+            | {"AUTO": "review: ready, pushed; fix: failed"}
             | self._settings,
             now=lambda: self.now,
             log=lambda *line: self.log.append(line),

@@ -355,9 +355,10 @@ TRIGGER_THREATS = (
         "T27",
         "Runs that nobody asked for: by a fork, by who may not ask, without end by our own pushes, or as a merge request's own file would have it",
         "Nothing starts by itself unless AUTO says so; the project's file is read on the default branch and can only narrow, one that "
-        "cannot be read starts nothing. Who opens or pushes passes the gate of who asks; forks start nothing unless they may be read; GitLab must have the "
+        "cannot be read starts nothing. Who opens or pushes passes the gate of who asks; forks start nothing unless they may be read, and never a repair; GitLab must have the "
         "commit as the head of an open merge request that is no draft; a commit has one run, a merge request a bounded number, "
-        "whoever pushes.",
+        "whoever pushes. Of a failed pipeline the delivery is a hint at its id alone: GitLab tells who started it, whose it is and "
+        "that it failed; one that a trigger started, or that failed by Claude's job, starts nothing.",
         (
             "shared/test_policy.py::test_a_stream_starts_exactly_what_the_policy_says_however_often_it_is_delivered",
             "shared/test_policy.py::test_a_file_of_the_source_branch_is_never_read",
@@ -366,6 +367,10 @@ TRIGGER_THREATS = (
             "shared/test_policy.py::test_who_may_not_ask_starts_nothing_by_what_they_do_and_hears_nothing",
             "shared/test_policy.py::test_a_loop_of_our_own_pushes_ends_after_as_many_runs_as_the_policy_allows",
             "shared/test_policy.py::test_an_event_of_a_commit_that_is_not_the_head_any_more_starts_nothing",
+            "shared/test_policy.py::test_a_stream_of_pipelines_starts_exactly_the_repairs_that_the_policy_says",
+            "shared/test_policy.py::test_a_loop_of_repairs_ends_and_no_commit_of_its_own_cancels_one",
+            "shared/test_failures.py::test_a_delivery_that_invents_a_failure_starts_nothing",
+            "shared/test_failures.py::test_who_started_the_pipeline_is_who_asks_whatever_the_delivery_says",
             "shared/installation/test_auto.py::test_a_file_only_ever_narrows",
             "shared/installation/test_auto.py::test_no_pattern_takes_long",
         ),
