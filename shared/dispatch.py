@@ -85,7 +85,8 @@ def _dispatch(
         if isinstance(request, TrackRequest):
             found = repair_of(request, services)
             if found is None:
-                return Reason.NOT_OUR_PIPELINE
+                services.log("INFO", entry(Reason.NOTHING_TO_REPAIR, request))
+                return Reason.NOTHING_TO_REPAIR
             request = found
         lease = Lease(request, services.records, services.now)
     except Retry as error:

@@ -26,7 +26,7 @@ def repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
 
     Never where our jobs are all that failed, or a trigger started it: those may be ours. Whether
     the policy lets the run start is asked where it starts. A run that has begun goes on, whatever
-    became of the pipeline. Raise Retry where GitLab does not tell, or may not have heard.
+    became of the pipeline. Raise Retry where GitLab does not answer, or may not have heard.
     """
     where, records = (request.project_id, request.pipeline_id), services.records
     try:
@@ -38,6 +38,8 @@ def repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     except RecordError as error:
         raise Retry(Reason.RECORD_UNREADABLE) from error
     except GitLabError as error:
+        if error.refused:  # what we may not see we do not repair
+            return None
         raise refusals.unavailable(error) from error
     if found:
         store.note_repair(*where, found.id, records, services.now())
@@ -55,18 +57,21 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     progress = gitlab.progress(project.id, request.pipeline_id)
     if progress is None or progress.source not in OF_BRANCHES or progress.failed_by_us:
         return None
-    if not progress.over and services.now() - request.at < SKEW:
-        raise Retry(Reason.GITLAB_UNAVAILABLE)
+    heard = progress.over
     of_one = re.fullmatch(r"refs/merge-requests/([0-9]{1,18})/[a-z]+", progress.ref)
     iids = [int(of_one[1])] if of_one else gitlab.open_of_branch(project.id, progress.ref)
     for iid in iids:
         event = _event(project, iid)
         target = gitlab.target(event)
-        pipeline, ready = target.pipeline, target.state == "opened" and not target.draft
-        its_own = ready and pipeline and pipeline.id == request.pipeline_id
-        if its_own and has_failed(event, target, gitlab):
+        if target.state != "opened" or target.draft:
+            continue
+        latest = target.pipeline.id if target.pipeline else 0
+        if latest == request.pipeline_id and has_failed(event, target, gitlab):
             asked = by_policy(_told(event, target), command, FAILED, settings.host)
             return asked._replace(bound=request.bound)
+        heard = heard and latest >= request.pipeline_id
+    if not heard and services.now() - request.at < SKEW:
+        raise Retry(Reason.GITLAB_UNAVAILABLE)
     return None
 
 

@@ -69,7 +69,7 @@ class Event(NamedTuple):
 class PipelineEvent(NamedTuple):
     """A pipeline that carries a run changed its status, or another's has failed: then not `ours`.
 
-    `at` is when it ended, in Unix seconds, 0 if unknown.
+    `at` is when it ended, or began where that is not told, in Unix seconds, 0 if unknown.
     """
 
     project_id: int

@@ -200,7 +200,8 @@ def _pipeline(payload: Json) -> PipelineEvent:
         pipeline_id=_id(pipeline.get("id")),
         status=_name(pipeline.get("status")),
         ours=ours,
-        at=seconds(pipeline.get("finished_at")),
+        # One that its configuration ends at once may have no other time.
+        at=seconds(_first(pipeline.get("finished_at"), pipeline.get("created_at"))),
     )
 
 

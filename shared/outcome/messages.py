@@ -205,6 +205,10 @@ REASONS = {
         ),
         "",
     ),
+    "NOTHING_TO_REPAIR": (
+        "A pipeline has failed that is ours, or of the head of no open and ready merge request.",
+        "",
+    ),
     "AUTO_LIMIT": (
         "This merge request has had all the runs that may start by themselves.",
         "Ask by the trigger phrase; an operator can raise `runs` in AUTO.",

@@ -107,6 +107,7 @@ class Reason(Enum):
     OVER_LIMIT = Outcome.IGNORED
     NOT_BY_POLICY = Outcome.IGNORED
     SUPERSEDED = Outcome.IGNORED
+    NOTHING_TO_REPAIR = Outcome.IGNORED
     AUTO_LIMIT = Outcome.REFUSED
     AUTO_UNREADABLE = Outcome.REFUSED
     OPTION_UNKNOWN = Outcome.REFUSED

@@ -83,8 +83,8 @@ class TrackRequest(NamedTuple):
         A pipeline may fail again. What is still to be proved is another message.
         """
         if self.repair:
-            proved = f"-{digest(str(self.bound))[:8]}" if self.bound else ""
-            return f"repair-{self.project_id}-{self.pipeline_id}-{int(self.at)}{proved}"
+            name = f"repair-{self.project_id}-{self.pipeline_id}-{int(self.at)}"
+            return name if self.bound is None else f"{name}-{digest(str(self.bound))[:8]}"
         status = "".join(letter for letter in self.status if letter.isascii() and letter.isalpha())
         return f"track-{self.project_id}-{self.pipeline_id}-{status}"
 

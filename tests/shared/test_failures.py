@@ -42,31 +42,56 @@ def test_who_started_the_pipeline_is_who_asks_whatever_the_delivery_says() -> No
 
 def test_a_delivery_that_invents_a_failure_starts_nothing(stage: Red) -> None:
     stage.merge_request.piped("success", again=True)
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
-    assert stage.dispatch(TrackRequest(7, 999, "failed", repair=True)) is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+    assert stage.dispatch(TrackRequest(7, 999, "failed", repair=True)) is Reason.NOTHING_TO_REPAIR
     stage.gitlab.projects = []
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_what_a_trigger_started_is_left_alone_whatever_the_delivery_says(stage: Red) -> None:
+    number = stage.merge_request.number
+    stage.gitlab.statuses[number] = stage.gitlab.statuses[number]._replace(source="trigger")
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_of_two_pipelines_of_a_head_the_latest_asks(stage: Red) -> None:
+    first = stage.queue.tracks[-1]
+    stage.receive(stage.merge_request.piped())
+    assert stage.dispatch(first) is Reason.NOTHING_TO_REPAIR
+    assert stage.repair() is Reason.TRIGGERED
+
+
+def test_the_job_is_told_the_texts_as_they_are_and_when_the_pipeline_ended(stage: Red) -> None:
+    stage.clock.time += 300
+    labelled = stage.gitlab.described._replace(updated_at=stage.clock.time)
+    stage.gitlab.described = labelled
+    assert stage.repair() is Reason.TRIGGERED
+    [(_, _, body)] = stage.gitlab.triggered
+    assert body["ai_flow"]["context"]["merge_request"]["title"] == "It brews"
+    record = stage.records.run(body["ai_flow"]["id"])
+    assert record
+    assert record.request.event.at == fakes.NOW
 
 
 def test_of_an_older_commit_s_pipeline_that_fails_late_nothing_comes(stage: Red) -> None:
     stage.merge_request.pushed()  # and no pipeline of that is there yet
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
     stage.merge_request.piped("running")
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
 def test_a_pipeline_of_merged_results_is_its_head_s_where_that_is_a_parent() -> None:
     stage = Red(kind="merge")
     sha = f"{stage.merge_request.number:040x}"
     stage.gitlab.merged[sha] = (commit(999), commit(998))
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
     stage.gitlab.merged[sha] = (commit(999), commit(0))
     assert stage.repair() is Reason.TRIGGERED
 
 
 def test_a_branch_without_a_merge_request_is_left_alone(stage: Red) -> None:
     stage.gitlab.of_branches = {}
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
 def test_a_fork_s_pipeline_starts_nothing() -> None:
@@ -82,7 +107,7 @@ def test_where_our_job_failed_beside_another_the_other_is_repaired(stage: Red) -
     ours = Job(1, "failed", "script_failure", "", "claude")
     told = stage.gitlab.statuses[number]
     stage.gitlab.statuses[number] = told._replace(jobs=(ours,))
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
     stage.gitlab.statuses[number] = told._replace(jobs=(ours, *told.jobs))
     assert stage.repair() is Reason.TRIGGERED
 
@@ -98,7 +123,26 @@ def test_a_replica_that_has_not_heard_of_the_failure_is_asked_again(stage: Red) 
     with pytest.raises(Retry):
         stage.repair()
     stage.clock.time += 70  # by now somebody has started it again, and its next end is told
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_a_pipeline_that_fails_at_once_may_not_be_its_merge_request_s_yet(stage: Red) -> None:
+    latest, stage.merge_request.pipeline = stage.merge_request.pipeline, None
+    stage.merge_request.settle()
+    with pytest.raises(Retry):
+        stage.repair()
+    stage.merge_request.pipeline = latest
+    stage.merge_request.settle()
+    assert stage.repair() is Reason.TRIGGERED
+
+
+@pytest.mark.parametrize("call", ["progress", "open_of_branch", "target"])
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_we_may_not_see_is_no_alarm(stage: Red, call: str, status: int) -> None:
+    stage.gitlab.faults[call] = [GitLabError(status)]
+    assert stage.repair(last=True) is Reason.NOTHING_TO_REPAIR
+    [(severity, fields)] = stage.log.lines[1:]
+    assert (severity, fields["reason"], fields["pipeline_id"]) == ("INFO", "nothing_to_repair", 501)
 
 
 def test_a_pipeline_that_fails_again_is_another_message(stage: Red) -> None:
@@ -131,19 +175,23 @@ def test_what_gitlab_never_answered_is_an_alarm_and_can_be_replayed(stage: Red) 
 
 def test_a_policy_that_was_switched_off_meanwhile_repairs_nothing(stage: Red) -> None:
     stage.environment["AUTO"] = "review: ready"
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
 def test_where_our_pipeline_would_be_the_branch_s_latest_nothing_is_repaired(stage: Red) -> None:
     stage.environment["PIPELINE_REF"] = "source"
-    assert stage.repair() is Reason.NOT_OUR_PIPELINE
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
     stage.environment["RUNNER_PROJECT"] = "group/runner"
     stage.gitlab.projects.append(Project(70, "group/runner", "main", public=False))
     assert stage.repair() is Reason.TRIGGERED
 
 
 def test_a_token_for_another_path_repairs_nothing(stage: Red) -> None:
-    asked = stage.queue.tracks[-1]._replace(bound=("other",))
-    assert stage.dispatch(asked) is Reason.TOKEN_NOT_FOR_PROJECT
-    assert asked.id != stage.queue.tracks[-1].id
+    stage.tokens = fakes.tokens(json.dumps({"signing_tokens": {"group": fakes.SIGNING_TOKEN}}))
+    stage.receive(stage.merge_request.piped(again=True))
+    asked = stage.queue.tracks[-1]
+    assert asked.bound == ("group",)
+    elsewhere = asked._replace(bound=("other",))
+    assert stage.dispatch(elsewhere) is Reason.TOKEN_NOT_FOR_PROJECT
+    assert elsewhere.id != asked.id
     assert stage.repair() is Reason.TRIGGERED

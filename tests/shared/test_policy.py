@@ -615,7 +615,7 @@ def test_a_stream_of_pipelines_starts_exactly_the_repairs_that_the_policy_says(
     stage.clock.time += 10 * LEASE
     ends = {stage.dispatch(each) for each in stage.asked}
     ends |= {stage.dispatch(each) for each in stage.told}
-    assert ends <= {Reason.DUPLICATE, Reason.NOT_OUR_PIPELINE}
+    assert ends <= {Reason.DUPLICATE, Reason.NOTHING_TO_REPAIR}
     assert ", ".join(stage.repaired()) == starts
 
 

@@ -503,6 +503,8 @@ def test_another_s_pipeline_is_told_of_where_it_failed_and_may_be_a_merge_reques
     found = parse(verified(failed(**changes)))
     path, ended = "gitlab-org/gitlab-test", 1_471_015_589.0
     assert found == PipelineEvent(1, path, 31, "failed", ours=False, at=ended)
+    at_once = parse(verified(failed(**changes, finished_at=None)))
+    assert at_once == found._replace(at=1_471_015_408.0)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_look_for_a_repair_reads_back_and_what_is_to_be_proved_is_another_mess
     asked = TrackRequest(7, 31, "failed", repair=True, at=NOW, bound=bound)
     assert from_json(asked.to_json()) == asked
     assert asked.thread == "track/7/31"
-    assert (asked.id == "repair-7-31-1770000000") is (not bound)
+    assert (asked.id == "repair-7-31-1770000000") is (bound is None)
 
 
 def test_a_look_at_a_run_s_pipeline_is_written_as_ever() -> None:
