@@ -92,7 +92,8 @@ def _refusing(confirmed: Confirmed, policy: Policy, file: Policy, services: Serv
     """Return the part of the policy that does not let a merge request in, "" if all do."""
     event, target = confirmed.request.event, confirmed.target
     branches = event.branches
-    if branches is None or (event.from_fork and not services.settings.reads_forks):
+    to_read = services.settings.reads_forks and event.occasion != auto.FAILED
+    if branches is None or (event.from_fork and not to_read):
         return "forks"
     if not policy.command(event.occasion):
         return event.occasion

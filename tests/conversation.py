@@ -326,16 +326,16 @@ def from_a_fork(stage: Stage) -> None:
         )
     )
     stage.says(ADA, "@claude review", merge_request=18)
-    stage.moves("A runner takes the job.", (11, "running"))
+    stage.moves("A runner takes the job.", (13, "running"))
     stage.job_says(
-        11,
+        13,
         "The job has read the diff that GitLab shows, and fetched nothing of the fork.",
         lambda job: reply.finished(job, REPORT._replace(answer="It is louder, and nothing else.")),
         ends=True,
         minutes=3,
         cost=REPORT.cost,
     )
-    stage.moves("The pipeline succeeds.", (11, "success"), minutes=0)
+    stage.moves("The pipeline succeeds.", (13, "success"), minutes=0)
     stage.says(ADA, "@claude fix the pitch", merge_request=18)
 
 

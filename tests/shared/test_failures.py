@@ -94,8 +94,10 @@ def test_a_branch_without_a_merge_request_is_left_alone(stage: Red) -> None:
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
-def test_a_fork_s_pipeline_starts_nothing() -> None:
+@pytest.mark.parametrize("forks", ["refuse", "read-only"])
+def test_a_fork_s_pipeline_starts_nothing(forks: str) -> None:
     stage = Red(kind="head")
+    stage.environment["FORKS"] = forks
     stage.merge_request.fields["source_project_id"] = 8
     stage.merge_request.settle()
     assert stage.repair() is Reason.NOT_BY_POLICY
