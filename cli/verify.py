@@ -17,7 +17,7 @@ from cli.api import under
 from cli.statements import Broken, Json, Reader
 from functions.gitlab.client import PAGE
 from shared.contract import marks, provenance
-from shared.contract.ai_flow import WITHHELD
+from shared.contract.ai_flow import AUTO, WITHHELD
 from shared.gitlab.values import GitLabError
 from shared.incoming import mention
 from shared.installation.settings import Settings
@@ -162,10 +162,9 @@ def _stated(given: Mapping[str, Any], sha: str, told: Mapping[str, str]) -> Mapp
     subject = {"name": _PLACE.sub("", address), "digest": {"gitCommit": sha}}
     if not _same(given.get("subject"), [subject]):
         raise Broken("statement", "it is about another commit or project")
-    author = _part(flow, "context", "author").get("id") or 0
     expected = {
         "run": flow.get("id"),
-        "askedBy": author,
+        "askedBy": _asker(flow),
         "note": address,
         "requestDigest": {"sha256": provenance.digest(flow)},
         "request": flow,
@@ -270,16 +269,16 @@ def _fits(
 ) -> None:
     if _spelled(flow) != told[provenance.REQUEST]:
         raise Broken("request", "it is not the one that the commit names")
-    author, note = _part(flow, "context", "author"), _part(flow, "context", "note")
+    asker, note = _asker(flow), _part(flow, "context", "note")
     project = asked.api.get(asked.path)
     if _part(flow, "context", "project").get("id") != project["id"]:
         raise Broken("request", "it was made in another project")
     if flow.get("id") != run or told.get(provenance.RUN, run) != run:
         raise Broken("request", f"it is another run's than {run}")
-    if told.get(provenance.ASKED_BY, str(author.get("id"))) != str(author.get("id")):
-        raise Broken("request", f"user {author.get('id')} asked, not the one in the commit")
+    if told.get(provenance.ASKED_BY, str(asker)) != str(asker):
+        raise Broken("request", f"user {asker or 'unknown'} asked, not the one in the commit")
     named = {provenance.RUN, provenance.ASKED_BY, provenance.NOTE} & told.keys()
-    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if author.get("id") else [])}
+    lacks = {provenance.RUN, provenance.NOTE, *([provenance.ASKED_BY] if asker else [])}
     lacks -= named
     if named and lacks:  # none of them stands there where it was asked internally
         raise Broken("commit", f"its message lacks {', '.join(sorted(lacks))}")
@@ -298,6 +297,12 @@ def _is_there(address: str, flow: Json, project: Mapping[str, Any]) -> bool:
     if not (path and url):
         return True
     return address == f"{str(url).removesuffix(str(project.get('path_with_namespace')))}{path}"
+
+
+def _asker(flow: Mapping[str, Any]) -> int:
+    """Return who asked, by GitLab's id; 0 where nobody did or that is not known."""
+    by_policy = flow.get("event") == AUTO
+    return 0 if by_policy else _part(flow, "context", "author").get("id") or 0
 
 
 def _part(whole: Mapping[str, Any], *names: str) -> Json:
@@ -326,6 +331,8 @@ def _seal(asked: Asked, flow: Json) -> str:
 
 
 def _note(asked: Asked, flow: Json, place: re.Match[str]) -> str:
+    if flow.get("event") == AUTO:
+        return "✔ note: nobody asked for it: the installation's policy started it"
     if not place[3]:
         return "✔ note: it was asked for by a change of the thread, not by a comment"
     found = asked.api.find(f"{asked.path}/{place[1]}/{place[2]}/notes/{place[3]}")
@@ -361,8 +368,11 @@ def _summary(found: _Found) -> str:
     name = f" (@{author['username']})" if author.get("username") else ""
     text = sha256(str(flow.get("input") or "").encode()).hexdigest()
     by = ", ".join(filter(None, (told.get(provenance.MODEL), told.get(provenance.CLIENT))))
+    asked = "Asked by"
+    if flow.get("event") == AUTO:
+        asked = "Nobody asked: the installation's policy started it, by what was done by"
     return (
-        f"Asked by user {author.get('id')}{name}, access level"
+        f"{asked} user {author.get('id')}{name}, access level"
         f" {author.get('access_level')} at the time; text sha256:{text}; run {flow.get('id')};"
         f" made by {by or 'a model that the commit does not name'}."
     )
@@ -377,7 +387,7 @@ def _attested(found: _Found, held: Mapping[str, bool]) -> Json:
         "predicateType": _VERIFIED,
         "predicate": {
             "verifiedAt": datetime.now(UTC).isoformat(timespec="seconds"),
-            "askedBy": author.get("id"),
+            "askedBy": _asker(found.flow) or None,
             "accessLevel": author.get("access_level"),
             "note": place.string,
             "run": found.flow.get("id"),

@@ -76,9 +76,10 @@ def commit_message(title: str, request: Request, host: str, trailers: Sequence[s
     target = _target(request)
     lines = [title, ""]
     if target:
-        lines += [messages.ASKED_FOR_IN.format(target=target), ""]
+        said = messages.STARTED_IN if request.event == AUTO else messages.ASKED_FOR_IN
+        lines += [said.format(target=target), ""]
     lines += trailers
-    if request.author and request.author_id:
+    if request.author and request.asked_by:
         address = f"{request.author_id}-{request.author}@users.noreply.{host}"
         lines += [f"Co-authored-by: {request.author} <{address}>"]
     return "\n".join([*lines, "Co-authored-by: Claude <noreply@anthropic.com>", ""])

@@ -462,6 +462,7 @@ REMARK_PATCH = "What it had changed by then is in the job's artifacts: changes.p
 CHANGES_FOR = "Changes for {target}"
 PROJECT = "the project"
 ASKED_FOR_IN = "Asked for in {target}."
+STARTED_IN = "Started by policy in {target}: nobody asked."
 DESCRIPTION = "Claude made these changes."
 
 # The job's log, besides git's, npm's and GitLab's own words.

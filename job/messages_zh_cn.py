@@ -388,6 +388,7 @@ REMARK_PATCH = "截至当时的修改在作业的产物中：changes.patch。"
 CHANGES_FOR = "针对 {target} 的修改"
 PROJECT = "本项目"
 ASKED_FOR_IN = "请求来自 {target}。"
+STARTED_IN = "由策略在 {target} 中启动：无人提出。"
 DESCRIPTION = "以下修改由 Claude 完成。"
 
 EXCHANGE_REFUSED = "GitLab 的身份令牌没有换取成功：{error}"

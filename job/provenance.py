@@ -26,7 +26,7 @@ def trailers(
     """
     told = {
         contract.RUN: request.id,
-        contract.ASKED_BY: str(request.author_id or ""),
+        contract.ASKED_BY: str(request.asked_by or ""),
         contract.NOTE: _address(request, environment),
     }
     if not audience.names:
@@ -51,7 +51,7 @@ def statement(request: Request, result: Result, commit: str, environment: Mappin
         "predicateType": contract.PREDICATE,
         "predicate": {
             "run": request.id,
-            "askedBy": request.author_id,
+            "askedBy": request.asked_by,
             "note": _address(request, environment),
             "requestDigest": {"sha256": contract.digest(request.flow)},
             "request": request.flow,

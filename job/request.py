@@ -13,6 +13,7 @@ from job import messages, sources
 from job.failures import Failure, Reason
 from job.prompts import COMMANDS
 from shared.contract.ai_flow import (
+    AUTO,
     DISCUSSION_ID,
     ISSUE,
     MENTION,
@@ -64,6 +65,11 @@ class Request(NamedTuple):
     withheld: bool = False
     language: str = ""
     read_only: bool = False
+
+    @property
+    def asked_by(self) -> int:
+        """GitLab's id of who asked, 0 where nobody did or that is not known."""
+        return 0 if self.event == AUTO else self.author_id
 
     @property
     def target(self) -> str:

@@ -47,14 +47,14 @@ def flow() -> dict[str, Any]:
 class GitLab:
     """What GitLab answers, by path."""
 
-    def __init__(self) -> None:
-        request = Request(
-            RUN, "mention", "x", {}, "issue", 5, author_id=ADA, note_id=9, flow=flow()
-        )
+    def __init__(self, asked_for: dict[str, Any] | None = None) -> None:
+        made = asked_for or flow()
+        note, event = made["context"].get("note", {}).get("id", 0), made.get("event", "mention")
+        request = Request(RUN, event, "x", {}, "issue", 5, author_id=ADA, note_id=note, flow=made)
         lines = trailers(request, Audience(), RESULT, JOB)
         message = "\n".join(["Mend it", "", *lines, "Co-authored-by: ada <a@b>", ""])
         reply = f"Done.\n\n{marks.of_push(SHA)}\n{marks.of_job(7, 'ended')}\n{marks.of_run(RUN)}"
-        payload = json.dumps({"ref": "main", "ai_flow": flow()})
+        payload = json.dumps({"ref": "main", "ai_flow": made})
         asked = {"id": 9, "author": {"id": ADA}, "body": "@claude mend it"}
         self.statement = json.loads(statement(request, RESULT, SHA, JOB))
         self.answers: dict[str, Any] = {
@@ -110,6 +110,27 @@ def test_a_whole_chain_says_who_asked_with_which_right_for_which_text() -> None:
         for words in ("user 42 (@ada), access level 30", f"run {RUN}", "claude-a, 2.1.332"):
             assert words in shown
         assert "text sha256:" in shown
+
+
+def test_where_nobody_asked_it_says_so_and_names_nobody_as_who_did() -> None:
+    made = flow() | {"event": "auto", "input": "fix the pipeline"}
+    del made["context"]["note"], made[provenance.SEAL]
+    gitlab = GitLab(made | {provenance.SEAL: provenance.seal(KEY, made)})
+    assert "Claude-Asked-by" not in gitlab.answers[f"/p/repository/commits/{SHA}"]["message"]
+    assert gitlab.statement["predicate"]["askedBy"] == 0
+    for told in (None, gitlab.statement):
+        status, shown = check(gitlab, told)
+        assert status == 0, shown
+        assert "✔ note: nobody asked for it: the installation's policy started it" in shown
+        assert (
+            "Nobody asked: the installation's policy started it, by what was done by user 42"
+            in shown
+        )
+        assert "Asked by user" not in shown
+    gitlab.change(
+        f"/p/repository/commits/{SHA}", "Claude-Note", "Claude-Asked-by: 42\\nClaude-Note"
+    )
+    assert "✘ request: user unknown asked, not the one in the commit" in check(gitlab)[1]
 
 
 def test_the_statement_stands_in_for_what_gitlab_has_forgotten() -> None:

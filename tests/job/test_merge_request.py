@@ -122,6 +122,14 @@ def test_a_merge_request_of_another_project_is_a_failure(gitlab: GitLabWithGit) 
     assert merge_request.current(client(gitlab), 5, "7")["source_branch"] == "c"
 
 
+def test_a_commit_that_nobody_asked_for_says_so_and_names_no_person() -> None:
+    unasked = MERGE_REQUEST._replace(event="auto", author="ada", author_id=ADA)
+    assert merge_request.commit_message("Mend it", unasked, "g") == (
+        "Mend it\n\nStarted by policy in !3: nobody asked.\n\n"
+        "Co-authored-by: Claude <noreply@anthropic.com>\n"
+    )
+
+
 def test_a_run_that_nobody_asked_for_is_superseded_by_other_commits_than_its_own(
     gitlab: GitLabWithGit,
 ) -> None:

@@ -254,6 +254,9 @@ def test_a_red_job_is_repaired(installation: Installation, tmp_path: Path) -> No
         assert '"log_end": "$ sh check.sh\\nexpected 42, got 41"' in asked
         assert re.search(r'"code_quality": \{\s+"count": 1,\s+"findings"', asked)
         assert "Repair that pipeline" in asked
+        assert "Started by policy in !3: nobody asked." in scene.gitlab.show(
+            scene.number, "feature"
+        )
         pushed = scene.gitlab.head(scene.number, "feature")[:8]
         assert f"Pushed to this merge request: {pushed}" in scene.reply()
         assert marks.repair(scene.reply()) == 1
