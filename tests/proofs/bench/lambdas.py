@@ -81,7 +81,7 @@ class Start(NamedTuple):
     memory_answered: float
 
 
-class _Process:
+class Process:
     """A function's only process."""
 
     def __init__(self, folder: Path, environment: dict[str, str], handler: str) -> None:
@@ -155,7 +155,7 @@ def stage() -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
 
 
 def _start(folder: Path, environment: dict[str, str], handler: str) -> Start:
-    process = _Process(folder, environment, handler)
+    process = Process(folder, environment, handler)
     try:
         init, held = spent([process.pid]), memory(process.pid)
         answer = process.function.invoke(event(SMALL))
@@ -183,7 +183,7 @@ def event(size: int, kind: str = "signed") -> dict[str, object]:
 
 
 def _answers(folder: Path, signed: dict[str, str], by_token: dict[str, str]) -> Iterator[Row]:
-    start = partial(_Process, folder)
+    start = partial(Process, folder)
     ours = {kind: start(of, OURS) for kind, of in (("signed", signed), ("token", by_token))}
     others = {handler: start(signed, handler) for handler in (EMPTY, ALL)}
     try:

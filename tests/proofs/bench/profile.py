@@ -33,7 +33,7 @@ _GOOGLE = {
 }
 _WARM = {
     "a signed delivery without a mention, 5 KB": "ours.receive(event, None)",
-    "its signature": "hmac.digest(b'key', body, 'sha256')",
+    "its signature": "mac = keyed.copy(); mac.update(body); mac.digest()",
     "the look at its bytes": "mention.may_occur(body, ours.INSTALLATION._settings.prefilter)",
     "json.loads of it, which that spares": "json.loads(body)",
 }
@@ -52,6 +52,7 @@ for statement in statements:
 if warm:
     scope["body"] = event["body"].encode()
     exec("import hmac, json; from shared.incoming import mention", scope)
+    exec("keyed = hmac.new(b'key', digestmod='sha256')", scope)
 for statement in warm:
     loop = compile(f"for _ in range({count}): {statement}", "", "exec")
     exec(loop, scope)
