@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what a build of cloudbuild.yaml needs, once, by a person who may: APIs, accounts, queue, claims, secrets (their
-# names only), empty services, and who may do what. It may be run again at any time; it deletes nothing.
+# Makes what a build of cloudbuild.yaml needs, once, by a person who may: APIs, accounts, queue, claims, secrets (without
+# what they are to hold), empty services, and who may do what. It may be run again at any time; it deletes nothing.
 #
 #   PROJECT_ID=my-project sh deploy/bootstrap-gcp.sh
 #   MODEL_PROVIDER=vertex MODEL_REGION=eu MODEL=claude-opus-5-5 JOB_PROJECT_IDS=1234,5678 … the same
@@ -89,6 +89,9 @@ functions() {
   gcloud firestore fields ttls update expires --collection-group=claims --enable-ttl --async
 
   secret claude-webhook-secrets claude-receive
+  # It is mounted, and what has no version cannot be; GitLab makes its token when it knows the address, which comes later.
+  if [ -z "$(gcloud secrets versions list claude-webhook-secrets --filter=state=ENABLED --limit=1 --format="value(name)")" ]
+  then echo "{}" | quietly gcloud secrets versions add claude-webhook-secrets --data-file=-; fi
   secret claude-gitlab-secrets claude-dispatch claude-sweep
 
   for name in claude-receive claude-sweep; do
