@@ -50,6 +50,11 @@ secret() { # name, then the accounts that may read it
   done
 }
 
+mountable() { # secret: what has no version cannot be mounted, and GitLab makes its token later, for a known address
+  versions=$(gcloud secrets versions list "$1" --filter=state=ENABLED --limit=1 --format="value(name)")
+  [ -n "$versions" ] || echo "{}" | quietly gcloud secrets versions add "$1" --data-file=-
+}
+
 service() { # name, ingress: empty until the first build, so that the build need not say who may call it
   gcloud run services describe "$1" --region="$REGION" >/dev/null 2>&1 ||
     gcloud run deploy "$1" --region="$REGION" --image="$hello" --service-account="$1@$at" --ingress="$2" \
@@ -89,9 +94,7 @@ functions() {
   gcloud firestore fields ttls update expires --collection-group=claims --enable-ttl --async
 
   secret claude-webhook-secrets claude-receive
-  # It is mounted, and what has no version cannot be; GitLab makes its token when it knows the address, which comes later.
-  if [ -z "$(gcloud secrets versions list claude-webhook-secrets --filter=state=ENABLED --limit=1 --format="value(name)")" ]
-  then echo "{}" | quietly gcloud secrets versions add claude-webhook-secrets --data-file=-; fi
+  mountable claude-webhook-secrets
   secret claude-gitlab-secrets claude-dispatch claude-sweep
 
   for name in claude-receive claude-sweep; do

@@ -134,6 +134,13 @@ def test_the_bootstrap_writes_no_secret_but_an_empty_one_to_mount_and_may_run_ag
     assert again.only("tasks", "queues", "update", "claude-runs")
 
 
+def test_a_secret_whose_versions_cannot_be_listed_gets_no_empty_one(workspace: Workspace) -> None:
+    command = ["sh", "deploy/bootstrap-gcp.sh"]
+    ran = workspace.run(command, {"PROJECT_ID": "my-project"}, refused="versions")
+    assert ran.status != 0
+    assert not [each for each in ran.commands if each[:3] == ["secrets", "versions", "add"]]
+
+
 def test_the_queue_outlasts_a_gitlab_that_is_away_for_two_hours(workspace: Workspace) -> None:
     queue = bootstrap(workspace, DISPATCH_CONCURRENCY="3").only("tasks", "queues", "create")
 

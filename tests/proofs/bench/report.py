@@ -22,6 +22,8 @@ machine, without TLS.
 - *All at import*: a handler that makes its three clients, Logger and Metrics at import, as the SDKs'
   examples do, and verifies a signature.
 - *Its hello*: a function that answers `ok` and reads no body, under functions-framework.
+- *pr-agent*: its Lambda for GitLab, and a comment in an issue; measured where `PR_AGENT` names a
+  virtual environment that has it.
 
 | | goal | measured | met |
 |---|---|---|---|
@@ -43,19 +45,21 @@ One process, step by step; `python -m tests.proofs.bench profile` shows it anew.
 
 - **First answer on AWS, and its memory.** More than half are imports of `botocore.auth`, AWS's own
   signer, and of what it stands on: urllib3, ssl, email, inspect, dateutil. It needs no client, no
-  service's model and no list of endpoints any more; what is left cannot be had in parts. Looking for
-  garbage while it is imported took a tenth more and is put off. The imports could stand at init,
-  where Lambda gives a whole processor: that would be the quicker first answer in a small function,
-  and an init of more than three times the empty one's, for stray requests as well.
+  service's model and no list of endpoints any more; what is left cannot be had in parts: the signer
+  imports botocore.compat and botocore.utils, and those urllib3, so that http.client in its place
+  would spare nothing. AWS's extension would ([why
+  not](decisions/0008-nothing-heavy-on-the-cold-path.md)). Looking for garbage while it is imported
+  took a tenth more and is put off. The imports could stand at init, where Lambda gives a whole
+  processor: that would be the quicker first answer in a small function, and an init of more than
+  three times the empty one's, for stray requests as well.
 - **First answer on Google.** `receive` reads its secret as a mounted file and loads no client
   ([why](decisions/0008-nothing-heavy-on-the-cold-path.md)); a mention loads that of Cloud Tasks.
-- **Warm answers of 5 KB.** Of some 40 µs above an empty handler, where each delivery wakes a process
-  that slept, 11 are the signature's digest, 12 the code around it, 8 the event and the secrets' age,
-  9 the look at the bytes and the answer. The same code in a loop takes a quarter of that: caches are
-  cold. Imports in functions, a wider pause of the garbage collector and fewer objects changed
-  nothing that could be measured; an HMAC begun once for each key took 6 µs off. A refused signature
-  is looked at twice, for the secret may have been rotated. Under functions-framework ours also reads
-  the body.
+- **Warm answers of 5 KB.** Of some 40 µs above an empty handler, where each delivery wakes a
+  process that slept, 11 are the signature's digest, 12 the code around it, 8 the event and the
+  secrets' age, 9 the look at the bytes and the answer; the same code in a loop takes a third of
+  that. Without imports in functions, and without the garbage collector, nothing changed that could
+  be measured; an HMAC that is begun once for each key took 6 µs off. A refused signature is looked
+  at twice, for the secret may have been rotated.
 - **The client of the job** is unpacked by GitLab's runner; who wants less gives the job an image
   that has the command.
 """
