@@ -24,9 +24,9 @@ from tests.support.platforms import aws_runtime
 from tests.support.platforms.aws import _SERVICES, Aws
 from tests.support.platforms.aws_events import url_event
 
-SAMPLES, ROUNDS = 7, 25
+SAMPLES, ROUNDS = 7, 9
 # Invocations of a round: the stand-ins of AWS take their time for a mention.
-WARM, WARM_LARGE, WARM_MENTIONS = 40, 3, 4
+WARM, WARM_LARGE, WARM_MENTIONS = 200, 15, 20
 SMALL, LARGE = 5_000, 1_000_000  # characters of a note
 OURS, EMPTY, ALL = "functions.aws.handlers.receive", "empty.handler", "everything.handler"
 _EMPTY = """\
