@@ -93,7 +93,7 @@ class Process:
             self.function = aws_runtime.Function(handler, unwritten, self._output, 20)
             self.function.wait_ready()
         [self.pid] = self.function.processes()
-        # To be moved from one processor to another takes time of its own, and not each process's.
+        # Moved from one processor to another, a process pays for it, and the other may not.
         os.sched_setaffinity(self.pid, {max(os.sched_getaffinity(0))})
 
     def invocation(self, event: dict[str, object], count: int) -> float:
