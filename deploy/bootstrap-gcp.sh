@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what a build of cloudbuild.yaml needs, once, by a person who may: APIs, accounts, queue, claims, secrets (their
-# names only), empty services, and who may do what. It may be run again at any time; it deletes nothing.
+# Makes what a build of cloudbuild.yaml needs, once, by a person who may: APIs, accounts, queue, claims, secrets (without
+# what they are to hold), empty services, and who may do what. It may be run again at any time; it deletes nothing.
 #
 #   PROJECT_ID=my-project sh deploy/bootstrap-gcp.sh
 #   MODEL_PROVIDER=vertex MODEL_REGION=eu MODEL=claude-opus-5-5 JOB_PROJECT_IDS=1234,5678 … the same
@@ -50,6 +50,11 @@ secret() { # name, then the accounts that may read it
   done
 }
 
+mountable() { # secret: what has no version cannot be mounted, and GitLab makes its token later, for a known address
+  versions=$(gcloud secrets versions list "$1" --filter=state=ENABLED --limit=1 --format="value(name)")
+  [ -n "$versions" ] || echo "{}" | quietly gcloud secrets versions add "$1" --data-file=-
+}
+
 service() { # name, ingress: empty until the first build, so that the build need not say who may call it
   gcloud run services describe "$1" --region="$REGION" >/dev/null 2>&1 ||
     gcloud run deploy "$1" --region="$REGION" --image="$hello" --service-account="$1@$at" --ingress="$2" \
@@ -89,6 +94,7 @@ functions() {
   gcloud firestore fields ttls update expires --collection-group=claims --enable-ttl --async
 
   secret claude-webhook-secrets claude-receive
+  mountable claude-webhook-secrets
   secret claude-gitlab-secrets claude-dispatch claude-sweep
 
   for name in claude-receive claude-sweep; do

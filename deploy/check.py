@@ -78,7 +78,7 @@ def environments(environment: Mapping[str, str], queue_region: str) -> dict[str,
         "GITLAB_SECRETS_ID": f"projects/{project}/secrets/claude-gitlab-secrets",
         "CLAIMS_COLLECTION": "claims",
     }
-    verify = {"WEBHOOK_SECRETS_ID": f"projects/{project}/secrets/claude-webhook-secrets"}
+    verify = {"WEBHOOK_SECRETS_FILE": "/secrets/webhook"}  # where cloudbuild.yaml mounts it
     return {
         "receive": common | put | verify,
         "dispatch": common | carry,

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.contract.version import VERSION
@@ -101,15 +102,36 @@ class FirestoreRecords:
         return _firestore(self._project).collection(self._collection).document(name)
 
 
-def secret(name: str, *, timeout: float) -> Callable[[], str]:
-    """Return a function that reads a secret's newest version anew; `timeout` in seconds."""
+def secret(name: str) -> Callable[[], str]:
+    """Return a function that reads a secret's newest version anew."""
 
     def read() -> str:
         version = name if "/versions/" in name else f"{name}/versions/latest"
-        found = _secret_manager().access_secret_version(name=version, timeout=timeout, retry=None)
+        found = _secret_manager().access_secret_version(name=version, timeout=PATIENT, retry=None)
         return str(found.payload.data.decode())
 
     return read
+
+
+def mounted(path: str) -> Callable[[], str]:
+    """Return a function that reads a secret's newest version anew, where Cloud Run mounts it.
+
+    To read the file is to ask Secret Manager, without a client, which is most of a cold start:
+    https://cloud.google.com/run/docs/configuring/services/secrets. Raises TimeoutError, OSError.
+    """
+
+    def read() -> str:
+        return str(_reader().submit(Path(path).read_text).result(QUICK))
+
+    return read
+
+
+@cache
+def _reader() -> Any:
+    """Make threads to read files in: a read that hangs can be given up from outside alone."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor()
 
 
 def log(severity: str, fields: Mapping[str, object]) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from functions.gcp.adapters import PATIENT, QUICK, FirestoreRecords, TasksQueue, log, secret
+from functions.gcp.adapters import FirestoreRecords, TasksQueue, log, mounted, secret
 from functions.wiring import Installation, read_settings
 from shared.incoming.delivery import MAX_BODY, Delivery
 from shared.outcome.reasons import Reason, Retry
@@ -23,7 +23,7 @@ _QUEUE = {
 }
 _GITLAB = {"GOOGLE_CLOUD_PROJECT": "the project's id", "GITLAB_SECRETS_ID": "projects/…/secrets/…"}
 NEEDS = {
-    "receive": {**_QUEUE, "WEBHOOK_SECRETS_ID": "projects/…/secrets/…"},
+    "receive": {**_QUEUE, "WEBHOOK_SECRETS_FILE": "where the secret is mounted"},
     "dispatch": _GITLAB,
     "sweep": {**_QUEUE, **_GITLAB},
 }
@@ -43,8 +43,8 @@ INSTALLATION = Installation(
     records=FirestoreRecords(
         os.environ.get("GOOGLE_CLOUD_PROJECT", ""), os.environ.get("CLAIMS_COLLECTION", "claims")
     ),
-    webhook_secrets=secret(os.environ.get("WEBHOOK_SECRETS_ID", ""), timeout=QUICK),
-    gitlab_secrets=secret(os.environ.get("GITLAB_SECRETS_ID", ""), timeout=PATIENT),
+    webhook_secrets=mounted(os.environ.get("WEBHOOK_SECRETS_FILE", "")),
+    gitlab_secrets=secret(os.environ.get("GITLAB_SECRETS_ID", "")),
     log=log,
 )
 

@@ -76,16 +76,18 @@ class WebhookToken(Secret):
 
 
 class SigningKey(WebhookToken):
-    """A signing token's key in base64, and its bytes."""
+    """A signing token's key in base64, and its HMAC-SHA256 of nothing yet: to be copied."""
 
-    __slots__ = ("key",)
+    __slots__ = ("mac",)
 
     def __init__(self, value: str, names: Names = None) -> None:
         """Keep the value and the names."""
-        from base64 import b64decode  # noqa: PLC0415  not on the cold path
+        import hmac  # noqa: PLC0415  not on the cold path: it loads OpenSSL
+        from base64 import b64decode  # noqa: PLC0415
 
         super().__init__(value, names)
-        self.key = b64decode(value)
+        # Copied it takes two thirds of the time of one made anew for each delivery.
+        self.mac = hmac.new(b64decode(value), digestmod="sha256")
 
 
 class WebhookSecrets(NamedTuple):

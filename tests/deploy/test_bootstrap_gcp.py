@@ -100,27 +100,26 @@ def test_the_bootstrap_makes_the_names_that_the_build_uses(workspace: Workspace)
         == accounts
     )
     secrets = {each[2] for each in made.commands if each[:2] == ["secrets", "create"]}
-    receive = json.loads((workspace.folder / "build" / "env" / "receive.json").read_text())
-    named = {receive["WEBHOOK_SECRETS_ID"], given["GITLAB_SECRETS_ID"]}
-    assert {name.rpartition("/")[2] for name in named} == secrets
+    mounted = value(built.only("run", "deploy", "claude-receive"), "--set-secrets")
+    webhook = mounted.partition("=")[2].removesuffix(":latest")
+    assert {webhook, given["GITLAB_SECRETS_ID"].rpartition("/")[2]} == secrets
     ttl = made.only("firestore", "fields", "ttls", "update", "expires")
     assert value(ttl, "--collection-group") == given["CLAIMS_COLLECTION"]
     services = {each[2] for each in made.commands if each[:2] == ["run", "deploy"]}
     assert services == {f"claude-{name}" for name in FUNCTIONS}
 
 
-def test_the_bootstrap_writes_no_secret_and_may_run_again(workspace: Workspace) -> None:
+def test_the_bootstrap_writes_no_secret_but_an_empty_one_to_mount_and_may_run_again(
+    workspace: Workspace,
+) -> None:
     ran = bootstrap(workspace)
-    assert not [
-        word
-        for each in ran.commands
-        for word in each
-        if word.startswith("--data-file") or word == "versions"
-    ]
+    [added] = [each for each in ran.commands if each[:3] == ["secrets", "versions", "add"]]
+    assert added[3:] == ["claude-webhook-secrets", "--data-file=-"]
     assert not [each for each in ran.commands if "delete" in each]
     there = {
         "tasks queues describe": "",
         "secrets describe": "",
+        "secrets versions list claude-webhook-secrets": "projects/1/secrets/x/versions/1",
         "run services describe": "",
         "firestore databases": "",
     }
@@ -128,9 +127,18 @@ def test_the_bootstrap_writes_no_secret_and_may_run_again(workspace: Workspace) 
     again = workspace.run(["sh", "deploy/bootstrap-gcp.sh"], {"PROJECT_ID": "my-project"}, there)
     assert again.status == 0
     assert not [
-        each for each in again.commands if "create" in each or each[:2] == ["run", "deploy"]
+        each
+        for each in again.commands
+        if {"create", "add"} & set(each) or each[:2] == ["run", "deploy"]
     ]
     assert again.only("tasks", "queues", "update", "claude-runs")
+
+
+def test_a_secret_whose_versions_cannot_be_listed_gets_no_empty_one(workspace: Workspace) -> None:
+    command = ["sh", "deploy/bootstrap-gcp.sh"]
+    ran = workspace.run(command, {"PROJECT_ID": "my-project"}, refused="versions")
+    assert ran.status != 0
+    assert not [each for each in ran.commands if each[:3] == ["secrets", "versions", "add"]]
 
 
 def test_the_queue_outlasts_a_gitlab_that_is_away_for_two_hours(workspace: Workspace) -> None:

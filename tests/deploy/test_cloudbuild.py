@@ -150,6 +150,9 @@ def test_the_build_deploys_three_functions_with_what_each_may_and_must_have(
         ]  # the bootstrap says who may call it
         assert (workspace.folder / value(command, "--env-vars-file")).exists()
         assert (workspace.folder / value(command, "--source") / "main.py").exists()
+    mounted = value(ran.only("run", "deploy", "claude-receive"), "--set-secrets")
+    given = json.loads((workspace.folder / "build" / "env" / "receive.json").read_text())
+    assert mounted == f"{given['WEBHOOK_SECRETS_FILE']}=claude-webhook-secrets:latest"
     schedule = ran.only("scheduler", "jobs", "create", "http", "claude-sweep")
     assert (value(schedule, "--location"), value(schedule, "--schedule")) == (
         "us-east4",

@@ -19,11 +19,11 @@ from tests.support.fakes import API_TOKEN, SIGNING_TOKEN, TRIGGER_TOKEN
 from tests.support.gitlab.server import GitLab
 from tests.support.gitlab_adapter import one_project
 from tests.support.platforms.cloud_tasks import CloudTasks, Limits
-from tests.support.platforms.gcp import Gcp, Process, emulator, free_port, request
+from tests.support.platforms.gcp import Gcp, Mounted, Process, emulator, free_port, request
 from tests.support.platforms.google import SecretManager
 
 PROJECT, AUTHOR, OURS = 7, 42, 99
-SECRETS = "projects/my-project/secrets/claude-{}-secrets"
+SECRETS = "projects/my-project/secrets/claude-gitlab-secrets"
 QUEUE = "projects/my-project/locations/europe-west1/queues/claude-runs"
 VERTEX = {"_MODEL_PROVIDER": "vertex", "_MODEL_REGION": "europe-west4", "_MODEL": "claude-opus-5-5"}
 
@@ -58,11 +58,10 @@ class Installation:
 
     def __init__(self, folder: Path, python: Path, gitlab: GitLab) -> None:
         self.gitlab, self.secrets, self.tasks = gitlab, SecretManager(), CloudTasks(QUEUE, Limits())
-        self.secrets.versions[SECRETS.format("webhook")] = [
-            json.dumps({"signing_tokens": [SIGNING_TOKEN]})
-        ]
+        webhook = json.dumps({"signing_tokens": [SIGNING_TOKEN]})
+        self.webhook = Mounted(folder / "webhook", webhook)
         documents = {"api_token": API_TOKEN, "trigger_tokens": {"*": TRIGGER_TOKEN}}
-        self.secrets.versions[SECRETS.format("gitlab")] = [json.dumps(documents)]
+        self.secrets.versions[SECRETS] = [json.dumps(documents)]
         self.services: dict[str, Service] = {}
         self._workspace, self._folder, self._python = Workspace(folder), folder, python
         address = f"http://127.0.0.1:{free_port()}/"
@@ -84,6 +83,8 @@ class Installation:
 
     def _start(self, name: str) -> None:
         given = json.loads((self._workspace.folder / "build" / "env" / f"{name}.json").read_text())
+        if name == "receive":
+            given["WEBHOOK_SECRETS_FILE"] = str(self.webhook.path)
         stand_ins = {
             "SECRET_MANAGER_ENDPOINT": self.secrets.url,
             "CLOUD_TASKS_ENDPOINT": self.tasks.url,

@@ -204,18 +204,17 @@ def cold(played: Played, document: str) -> Iterator[Callable[[dict[str, str], by
             )
             yield lambda headers, body: platform.deliver("POST", headers, body).status
         elif isinstance(platform, Gcp):
-            platform.secret_manager.versions["projects/p/secrets/other"] = (
-                [document] if document else []
-            )
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            secret = folder / "webhook"
+            if document:
+                secret.write_text(document)
             environment = {
                 "GITLAB_URL": platform.gitlab_url,
-                "SECRET_MANAGER_ENDPOINT": platform.secret_manager.url,
                 "CLOUD_TASKS_ENDPOINT": platform.tasks.url,
                 "QUEUE": QUEUE,
                 "DISPATCH_URL": platform.dispatch.url,
                 "INVOKER_SERVICE_ACCOUNT": INVOKER,
-                "WEBHOOK_SECRETS_ID": "projects/p/secrets/other",
+                "WEBHOOK_SECRETS_FILE": str(secret),
             }
             function = Function("receive", folder, **environment)
             stack.callback(function.stop)

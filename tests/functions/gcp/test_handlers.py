@@ -13,7 +13,9 @@ from uuid import uuid4
 
 import pytest
 
+from functions.gcp import adapters
 from shared.contract.version import VERSION
+from shared.installation.secrets import Cached, WebhookSecrets
 from shared.outcome.reasons import Reason
 from shared.runs import store
 from shared.runs.record import Record, State, key_of
@@ -28,9 +30,9 @@ from tests.support.platforms.gcp import (
     QUEUE,
     Function,
     Gcp,
+    Mounted,
     request,
 )
-from tests.support.platforms.google import SecretManager
 
 BUDGET = 3.0  # seconds `receive` may take whatever hangs
 DISPATCH_URL = "https://dispatch-123.europe-west1.run.app"
@@ -38,7 +40,7 @@ RECEIVE = {
     "QUEUE": QUEUE,
     "DISPATCH_URL": DISPATCH_URL,
     "INVOKER_SERVICE_ACCOUNT": INVOKER,
-    "WEBHOOK_SECRETS_ID": "projects/p/secrets/webhook",
+    "WEBHOOK_SECRETS_FILE": "/nowhere/webhook",
 }
 DISPATCH = {"GOOGLE_CLOUD_PROJECT": "p", "GITLAB_SECRETS_ID": "projects/p/secrets/gitlab"}
 CANARIES = (fakes.SIGNING_TOKEN, fakes.SECRET_TOKEN, fakes.API_TOKEN, fakes.TRIGGER_TOKEN)
@@ -85,21 +87,15 @@ def test_a_delivery_without_credentials_is_refused_before_any_library_is_loaded(
     assert foreign == set()
 
 
-def test_a_delivery_without_a_mention_loads_no_client_but_that_of_the_secrets(
-    secrets: SecretManager,
+def test_a_delivery_without_a_mention_is_answered_before_any_library_is_loaded(
+    webhook: Mounted,
 ) -> None:
     body = json.dumps(fakes.payload("it works now"))
-    status, _, modules = cold(
-        fakes.sign(body.encode(), time.time()), body, SECRET_MANAGER_ENDPOINT=secrets.url
-    )
+    headers = fakes.sign(body.encode(), time.time())
+    status, foreign, modules = cold(headers, body, WEBHOOK_SECRETS_FILE=str(webhook.path))
     assert status == 200
-    assert "google.cloud.secretmanager_v1" in modules
-    assert not modules & {
-        "google.cloud.tasks_v2",
-        "google.cloud.firestore",
-        "gitlab",
-        "shared.dispatch",
-    }
+    assert foreign == set()
+    assert "shared.dispatch" not in modules
 
 
 @pytest.mark.parametrize(
@@ -135,17 +131,15 @@ def test_a_function_with_a_wrong_setting_does_not_start_and_says_what_is_expecte
 
 
 @pytest.fixture
-def secrets() -> Iterator[SecretManager]:
-    service = SecretManager(webhook=fakes.WEBHOOK_SECRETS)
-    yield service
-    service.close()
+def webhook(tmp_path: Path) -> Mounted:
+    return Mounted(tmp_path / "webhook", fakes.WEBHOOK_SECRETS)
 
 
 @pytest.fixture
-def receive(secrets: SecretManager, tasks: CloudTasks, tmp_path: Path) -> Iterator[Function]:
-    """The function, cold: it has answered nothing that needs a client."""
-    endpoints = {"SECRET_MANAGER_ENDPOINT": secrets.url, "CLOUD_TASKS_ENDPOINT": tasks.url}
-    function = Function("receive", tmp_path, **RECEIVE, **endpoints)
+def receive(webhook: Mounted, tasks: CloudTasks, tmp_path: Path) -> Iterator[Function]:
+    """The function, cold: it has answered nothing that needs a secret or a client."""
+    places = {"WEBHOOK_SECRETS_FILE": str(webhook.path), "CLOUD_TASKS_ENDPOINT": tasks.url}
+    function = Function("receive", tmp_path, **RECEIVE | places)
     try:
         function.wait_until_it_answers()
         yield function
@@ -163,9 +157,9 @@ def reason(answer: Answer) -> str:
 
 
 def test_secrets_that_hang_are_503_in_time_even_on_a_cold_start_and_asked_again_next_time(
-    receive: Function, secrets: SecretManager, tasks: CloudTasks
+    receive: Function, webhook: Mounted, tasks: CloudTasks
 ) -> None:
-    with secrets.stalled():
+    with webhook.stalled():
         answer = deliver(receive)
     assert (answer.status, reason(answer)) == (503, "secrets_unavailable")
     assert answer.seconds < BUDGET
@@ -183,16 +177,29 @@ def test_a_queue_that_hangs_is_503_in_time_even_on_a_cold_start(
     assert deliver(receive).status == 202
 
 
-def test_a_rotated_token_is_read_again_on_a_mismatch(
-    receive: Function, secrets: SecretManager
+def test_the_secret_that_the_bootstrap_makes_answers_503_until_it_holds_a_token(
+    receive: Function, webhook: Mounted
 ) -> None:
-    (versions,) = secrets.versions.values()
-    versions.append(json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
-    assert deliver(receive).status == 401
-    assert deliver(receive, **{"X-Gitlab-Token": fakes.SECRET_TOKEN}).status == 202
-    assert len(secrets.calls) == 1
-    versions.append("no JSON")
-    assert deliver(receive, **{"X-Gitlab-Token": fakes.SECRET_TOKEN}).status == 202
+    webhook.write("{}")
+    assert reason(deliver(receive)) == "secrets_unavailable"
+    assert "WEBHOOK_SECRETS holds no token" in receive.output()
+    webhook.write(fakes.WEBHOOK_SECRETS)
+    assert deliver(receive).status == 202
+
+
+def test_a_new_version_is_read_once_the_last_is_half_a_minute_old(
+    webhook: Mounted,
+) -> None:
+    clock = [fakes.NOW]
+    tokens = Cached(adapters.mounted(str(webhook.path)), WebhookSecrets.parse, lambda: clock[0])
+    assert tokens.get().signing_keys
+    webhook.write(json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
+    assert not tokens.get(fresh=True).secret_tokens
+    clock[0] += 31
+    assert tokens.get(fresh=True).secret_tokens
+    webhook.path.unlink()
+    clock[0] += 31
+    assert tokens.get(fresh=True).secret_tokens
 
 
 def test_what_is_ignored_is_not_logged_and_what_is_refused_is_counted(receive: Function) -> None:
@@ -220,15 +227,16 @@ def test_what_is_queued_or_fails_is_one_line_of_json_with_severity_and_message(
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Function]:
     """The function for whatever leaves no trace, with a secret token instead of a signing token."""
-    service = SecretManager(webhook=json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]}))
     with TemporaryDirectory() as folder:
-        function = Function("receive", Path(folder), **RECEIVE, SECRET_MANAGER_ENDPOINT=service.url)
+        tokens = json.dumps({"secret_tokens": [fakes.SECRET_TOKEN]})
+        secret = Mounted(Path(folder) / "webhook", tokens)
+        places = {"WEBHOOK_SECRETS_FILE": str(secret.path)}
+        function = Function("receive", Path(folder), **RECEIVE | places)
         try:
             function.wait_until_it_answers()
             yield function
         finally:
             function.stop()
-            service.close()
 
 
 def test_two_values_of_one_header_are_one_value_that_no_token_equals(warm: Function) -> None:

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.proofs.bench import job, lambdas, profile, report, servers, talk, texts
+from tests.proofs.bench import job, lambdas, peer, profile, report, servers, talk, texts
 from tests.proofs.rows import Row, shown
 
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "lambda": lambdas.run,
+    "peer": peer.run,
     "servers": servers.run,
     "talk": talk.run,
     "texts": texts.run,

@@ -14,7 +14,6 @@ from tests.proofs.bench.measure import pairs, ratio, session, spent
 from tests.proofs.rows import Row
 from tests.support import fakes
 from tests.support.platforms.gcp import INVOKER, QUEUE, Process, free_port
-from tests.support.platforms.google import SecretManager
 from tests.support.platforms.local import Local
 
 STARTS, ROUNDS, REQUESTS = 5, 5, 300
@@ -64,14 +63,13 @@ class Server(NamedTuple):
 def run() -> Iterator[Row]:
     """Measure functions-framework, then the local server."""
     with ExitStack() as stack:
-        secrets = SecretManager(webhook=fakes.WEBHOOK_SECRETS)
-        stack.callback(secrets.close)
+        secret = Path(stack.enter_context(TemporaryDirectory())) / "webhook"
+        secret.write_text(fakes.WEBHOOK_SECRETS)
         environment = {
             "QUEUE": QUEUE,
             "DISPATCH_URL": "http://127.0.0.1:9/",
             "INVOKER_SERVICE_ACCOUNT": INVOKER,
-            "WEBHOOK_SECRETS_ID": "projects/p/secrets/webhook",
-            "SECRET_MANAGER_ENDPOINT": secrets.url,
+            "WEBHOOK_SECRETS_FILE": str(secret),
         }
         starts = pairs(lambda: _start(_OURS, environment), lambda: _start(_HELLO, {}), STARTS)
         yield ratio("functions-framework, start and first answer / its hello", starts, 1.5, "ms")

@@ -61,6 +61,14 @@ def test_a_secret_token_does_not_stand_in_for_a_required_signature() -> None:
     assert stop.value.reason is Reason.SIGNATURE_MISSING
 
 
+def test_what_a_key_has_verified_leaves_no_trace_in_the_next_verdict() -> None:
+    secrets = WebhookSecrets.parse(json.dumps({"signing_tokens": [SIGNING_TOKEN]}))
+    for body in (b"{}", b'{"note": "@claude"}', b"{}"):
+        assert verify(Delivery("POST", sign(body), body), secrets, NOW).body == body
+        with pytest.raises(Stop, match="signature_wrong"):
+            verify(Delivery("POST", sign(body), body + b" "), secrets, NOW)
+
+
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_a_signature_lacks_none_of_its_headers(name: str) -> None:
     headers = sign(b"{}", webhook_id="X")

@@ -117,8 +117,34 @@ class Function(Process):
         return f"http://127.0.0.1:{self.port}/"
 
 
+class Mounted:
+    """A secret's newest version as Cloud Run mounts it: a file, that can hold its breath."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Make a new version."""
+        self.path.write_text(text)
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """While entered, let whoever reads wait."""
+        text = self.path.read_text()
+        self.path.unlink()
+        os.mkfifo(self.path)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # nobody reads it
+                os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+            self.path.unlink()
+            self.write(text)
+
+
 class Gcp(Platform):
-    """Both functions, a queue, two secrets and a project of the Firestore emulator."""
+    """Both functions, a queue, two secrets, one of them mounted, and a project of the Firestore emulator."""
 
     name = "gcp"
     limits = Limits()
@@ -133,9 +159,8 @@ class Gcp(Platform):
         """Start every service and both functions."""
         self.project = f"p-{uuid4().hex[:8]}"
         self._folder = TemporaryDirectory(prefix="gcp-")
-        self.secret_manager = SecretManager(
-            webhook=self.webhook_secrets, gitlab=self.gitlab_secrets
-        )
+        self.webhook = Mounted(Path(self._folder.name) / "webhook", self.webhook_secrets)
+        self.secret_manager = SecretManager(gitlab=self.gitlab_secrets)
         self.tasks = CloudTasks(QUEUE, self.limits)
         self.functions: list[Function] = []
         try:
@@ -167,7 +192,7 @@ class Gcp(Platform):
             QUEUE=QUEUE,
             DISPATCH_URL=self.dispatch.url,
             INVOKER_SERVICE_ACCOUNT=INVOKER,
-            WEBHOOK_SECRETS_ID="projects/p/secrets/webhook",
+            WEBHOOK_SECRETS_FILE=str(self.webhook.path),
             **common,
         )
         self.functions.append(self.receive)
@@ -209,10 +234,7 @@ class Gcp(Platform):
     @contextmanager
     def stalled(self, dependency: str) -> Iterator[None]:
         """Hold back what `receive` asks; `dispatch` and its own secret go on."""
-        stalled = {
-            "queue": self.tasks.stalled(),
-            "secrets": self.secret_manager.stalled("/secrets/webhook/"),
-        }
+        stalled = {"queue": self.tasks.stalled(), "secrets": self.webhook.stalled()}
         with stalled[dependency]:
             yield
 
