@@ -265,6 +265,12 @@ def test_broken_base64_is_not_verified(aws: Aws) -> None:
     assert aws.receive(received)["statusCode"] == 202
 
 
+def test_header_names_may_come_in_any_case(aws: Aws) -> None:
+    received = event(body("@claude fix it"))
+    received["headers"] = {name.upper(): value for name, value in received["headers"].items()}
+    assert aws.receive(received)["statusCode"] == 202
+
+
 def test_a_get_request_without_body_is_answered_with_health(aws: Aws) -> None:
     answer = aws.deliver("GET", {}, b"")
     assert (answer.status, answer.body.startswith("gitlab-claude-trigger")) == (200, True)
