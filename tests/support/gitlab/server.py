@@ -228,9 +228,7 @@ class GitLab(Webhooks):
             return route.answer(self, request)
 
     def outside_api(self, call: Call, body: bytes) -> _Sent:  # noqa: ARG002  (a git push is all body)
-        """Answer what is not the REST API. Git over HTTP belongs here: `git http-backend`, Basic
-        `oauth2:<token>`.
-        """
+        """Answer what is not the REST API, such as git over HTTP (`git.py`)."""
         self.unknown_calls.append(call)
         return 404, _JSON, json.dumps(_NOTHING_HERE).encode()
 

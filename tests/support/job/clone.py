@@ -34,7 +34,7 @@ class Clone:
     def make(self, *options: str, config: tuple[str, ...] = ()) -> Workspace:
         """Clone as a runner does, with these options and this configuration left behind."""
         url = self.gitlab.url.replace("://", "://gitlab-ci-token:job@")
-        self._git("clone", "-q", *options, f"{url}/group/app.git", str(self.folder))
+        self._git("clone", "-q", "--template=", *options, f"{url}/group/app.git", str(self.folder))
         for line in config:
             self._git("-C", str(self.folder), "config", *line.split("=", 1))
         login = Login(f"{self.gitlab.url}/group/app.git", TOKEN)
