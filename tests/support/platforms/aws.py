@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from http.client import HTTPConnection
 from secrets import token_hex
 from threading import Event, Lock, Thread
@@ -324,6 +325,8 @@ class _Moto:
 
     def __init__(self) -> None:
         application, lock = DomainDispatcherApplication(create_backend_app), Lock()
+        # By itself moto looks through its folder and its patterns at every request.
+        application.get_backend_for_host = cache(application.get_backend_for_host)
 
         def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
             with lock:
