@@ -326,7 +326,9 @@ class _Moto:
     def __init__(self) -> None:
         application, lock = DomainDispatcherApplication(create_backend_app), Lock()
         # By itself moto looks through its folder and its patterns at every request.
-        application.get_backend_for_host = cache(application.get_backend_for_host)
+        application.get_backend_for_host = cache(  # type: ignore[method-assign]
+            application.get_backend_for_host
+        )
 
         def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
             with lock:
