@@ -4,6 +4,7 @@ Beside it what several groups of calls share: their base class, and how they rea
 """
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -218,12 +219,15 @@ def connect(
     """Return python-gitlab's client for one GitLab, with or without a token and a proxy.
 
     `until` says by when an answer has to be read, as `time.monotonic`. Where CA_FILE is there, it
-    says which certificates are trusted, and nothing else does.
+    says which certificates are trusted, and nothing else does. Proxy and certificates of the
+    environment are those of now; a login in its ~/.netrc is nobody's business here.
     """
     session = requests.Session()
-    if proxy:  # what the environment says would come before it
-        session.trust_env = False
-        session.proxies = {"http": proxy, "https": proxy}
+    session.trust_env = False  # by itself requests reads all of it, twice for each call
+    session.proxies = (
+        {"http": proxy, "https": proxy} if proxy else requests.utils.get_environ_proxies(url)
+    )
+    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     # By itself python-gitlab sleeps through 429 and follows redirects: this hook comes first.
     session.hooks["response"].append(partial(_raise_for_status, until=until))
     return gitlab.Gitlab(
@@ -233,7 +237,7 @@ def connect(
         keep_base_url=True,
         retry_transient_errors=False,
         session=session,
-        ssl_verify=str(CA_FILE) if CA_FILE.exists() else True,
+        ssl_verify=str(CA_FILE) if CA_FILE.exists() else trusted,
         user_agent=f"gitlab-claude-trigger/{VERSION}",
     )
 

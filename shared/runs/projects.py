@@ -5,8 +5,8 @@ changed, and with 10,000 projects a record is 20 KB.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from itertools import groupby, islice
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from shared.runs.store import Records, change
@@ -88,9 +88,9 @@ def save(marks: Mapping[int, Mark], records: Records, now: float) -> None:
         change(_key(shard), records, int(now) + KEPT, with_marks)
 
 
-def _mark(fields: Iterable[int]) -> Mark:
+def _mark(fields: Sequence[int]) -> Mark:
     """Return a mark as this version knows it: a later one may have more fields."""
-    return Mark(*islice(fields, len(Mark._fields)))
+    return Mark(*fields[: len(Mark._fields)])
 
 
 def _shard(project_id: int) -> int:

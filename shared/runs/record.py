@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from shared.gitlab.values import Pipeline
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.runs.command import Options
-from shared.runs.request import RunRequest, Unread, from_json, read
+from shared.runs.request import RunRequest, Unread, from_object, read
 from shared.runs.shapes import ShapeError, check_version, fits, read_object
 from shared.runs.store import KEPT, Queue, Records, dead_letter, remove_dead_letter
 
@@ -412,8 +412,8 @@ def _record(fields: dict[str, Any]) -> Record:
     )
 
 
-def _request(data: object) -> RunRequest:
-    request = from_json(json.dumps(data))
+def _request(data: dict[str, Any]) -> RunRequest:
+    request = from_object(data) if isinstance(data, dict) else None
     if not isinstance(request, RunRequest):
         raise TypeError
     return request

@@ -144,7 +144,11 @@ def from_json(text: str | bytes) -> RunRequest | TrackRequest:
     >>> from_json(TrackRequest(7, 31, "running").to_json()).id
     'track-7-31-running'
     """
-    data = read_object(text)
+    return from_object(read_object(text))
+
+
+def from_object(data: dict[str, Any]) -> RunRequest | TrackRequest:
+    """Read the object of such a text, which is used up; raise as `from_json`."""
     check_version(data, VERSION, "a request of ")
     del data["version"]
     try:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from math import isfinite
+from sys import float_info
 from types import UnionType
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -49,8 +49,8 @@ def fits(value: object, form: Any) -> bool:  # noqa: ANN401  a type hint
 
     >>> fits({"a": [1, 2.5]}, dict[str, tuple[int, float]]), fits({"a": [True, 1]}, dict[str, list])
     (True, True)
-    >>> fits(True, int), fits(float("nan"), float), fits("7", int | None)
-    (False, False, False)
+    >>> fits(True, int), fits(float("nan"), float), fits(10**400, float), fits("7", int | None)
+    (False, False, False, False)
     """
     return _check_of(form)(value)
 
@@ -69,8 +69,10 @@ def _check_of(form: Any) -> _Check:  # noqa: ANN401, PLR0911  one line a kind of
     if isinstance(form, UnionType):
         either = [_check_of(each) for each in inner]
         return lambda value: any(check(value) for check in either)
-    if kind in (int, float):
-        return lambda value: type(value) in (int, kind) and isfinite(value)
+    if kind is int:
+        return lambda value: type(value) is int
+    if kind is float:  # a whole number may be larger than any
+        return lambda value: type(value) in (int, float) and abs(value) <= float_info.max
     if is_typeddict(form) or hasattr(kind, "_fields"):
         return _check_of_fields(kind, get_type_hints(kind, include_extras=True))
     if kind is tuple and inner[-1] is not ...:

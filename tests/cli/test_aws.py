@@ -24,7 +24,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     adapters.client.cache_clear()
-    with mock_aws():
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):  # it reads its models once
         yield
     adapters.client.cache_clear()
 

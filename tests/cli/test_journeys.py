@@ -90,7 +90,8 @@ def on_aws(stage: Scene, home: Path) -> Iterator[None]:
     """A stack in moto, whose secrets the functions see as files."""
     adapters.client.cache_clear()
     files = {name: home / name for name in _FILES}
-    with mock_aws(), functions(stage, files) as made, pytest.MonkeyPatch.context() as patch:
+    aws = mock_aws(config={"core": {"reset_boto3_session": False}})  # it reads its models once
+    with aws, functions(stage, files) as made, pytest.MonkeyPatch.context() as patch:
         for name in _FILES:
             boto3.client("secretsmanager").create_secret(Name=name, SecretString="{}")
         outputs = {"WebhookUrl": made.url, "WebhookSecrets": _FILES[0], "GitLabSecrets": _FILES[1]}

@@ -69,10 +69,7 @@ def test_pairs_of_faults_lose_and_double_nothing() -> None:
 
 
 def test_random_faults_lose_and_double_nothing() -> None:
-    tally = Tally()
-    for scene, points in schedules.at_random(800):
-        tally.add(scene, points)
-    shown(tally)
+    shown(schedules.played(schedules.at_random(800)))
 
 
 def test_faults_on_the_wire_lose_and_double_nothing() -> None:

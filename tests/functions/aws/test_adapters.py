@@ -16,7 +16,7 @@ from tests.support.platforms.aws import Aws
 def aws() -> Iterator[Aws]:
     """An installation whose queue nobody reads."""
     platform = Aws("http://127.0.0.1:9", fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    platform.polls, platform.dispatchers = False, 1
+    platform.receivers = platform.dispatchers = 0
     with platform:
         yield platform
 

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,8 +71,8 @@ def gitlab() -> Iterator[GitLab]:
         yield gitlab
 
 
-@pytest.fixture
-def aws() -> Iterator[Aws]:
+@contextmanager
+def unread() -> Iterator[Aws]:
     """An installation whose queue nobody reads."""
     platform = Aws(NOWHERE, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
     platform.dispatchers = 0
@@ -80,10 +81,25 @@ def aws() -> Iterator[Aws]:
 
 
 @pytest.fixture
+def aws() -> Iterator[Aws]:
+    """One of a test's own, which nobody has called."""
+    with unread() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Aws]:
+    """One for tests that look at answers alone."""
+    with unread() as platform:
+        yield platform
+
+
+@pytest.fixture
 def served(gitlab: GitLab) -> Iterator[Aws]:
     """An installation in front of the GitLab, whose queue is read only when a test does."""
     platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
     platform.polls, platform.dispatchers, platform.visibility = False, 1, 60
+    platform.receivers = 0
     with platform:
         yield platform
 
@@ -162,20 +178,20 @@ COLD = {
 }
 
 
-def test_a_cold_start_loads_these_modules_alone(aws: Aws) -> None:
+def test_a_cold_start_loads_these_modules_alone(warm: Aws) -> None:
     program = (
         "import awslambdaric.bootstrap, json, sys; known = set(sys.modules);"
         "import functions.aws.handlers; print(json.dumps(sorted(set(sys.modules) - known)))"
     )
-    [names] = printed(aws, program)
+    [names] = printed(warm, program)
     # What is private, and the parts that typing has on Python 3.11 and 3.12, go with another.
     loaded = {name for name in names if not name.startswith(("_", "typing."))}
     assert loaded == COLD
 
 
-def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
+def test_a_cold_start_and_a_rejected_delivery_load_no_library(warm: Aws) -> None:
     unsigned = url_event("POST", "/", {"x-gitlab-event": "Note Hook"}, body("@claude fix it"))
-    start, rejected = probe(aws, unsigned)
+    start, rejected = probe(warm, unsigned)
     assert "shared.receive" in start["loaded"]
     assert foreign(start["loaded"]) == set()
     assert not {"asyncio", "dataclasses", "http", "inspect", "logging", "ssl"} & set(
@@ -185,11 +201,11 @@ def test_a_cold_start_and_a_rejected_delivery_load_no_library(aws: Aws) -> None:
 
 
 def test_once_the_secret_is_read_a_delivery_without_a_mention_loads_and_prints_nothing(
-    aws: Aws,
+    warm: Aws,
 ) -> None:
     idle, forged = event(body("nothing for you")), event(body("@claude fix it"))
     forged["headers"]["webhook-signature"] = "v1,AAAA"
-    _, first, second, third, fourth = probe(aws, idle, idle, forged, forged)
+    _, first, second, third, fourth = probe(warm, idle, idle, forged, forged)
     assert "botocore" in foreign(first["loaded"])
     assert "boto3" not in foreign(first["loaded"])  # with its clients half a cold start
     assert first["printed"] == ""
@@ -245,30 +261,30 @@ def test_a_function_needs_only_its_own_settings() -> None:
 # The function URL's events
 
 
-def test_a_body_in_base64_is_the_same_delivery(aws: Aws) -> None:
+def test_a_body_in_base64_is_the_same_delivery(warm: Aws) -> None:
     data = body("@claude räum auf")
-    answers = [aws.receive(event(data, encode=encode)) for encode in (False, True)]
+    answers = [warm.receive(event(data, encode=encode)) for encode in (False, True)]
     assert [answer["statusCode"] for answer in answers] == [202, 202]
     assert answers[0] == answers[1]
 
 
-def test_a_body_that_is_no_text_reaches_verification_byte_for_byte(aws: Aws) -> None:
+def test_a_body_that_is_no_text_reaches_verification_byte_for_byte(warm: Aws) -> None:
     data = b"\xff\x00\xfe no text"
-    assert aws.deliver("POST", signed(data), data).status == 200
-    assert aws.deliver("POST", signed(data), data + b"\xff").status == 401
+    assert warm.deliver("POST", signed(data), data).status == 200
+    assert warm.deliver("POST", signed(data), data + b"\xff").status == 401
 
 
-def test_broken_base64_is_not_verified(aws: Aws) -> None:
+def test_broken_base64_is_not_verified(warm: Aws) -> None:
     received = event(body("@claude fix it"), encode=True)
     for broken in ("A", "=", "****", "ä", "\udc80"):
-        assert aws.receive(received | {"body": broken + received["body"]})["statusCode"] == 401
-    assert aws.receive(received)["statusCode"] == 202
+        assert warm.receive(received | {"body": broken + received["body"]})["statusCode"] == 401
+    assert warm.receive(received)["statusCode"] == 202
 
 
-def test_header_names_may_come_in_any_case(aws: Aws) -> None:
+def test_header_names_may_come_in_any_case(warm: Aws) -> None:
     received = event(body("@claude fix it"))
     received["headers"] = {name.upper(): value for name, value in received["headers"].items()}
-    assert aws.receive(received)["statusCode"] == 202
+    assert warm.receive(received)["statusCode"] == 202
 
 
 def test_a_get_request_without_body_is_answered_with_health(aws: Aws) -> None:
@@ -363,7 +379,7 @@ def test_a_batch_that_fails_as_a_whole_is_returned_and_not_raised(served: Aws) -
 
 def test_a_message_that_is_no_run_request_ends_in_the_dead_letter_queue(gitlab: GitLab) -> None:
     platform = Aws(gitlab.url, fakes.WEBHOOK_SECRETS, fakes.GITLAB_SECRETS)
-    platform.dispatchers, platform.receives = 1, 2
+    platform.receivers, platform.dispatchers, platform.receives = 0, 1, 2
     with platform:
         platform.send('{"canary": "not a run request"}', "other")
         platform.settle(10)

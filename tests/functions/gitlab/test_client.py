@@ -178,6 +178,15 @@ def test_a_private_ca_and_a_proxy_are_settings_of_the_environment(
     assert seen == [url.removeprefix("https://")]
 
 
+def test_a_call_without_our_token_carries_no_login_of_the_environment(
+    server: StandIn, gitlab: GitLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login olga password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert gitlab.trigger(7, Secret(TRIGGER_TOKEN), BODY)
+    assert "authorization" not in server.calls[-1].headers
+
+
 def test_a_private_ca_beside_the_sources_and_a_proxy_of_the_settings_are_used(
     server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

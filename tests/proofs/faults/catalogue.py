@@ -182,7 +182,10 @@ PREAMBLES: dict[str, tuple[tuple[Point, ...], ...]] = {
 
 def with_preamble(points: tuple[Point, ...]) -> Iterable[tuple[Point, ...]]:
     """Yield the points, each with every combination of what must come before it."""
-    steps = {step for step, _ in points}
+    steps = {step for step, _ in points} & PREAMBLES.keys()
+    if not steps:
+        yield points
+        return
     needed = [((), *PREAMBLES[step]) for step in PREAMBLES if step in steps]
     seen = set()
     for chosen in product(*needed):

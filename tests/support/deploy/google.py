@@ -4,6 +4,7 @@ Where the real gcloud is installed, each noted command is held against its own t
 flags.
 """
 
+import copy
 import os
 import re
 import runpy
@@ -65,9 +66,14 @@ def value(command: Sequence[str], flag: str) -> str:
     return next(word.partition("=")[2] for word in command if word.startswith(f"{flag}="))
 
 
+@cache
+def _build() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text()))
+
+
 def build() -> dict[str, Any]:
     """Return `cloudbuild.yaml`."""
-    return dict(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text()))
+    return copy.deepcopy(_build())
 
 
 def references(text: str) -> set[str]:

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.support.deploy import template
+from tests.support.deploy import bundles, template
 from tests.support.deploy.ministack import KEYS, Ministack, Stack
 from tests.support.job import programs
 
 LOCK = Path(__file__).with_name("sam-requirements.txt")
-# Make's python3. The same sources give the same bundle, as test_bundle.py holds, and they are built
-# for three functions, twice: the first is built, and the others are copies of it.
+# Make's python3. The same sources and words give the same bundle, as test_bundle.py holds, and they
+# are asked for three functions, twice: each gets a copy of what those words built.
 _PYTHON = """\
-if ! test -d "{kept}"; then "{python}" "$@" && cp -a "$3" "{kept}"; exit; fi
-cp -a "{kept}/." "$3"
+test "$1 $2" = "deploy/bundle.py aws" || exit 2
+folder=$3
+shift 3
+test "$*" = "{words}" && cp -a "{built}/." "$folder"
 """
 
 
@@ -69,7 +71,7 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
     shutil.copytree(
         ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "samconfig.toml")
     )
-    python = _PYTHON.format(kept=folder / "kept", python=sys.executable)
+    python = _PYTHON.format(words=" ".join(bundles.HOST), built=bundles.here())
     programs.program(folder / "python3", python)
     environment = _environment(cloud, folder)
     chosen = [parameters.get(parameter, "") for parameter in template.source()["Parameters"]]
@@ -120,5 +122,5 @@ def _environment(cloud: Ministack, folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "AWS_ENDPOINT_URL": cloud.url,
         "SAM_CLI_TELEMETRY": "0",
-        "LAMBDA": f"--python {sys.version_info.major}.{sys.version_info.minor} --machine x86_64",
+        "LAMBDA": " ".join(bundles.HOST),
     }

@@ -23,21 +23,21 @@ def source(root: Path = ROOT) -> Json:
     return copy.deepcopy(_source(root))
 
 
-def translated(*, bucket: str = "code-bucket", key: str = "bundle.zip", **function: object) -> Json:
-    """Return the CloudFormation template.
+def translated(*, key: str = "bundle.zip") -> Json:
+    """Return the CloudFormation template, its code under a key of the bucket `code-bucket`."""
+    return copy.deepcopy(_translated(key))
 
-    `function` overrides properties of all functions, such as Runtime.
-    """
+
+@cache
+def _translated(key: str) -> Json:
     import boto3  # with the translator a second, which not every worker needs
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
 
     template = source()
-    common = template["Globals"]["Function"]
-    del common["CodeUri"]
-    common.update(function)
+    del template["Globals"]["Function"]["CodeUri"]
     for resource in functions(template).values():
-        resource["Properties"]["CodeUri"] = f"s3://{bucket}/{key}"
+        resource["Properties"]["CodeUri"] = f"s3://code-bucket/{key}"
     session = boto3.Session(region_name="us-east-1")
     return dict(
         Translator({}, Parser(), boto_session=session).translate(template, parameter_values={})

@@ -1,15 +1,13 @@
-"""Git over HTTP for the GitLab stand-in: bare repositories behind `git http-backend`; branches
-follow what is pushed.
-"""
+"""Git over HTTP for the GitLab stand-in: bare repositories; branches follow what is pushed."""
 
 import base64
+import gzip
 import os
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,24 +33,17 @@ def _data(text: str) -> str:
 
 # Without compression: the component is half a megabyte, written and read a hundred times.
 _CONFIG = """\
-[http]
-	receivepack = true
+[core]
+	repositoryformatversion = 0
+	bare = true
+	compression = 0
 [uploadpack]
 	allowAnySHA1InWant = true
-[core]
-	compression = 0
 [receive]
 	autogc = false
 [fastimport]
 	unpackLimit = 0
 """
-
-
-@cache
-def _backend() -> str:
-    """Return what `git http-backend` would start."""
-    done = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
-    return f"{done.stdout.strip()}/git-http-backend"
 
 
 class GitLabWithGit(GitLab):
@@ -84,12 +75,11 @@ class GitLabWithGit(GitLab):
         """Return the project's bare repository, made on first use."""
         project = self.projects[project_id]
         path = self.folder / f"{project.path}.git"
-        if not path.exists():
-            (path / "hooks").mkdir(parents=True)  # without the samples of git's template
-            branch = project.default_branch
-            self.git(path, "init", "-q", "--bare", "--template=", "-b", branch, ".")
-            with (path / "config").open("a") as config:
-                config.write(_CONFIG)
+        if not path.exists():  # as `git init` makes it, without a process and a dozen sample hooks
+            for folder in ("hooks", "objects", "refs/heads"):
+                (path / folder).mkdir(parents=True)
+            (path / "HEAD").write_text(f"ref: refs/heads/{project.default_branch}\n")
+            (path / "config").write_text(_CONFIG)
         return path
 
     def delete(self, project_id: int, branch: str) -> None:
@@ -150,12 +140,9 @@ class GitLabWithGit(GitLab):
 
     def _follow(self, project: Project) -> None:
         """Bring branches and merge requests to what the repository holds."""
-        heads = self.repository(project.id) / "refs" / "heads"  # nothing packs them
-        branches = {
-            str(path.relative_to(heads)): path.read_text().strip()
-            for path in heads.rglob("*")
-            if path.is_file() and path.suffix != ".lock"
-        }
+        heads = self.repository(project.id) / "refs" / "heads"  # nothing here packs them
+        found = (each for each in heads.rglob("*") if each.is_file() and each.suffix != ".lock")
+        branches = {str(each.relative_to(heads)): each.read_text().strip() for each in found}
         with self.lock:
             project.branches = branches
             for (project_id, _), record in self.merge_requests.items():
@@ -175,7 +162,7 @@ class GitLabWithGit(GitLab):
         return super()._act(call, problem, body)
 
     def outside_api(self, call: Call, body: bytes) -> tuple[int, Headers, bytes]:
-        """Serve `/<path>.git/…` with `git http-backend`."""
+        """Serve `/<path>.git/…`: https://git-scm.com/docs/gitprotocol-http."""
         name, git, rest = call.path.partition(".git/")
         project = self.find_project(name.strip("/")) if git else None
         if project is None:
@@ -187,7 +174,7 @@ class GitLabWithGit(GitLab):
                 (("WWW-Authenticate", 'Basic realm="GitLab"'),),
                 b"HTTP Basic: Access denied",
             )
-        sent = self._backend(call, f"/{project.path}.git/{rest}", body)
+        sent = self._backend(call, project, body)
         if writes:
             self._follow(project)
         return sent
@@ -204,35 +191,28 @@ class GitLabWithGit(GitLab):
             not writes or self.level(project.id, owner) >= DEVELOPER
         )
 
-    def _backend(self, call: Call, path: str, body: bytes) -> tuple[int, Headers, bytes]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.folder),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "PATH_INFO": path,
-            "REQUEST_METHOD": call.method,
-            "QUERY_STRING": f"service={call.query['service']}" if "service" in call.query else "",
-            "CONTENT_TYPE": call.headers.get("content-type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": call.headers.get("content-encoding", ""),
-            "GIT_PROTOCOL": call.headers.get("git-protocol", ""),
-            "REMOTE_USER": "oauth2",
-            "REMOTE_ADDR": "127.0.0.1",
-        }
+    def _backend(self, call: Call, project: Project, body: bytes) -> tuple[int, Headers, bytes]:
+        """Do what `git http-backend` does, with one process less for each request."""
+        asks = call.query.get("service")
+        service = asks or call.path.rpartition("/")[2]
+        about = ["--advertise-refs"] if asks else []
+        protocol = call.headers.get("git-protocol", "")
         done = subprocess.run(
-            [_backend()], env=environment, input=body, capture_output=True, check=False
+            ["git", service.removeprefix("git-"), "--stateless-rpc", *about, "."],
+            cwd=self.repository(project.id),
+            env={
+                "PATH": os.environ["PATH"],
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+                "GIT_PROTOCOL": protocol,
+            },
+            input=gzip.decompress(body) if "content-encoding" in call.headers else body,
+            capture_output=True,
+            check=False,
         )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n") if line]
-        status = next(
-            (int(value.split()[0]) for name, _, value in headers if name == "Status"), 200
-        )
-        return (
-            status,
-            tuple((name, value) for name, _, value in headers if name != "Status"),
-            content,
-        )
+        kind = f"application/x-{service}-{'advertisement' if asks else 'result'}"
+        line = f"# service={service}\n"
+        first = f"{len(line) + 4:04x}{line}0000" if asks and "version=2" not in protocol else ""
+        return 200, (("Content-Type", kind),), first.encode() + done.stdout
 
     # --- what the REST part does not have yet -----------------------------------------------------
 

@@ -228,9 +228,7 @@ class GitLab(Webhooks):
             return route.answer(self, request)
 
     def outside_api(self, call: Call, body: bytes) -> _Sent:
-        """Answer what is not the REST API: GraphQL. Git over HTTP belongs here: `git http-backend`,
-        Basic `oauth2:<token>`.
-        """
+        """Answer what is not the REST API: GraphQL. Git over HTTP belongs here (`git.py`)."""
         if (call.method, call.path) == ("POST", "/api/graphql"):
             return self._graphql(call, json.loads(body))
         self.unknown_calls.append(call)

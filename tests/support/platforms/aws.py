@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from http.client import HTTPConnection
 from secrets import token_hex
 from threading import Event, Lock, Thread
@@ -44,6 +45,7 @@ class Aws(Platform):
 
     name = "aws"
     encodes = False  # whether the function URL sends every body as base64
+    receivers = 1  # sandboxes of `receive`
     dispatchers = 2  # sandboxes of `dispatch`, each fed by a poller of its own
     polls = True  # False: only the test reads the queue
     batch_size = 1
@@ -84,7 +86,7 @@ class Aws(Platform):
             name: f"http://127.0.0.1:{self._relays[each].port}" for each, name in _SERVICES.items()
         }
         self._receive = self._function(
-            "receive", 10, 1, WEBHOOK_SECRETS_ID=self._webhook, **detours
+            "receive", 10, self.receivers, WEBHOOK_SECRETS_ID=self._webhook, **detours
         )
         needs = {"CLAIMS_TABLE": self._table, "GITLAB_SECRETS_ID": self._api}
         self._dispatch = self._function("dispatch", 110, self.dispatchers, **needs)
@@ -323,6 +325,10 @@ class _Moto:
 
     def __init__(self) -> None:
         application, lock = DomainDispatcherApplication(create_backend_app), Lock()
+        # By itself moto looks through its folder and its patterns at every request.
+        application.get_backend_for_host = cache(  # type: ignore[method-assign]
+            application.get_backend_for_host
+        )
 
         def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
             with lock:
