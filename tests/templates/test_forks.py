@@ -39,9 +39,9 @@ def asked_by_git(gitlab: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     asked: list[tuple[str, bytes]] = []
     serve = gitlab._backend
 
-    def kept(call: Any, path: str, body: bytes) -> Any:
-        asked.append((path, body))
-        return serve(call, path, body)
+    def kept(call: Any, project: Any, body: bytes) -> Any:
+        asked.append((call.path, body))
+        return serve(call, project, body)
 
     monkeypatch.setattr(gitlab, "_backend", kept)
     return asked

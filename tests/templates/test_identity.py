@@ -30,7 +30,8 @@ pytestmark = [
 ]
 
 PYTHON = "/usr/bin/python3"  # one that every user can start
-USER = 1000
+# Of this process alone: another run on this machine may have a job of the same kind.
+USER = 1_000 + os.getpid() % 50_000
 BURGLAR = Path(kernel.__file__).with_name("burglar.py")
 MARK = "".join(random.choices(string.ascii_lowercase, k=12))  # noqa: S311
 TOKEN, JOB_TOKEN, IDENTITY, MODEL_KEY, VARIABLE, FILE, HOME, SESSION, SCRIPT = (
