@@ -68,9 +68,9 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
     """
     sam = program()
     tree = folder / "tree"
-    shutil.copytree(
-        ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "samconfig.toml")
-    )
+    # SAM copies it for each function, at each build: what neither needs stays behind.
+    others = (".*", "__pycache__", "build", "samconfig.toml", "docs", "job", "templates", "tests")
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*others))
     python = _PYTHON.format(words=" ".join(bundles.HOST), built=bundles.here())
     programs.program(folder / "python3", python)
     environment = _environment(cloud, folder)

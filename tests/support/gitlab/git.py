@@ -165,16 +165,17 @@ class GitLabWithGit(GitLab):
         """Serve `/<path>.git/…`: https://git-scm.com/docs/gitprotocol-http."""
         name, git, rest = call.path.partition(".git/")
         project = self.find_project(name.strip("/")) if git else None
-        if project is None:
+        service = call.query.get("service", "") if rest == "info/refs" else rest
+        if project is None or service not in ("git-upload-pack", "git-receive-pack"):
             return super().outside_api(call, body)
-        writes = "git-receive-pack" in (rest, call.query.get("service"))
+        writes = service == "git-receive-pack"
         if not self._may(call.headers, project, writes=writes):
             return (
                 401,
                 (("WWW-Authenticate", 'Basic realm="GitLab"'),),
                 b"HTTP Basic: Access denied",
             )
-        sent = self._backend(call, project, body)
+        sent = self._backend(call, project, service, body)
         if writes:
             self._follow(project)
         return sent
@@ -191,10 +192,11 @@ class GitLabWithGit(GitLab):
             not writes or self.level(project.id, owner) >= DEVELOPER
         )
 
-    def _backend(self, call: Call, project: Project, body: bytes) -> tuple[int, Headers, bytes]:
+    def _backend(
+        self, call: Call, project: Project, service: str, body: bytes
+    ) -> tuple[int, Headers, bytes]:
         """Do what `git http-backend` does, with one process less for each request."""
-        asks = call.query.get("service")
-        service = asks or call.path.rpartition("/")[2]
+        asks = call.path.endswith("/info/refs")
         about = ["--advertise-refs"] if asks else []
         protocol = call.headers.get("git-protocol", "")
         done = subprocess.run(
