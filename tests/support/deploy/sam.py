@@ -17,13 +17,11 @@ from tests.support.deploy.ministack import KEYS, Ministack, Stack
 from tests.support.job import programs
 
 LOCK = Path(__file__).with_name("sam-requirements.txt")
-# Make's python3. The same sources and words give the same bundle, as test_bundle.py holds, and they
-# are asked for three functions, twice: each gets a copy of what those words built.
+# Make's python3. The same sources give the same bundle, as test_bundle.py holds, and they are built
+# for three functions, twice: the first is built, and the others are copies of it.
 _PYTHON = """\
-test "$1 $2" = "deploy/bundle.py aws" || exit 2
-folder=$3
-shift 3
-test "$*" = "{words}" && cp -a "{built}/." "$folder"
+if ! test -d "{kept}"; then "{python}" "$@" && cp -a "$3" "{kept}"; exit; fi
+cp -a "{kept}/." "$3"
 """
 
 
@@ -71,7 +69,7 @@ def deploy(cloud: Ministack, folder: Path, name: str, **parameters: str) -> Stac
     # SAM copies it for each function, at each build: what neither needs stays behind.
     others = (".*", "__pycache__", "build", "samconfig.toml", "docs", "job", "templates", "tests")
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*others))
-    python = _PYTHON.format(words=" ".join(bundles.HOST), built=bundles.here())
+    python = _PYTHON.format(kept=folder / "kept", python=sys.executable)
     programs.program(folder / "python3", python)
     environment = _environment(cloud, folder)
     chosen = [parameters.get(parameter, "") for parameter in template.source()["Parameters"]]
