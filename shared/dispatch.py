@@ -6,12 +6,12 @@ The process may be killed after any step; the next attempt goes on from what the
 from contextlib import suppress
 
 from shared import policy, thread_commands
-from shared.failures import repair_of
 from shared.gate import Gate
 from shared.gitlab.values import GitLabError, Pipeline, Progress
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import refusals, replies
+from shared.repair import repair_of
 from shared.runs import command, limits, projects, store
 from shared.runs.legible import legible
 from shared.runs.limits import Turn
@@ -223,7 +223,7 @@ class Attempt:
         request, record = self._request, self._lease.record
         assert record.pipeline  # noqa: S101  so its state says
         if request.event.by_policy:
-            with refusals.asking():
+            with refusals.as_retry():
                 policy.withdraw_if_moved(record, self._services)
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
@@ -248,7 +248,7 @@ class Attempt:
         if work.options.command != command.STOP:  # it is free, and must always work
             limits.count_command(work.request, services.records, services.now())
         again = record.attempt > 1
-        with refusals.asking():
+        with refusals.as_retry():
             text = thread_commands.answer(work.request, work.options, services, again=again)
         self._thread.reply(text)
         self._lease.write(record.ended(State.FINISHED, Reason.ANSWERED))
@@ -259,7 +259,7 @@ class Attempt:
         request, lease, services = self._request, self._lease, self._services
         if request.event.by_policy and why.reason not in policy.TOLD:
             if lease.record.attempt > 1:  # it may have said that it waits
-                with refusals.asking():
+                with refusals.as_retry():
                     policy.take_back(lease.record, services)
             return why  # nobody waits for an answer; the log has it
         if why.reason is Reason.NOT_A_MEMBER and request.event.public:

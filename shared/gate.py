@@ -28,7 +28,7 @@ class Gate:
         request = self._request
         if request.bound is None:
             return
-        with refusals.asking():
+        with refusals.as_retry():
             project = self._services.gitlab.project(str(request.event.project_id))
         if project is None or not speaks_for(request.bound, project.id, project.path):
             raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
@@ -80,7 +80,7 @@ class Gate:
     def admit(self, confirmed: Confirmed) -> None:
         """Raise Stop where nobody asked, and the policy does not let the run start."""
         if confirmed.request.event.by_policy:
-            with refusals.asking():
+            with refusals.as_retry():
                 policy.admit(confirmed, self._services)
 
     def _absent(self, error: GitLabError, reason: Reason) -> TriggerError:

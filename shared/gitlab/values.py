@@ -104,7 +104,7 @@ class Progress(NamedTuple):
         return tuple(job for job in self.jobs if _is_ours(job)) or self.jobs
 
     @property
-    def failed_by_us(self) -> bool:
+    def only_ours_failed(self) -> bool:
         """Tell whether Claude's jobs are all that failed."""
         failed = [job for job in self.jobs if job.status == "failed"]
         return bool(failed) and all(_is_ours(job) for job in failed)
