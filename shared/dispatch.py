@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from shared import policy, thread_commands
 from shared.gate import Gate
-from shared.gitlab.values import GitLabError, Pipeline, Progress
+from shared.gitlab.values import FORBIDDEN, GitLabError, Pipeline, Progress
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import refusals, replies
@@ -28,7 +28,6 @@ from shared.work import Work, understand
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP, command.BUDGET)
 # Ends at which the project is known, or was not proved to be what the delivery says.
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
-_FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (
     Reason.TOKEN_NOT_FOR_PROJECT,
     Reason.PROJECT_NOT_SEEN,
@@ -308,7 +307,7 @@ class Attempt:
             )
             return found and shown(found, record)
         except GitLabError as error:
-            if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
+            if error.status == FORBIDDEN:  # our token may not look: better no pipeline than two
                 raise Stop(Reason.UNCERTAIN) from error
             raise refusals.unavailable(error) from error
 

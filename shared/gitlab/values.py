@@ -18,6 +18,7 @@ class Cause(StrEnum):
     NOT_GITLAB = "not_gitlab: what answered at GITLAB_URL is not GitLab's API"
 
 
+FORBIDDEN, NOT_FOUND = 403, 404
 _PASSES = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
