@@ -366,7 +366,7 @@ REVIEW_LOOKED = "已查看：{all} 个更改文件中的 {count} 个，位于 {c
 REVIEW_NOT_LOOKED = "未查看：{files}。"
 REVIEW_LARGE = "过大，GitLab 无法显示"
 REVIEW_BINARY = "二进制文件"
-REVIEW_UNCHANGED = "没有行发生更改"
+REVIEW_UNCHANGED = "GitLab 没有显示更改的行"
 REVIEW_BEYOND = "超出 Claude 所得差异的范围"
 REVIEW_SKIPPED = "Claude 未查看"
 
