@@ -127,9 +127,9 @@ def _is_ours(job: Job) -> bool:
 
 
 class HeadPipeline(NamedTuple):
-    """The latest pipeline of a merge request, be it of an older commit.
+    """The latest pipeline of a merge request; it may be of an older commit.
 
-    `user` is who started it (user id, user name), `ended_at` in Unix seconds, 0 if it goes on.
+    `user` is who started it (user id, user name), `ended_at` in Unix seconds, 0 before its end.
     """
 
     id: int

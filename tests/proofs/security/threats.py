@@ -41,7 +41,7 @@ TRIGGER_THREATS = (
         "T3",
         "Merge requests from forks, branches with a protected branch's name",
         "Forks are refused by project id, or by choice read and no more: their diff is data of GitLab's API, none of their commits "
-        "is fetched, and Claude has tools that read. Pipelines run on the default branch unless the installation chooses the "
+        "is fetched, and Claude has only tools that read. Pipelines run on the default branch unless the installation chooses the "
         "source branch of the same project; no branch comes from a comment.",
         (
             f"{_QUICK}::test_the_branch_is_never_one_that_a_fork_or_a_comment_names",
