@@ -8,7 +8,7 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
-from cli import attestation
+from cli import attestation, statements
 from cli.api import Api, under
 from cli.connection import Connection, Words
 from cli.deploy import bootstrap, deploy
@@ -17,7 +17,7 @@ from cli.installation import GITLAB, Installation, Unusable, keep_login, printab
 from cli.platforms import open_installation
 from cli.remove import remove
 from cli.setup import setup
-from cli.statements import Broken, statement
+from cli.statements import Broken
 from cli.verify import Asked, verify
 from shared.gitlab.values import GitLabError
 from shared.installation.readers import SettingsError
@@ -87,7 +87,7 @@ def _verify(words: argparse.Namespace, installation: Installation) -> int:
             Api(read.gitlab_url, secrets.api_token.reveal(), proxy(installation, read.proxy)),
             under("projects", words.project),
             words.commit,
-            statement(words.statement) if words.statement else None,
+            statements.of_file(words.statement) if words.statement else None,
             [key.reveal() for key in secrets.signing_keys],
             read,
         )

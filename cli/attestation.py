@@ -63,6 +63,7 @@ def _openssl(key: str, *arguments: str) -> bytes:
         message = "there is no openssl to sign with: install OpenSSL 3.0 or later"
         raise Unusable(message) from None
     if done.returncode:
-        message = f"{key} cannot sign: it has to be a private key in PEM, Ed25519 or P-256"
+        message = f"{key} cannot sign: it has to be a private key in PEM, Ed25519 or P-256, or a"
+        message = f"{message} key of a KMS ({kms.FORMS})"
         raise Unusable(message)
     return done.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cli.installation import Unusable
 
+FORMS = "awskms:///alias/…, or gcpkms://projects/…/cryptoKeyVersions/1"
 _AWS = re.compile(r"awskms:///((?:arn:[\w-]+:kms:([\w-]+):\d+:)?[\w/:-]+)")
 _GOOGLE = re.compile(
     r"gcpkms://projects/([\w.:-]+)/locations/([\w-]+)/keyRings/([\w-]+)/cryptoKeys/([\w-]+)"
@@ -41,8 +42,7 @@ def sign(key: str, text: bytes) -> tuple[bytes, bytes]:
         return _with_aws(aws[1], aws[2], text)
     if google:
         return _with_gcloud(google, text)
-    forms = "awskms:///alias/…, or gcpkms://projects/…/cryptoKeyVersions/1"
-    message = f"{key} is no key's name: write {forms}"
+    message = f"{key} is no key's name: write {FORMS}"
     raise Unusable(message)
 
 
@@ -77,8 +77,9 @@ def _with_aws(name: str, region: str | None, text: bytes) -> tuple[bytes, bytes]
         )
     except (ClientError, BotoCoreError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-        message = f"AWS KMS does not sign ({code or type(error).__name__}): sign in with"
-        message = f"{message} kms:GetPublicKey and kms:Sign on {name}"
+        message = f"AWS KMS does not sign ({code or type(error).__name__}): sign in, for the key's"
+        message = f"{message} region (AWS_DEFAULT_REGION), with kms:GetPublicKey and kms:Sign on"
+        message = f"{message} {name}"
         raise Unusable(message) from None
     return found["PublicKey"], signed["Signature"]
 

@@ -46,7 +46,7 @@ class Reader(Protocol):
         """Return a file as it is."""
 
 
-def statement(file: Path) -> Mapping[str, Any]:
+def of_file(file: Path) -> Mapping[str, Any]:
     """Return the job's artifact `statement.json`; raise Broken where it is none."""
     text = b""
     with suppress(OSError):
@@ -67,7 +67,7 @@ def read(text: bytes, name: str) -> Mapping[str, Any]:
     return dict(found)
 
 
-def noted(api: Reader, project: str, sha: str) -> Mapping[str, Any] | None:
+def of_note(api: Reader, project: str, sha: str) -> Mapping[str, Any] | None:
     """Return the statement that a commit's git note holds, if it has one.
 
     `project` is the project's path in GitLab's API;
@@ -84,7 +84,7 @@ def noted(api: Reader, project: str, sha: str) -> Mapping[str, Any] | None:
     return read(text, f"the git note in {provenance.NOTES}")
 
 
-def left(api: Reader, pipeline: str, sha: str) -> tuple[Mapping[str, Any] | None, str]:
+def of_artifacts(api: Reader, pipeline: str, sha: str) -> tuple[Mapping[str, Any] | None, str]:
     """Return the statement about a commit that a pipeline's jobs left, else why there is none.
 
     `pipeline` is the pipeline's path in GitLab's API. Where each job's can be read and none is

@@ -85,7 +85,7 @@ def verify(
 def _chain(asked: Asked, say: Callable[[str], None]) -> _Found:
     sha, told = _commit(asked)
     say(f"✔ commit: {sha} says that it was made for the request {told[provenance.REQUEST]}")
-    given = asked.statement or statements.noted(asked.api, asked.path, sha)
+    given = asked.statement or statements.of_note(asked.api, asked.path, sha)
     known = None
     if given and (asked.statement or _is_whole(given, told)):
         known = _stated(given, sha, told)
@@ -116,7 +116,7 @@ def _left(
     """Return what the job's artifact says of the commit, if GitLab still has it, and the line."""
     if not path:
         return None, "? statement: without its pipeline there is no artifact to look at"
-    given, why = statements.left(asked.api, path, sha)
+    given, why = statements.of_artifacts(asked.api, path, sha)
     if given is None:
         return None, f"? statement: {why}"
     if not _is_whole(given, told):

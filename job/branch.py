@@ -84,7 +84,7 @@ def choose(workspace: Workspace, context: Context) -> Branch:
         workspace.open(default, environment.get("CI_COMMIT_REF_NAME", default))
         if context.request.kind == MERGE_REQUEST:
             if context.request.read_only:
-                return _beside(workspace, default, context)
+                return _to_read(workspace, default, context)
             return _of_merge_request(workspace, _asked(workspace, default, context), context)
         return _of_ours(workspace, workspace.trusted, workspace.trusted, default, context)
     except GitError as error:
@@ -93,7 +93,7 @@ def choose(workspace: Workspace, context: Context) -> Branch:
         raise refused(messages.SHOW_MERGE_REQUEST, error, context) from None
 
 
-def _beside(workspace: Workspace, default: str, context: Context) -> Branch:
+def _to_read(workspace: Workspace, default: str, context: Context) -> Branch:
     """Check out a merge request's target; of its own commits nothing is fetched but GitLab's diff.
 
     Files that configure agents are the default branch's.

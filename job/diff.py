@@ -59,11 +59,13 @@ def _file(entry: Mapping[str, Any]) -> str:
     lines = [f"diff --git a/{old} b/{new}"]
     if modes[0] != modes[1]:
         lines += [f"old mode {modes[0]}", f"new mode {modes[1]}"]
+    text = str(entry.get("diff") or "")
     if entry.get("too_large") or entry.get("collapsed"):
         lines.append("[not shown: the file's diff is too large]")
+    elif not text:  # before 18.4 GitLab does not tell what is too large
+        lines.append("[GitLab shows no changed lines of this file: it may be too large]")
     lines.append(f"--- {_NOWHERE if entry.get('new_file') else f'a/{old}'}")
     lines.append(f"+++ {_NOWHERE if entry.get('deleted_file') else f'b/{new}'}")
-    text = str(entry.get("diff") or "")
     return "\n".join([*lines, text if text.endswith("\n") else f"{text}\n"])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def lowered(inputs: Inputs, request: Request) -> Inputs:
-    """Return the inputs without what could run, fetch, or outlive the run, if it only reads."""
+    """Return the inputs; of a run that only reads without what could run, fetch or outlive it."""
     if not request.read_only:
         return inputs
     return inputs._replace(
@@ -28,8 +28,8 @@ def lowered(inputs: Inputs, request: Request) -> Inputs:
 
 def check(request: Request) -> None:
     """Raise Failure where a run that only reads is told to change something."""
-    asks = request.input.rstrip().endswith(("?", "\uff1f"))
+    question = request.input.rstrip().endswith(("?", "\uff1f"))
     orders = prompt.command(request) in (FIX, IMPLEMENT) or repair.asked(request)
-    orders = orders or (prompt.asks_to_merge(request) and not asks)
+    orders = orders or (prompt.asks_to_merge(request) and not question)
     if request.read_only and orders:
         raise Failure(Reason.FORK_READ_ONLY)

@@ -437,7 +437,7 @@ REVIEW_LOOKED = "Looked at: {count} of {all} changed files, at {commit}."
 REVIEW_NOT_LOOKED = "Not looked at: {files}."
 REVIEW_LARGE = "too large for GitLab to show"
 REVIEW_BINARY = "binary"
-REVIEW_UNCHANGED = "no changed lines"
+REVIEW_UNCHANGED = "GitLab shows no changed lines"
 REVIEW_BEYOND = "beyond the part of the diff that Claude got"
 REVIEW_SKIPPED = "left out by Claude"
 

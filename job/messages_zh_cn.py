@@ -132,7 +132,7 @@ FORK = (
 )
 FORK_READ_ONLY = (
     "该合并请求来自派生项目：Claude 只读取其差异，不在其中做任何修改。",
-    "请提出审查或解释的请求；如需修改，请把分支推送到本项目，并在本项目中创建合并请求。",
+    "请提出评审或解释的请求；如需修改，请把分支推送到本项目，并在本项目中创建合并请求。",
 )
 BRANCH_MOVED = (
     "在您提出请求之后，分支上有了新的提交。",
@@ -366,7 +366,7 @@ REVIEW_LOOKED = "已查看：{all} 个更改文件中的 {count} 个，位于 {c
 REVIEW_NOT_LOOKED = "未查看：{files}。"
 REVIEW_LARGE = "过大，GitLab 无法显示"
 REVIEW_BINARY = "二进制文件"
-REVIEW_UNCHANGED = "没有行发生更改"
+REVIEW_UNCHANGED = "GitLab 没有显示更改的行"
 REVIEW_BEYOND = "超出 Claude 所得差异的范围"
 REVIEW_SKIPPED = "Claude 未查看"
 

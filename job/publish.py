@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from job.workspace import Workspace
 
 _LONGEST_STATE = 20
-_NOTES = 10  # pushes of a note: of those who push at once one gets through each time
+_PUSHES = 10  # pushes of a note: of those who push at once one gets through each time
 
 
 class Published(NamedTuple):
@@ -60,7 +60,7 @@ def annotate(
     if not (commit and context.inputs.git_note and context.audience.all_words):
         return ()
     text, at, said, failed = f"{context.log.masked(statement)}\n", "", None, 0
-    for _ in range(_NOTES):
+    for _ in range(_PUSHES):
         before = at
         at, said = _noted(workspace.commits, commit, text, _author(context), before)
         if said is None:

@@ -6,12 +6,12 @@ The process may be killed after any step; the next attempt goes on from what the
 from contextlib import suppress
 
 from shared import policy, thread_commands
-from shared.failures import repair_of
 from shared.gate import Gate
-from shared.gitlab.values import GitLabError, Pipeline, Progress
+from shared.gitlab.values import FORBIDDEN, GitLabError, Pipeline, Progress
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Outcome, Reason, Retry, Stop, TriggerError
 from shared.outgoing import refusals, replies
+from shared.repair import repair_of
 from shared.runs import command, limits, projects, store
 from shared.runs.legible import legible
 from shared.runs.limits import Turn
@@ -28,7 +28,6 @@ from shared.work import Work, understand
 _ANSWERED_HERE = (command.HELP, command.STATUS, command.STOP, command.BUDGET)
 # Ends at which the project is known, or was not proved to be what the delivery says.
 _PROJECT_KNOWN = (Reason.TRIGGERED, Reason.DUPLICATE, Reason.TOKEN_NOT_FOR_PROJECT)
-_FORBIDDEN, _NOT_FOUND = 403, 404
 _MAYBE_FORGED = (
     Reason.TOKEN_NOT_FOR_PROJECT,
     Reason.PROJECT_NOT_SEEN,
@@ -223,7 +222,7 @@ class Attempt:
         request, record = self._request, self._lease.record
         assert record.pipeline  # noqa: S101  so its state says
         if request.event.by_policy:
-            with refusals.asking():
+            with refusals.as_retry():
                 policy.withdraw_if_moved(record, self._services)
         phrase = self._services.settings.phrases[0]
         understood = replies.Understood(request.event.name, record.options, phrase)
@@ -248,7 +247,7 @@ class Attempt:
         if work.options.command != command.STOP:  # it is free, and must always work
             limits.count_command(work.request, services.records, services.now())
         again = record.attempt > 1
-        with refusals.asking():
+        with refusals.as_retry():
             text = thread_commands.answer(work.request, work.options, services, again=again)
         self._thread.reply(text)
         self._lease.write(record.ended(State.FINISHED, Reason.ANSWERED))
@@ -259,7 +258,7 @@ class Attempt:
         request, lease, services = self._request, self._lease, self._services
         if request.event.by_policy and why.reason not in policy.TOLD:
             if lease.record.attempt > 1:  # it may have said that it waits
-                with refusals.asking():
+                with refusals.as_retry():
                     policy.take_back(lease.record, services)
             return why  # nobody waits for an answer; the log has it
         if why.reason is Reason.NOT_A_MEMBER and request.event.public:
@@ -308,7 +307,7 @@ class Attempt:
             )
             return found and shown(found, record)
         except GitLabError as error:
-            if error.status == _FORBIDDEN:  # our token may not look: better no pipeline than two
+            if error.status == FORBIDDEN:  # our token may not look: better no pipeline than two
                 raise Stop(Reason.UNCERTAIN) from error
             raise refusals.unavailable(error) from error
 

@@ -2,7 +2,7 @@
 
 from shared import policy
 from shared.contract.ai_flow import COMMIT, SNIPPET
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import NOT_FOUND, GitLabError
 from shared.installation.secrets import speaks_for
 from shared.outcome.reasons import Reason, Retry, Stop, TriggerError
 from shared.outgoing import refusals
@@ -12,8 +12,6 @@ from shared.runs.confirm import Confirmed, confirm
 from shared.runs.record import Lease
 from shared.runs.request import RunRequest
 from shared.services import Services
-
-_NOT_FOUND = 404
 
 
 class Gate:
@@ -28,7 +26,7 @@ class Gate:
         request = self._request
         if request.bound is None:
             return
-        with refusals.asking():
+        with refusals.as_retry():
             project = self._services.gitlab.project(str(request.event.project_id))
         if project is None or not speaks_for(request.bound, project.id, project.path):
             raise Stop(Reason.TOKEN_NOT_FOR_PROJECT)
@@ -80,12 +78,12 @@ class Gate:
     def admit(self, confirmed: Confirmed) -> None:
         """Raise Stop where nobody asked, and the policy does not let the run start."""
         if confirmed.request.event.by_policy:
-            with refusals.asking():
+            with refusals.as_retry():
                 policy.admit(confirmed, self._services)
 
     def _absent(self, error: GitLabError, reason: Reason) -> TriggerError:
         """Return what an error means that ends the run for this reason where GitLab answers 404."""
-        if error.status != _NOT_FOUND:
+        if error.status != NOT_FOUND:
             return refusals.unavailable(error)
         if self._lease.record.is_news(self._services.now()):
             return Retry(Reason.GITLAB_UNAVAILABLE)

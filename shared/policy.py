@@ -6,7 +6,7 @@ That file is read from the default branch, never from a merge request's, and can
 from itertools import islice
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import FORBIDDEN, GitLabError
 from shared.incoming.event import Event
 from shared.installation import auto
 from shared.installation.auto import Policy, PolicyError
@@ -34,7 +34,6 @@ TOLD = frozenset(
     }
 )
 _FILES = 500  # changed files that are looked at: five pages of GitLab's
-_FORBIDDEN = 403
 
 
 def admit(confirmed: Confirmed, services: Services) -> None:
@@ -143,7 +142,7 @@ def _cancel(record: Record, services: Services) -> None:
     try:
         services.gitlab.cancel(record.runs_in, record.pipeline.id)
     except GitLabError as error:
-        if error.status != _FORBIDDEN:
+        if error.status != FORBIDDEN:
             raise
     pipeline_id = record.pipeline.id
     services.log("INFO", entry(Reason.SUPERSEDED, record.request, pipeline_id=pipeline_id))

@@ -1,15 +1,13 @@
 """What a run shows in its thread: its reaction and its one reply."""
 
 from shared.contract import marks
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import NOT_FOUND, GitLabError
 from shared.log_fields import entry, severity
 from shared.outcome.reasons import Reason
 from shared.outgoing import refusals
 from shared.runs.record import SETTLE, Lease
 from shared.runs.request import RunRequest
 from shared.services import Services
-
-_NOT_FOUND = 404
 
 
 class Thread:
@@ -55,7 +53,7 @@ class Thread:
                 again.after = max(again.after, SETTLE if error.unsure else 0.0)
                 raise again from error
             # The thread is locked or gone: nobody can be told there, so the log is.
-            gone = error.status == _NOT_FOUND
+            gone = error.status == NOT_FOUND
             reason = Reason.THREAD_GONE if gone else Reason.GITLAB_REFUSED
             fields = entry(reason, self._request, error="reply", status=error.status)
             self._services.log(severity(reason), fields)

@@ -6,7 +6,7 @@ from itertools import islice
 
 from shared.contract import marks
 from shared.contract.ai_flow import MENTION
-from shared.gitlab.values import GitLabError, Pipeline, Progress
+from shared.gitlab.values import FORBIDDEN, GitLabError, Pipeline, Progress
 from shared.outcome.reasons import Reason, Retry, Stop
 from shared.outgoing import replies
 from shared.runs import budgets, limits, store
@@ -16,7 +16,6 @@ from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 from shared.track import track
 
-_FORBIDDEN = 403
 _LISTED = 5  # runs that `status` tells of
 _NEWEST = 100  # of a project's pipelines, which one call tells of
 
@@ -112,7 +111,7 @@ def _stop(request: RunRequest, services: Services, *, again: bool) -> str:
             gitlab.cancel(project_id, pipeline.id)
             done.append(pipeline)
         except GitLabError as error:
-            if error.status != _FORBIDDEN:
+            if error.status != FORBIDDEN:
                 raise
             forbidden.append(pipeline)
         with suppress(Retry):  # an event or the sweep will say it otherwise

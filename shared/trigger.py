@@ -19,7 +19,7 @@ def home_of(event: Event, services: Services) -> Project | None:
     name = services.settings.runner_of(event.project_id, event.project_path)
     if not name:
         return None
-    with refusals.asking():
+    with refusals.as_retry():
         home = services.gitlab.project(name)
     if home is None:
         raise Stop(Reason.RUNNER_NOT_SEEN)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from shared import thread_commands
 from shared.contract.ai_flow import AUTO, MENTION
-from shared.gitlab.values import GitLabError
+from shared.gitlab.values import NOT_FOUND, GitLabError
 from shared.incoming import mention
 from shared.outcome.reasons import Reason, Stop
 from shared.outgoing import refusals
@@ -13,8 +13,6 @@ from shared.runs.command import Options
 from shared.runs.confirm import text_of
 from shared.runs.request import RunRequest
 from shared.services import Services
-
-_NOT_FOUND = 404
 
 
 class Work(NamedTuple):
@@ -55,6 +53,6 @@ def _text_of(request: RunRequest, services: Services) -> str:
     try:
         return text_of(request, services.gitlab, services.settings)
     except GitLabError as error:
-        if error.status == _NOT_FOUND:
+        if error.status == NOT_FOUND:
             raise Stop(Reason.NOTE_CHANGED) from error
         raise refusals.unavailable(error) from error

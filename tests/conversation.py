@@ -321,6 +321,7 @@ def from_a_fork(stage: Stage) -> None:
             source_branch="louder",
             source_project_id=FORK,
             title="Whistle louder",
+            description="So that it is heard in the garden.",
             author_id=MALLORY,
             diffs=[diffs.file("src/kettle.py", lines=20)],
         )

@@ -134,7 +134,7 @@ class Surroundings(Protocol):
         """Return a file as it stands on a branch; None where there is none."""
 
     def parents(self, project_id: int, commit: str) -> tuple[str, ...]:
-        """Return the commits that a commit was made of."""
+        """Return the ids of a commit's parents."""
 
     def open_of_branch(self, project_id: int, branch: str) -> list[int]:
         """Return the numbers of a branch's open merge requests, oldest first, a hundred at most."""

@@ -18,6 +18,7 @@ class Cause(StrEnum):
     NOT_GITLAB = "not_gitlab: what answered at GITLAB_URL is not GitLab's API"
 
 
+FORBIDDEN, NOT_FOUND = 403, 404
 _PASSES = (401, 408, 429)  # statuses below 500 after which the same call may succeed
 
 
@@ -104,7 +105,7 @@ class Progress(NamedTuple):
         return tuple(job for job in self.jobs if _is_ours(job)) or self.jobs
 
     @property
-    def failed_by_us(self) -> bool:
+    def only_ours_failed(self) -> bool:
         """Tell whether Claude's jobs are all that failed."""
         failed = [job for job in self.jobs if job.status == "failed"]
         return bool(failed) and all(_is_ours(job) for job in failed)
@@ -126,9 +127,9 @@ def _is_ours(job: Job) -> bool:
 
 
 class HeadPipeline(NamedTuple):
-    """The latest pipeline of a merge request, be it of an older commit.
+    """The latest pipeline of a merge request; it may be of an older commit.
 
-    `user` is who started it (user id, user name), `ended_at` in Unix seconds, 0 if it goes on.
+    `user` is who started it (user id, user name), `ended_at` in Unix seconds, 0 before its end.
     """
 
     id: int

@@ -43,7 +43,7 @@ _POSITION = ("base_sha", "start_sha", "head_sha", "old_path", "new_path", "old_l
 # What starts a pipeline of a merge request or a branch; a trigger's may be ours:
 # https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable
 _OF_MERGE_REQUEST = "merge_request_event"
-OF_BRANCHES = (_OF_MERGE_REQUEST, "push", "web", "api")
+REPAIRABLE = (_OF_MERGE_REQUEST, "push", "web", "api")
 # AI_FLOW_EVENT, the payload's list and what names its entries.
 _ADDED = (
     (ASSIGN_REVIEWER, "reviewers", "username"),
@@ -209,7 +209,7 @@ def _has_failed(pipeline: Json, project: Json) -> bool:
     """Tell whether a pipeline has failed that a merge request may have."""
     source, default = pipeline.get("source"), project.get("default_branch")
     of_branch = pipeline.get("tag") is not True and pipeline.get("ref") != default
-    has_one = source == _OF_MERGE_REQUEST or (source in OF_BRANCHES and of_branch)
+    has_one = source == _OF_MERGE_REQUEST or (source in REPAIRABLE and of_branch)
     return pipeline.get("status") == "failed" and has_one
 
 

@@ -151,7 +151,7 @@ REASONS = {
         ),
     ),
     "FORK_READ_ONLY": (
-        "In a merge request from a fork Claude reads and changes nothing.",
+        "Claude only reads merge requests from forks and changes nothing there.",
         (
             "Ask for a review or an explanation; for changes push the branch to this project and "
             "open the merge request from there."
@@ -200,13 +200,13 @@ REASONS = {
     ),
     "SUPERSEDED": (
         (
-            "Newer commits came, or the merge request is no longer open and ready, or its pipeline "
-            "is no longer a failed one."
+            "Newer commits came, or the merge request is no longer open and ready, or the pipeline "
+            "to repair is no longer its latest or has not failed any more."
         ),
         "",
     ),
     "NOTHING_TO_REPAIR": (
-        "A pipeline has failed that is ours, or of the head of no open and ready merge request.",
+        "The failed pipeline is ours, or not that of the head of an open, ready merge request.",
         "",
     ),
     "AUTO_LIMIT": (

@@ -70,7 +70,7 @@ def unavailable(error: GitLabError) -> Retry:
 
 
 @contextmanager
-def asking() -> Iterator[None]:
+def as_retry() -> Iterator[None]:
     """Raise Retry instead of the GitLabError of what is asked in the block."""
     try:
         yield

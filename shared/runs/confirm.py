@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from shared.contract.ai_flow import ASSIGN, ASSIGN_REVIEWER, LABEL, MENTION
 from shared.gitlab.port import GitLab
-from shared.gitlab.values import GitLabError, Note, Target
+from shared.gitlab.values import NOT_FOUND, GitLabError, Note, Target
 from shared.incoming.digests import digest, digest_of_texts
 from shared.incoming.event import Branches, Event
 from shared.installation.auto import FAILED
@@ -24,7 +24,6 @@ MAX_AGE = 24 * 3600.0  # seconds after which a comment is too old to be a new re
 SKEW = 60.0  # seconds between what GitLab's parts call the same moment
 
 _LOOKED_AT = 50  # of the newest comments, which are read anyway, before one is asked for by its id
-_NOT_FOUND = 404
 
 
 class Confirmed(NamedTuple):
@@ -51,7 +50,7 @@ def confirm(request: RunRequest, gitlab: GitLab, settings: Settings, now: float)
     event = request.event
     project = gitlab.project(str(event.project_id))
     if project is None:
-        raise GitLabError(_NOT_FOUND)
+        raise GitLabError(NOT_FOUND)
     target = gitlab.target(event)
     notes = gitlab.notes(event)
     unchanged = _is_unchanged(event, target)
@@ -166,7 +165,7 @@ def _check_commit(event: Event, target: Target) -> None:
     if same and not target.draft and target.state == "opened":
         return
     if is_stale(event, target):
-        raise GitLabError(_NOT_FOUND)
+        raise GitLabError(NOT_FOUND)
     raise Stop(Reason.SUPERSEDED)
 
 

@@ -62,11 +62,11 @@ class RunRequest(NamedTuple):
 
 
 class TrackRequest(NamedTuple):
-    """A pipeline whose reply may have to be brought up to date.
+    """A pipeline to look at: its reply may have to be brought up to date, or it may be repaired.
 
-    `status` is the one an event told of; what is true by then, GitLab tells. `repair`: it is no
-    run's, it has failed, at `at` (Unix seconds, 0 if unknown), and AUTO may start its repair;
-    `bound` is then as in RunRequest.
+    `status` is the one an event told of; what is true by then, GitLab tells. `repair`: the pipeline
+    is not a run's, it failed at `at` (Unix seconds, 0 if unknown), and AUTO may start its repair;
+    only then `at` and `bound`, as in RunRequest, are set.
     """
 
     project_id: int
@@ -90,7 +90,7 @@ class TrackRequest(NamedTuple):
 
     @property
     def queue_key(self) -> str:
-        """The same: of a look nothing has to be proved that does not stand in it."""
+        """The same: what of a look is still to be proved is part of its id."""
         return self.id
 
     @property
@@ -107,7 +107,7 @@ class TrackRequest(NamedTuple):
         """Return the request as JSON."""
         fields = self._asdict() | {"version": VERSION}
         for name in () if self.repair else ("repair", "at", "bound"):
-            del fields[name]
+            del fields[name]  # an older version takes no further field
         return json.dumps(fields)
 
 

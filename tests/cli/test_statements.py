@@ -44,7 +44,7 @@ class Left:
     def read(self) -> tuple[str, str]:
         """Return the statement's commit, or "", and why there is none."""
         path = f"/projects/group%2Fapp/pipelines/{self.id}"
-        given, why = statements.left(Api(self.gitlab.url, TOKEN), path, SHA)
+        given, why = statements.of_artifacts(Api(self.gitlab.url, TOKEN), path, SHA)
         return given["subject"][0]["digest"]["gitCommit"] if given else "", why
 
 
@@ -130,4 +130,4 @@ def test_a_file_that_is_no_statement_is_said_to_be_none(tmp_path: Path) -> None:
     for text in ("", "[]", "{}", '{"predicateType": "urn:gitlab-claude-trigger:run:1"}'):
         (tmp_path / "s").write_text(text)
         with pytest.raises(statements.Broken, match="no statement"):
-            statements.statement(tmp_path / "s")
+            statements.of_file(tmp_path / "s")

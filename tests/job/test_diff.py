@@ -84,6 +84,7 @@ def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
         diffs.change("new.py", None, "n\n") | {"a_mode": "0", "b_mode": "120000"},
         diffs.change("gone.py", "g\n", None),
         {"old_path": "big.bin", "new_path": "big.bin", "collapsed": True},
+        {"old_path": "long.py", "new_path": "long.py"},  # as before 18.4
         diffs.change("x\n+++ b/forged", "1\n", "2\n"),
     ]
     told = (listed(clone, files) or b"").decode()
@@ -95,6 +96,9 @@ def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
         "diff --git a/gone.py b/gone.py", "--- a/gone.py", "+++ /dev/null", "@@ -1,1 +0,0 @@", "-g",
         "diff --git a/big.bin b/big.bin", "[not shown: the file's diff is too large]",
         "--- a/big.bin", "+++ b/big.bin", "",
+        "diff --git a/long.py b/long.py",
+        "[GitLab shows no changed lines of this file: it may be too large]",
+        "--- a/long.py", "+++ b/long.py", "",
         "diff --git a/x\\n+++ b/forged b/x\\n+++ b/forged", "--- a/x\\n+++ b/forged",
         "+++ b/x\\n+++ b/forged", "@@ -1,1 +1,1 @@", "-1", "+2",
     ]  # fmt: skip

@@ -64,7 +64,7 @@ def test_findings_stand_on_their_lines_and_the_rest_in_the_reply(reviewed: Revie
     assert "`a.py:400` **major**: Nowhere." in said
     assert "`gone.py:1`" in said
     assert "Looked at: 1 of 2 changed files" in said
-    assert "`c.png` (no changed lines)" in said
+    assert "`c.png` (GitLab shows no changed lines)" in said
     publishes = [call for call in reviewed.gitlab.calls if call.path.endswith("bulk_publish")]
     assert len(publishes) == 1
 

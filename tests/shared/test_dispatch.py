@@ -120,7 +120,7 @@ def test_where_forks_are_read_an_order_to_fix_starts_nothing_and_hears_why() -> 
     stage = Stage(FORKS="read-only")
     assert stage.dispatch(run(note, "fix it")) is Reason.FORK_READ_ONLY
     assert stage.gitlab.triggered == []
-    assert "In a merge request from a fork Claude reads and changes nothing." in stage.reply
+    assert "Claude only reads merge requests from forks and changes nothing there." in stage.reply
 
 
 def test_a_trigger_call_keeps_the_lease_until_gitlab_has_settled(stage: Stage) -> None:

@@ -41,7 +41,7 @@ TRIGGER_THREATS = (
         "T3",
         "Merge requests from forks, branches with a protected branch's name",
         "Forks are refused by project id, or by choice read and no more: their diff is data of GitLab's API, none of their commits "
-        "is fetched, and Claude has tools that read. Pipelines run on the default branch unless the installation chooses the "
+        "is fetched, and Claude has only tools that read. Pipelines run on the default branch unless the installation chooses the "
         "source branch of the same project; no branch comes from a comment.",
         (
             f"{_QUICK}::test_the_branch_is_never_one_that_a_fork_or_a_comment_names",
@@ -369,8 +369,8 @@ TRIGGER_THREATS = (
             "shared/test_policy.py::test_an_event_of_a_commit_that_is_not_the_head_any_more_starts_nothing",
             "shared/test_policy.py::test_a_stream_of_pipelines_starts_exactly_the_repairs_that_the_policy_says",
             "shared/test_policy.py::test_a_loop_of_repairs_ends_and_no_commit_of_its_own_cancels_one",
-            "shared/test_failures.py::test_a_delivery_that_invents_a_failure_starts_nothing",
-            "shared/test_failures.py::test_who_started_the_pipeline_is_who_asks_whatever_the_delivery_says",
+            "shared/test_repair.py::test_a_delivery_that_invents_a_failure_starts_nothing",
+            "shared/test_repair.py::test_who_started_the_pipeline_is_who_asks_whatever_the_delivery_says",
             "shared/installation/test_auto.py::test_a_file_only_ever_narrows",
             "shared/installation/test_auto.py::test_no_pattern_takes_long",
         ),

@@ -135,8 +135,8 @@ def test_a_read_that_gitlab_refuses_is_tried_again() -> None:
 
 
 def test_what_is_asked_comes_again_and_a_refusal_of_ours_stays_one() -> None:
-    with pytest.raises(Retry) as retry, refusals.asking():
+    with pytest.raises(Retry) as retry, refusals.as_retry():
         raise GitLabError(503, after=30.0)
     assert (retry.value.reason, retry.value.after) == (Reason.GITLAB_UNAVAILABLE, 30.0)
-    with pytest.raises(Stop), refusals.asking():
+    with pytest.raises(Stop), refusals.as_retry():
         raise Stop(Reason.SUPERSEDED)

@@ -6,10 +6,10 @@ An event only hints at a pipeline. Whose it is, who started it and how it ended,
 import re
 
 from shared.contract.ai_flow import MERGE_REQUEST
-from shared.gitlab.values import GitLabError, Project, Target
+from shared.gitlab.values import GitLabError, Progress, Project, Target
 from shared.incoming.digests import digest_of_texts
 from shared.incoming.event import Event
-from shared.incoming.payloads import OF_BRANCHES
+from shared.incoming.payloads import REPAIRABLE
 from shared.installation.auto import FAILED
 from shared.outcome.reasons import Reason, Retry
 from shared.outgoing import refusals
@@ -55,7 +55,7 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     if settings.pipeline_ref == "source" and not settings.runner_of(project.id, project.path):
         return None  # our own pipeline would be the branch's latest, and the job look at that
     progress = gitlab.progress(project.id, request.pipeline_id)
-    if progress is None or progress.source not in OF_BRANCHES or progress.failed_by_us:
+    if progress is None or not _may_be_repaired(progress, project):
         return None
     heard = progress.over
     of_one = re.fullmatch(r"refs/merge-requests/([0-9]{1,18})/[a-z]+", progress.ref)
@@ -73,6 +73,11 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     if not heard and services.now() - request.at < SKEW:
         raise Retry(Reason.GITLAB_UNAVAILABLE)
     return None
+
+
+def _may_be_repaired(progress: Progress, project: Project) -> bool:
+    theirs = progress.source in REPAIRABLE and not progress.only_ours_failed
+    return theirs and progress.ref != project.default_branch
 
 
 def _event(project: Project, iid: int) -> Event:

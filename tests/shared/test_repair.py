@@ -54,6 +54,14 @@ def test_what_a_trigger_started_is_left_alone_whatever_the_delivery_says(stage: 
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
+def test_a_pipeline_of_the_default_branch_is_left_alone_whatever_the_delivery_says(
+    stage: Red,
+) -> None:
+    stage.merge_request.fields["source_branch"] = "main"  # into a release's branch
+    stage.merge_request.piped(again=True)
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
 def test_of_two_pipelines_of_a_head_the_latest_asks(stage: Red) -> None:
     first = stage.queue.tracks[-1]
     stage.receive(stage.merge_request.piped())
