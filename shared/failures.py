@@ -14,7 +14,7 @@ from shared.installation.auto import FAILED
 from shared.outcome.reasons import Reason, Retry
 from shared.outgoing import refusals
 from shared.runs import record, store
-from shared.runs.confirm import SKEW, has_failed
+from shared.runs.confirm import MAX_AGE, SKEW, has_failed
 from shared.runs.detect import by_policy
 from shared.runs.record import ENDED, RecordError
 from shared.runs.request import RunRequest, TrackRequest
@@ -67,10 +67,14 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
             continue
         latest = target.pipeline.id if target.pipeline else 0
         if latest == request.pipeline_id and has_failed(event, target, gitlab):
-            asked = by_policy(_told(event, target), command, FAILED, settings.host)
+            told = _told(event, target)
+            if 0 < told.at < services.now() - MAX_AGE:  # GitLab would have told of it then
+                return None
+            asked = by_policy(told, command, FAILED, settings.host)
             return asked._replace(bound=request.bound)
         heard = heard and latest >= request.pipeline_id
-    if not heard and services.now() - request.at < SKEW:
+    # Only for what has just ended: a time to come, which a delivery may invent, has no end.
+    if not heard and abs(services.now() - request.at) < SKEW:
         raise Retry(Reason.GITLAB_UNAVAILABLE)
     return None
 

@@ -128,6 +128,20 @@ def test_a_replica_that_has_not_heard_of_the_failure_is_asked_again(stage: Red) 
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
 
 
+def test_a_delivery_from_the_future_is_not_asked_for_without_end(stage: Red) -> None:
+    told = json.loads(stage.merge_request.piped("running", again=True).body)
+    told["object_attributes"] |= {"status": "failed", "finished_at": "2099-02-02 02:40:00 UTC"}
+    stage.receive(fakes.delivery(told))
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_what_failed_more_than_a_day_ago_is_not_repaired_whoever_tells_of_it(stage: Red) -> None:
+    stage.clock.time += 24 * 3600 + 1
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+    stage.clock.time -= 2
+    assert stage.repair() is Reason.TRIGGERED
+
+
 def test_a_pipeline_that_fails_at_once_may_not_be_its_merge_request_s_yet(stage: Red) -> None:
     latest, stage.merge_request.pipeline = stage.merge_request.pipeline, None
     stage.merge_request.settle()
