@@ -101,8 +101,8 @@ def _beside(workspace: Workspace, default: str, context: Context) -> Branch:
     request = context.request
     found = context.gitlab.get(f"merge_requests/{request.iid}")
     target, base, remarks = _target(workspace, found, default, context)
-    told = diff.listed(context.gitlab, request.iid, found)
     head, opened = str(found.get("sha")), found.get("state") == "opened"
+    told = diff.listed(context.gitlab, request.iid, head)
     moved = opened and request.sha not in ("", head)
     remarks += _remarks(told, context, moved=moved)
     _check_out(workspace, base, workspace.trusted, context)
