@@ -62,6 +62,22 @@ def _newest(gitlab: GitLab, iid: int) -> Mapping[str, Any]:
     return dict(found[0]) if found else {}
 
 
+def whole_files(told: bytes) -> frozenset[bytes]:
+    """Return the `first_line` of each file whose changes are all in a diff.
+
+    A changed line begins otherwise, so that none passes for one. What the cut goes through is not
+    all there.
+    """
+    if len(told) > LARGEST:
+        told = told.rpartition(b"\ndiff --git ")[0]
+    return frozenset(line for line in told.split(b"\n") if line.startswith(b"diff --git "))
+
+
+def first_line(old: str, new: str) -> bytes:
+    """Return the line that a file's changes begin with in a diff, by its two paths."""
+    return f"diff --git a/{old} b/{new}".encode("utf-8", "replace")
+
+
 def _file(entry: Mapping[str, Any]) -> str:
     """Return a file of GitLab's list in git's form; of a large one GitLab sends its names alone."""
     old, new = (_line(entry.get(name)) for name in ("old_path", "new_path"))
