@@ -20,6 +20,8 @@ from shared.runs.record import ENDED, RecordError
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
 
+_MOST = 5  # merge requests of one branch that are looked at
+
 
 def repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     """Return the run that is to repair a pipeline; None where nothing is, or may be, to repair.
@@ -60,7 +62,7 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     heard = progress.over
     of_one = re.fullmatch(r"refs/merge-requests/([0-9]{1,18})/[a-z]+", progress.ref)
     iids = [int(of_one[1])] if of_one else gitlab.open_of_branch(project.id, progress.ref)
-    for iid in iids:
+    for iid in iids[:_MOST]:
         event = _event(project, iid)
         target = gitlab.target(event)
         if target.state != "opened" or target.draft:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -87,6 +88,18 @@ def test_a_pipeline_of_merged_results_is_its_head_s_where_that_is_a_parent() -> 
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
     stage.gitlab.merged[sha] = (commit(999), commit(0))
     assert stage.repair() is Reason.TRIGGERED
+
+
+def test_a_branch_with_many_merge_requests_costs_few_calls(
+    stage: Red, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.merge_request.drafted()
+    stage.merge_request.settle()
+    stage.gitlab.of_branches = {"feature": list(range(1, 101))}
+    asked = Mock(wraps=stage.gitlab.target)
+    monkeypatch.setattr(stage.gitlab, "target", asked)
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+    assert asked.call_count <= 5
 
 
 def test_a_branch_without_a_merge_request_is_left_alone(stage: Red) -> None:
