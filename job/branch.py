@@ -101,8 +101,8 @@ def _to_read(workspace: Workspace, default: str, context: Context) -> Branch:
     request = context.request
     found = context.gitlab.get(f"merge_requests/{request.iid}")
     target, base, remarks = _target(workspace, found, default, context)
-    told = diff.listed(context.gitlab, request.iid, found)
     head, opened = str(found.get("sha")), found.get("state") == "opened"
+    told = diff.listed(context.gitlab, request.iid, head)
     moved = opened and request.sha not in ("", head)
     remarks += _remarks(told, context, moved=moved)
     _check_out(workspace, base, workspace.trusted, context)
@@ -114,11 +114,14 @@ def _target(
 ) -> tuple[str, str, tuple[str, ...]]:
     """Return a merge request's target, or the default branch; its commit; what to remark."""
     target = str(found.get("target_branch"))
+    told = context.request.target_branch or target
+    changed = messages.REMARK_TARGET_CHANGED.format(told=told, target=target)
+    remarks = () if told == target else (quiet(changed),)
     base = _fetched(workspace, target, context)
     if base:
-        return target, base, ()
+        return target, base, remarks
     gone = messages.REMARK_TARGET_GONE.format(target=target, default=default)
-    return default, workspace.trusted, (quiet(gone),)
+    return default, workspace.trusted, (*remarks, quiet(gone))
 
 
 def _asked(workspace: Workspace, default: str, context: Context) -> _Asked:

@@ -35,21 +35,47 @@ def since(workspace: Workspace, target: str, head: str, refs: Mapping[str, objec
     return _bounded(whole)
 
 
-def listed(gitlab: GitLab, iid: int, found: Mapping[str, Any]) -> bytes | None:
+def listed(gitlab: GitLab, iid: int, head: str) -> bytes | None:
     """Return the diff that GitLab lists of a merge request, or None while it has none of its head.
 
-    `found` is GitLab's answer about it. No commit is fetched. Raise GitLabError:
+    Nor is there one where that was pushed over meanwhile, be it for a moment: the list is always
+    that of the newest version. No commit is fetched. Raise GitLabError:
     https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
     """
-    head = found.get("sha")
-    if not head or (found.get("diff_refs") or {}).get("head_sha") != head:
+    version = _newest(gitlab, iid)
+    if version.get("head_commit_sha") != head:
         return None
     whole = b""
     for entry in gitlab.pages(f"merge_requests/{iid}/diffs", _PAGES):
         whole += _file(entry).encode("utf-8", "replace")
         if len(whole) > LARGEST:
             break
-    return _bounded(whole)
+    return _bounded(whole) if _newest(gitlab, iid).get("id") == version.get("id") else None
+
+
+def _newest(gitlab: GitLab, iid: int) -> Mapping[str, Any]:
+    """Return the newest version of a merge request's diff: each push makes one, each new target.
+
+    https://docs.gitlab.com/api/merge_requests/#retrieve-merge-request-diff-versions
+    """
+    found = gitlab.get(f"merge_requests/{iid}/versions", per_page=1)
+    return dict(found[0]) if found else {}
+
+
+def whole_files(told: bytes) -> frozenset[bytes]:
+    """Return the `first_line` of each file whose changes are all in a diff.
+
+    A changed line begins otherwise, so that none passes for one. What the cut goes through is not
+    all there.
+    """
+    if len(told) > LARGEST:
+        told = told.rpartition(b"\ndiff --git ")[0]
+    return frozenset(line for line in told.split(b"\n") if line.startswith(b"diff --git "))
+
+
+def first_line(old: str, new: str) -> bytes:
+    """Return the line that a file's changes begin with in a diff, by its two paths."""
+    return f"diff --git a/{old} b/{new}".encode("utf-8", "replace")
 
 
 def _file(entry: Mapping[str, Any]) -> str:

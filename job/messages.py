@@ -395,6 +395,10 @@ REMARK_MOVED_KEPT = (
     "artifacts: changes.patch."
 )
 REMARK_TARGET_GONE = "The target branch `{target}` is gone: this was compared with `{default}`."
+REMARK_TARGET_CHANGED = (
+    "The target branch has been changed since you asked, from `{told}` to `{target}`: this is "
+    "about what would go there."
+)
 REMARK_NO_DIFF = "Claude did not see the merge request's diff: it could not be had."
 REMARK_DIFF_CUT = "Claude did not see all of the merge request's diff: it is too long."
 REMARK_NO_LOGS = (

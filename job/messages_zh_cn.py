@@ -331,6 +331,9 @@ REMARK_MOVED_KEPT = (
     "没有推送任何内容：在您提出请求之后，分支上有了新的提交。修改在作业的产物中：changes.patch。"
 )
 REMARK_TARGET_GONE = "目标分支 `{target}` 已不存在：改为与 `{default}` 比较。"
+REMARK_TARGET_CHANGED = (
+    "在您提问之后，目标分支已从 `{told}` 改为 `{target}`：这里说的是合并到后者的内容。"
+)
 REMARK_NO_DIFF = "Claude 没有看到合并请求的差异：无法取得。"
 REMARK_DIFF_CUT = "Claude 没有看到合并请求的全部差异：内容过长。"
 REMARK_NO_LOGS = (

@@ -72,6 +72,11 @@ class Request(NamedTuple):
         return 0 if self.event == AUTO else self.author_id
 
     @property
+    def target_branch(self) -> str:
+        """What the merge request was to be merged into when it was asked about, "" if unknown."""
+        return _text(_object(self.context, MERGE_REQUEST), "target_branch")
+
+    @property
     def target(self) -> str:
         """`issue-5`, `merge_request-3`, or "" for a request that belongs to neither."""
         return f"{self.kind}-{self.iid}" if self.kind else ""

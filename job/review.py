@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from job import findings, left, lines, messages, prompt, told
+from job import diff, findings, left, lines, messages, prompt, told
 from job.gitlab import GitLab, GitLabError
 from shared.contract import marks
 from shared.contract.ai_flow import MERGE_REQUEST, REVIEW
@@ -227,11 +227,14 @@ class Review:
             "binary": messages.REVIEW_BINARY,
             "unchanged": messages.REVIEW_UNCHANGED,
         }
-        out = {diff.new_path: why[diff.why] for diff in self._diffs if diff.why}
-        for diff in self._diffs:
-            if not diff.why and diff.new_path.encode() not in self._seen.diff:
-                out[diff.new_path] = messages.REVIEW_BEYOND
-        known = {diff.new_path for diff in self._diffs}
+        out = {file.new_path: why[file.why] for file in self._diffs if file.why}
+        whole = diff.whole_files(self._seen.diff)
+        for file in self._diffs:
+            # Git may see no move where GitLab does.
+            begins = {diff.first_line(old, file.new_path) for old in (file.old_path, file.new_path)}
+            if not (file.why or begins & whole):
+                out[file.new_path] = messages.REVIEW_BEYOND
+        known = {file.new_path for file in self._diffs}
         skipped = [path for path in self._found.not_reviewed if path in known]
         return {**out, **dict.fromkeys(skipped, messages.REVIEW_SKIPPED)}
 

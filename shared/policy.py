@@ -119,8 +119,8 @@ def _refusing(confirmed: Confirmed, policy: Policy, file: Policy, services: Serv
 def _supersede(request: RunRequest, services: Services) -> None:
     """Cancel what the policy started for other commits of the merge request, and its replies.
 
-    What people asked for goes on, and so does a repair at work where we ourselves have pushed: by
-    the looks of it its own commits.
+    What people asked for goes on, and so does a repair at work where a bot has pushed: by the looks
+    of it its own commits.
     """
     records, commit = services.records, _commit(request.event)
     ids = store.runs_of_thread(request.thread, records)
@@ -131,10 +131,18 @@ def _supersede(request: RunRequest, services: Services) -> None:
                 take_back(record, services)
                 if end_waiting(record, records):
                     limits.give_back(record.request, services.settings, records, services.now())
-            elif record.pipeline and store.live_run(record.runs_in, record.pipeline.id, records):
-                own = services.gitlab.own_id() == request.event.author_id
-                if not (own and event.occasion == auto.FAILED):
-                    _cancel(record, services)
+            elif (
+                record.pipeline
+                and store.live_run(record.runs_in, record.pipeline.id, records)
+                and not (event.occasion == auto.FAILED and _by_bot(request.event, services))
+            ):
+                _cancel(record, services)
+
+
+def _by_bot(event: Event, services: Services) -> bool:
+    """Tell whether one of ALLOWED_BOTS did it: ours, or the job's where that has one of its own."""
+    user = services.gitlab.user(event.author_id)
+    return bool(user and user.username.lower() in services.settings.allowed_bots)
 
 
 def _cancel(record: Record, services: Services) -> None:

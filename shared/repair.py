@@ -14,11 +14,13 @@ from shared.installation.auto import FAILED
 from shared.outcome.reasons import Reason, Retry
 from shared.outgoing import refusals
 from shared.runs import record, store
-from shared.runs.confirm import SKEW, has_failed
+from shared.runs.confirm import MAX_AGE, SKEW, has_failed
 from shared.runs.detect import by_policy
 from shared.runs.record import ENDED, RecordError
 from shared.runs.request import RunRequest, TrackRequest
 from shared.services import Services
+
+_MOST = 5  # merge requests of one branch that are looked at
 
 
 def repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
@@ -60,17 +62,21 @@ def _repair_of(request: TrackRequest, services: Services) -> RunRequest | None:
     heard = progress.over
     of_one = re.fullmatch(r"refs/merge-requests/([0-9]{1,18})/[a-z]+", progress.ref)
     iids = [int(of_one[1])] if of_one else gitlab.open_of_branch(project.id, progress.ref)
-    for iid in iids:
+    for iid in iids[:_MOST]:
         event = _event(project, iid)
         target = gitlab.target(event)
         if target.state != "opened" or target.draft:
             continue
         latest = target.pipeline.id if target.pipeline else 0
         if latest == request.pipeline_id and has_failed(event, target, gitlab):
-            asked = by_policy(_told(event, target), command, FAILED, settings.host)
+            told = _told(event, target)
+            if 0 < told.at < services.now() - MAX_AGE:  # GitLab would have told of it then
+                return None
+            asked = by_policy(told, command, FAILED, settings.host)
             return asked._replace(bound=request.bound)
         heard = heard and latest >= request.pipeline_id
-    if not heard and services.now() - request.at < SKEW:
+    # Only for what has just ended: a time to come, which a delivery may invent, has no end.
+    if not heard and abs(services.now() - request.at) < SKEW:
         raise Retry(Reason.GITLAB_UNAVAILABLE)
     return None
 

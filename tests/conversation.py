@@ -6,7 +6,7 @@ stand-in.
 
 import sys
 
-from job import findings, reply, review
+from job import diff, findings, reply, review
 from tests import ROOT
 from tests.support.conversation_stage import ADA, CLAUDE, GRACE, MALLORY, PROJECT, Stage
 from tests.support.gitlab import diffs
@@ -184,7 +184,8 @@ def reviewing(stage: Stage) -> None:
             {**at, "line": 400, "severity": "minor", "text": "A test of `bar` would help."},
         ]
         head = str(stage.gitlab.merge_requests[PROJECT, 13]["sha"])
-        seen = review.Seen(13, head, b"src/kettle.py", lambda _: None, CLAUDE)
+        told = diff.first_line("src/kettle.py", "src/kettle.py")
+        seen = review.Seen(13, head, told, lambda _: None, CLAUDE)
         part = review.Review(stage.client(), seen, findings.read({"findings": found}, str)).post()
         said = f"It whistles once now. The pressure is in the wrong unit.\n\n{part}"
         return reply.finished(job, REPORT._replace(answer=said))

@@ -103,14 +103,17 @@ class Surroundings(Group):
         return tuple(str(parent) for parent in found.get("parent_ids") or [])
 
     def open_of_branch(self, project_id: int, branch: str) -> list[int]:
-        """`GET …/merge_requests?state=opened&source_branch=…`, without those of forks.
+        """`GET …/merge_requests?state=opened&source_branch=…`, without drafts and those of forks.
 
         https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests
         """
         query = {"state": "opened", "source_branch": branch, "per_page": PAGE}
         found = self._client.page(f"/projects/{project_id}/merge_requests", **query)
-        own = (each for each in found if each.get("source_project_id") == project_id)
-        return sorted(integer(each, "iid") for each in own)
+        return sorted(
+            integer(each, "iid")
+            for each in found
+            if each.get("source_project_id") == project_id and each.get("draft") is not True
+        )
 
 
 def _note(found: Mapping[str, Any]) -> Note:

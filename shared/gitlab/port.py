@@ -137,7 +137,10 @@ class Surroundings(Protocol):
         """Return the ids of a commit's parents."""
 
     def open_of_branch(self, project_id: int, branch: str) -> list[int]:
-        """Return the numbers of a branch's open merge requests, oldest first, a hundred at most."""
+        """Return which of a branch's open merge requests are no drafts, the oldest first.
+
+        Of those of a hundred, which is what one call tells.
+        """
 
 
 class Projects(Protocol):

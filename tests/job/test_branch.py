@@ -187,6 +187,18 @@ def test_a_fork_whose_target_is_gone_is_read_beside_the_default_branch(clone: Cl
     assert case.workspace.head == clone.main
 
 
+@pytest.mark.parametrize("told", ["main", "release", None])
+def test_a_target_that_was_changed_since_the_question_is_said(
+    clone: Clone, told: str | None
+) -> None:
+    case = of_a_fork(clone)
+    context = {"merge_request": {"iid": 3, "target_branch": told}}
+    request = case.context.request._replace(context=context)
+    case.context = case.context._replace(request=request)
+    said = "".join(case.choose().remarks)
+    assert ("changed since you asked, from `main` to `release`" in said) is (told == "main")
+
+
 def test_a_fork_is_not_read_where_the_trigger_does_not_say_so(clone: Clone) -> None:
     case = of_a_fork(clone)
     case.context = case.context._replace(request=case.context.request._replace(read_only=False))

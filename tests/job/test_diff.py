@@ -1,5 +1,6 @@
 """The diff begins where the branch left its target, also in a clone that is shallow."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from job import diff
 from job.gitlab import GitLab
 from tests.support.gitlab import diffs
-from tests.support.job.clone import PROJECT, TOKEN, Clone
+from tests.support.job.clone import OWN, PROJECT, TOKEN, Clone
 
 
 def test_the_diff_begins_where_the_branch_left_its_target(clone: Clone) -> None:
@@ -67,15 +68,16 @@ def test_a_base_that_is_no_commit_is_looked_for(clone: Clone) -> None:
         assert b"+2" in (diff.since(workspace, workspace.trusted, head, refs) or b"")
 
 
-def listed(clone: Clone, files: list[Any], **found: Any) -> bytes | None:
+A, B = "a" * 40, "b" * 40
+
+
+def listed(clone: Clone, files: list[Any], head: str = A) -> bytes | None:
     """What GitLab lists of merge request 3, which a fork has these changed files in."""
-    made = clone.gitlab.merge_request(
-        PROJECT, 3, source_branch="f", source_project_id=8, sha="a" * 40, diffs=files
+    clone.gitlab.merge_request(
+        PROJECT, 3, source_branch="f", source_project_id=8, sha=A, diffs=files
     )
     client = GitLab(f"{clone.gitlab.url}/api/v4", str(PROJECT), TOKEN, pause=lambda _: None)
-    return diff.listed(
-        client, 3, {"sha": made["sha"], "diff_refs": {"head_sha": made["sha"]}, **found}
-    )
+    return diff.listed(client, 3, head)
 
 
 def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
@@ -105,9 +107,22 @@ def test_what_is_not_fetched_is_read_as_gitlab_lists_it(clone: Clone) -> None:
 
 
 def test_of_a_head_that_gitlab_has_not_compared_there_is_no_diff(clone: Clone) -> None:
-    assert listed(clone, [], diff_refs=None) is None
-    assert listed(clone, [], sha="b" * 40) is None
-    assert listed(clone, [], sha=None, diff_refs=None) is None
+    assert listed(clone, [], B) is None
+
+
+def test_what_another_head_showed_for_a_moment_is_not_taken_for_this_one_s(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = diffs.change("a.py", "1\n", "bad\n"), diffs.change("a.py", "1\n", "good\n")
+    pages = GitLab.pages
+
+    def shown(client: GitLab, path: str, most: int) -> Iterator[Any]:
+        clone.gitlab.push(PROJECT, 3, B, user_id=OWN, diffs=[good])
+        yield from pages(client, path, most)
+        clone.gitlab.push(PROJECT, 3, A, user_id=OWN, diffs=[bad])
+
+    monkeypatch.setattr(GitLab, "pages", shown)
+    assert listed(clone, [bad]) is None
 
 
 def test_a_list_that_is_too_long_is_cut_and_read_no_further(clone: Clone) -> None:

@@ -665,6 +665,18 @@ def test_a_loop_of_repairs_ends_and_no_commit_of_its_own_cancels_one() -> None:
     assert len(told) == 1
 
 
+def test_what_the_job_s_own_bot_pushed_does_not_cancel_the_repair_either() -> None:
+    stage = Policed(f"review: pushed; {FIX}")
+    stage.environment["ALLOWED_BOTS"] = "claude-job"
+    stage.gitlab.users[98] = User(98, "claude-job", bot=True, state="active")
+    stage.gitlab.members[7, 98] = Member(98, 40, "active", "active", None)
+    assert stage.takes(stage.merge_request.piped()) is Reason.TRIGGERED
+    assert stage.takes(stage.merge_request.pushed(by=98)) is Reason.TRIGGERED
+    assert stage.gitlab.cancelled == []
+    stage.takes(stage.merge_request.pushed())
+    assert sorted(stage.gitlab.cancelled) == [1, 2]
+
+
 def test_repairs_and_reviews_of_our_own_commits_count_together() -> None:
     stage = Policed(f"review: pushed; {FIX}; runs: 4")
     stage.environment["ALLOWED_BOTS"] = "claude"

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -97,6 +98,18 @@ def test_a_pipeline_of_merged_results_is_its_head_s_where_that_is_a_parent() -> 
     assert stage.repair() is Reason.TRIGGERED
 
 
+def test_a_branch_with_many_merge_requests_costs_few_calls(
+    stage: Red, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.merge_request.drafted()
+    stage.merge_request.settle()
+    stage.gitlab.of_branches = {"feature": list(range(1, 101))}
+    asked = Mock(wraps=stage.gitlab.target)
+    monkeypatch.setattr(stage.gitlab, "target", asked)
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+    assert asked.call_count <= 5
+
+
 def test_a_branch_without_a_merge_request_is_left_alone(stage: Red) -> None:
     stage.gitlab.of_branches = {}
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
@@ -134,6 +147,20 @@ def test_a_replica_that_has_not_heard_of_the_failure_is_asked_again(stage: Red) 
         stage.repair()
     stage.clock.time += 70  # by now somebody has started it again, and its next end is told
     assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_a_delivery_from_the_future_is_not_asked_for_without_end(stage: Red) -> None:
+    told = json.loads(stage.merge_request.piped("running", again=True).body)
+    told["object_attributes"] |= {"status": "failed", "finished_at": "2099-02-02 02:40:00 UTC"}
+    stage.receive(fakes.delivery(told))
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+
+
+def test_what_failed_more_than_a_day_ago_is_not_repaired_whoever_tells_of_it(stage: Red) -> None:
+    stage.clock.time += 24 * 3600 + 1
+    assert stage.repair() is Reason.NOTHING_TO_REPAIR
+    stage.clock.time -= 2
+    assert stage.repair() is Reason.TRIGGERED
 
 
 def test_a_pipeline_that_fails_at_once_may_not_be_its_merge_request_s_yet(stage: Red) -> None:

@@ -82,7 +82,7 @@ def test_a_merge_request_is_told_with_its_latest_pipeline(server: StandIn, gitla
     assert gitlab.target(HERE._replace(iid=4)).pipeline is None
 
 
-def test_a_branch_s_open_merge_requests_are_found_without_those_of_forks(
+def test_a_branch_s_open_merge_requests_are_found_without_those_of_forks_and_drafts(
     server: StandIn, gitlab: GitLab
 ) -> None:
     told: tuple[tuple[int, dict[str, Any]], ...] = (
@@ -91,6 +91,7 @@ def test_a_branch_s_open_merge_requests_are_found_without_those_of_forks(
         (4, {"source_project_id": 8}),
         (5, {"state": "closed"}),
         (7, {"source_branch": "other"}),
+        (8, {"title": "Draft: x", "target_branch": "next"}),
     )
     for iid, fields in told:
         branch: dict[str, Any] = {"source_branch": "a/b c", "author_id": 42}

@@ -38,6 +38,7 @@ OPERATIONS = {
     _M: "get post",
     _MERGE_REQUEST: "get put",
     f"{_MERGE_REQUEST}/diffs": "get",
+    f"{_MERGE_REQUEST}/versions": "get",
     f"{_MERGE_REQUEST}/draft_notes": "get post",
     f"{_MERGE_REQUEST}/draft_notes/{{draft_note_id}}": "delete",
     f"{_MERGE_REQUEST}/draft_notes/bulk_publish": "post",

@@ -98,6 +98,7 @@ class Edits(Tables):
         with self.lock:
             record = self.merge_requests[project_id, iid]
             before, record["sha"] = record["sha"], sha
+            record["pushed_over"].append(before)
             if record["source_project_id"] in self.projects:
                 self.projects[record["source_project_id"]].branches[record["source_branch"]] = sha
             if diffs is not None:

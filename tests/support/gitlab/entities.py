@@ -210,6 +210,26 @@ def merge_request(state: State, record: Record) -> Json:
     }
 
 
+def versions(record: Record) -> list[Json]:
+    """`Entities::MergeRequestDiff` of each head the merge request has had, newest first."""
+    heads = [*record["pushed_over"], record["sha"]]
+    made = [
+        {
+            "id": 1000 * record["id"] + number,
+            "head_commit_sha": head,
+            "base_commit_sha": digest("base"),
+            "start_commit_sha": digest("base"),
+            "created_at": iso(record["created_at"]),
+            "merge_request_id": record["id"],
+            "state": "collected",
+            "real_size": str(len(record["diffs"])),
+            "patch_id_sha": digest("patch"),
+        }
+        for number, head in enumerate(heads, 1)
+    ]
+    return made[::-1]
+
+
 def changes_count(state: State, record: Record) -> str:
     """The number of files as a text, `1000+` where GitLab stopped counting."""
     count, most = len(record["diffs"]), state.diff_max_files

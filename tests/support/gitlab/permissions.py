@@ -34,7 +34,7 @@ _RESOURCES = (
     (r"projects/\d+/merge_requests/\d+/resource_label_events", "Merge Request"),
     (r"projects/\d+/issues/\d+/resource_label_events", "Work Item"),
     (r"projects/\d+/merge_requests/\d+/draft_notes.*", "Merge Request"),
-    (r"projects/\d+/merge_requests(/\d+(/diffs|/discussions.*)?)?", "Merge Request"),
+    (r"projects/\d+/merge_requests(/\d+(/diffs|/versions|/discussions.*)?)?", "Merge Request"),
     (r"projects/\d+/issues", "Work Item"),
     (r"projects/\d+/(issues|snippets)/\d+(/(notes|discussions|award_emoji).*)?", "Work Item"),
 )

@@ -185,6 +185,13 @@ def list_diffs(state: State, request: Request) -> Answer:
     return Answer(200, [entities.diff(record, unidiff=unidiff) for record in page], headers)
 
 
+@route("GET", "projects/:id/merge_requests/:iid/versions")
+def list_versions(state: State, request: Request) -> Answer:
+    """The versions of the diff, newest first: one for each push."""
+    page, headers = request.page(entities.versions(_merge_request(state, request)))
+    return Answer(200, page, headers)
+
+
 @route("GET", "projects/:id/merge_requests")
 def list_merge_requests(state: State, request: Request) -> Answer:
     """Newest first, by state and branches."""

@@ -195,6 +195,7 @@ class State(Edits, CiState):
                 "state": state,
             }
             merge_request |= {"labels": list(labels), "diffs": list(diffs), "sha": head}
+            merge_request |= {"pushed_over": list[str]()}
             merge_request |= {"source_branch": source_branch, "target_branch": target_branch}
             merge_request |= {"source_project_id": source, "target_project_id": project_id}
             merge_request |= {"assignees": list(assignees), "merged_at": None, "merged_by_id": None}

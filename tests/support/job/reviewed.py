@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from job import findings
+from job import diff, findings
 from job.gitlab import GitLab as Client
 from job.review import Review, Seen
 from tests.support.gitlab import diffs
@@ -51,11 +51,14 @@ class Reviewed:
         """Post a review of the commit as it is; return the reply's part."""
         return self.begin(found, not_reviewed).post()
 
-    def begin(self, found: list[Found], not_reviewed: tuple[str, ...] = ()) -> Review:
-        """Return a review that is still to be posted."""
+    def begin(
+        self, found: list[Found], not_reviewed: tuple[str, ...] = (), told: bytes | None = None
+    ) -> Review:
+        """Return a review that is still to be posted; `told` is the diff that Claude got."""
         whole = {"findings": found, "not_reviewed": list(not_reviewed)}
-        diff = "\n".join(file["new_path"] for file in self.record["diffs"]).encode()
-        seen = Seen(3, self.record["sha"], diff, self._lines, BOT)
+        paths = ((file["old_path"], file["new_path"]) for file in self.record["diffs"])
+        told = b"\n".join(diff.first_line(*each) for each in paths) if told is None else told
+        seen = Seen(3, self.record["sha"], told, self._lines, BOT)
         return Review(self.client, seen, findings.read(whole, str))
 
     def _lines(self, path: str) -> list[str] | None:
