@@ -39,9 +39,9 @@ def asked_by_git(gitlab: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     asked: list[tuple[str, bytes]] = []
     serve = gitlab._backend
 
-    def kept(call: Any, project: Any, body: bytes) -> Any:
+    def kept(call: Any, project: Any, service: str, body: bytes) -> Any:
         asked.append((call.path, body))
-        return serve(call, project, body)
+        return serve(call, project, service, body)
 
     monkeypatch.setattr(gitlab, "_backend", kept)
     return asked
