@@ -9,6 +9,7 @@ from shared.incoming.event import Branches
 from shared.runs.detect import request
 from shared.runs.request import (
     MAX_REQUEST,
+    VERSION,
     RunRequest,
     TrackRequest,
     Unread,
@@ -16,6 +17,7 @@ from shared.runs.request import (
     read,
     run_id,
 )
+from shared.runs.shapes import NewerError, check_version
 from tests.support.fakes import NOTE, NOW, run
 
 
@@ -155,6 +157,15 @@ def test_a_look_for_a_repair_reads_back_and_what_is_to_be_proved_is_another_mess
     assert from_json(asked.to_json()) == asked
     assert asked.thread == "track/7/31"
     assert (asked.id == "repair-7-31-1770000000") is (bound is None)
+
+
+def test_a_look_for_a_repair_is_left_to_a_later_version_by_one_that_knows_none() -> None:
+    written = json.loads(TrackRequest(7, 31, "failed", repair=True).to_json())
+    with pytest.raises(NewerError):
+        check_version(written, VERSION)
+    unread = read("m", json.dumps(written | {"version": 4}))
+    assert isinstance(unread, Unread)
+    assert unread.newer
 
 
 def test_a_look_at_a_run_s_pipeline_is_written_as_ever() -> None:
