@@ -3,11 +3,10 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
-
-import pytest
 
 from tests import ROOT
 
@@ -71,8 +70,23 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def of(*files: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", [path for each in files for path in each], ids=name)
+def of(*files: list[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """Let a test that looks at one file look at all of these, and name each that fails."""
+
+    def made(test: Callable[[Path], None]) -> Callable[[], None]:
+        def over_all() -> None:
+            told = []
+            for path in chain(*files):
+                try:
+                    test(path)
+                except AssertionError as error:
+                    told.append(f"{name(path)}: {error}")
+            assert not told, "\n".join(told)
+
+        over_all.__doc__ = test.__doc__
+        return over_all
+
+    return made
 
 
 @cache

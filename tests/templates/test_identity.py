@@ -143,7 +143,10 @@ def on(machine: Machine, scene: Scene) -> None:
     runner.start = start
     search = f"{PYTHON} burglar.py {runner.folder} {MARK}"
     package = {"name": "x", "version": "1.0.0", "scripts": {"test": search, "preinstall": search}}
-    files = {"package.json": json.dumps(package), ".npmrc": "foreground-scripts=true\n"}
+    files = {
+        "package.json": json.dumps(package),
+        ".npmrc": "foreground-scripts=true\nupdate-notifier=false\n",
+    }
     scene.gitlab.commit(scene.number, "main", files)
 
 
