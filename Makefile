@@ -94,7 +94,8 @@ faults: $(VENV)/.test  ## what breaks and what is lost, all of it on all clouds;
 
 security: $(VENV)/.test  ## hostile input in great number, mutants, every threat's tests; writes SECURITY.md
 	$(BIN)/python -m tests.proofs.security
-	$(PYTEST) --whole tests/templates/test_confidential.py tests/job/test_harmless.py
+	$(PYTEST) --whole tests/templates/test_confidential.py tests/templates/test_identity.py \
+		tests/job/test_harmless.py
 
 $(VENV)/.local: functions/local/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

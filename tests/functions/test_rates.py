@@ -239,7 +239,12 @@ def test_runs_at_20_a_minute_meet_no_limit(request: pytest.FixtureRequest) -> No
     ("burst", "limits", "longest"),
     [
         (Burst(projects=1, threads=50, people=20), {"pipelines", "users"}, 1800),
-        (Burst(projects=5, threads=200, people=200), {"pipelines", "notes"}, 600),
+        pytest.param(
+            Burst(projects=5, threads=200, people=200),
+            {"pipelines", "notes"},
+            600,
+            marks=pytest.mark.whole,
+        ),
     ],
     ids=["one project", "five projects"],
 )

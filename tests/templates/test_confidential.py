@@ -249,7 +249,14 @@ def parroted(scene: Scene, row: readers.Row) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (True, False),
+        pytest.param(False, True, marks=pytest.mark.whole),
+        pytest.param(True, True, marks=pytest.mark.whole),
+    ],
+)
 def test_no_conversation_goes_on_between_public_and_internal(
     installation: Installation,
     first: bool,

@@ -558,7 +558,7 @@ def test_what_the_job_itself_pushed_is_not_answered_by_another_run(
         assert scene.replies() == []
 
 
-@pytest.mark.parametrize("source", ["schedule", "web"])
+@pytest.mark.parametrize("source", ["schedule", pytest.param("web", marks=pytest.mark.whole)])
 def test_a_pipeline_that_is_just_started_opens_a_merge_request_with_what_it_changes(
     installation: Installation, source: str
 ) -> None:
