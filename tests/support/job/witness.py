@@ -12,10 +12,15 @@ class Witness:
         self.asked: list[str] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        # To close it is not enough: a thread about to accept would do so on whatever socket has
+        # the number next, and answer for it.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join()
         self._socket.close()
 
     def _listen(self) -> None:
