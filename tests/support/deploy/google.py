@@ -162,12 +162,14 @@ class Workspace:
         return Ran(0, output, commands)
 
 
+_INSTALLED = shutil.which("gcloud")  # now: a test may put one of its own before it
+
+
 @cache
 def _tree() -> dict[str, Any] | None:
-    program = shutil.which("gcloud")
     path = (
-        Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
-        if program
+        Path(_INSTALLED).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+        if _INSTALLED
         else Path("/nowhere")
     )
     return dict(runpy.run_path(str(path))["STATIC_COMPLETION_CLI_TREE"]) if path.exists() else None
