@@ -49,6 +49,20 @@ class Policed(Stage):
             return self.dispatch(found)
         return str(json.loads(answer.body)["reason"])
 
+    def plays(
+        self,
+        stream: tuple[Callable[[MergeRequest], Delivery], ...],
+        file: str | None,
+        times: int,
+    ) -> None:
+        """Let all of a stream happen, each told so often, where the project has this file."""
+        if file is not None:
+            self.gitlab.files[FILE] = file
+        for step in stream:
+            delivery = step(self.merge_request)
+            for _ in range(times):
+                self.takes(delivery)
+
     def started(self) -> list[int]:
         """Return the heads that had a pipeline, by number of pushes."""
         bodies = [body for _, _, body in self.gitlab.triggered]
@@ -143,12 +157,7 @@ def test_a_stream_starts_exactly_what_the_policy_says_however_often_it_is_delive
         Diff("docs/a.md", "docs/a.md", "modified", ""),
         Diff("src/old.py", "lib/new.py", "renamed", ""),
     ]
-    if file is not None:
-        stage.gitlab.files[FILE] = file
-    for step in STREAM:
-        delivery = step(stage.merge_request)
-        for _ in range(times):
-            stage.takes(delivery)
+    stage.plays(STREAM, file, times)
     assert stage.started() == starts
     stage.clock.time += 10 * LEASE
     assert {stage.dispatch(each) for each in stage.asked} <= {Reason.DUPLICATE}
@@ -605,12 +614,7 @@ def test_a_stream_of_pipelines_starts_exactly_the_repairs_that_the_policy_says(
 ) -> None:
     stage = Policed(policy, draft=True)
     stage.gitlab.changed = [Diff("docs/a.md", "docs/a.md", "modified", "")]
-    if file is not None:
-        stage.gitlab.files[FILE] = file
-    for step in FAILURES:
-        delivery = step(stage.merge_request)
-        for _ in range(times):
-            stage.takes(delivery)
+    stage.plays(FAILURES, file, times)
     assert ", ".join(stage.repaired()) == starts
     stage.clock.time += 10 * LEASE
     ends = {stage.dispatch(each) for each in stage.asked}
