@@ -121,7 +121,7 @@ def mounted(path: str) -> Callable[[], str]:
     """
 
     def read() -> str:
-        return str(_reader().submit(Path(path).read_text).result(QUICK))
+        return str(_reader().submit(Path(path).read_text, "utf-8").result(QUICK))
 
     return read
 
